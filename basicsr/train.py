@@ -1,0 +1,9 @@
+"""``python basicsr/train.py -opt options/rim_demo.yml``, as in a checkout of BasicSR; ``experiments/`` lies beside ``basicsr/``."""
+
+import os
+
+import rim_plugin  # noqa: F401  patches BasicSR and registers
+from basicsr.train import train_pipeline
+
+if __name__ == '__main__':
+    train_pipeline(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))

@@ -1,0 +1,232 @@
+"""RIM's face hallucination network (FHN), section 3.1 of the paper: prior-aided tri-path generator and integrator."""
+
+from typing import NamedTuple, Optional
+
+import torch
+from basicsr.utils.registry import ARCH_REGISTRY
+from torch import Tensor, nn
+
+from rim_plugin.archs.layers import Hourglass, SubPixelImage, conv_prelu, residual_stack, resize
+from rim_plugin.archs.mix_discriminator_arch import FeatureIntegrator
+
+PRIOR_STRIDE = 4  # the tri-path features live on a grid of a quarter of the image: 56 for 224
+CONCAT = ('features', 'features+priors')
+
+
+class TriPathOutput(NamedTuple):
+    """What the tri-path generator finds in an image; P is the prior grid, 56 for a 224-pixel face.
+
+    Attributes:
+        coarse: coarse SR image I_c (N, 3, S, S) in about [0, 1]; for ``encode`` the image itself.
+        global_features: (N, Cg, P, P).
+        landmark_features: (N, Cp, P, P), or None without that path.
+        parsing_features: (N, Cp, P, P), or None without that path; the shared trunk's for ``prior_paths: shared``.
+        fused: the concatenation that the mix-adversarial discriminator reads (N, C, P, P).
+        heatmaps: (N, L, P, P), about [0, 1], or None.
+        parsing: class logits (N, 11, P, P), or None.
+    """
+    coarse: Tensor
+    global_features: Tensor
+    landmark_features: Optional[Tensor]
+    parsing_features: Optional[Tensor]
+    fused: Tensor
+    heatmaps: Optional[Tensor]
+    parsing: Optional[Tensor]
+
+
+class CoarseSRNet(nn.Module):
+    """G_theta_c: probe (N, 3, h, w) to the coarse image (N, 3, image_size, image_size).
+
+    The probe is enlarged to ``work_size`` by bicubic; a sub-pixel step goes from there to ``image_size`` (none where
+    they are equal, as in the paper). Learns the residual over bicubic.
+
+    Args:
+        image_size (int): side of the HR image.
+        work_size (int): side of the grid on which the blocks work; divides ``image_size``.
+        channels (int): width.
+        blocks (int): residual blocks.
+        repeats (int): times that the same blocks are applied (authors' code: 3).
+        norm (str): ``instance`` or ``none``.
+    """
+
+    def __init__(self, image_size=224, work_size=224, channels=64, blocks=3, repeats=3, norm='instance'):
+        super().__init__()
+        self.image_size, self.work_size, self.repeats = image_size, work_size, repeats
+        self.head = conv_prelu(3, channels)
+        self.body = residual_stack(channels, blocks, norm)
+        self.tail = SubPixelImage(channels, sub_pixel_scale(image_size, work_size))
+
+    def forward(self, lq):
+        features = self.head(resize(lq, self.work_size))
+        for _ in range(self.repeats):
+            features = self.body(features)
+        return resize(lq, self.image_size) + self.tail(features)
+
+
+class GlobalPath(nn.Module):
+    """G_theta_f: image (N, 3, S, S) to features of the global structure (N, channels, S / 4, S / 4)."""
+
+    def __init__(self, channels=64, blocks=3, norm='instance'):
+        super().__init__()
+        self.stem = image_stem(channels)
+        self.body = residual_stack(channels, blocks, norm)
+
+    def forward(self, image):
+        return self.body(self.stem(image))
+
+
+class PriorPath(nn.Module):
+    """G_theta_l or G_theta_p: image (N, 3, S, S) to features on S / 4, through stacked hourglasses, and 1x1 heads.
+
+    Args:
+        heads (dict[str, int]): name and channels of each estimate, e.g. ``{'heatmaps': 68}``.
+        channels (int): width. blocks (int): residual blocks before the first hourglass.
+        stacks (int): hourglasses. depth (int): poolings in each. hourglass_blocks (int): blocks in each place.
+        norm (str): ``instance`` or ``none``.
+
+    Returns of forward:
+        tuple[Tensor, dict[str, Tensor]]: features (N, channels, S / 4, S / 4) and the estimate of each head.
+    """
+
+    def __init__(self, heads, channels=128, blocks=3, stacks=1, depth=2, hourglass_blocks=2, norm='instance'):
+        super().__init__()
+        self.stem = image_stem(channels)
+        self.body = residual_stack(channels, blocks, norm)
+        self.hourglasses = nn.ModuleList(Hourglass(depth, channels, hourglass_blocks, norm) for _ in range(stacks))
+        self.heads = nn.ModuleDict({name: nn.Conv2d(channels, count, 1) for name, count in heads.items()})
+        for head in self.heads.values():  # else the first, arbitrary estimates shake the coarse network's optimizer
+            nn.init.zeros_(head.weight)
+            nn.init.zeros_(head.bias)
+
+    def forward(self, image):
+        features = self.body(self.stem(image))
+        for hourglass in self.hourglasses:
+            features = features + hourglass(features)
+        return features, {name: head(features) for name, head in self.heads.items()}
+
+
+@ARCH_REGISTRY.register()
+class TriPathGenerator(nn.Module):
+    """G_theta_G of Eq. 1: coarse SR network, global path, landmark path and parsing path.
+
+    Args:
+        image_size (int): side of the HR image, a multiple of ``4 * 2 ** hourglass_depth``. Default: 224.
+        work_size (int): grid of the coarse network. 224: *paper*; 56: *fast* (sub-pixel step to 224). Default: 224.
+        num_landmarks (int): heatmaps. num_classes (int): parsing classes (Helen: 11).
+        prior_paths (str): ``separate`` (paper), ``shared`` (one trunk with two heads, authors' code), ``landmark``,
+            ``parsing`` (one path alone) or ``none`` (global path alone), for ablations.
+        concat (str): ``features`` (paper) or ``features+priors`` (the estimated maps, too).
+        coarse_channels, coarse_blocks, coarse_repeats (int): see CoarseSRNet.
+        global_channels, global_blocks (int): see GlobalPath.
+        prior_channels, prior_blocks, prior_stacks, hourglass_depth, hourglass_blocks (int): see PriorPath.
+        norm (str): ``instance`` (authors' code) or ``none``, in every path.
+
+    Raises:
+        ValueError: for an unknown ``prior_paths``, ``concat`` or ``norm``, or sizes that do not divide.
+    """
+
+    PATHS = {'separate': ('heatmaps', 'parsing'), 'shared': ('heatmaps', 'parsing'), 'landmark': ('heatmaps', ),
+             'parsing': ('parsing', ), 'none': ()}
+
+    def __init__(self, image_size=224, work_size=224, num_landmarks=68, num_classes=11, prior_paths='separate',
+                 concat='features', coarse_channels=64, coarse_blocks=3, coarse_repeats=3, global_channels=64,
+                 global_blocks=3, prior_channels=128, prior_blocks=3, prior_stacks=1, hourglass_depth=2,
+                 hourglass_blocks=2, norm='instance'):
+        super().__init__()
+        check_choice('prior_paths', prior_paths, self.PATHS)
+        check_choice('concat', concat, CONCAT)
+        if image_size % (PRIOR_STRIDE * 2**hourglass_depth):
+            raise ValueError(f'image_size: {image_size} is no multiple of {PRIOR_STRIDE * 2**hourglass_depth}, '
+                             f'which hourglass_depth {hourglass_depth} needs')
+        self.image_size, self.concat = image_size, concat
+        self.coarse = CoarseSRNet(image_size, work_size, coarse_channels, coarse_blocks, coarse_repeats, norm)
+        self.global_path = GlobalPath(global_channels, global_blocks, norm)
+        counts = {'heatmaps': num_landmarks, 'parsing': num_classes}
+        estimates = self.PATHS[prior_paths]
+        groups = [estimates] if prior_paths == 'shared' else [(name, ) for name in estimates]
+        self.priors = nn.ModuleDict({
+            '+'.join(group): PriorPath({name: counts[name] for name in group}, prior_channels, prior_blocks,
+                                       prior_stacks, hourglass_depth, hourglass_blocks, norm)
+            for group in groups})
+        self.fused_channels = global_channels + prior_channels * len(groups)
+        if concat == 'features+priors':
+            self.fused_channels += sum(counts[name] for name in estimates)
+
+    def encode(self, image):
+        """Tri-path features of an HR or coarse image (N, 3, S, S) in [0, 1], without the coarse network.
+
+        Returns:
+            TriPathOutput: with the image itself as ``coarse``.
+        """
+        image = resize(image, self.image_size)
+        global_features = self.global_path(image)
+        features, estimates, paths = [global_features], {}, {}
+        for group, path in self.priors.items():
+            found, maps = path(image)
+            features.append(found)
+            estimates.update(maps)
+            paths.update({name: found for name in group.split('+')})
+        if self.concat == 'features+priors':
+            features += [estimates['heatmaps']] if 'heatmaps' in estimates else []
+            features += [estimates['parsing'].softmax(1)] if 'parsing' in estimates else []
+        return TriPathOutput(image, global_features, paths.get('heatmaps'), paths.get('parsing'),
+                             torch.cat(features, 1), estimates.get('heatmaps'), estimates.get('parsing'))
+
+    def forward(self, lq, hr=None):
+        """Probe (N, 3, h, w) in [0, 1], any h and w, to TriPathOutput; with ``hr`` (N, 3, S, S) a pair of them.
+
+        Both domains go through in one call, so that DistributedDataParallel sees one forward for one backward.
+        """
+        probe = self.encode(self.coarse(lq))
+        return probe if hr is None else (probe, self.encode(hr))
+
+
+@ARCH_REGISTRY.register()
+class FHN(nn.Module):
+    """The face hallucination network for inference, G_theta_G followed by D_theta_i: lq to SR.
+
+    Runs under BasicSR's own SRModel; RIMModel writes its weights as ``net_fhn_*.pth`` at every save.
+
+    Args:
+        generator (dict): arguments of TriPathGenerator. integrator (dict): arguments of FeatureIntegrator without
+            ``in_channels`` and ``image_size``.
+
+    Shapes:
+        lq (N, 3, h, w) in [0, 1] RGB to SR (N, 3, image_size, image_size) in about [0, 1], not clamped.
+    """
+
+    def __init__(self, generator=None, integrator=None):
+        super().__init__()
+        self.generator = TriPathGenerator(**(generator or {}))
+        self.integrator = FeatureIntegrator(in_channels=self.generator.fused_channels,
+                                            image_size=self.generator.image_size, **(integrator or {}))
+
+    @classmethod
+    def from_parts(cls, generator, integrator):
+        """FHN over existing networks, sharing their parameters."""
+        fhn = cls.__new__(cls)
+        nn.Module.__init__(fhn)
+        fhn.generator, fhn.integrator = generator, integrator
+        return fhn
+
+    def forward(self, lq):
+        found = self.generator(lq)
+        return self.integrator(found.fused, found.coarse)
+
+
+def image_stem(channels):
+    """7x7 convolution with stride 4 and PReLU: the image to the prior grid (FACTS: authors' sizes)."""
+    return conv_prelu(3, channels, 7, stride=PRIOR_STRIDE)
+
+
+def sub_pixel_scale(image_size, work_size):
+    """Factor from the working grid to the image; ValueError where it is not a whole number."""
+    if work_size <= 0 or image_size % work_size:
+        raise ValueError(f'work_size: {work_size} does not divide image_size {image_size}')
+    return image_size // work_size
+
+
+def check_choice(option, value, choices):
+    """ValueError that names the option and its choices."""
+    if value not in choices:
+        raise ValueError(f"{option}: '{value}' is unknown; choose one of {', '.join(choices)}")

@@ -1,0 +1,55 @@
+"""BasicSR without a GPU: process groups, DistributedDataParallel."""
+
+import os
+import torch
+import torch.distributed as dist
+from basicsr.models.base_model import BaseModel
+from basicsr.utils import dist_util
+
+from rim_plugin.compat.patching import replace, replace_method
+from rim_plugin.options import OptionsError
+
+
+def patch():
+    """Install the patches of this module."""
+    replace(dist_util, '_init_dist_pytorch', _init_dist_pytorch)
+    replace(dist_util, '_init_dist_slurm', _init_dist_slurm)
+    replace_method(BaseModel, 'model_to_device', _model_to_device)
+
+
+def _init_dist_pytorch(original):
+    """BasicSR knows NCCL only and takes ``rank % 0`` without a GPU: gloo there (CPU training: Real-ESRGAN#91)."""
+
+    def init(backend, **kwargs):
+        if torch.cuda.device_count() > 0:
+            return original(backend, **kwargs)
+        if 'RANK' not in os.environ:
+            raise OptionsError('--launcher pytorch: start the command with torchrun, e.g. '
+                               'torchrun --nproc_per_node=2 -m rim_plugin.train -opt FILE --launcher pytorch')
+        return dist.init_process_group(backend='gloo', **kwargs)
+
+    return init
+
+
+def _init_dist_slurm(original):
+    """The same division by zero; there is no gloo path to fall back on, so it is said in words."""
+
+    def init(backend, port=None):
+        if torch.cuda.device_count() == 0:
+            raise OptionsError('--launcher slurm: no GPU on this node; train on CPUs with torchrun and --launcher '
+                               'pytorch')
+        return original(backend, port)
+
+    return init
+
+
+def _model_to_device(original):
+    """``device_ids`` must be left out when the network is on the CPU; BasicSR asks for the current GPU."""
+
+    def model_to_device(self, net):
+        if not self.opt['dist'] or self.device.type == 'cuda':
+            return original(self, net)
+        return torch.nn.parallel.DistributedDataParallel(
+            net.to(self.device), find_unused_parameters=self.opt.get('find_unused_parameters', False))
+
+    return model_to_device

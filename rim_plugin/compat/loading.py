@@ -1,0 +1,155 @@
+"""Data order and data loaders: reproducible, resumable, and free of options that crash on a CPU."""
+
+import functools
+import math
+import signal
+import torch
+from basicsr import data as basicsr_data
+from basicsr.data.data_sampler import EnlargedSampler
+from basicsr.data.prefetch_dataloader import PrefetchGenerator
+from basicsr.utils import get_root_logger
+
+from rim_plugin.compat.patching import replace, replace_method
+from rim_plugin.options import OptionsError
+from rim_plugin.reproducibility import RUN, SeededDataset, epoch_order
+
+
+def patch():
+    """Install the patches of this module."""
+    replace_method(EnlargedSampler, '__init__', _sampler_init)
+    replace_method(EnlargedSampler, '__iter__', _sampler_iter)
+    replace_method(EnlargedSampler, 'set_epoch', _sampler_set_epoch)
+    replace_method(PrefetchGenerator, 'run', _prefetch_run)
+    replace_method(PrefetchGenerator, '__next__', _prefetch_next)
+    replace(basicsr_data, 'build_dataloader', _build_dataloader)
+
+
+def _sampler_init(original):
+    """Keeps the ratio, and drops instead of repeating what ``num_replicas`` does not divide: same order for any
+    number."""
+
+    def init(self, dataset, num_replicas, rank, ratio=1):
+        original(self, dataset, num_replicas, rank, ratio)
+        self.ratio, self.batch_size = ratio, 0  # the batch size comes with the loader
+        self.num_samples = math.ceil(len(dataset) * ratio) // num_replicas
+        self.total_size = self.num_samples * num_replicas
+
+    return init
+
+
+def _sampler_iter(_original):
+    """BasicSR shuffles by the epoch alone, whatever ``manual_seed`` is, and begins a resumed epoch anew."""
+
+    def iterate(self):
+        skip = RUN.batches_to_skip(self.epoch) * self.batch_size
+        length, rank, world_size = len(self.dataset), self.rank, self.num_replicas
+        return iter(epoch_order(length, self.ratio, RUN.seed, self.epoch, rank, world_size, skip))
+
+    return iterate
+
+
+def _sampler_set_epoch(original):
+    """The loop tells the sampler, and nobody else, which epoch it is in."""
+
+    def set_epoch(self, epoch):
+        original(self, epoch)
+        RUN.begin_epoch(epoch)
+
+    return set_epoch
+
+
+def _prefetch_run(original):
+    """An error in BasicSR's prefetching thread ends the thread only: the training waits for its next item for ever."""
+
+    def run(self):
+        try:
+            original(self)
+        except BaseException as error:  # handed over to the training's thread, which raises it
+            self.queue.put(error)
+
+    return run
+
+
+def _prefetch_next(original):
+    """Raises what the thread handed over."""
+
+    def take(self):
+        item = original(self)
+        if isinstance(item, BaseException):
+            raise item
+        return item
+
+    return take
+
+
+def _build_dataloader(original):
+    """Items draw from seeded random states; iterating leaves the global one alone; Ctrl-C reaches the main process
+    only."""
+
+    def build(dataset, dataset_opt, num_gpu=1, dist=False, sampler=None, seed=None):
+        dataset_opt = _supported(dataset_opt)
+        if dataset_opt['phase'] == 'train':
+            dataset = SeededDataset(dataset, seed or 0)
+        loader = original(dataset, dataset_opt, num_gpu=num_gpu, dist=dist, sampler=sampler, seed=seed)
+        loader.generator = torch.Generator().manual_seed(seed or 0)
+        loader.worker_init_fn = functools.partial(_init_worker, loader.worker_init_fn)
+        return loader
+
+    return build
+
+
+def _supported(dataset_opt):
+    """A copy of the options without what torch's DataLoader refuses or what would break the reproducibility."""
+    dataset_opt = dict(dataset_opt)
+    training, threaded = dataset_opt['phase'] == 'train', dataset_opt.get('prefetch_mode') == 'cpu'
+    if not training or threaded or dataset_opt['num_worker_per_gpu'] == 0:
+        # torch raises without a worker, as in validation; prefetching threads of two epochs would share the workers
+        dataset_opt.pop('persistent_workers', None)
+    if not torch.cuda.is_available():
+        dataset_opt['pin_memory'] = False
+    if training and threaded and dataset_opt['num_worker_per_gpu'] == 0:
+        get_root_logger().warning('prefetch_mode cpu without a worker draws items in a thread that shares the random '
+                                  'state of the training: one worker process is used.')
+        dataset_opt['num_worker_per_gpu'] = 1
+    return dataset_opt
+
+
+def _init_worker(init, worker_id):
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal sends Ctrl-C to all; the main process stops the workers
+    torch.set_num_threads(1)
+    if init is not None:
+        init(worker_id)
+
+
+def create_train_val_dataloader(original):
+    """Wraps the function of BasicSR's train.py: seed agreed on by all ranks, place to go on from, enough epochs.
+
+    BasicSR counts ceil(images / batch) iterations an epoch although the loader drops the incomplete batch, so that a
+    small dataset ends its epochs before ``total_iter``; a dataset smaller than a batch would loop without any
+    iteration.
+    """
+
+    def create(opt, logger):
+        RUN.seed = opt['manual_seed'] = _agreed_seed(opt)
+        train_loader, sampler, val_loaders, _, total_iters = original(opt, logger)
+        if len(train_loader) == 0:
+            raise OptionsError(f'datasets.train: {len(sampler.dataset)} images are fewer than one batch of '
+                               f'{train_loader.batch_size} x {opt["world_size"]}; lower batch_size_per_gpu or raise '
+                               'dataset_enlarge_ratio')
+        RUN.batches_per_epoch, sampler.batch_size = len(train_loader), train_loader.batch_size
+        state = RUN.resumed
+        if state and state.get('batches_per_epoch') != len(train_loader):
+            logger.warning('Batch size or dataset changed since the run was stopped: its epoch begins anew.')
+        start, done = (state['epoch'], RUN.batches_to_skip(state['epoch'])) if state else (0, 0)
+        epochs = math.ceil((total_iters - RUN.iteration + done) / len(train_loader))
+        return train_loader, sampler, val_loaders, start + epochs - 1, total_iters  # the loop includes the last number
+
+    return create
+
+
+def _agreed_seed(opt):
+    """Rank 0's seed: without ``manual_seed`` every rank has drawn its own, and the ranks would share no order."""
+    seeds = [RUN.seed]
+    if opt['dist']:
+        torch.distributed.broadcast_object_list(seeds, src=0)
+    return seeds[0]

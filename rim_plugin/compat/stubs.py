@@ -1,0 +1,41 @@
+"""Stand-ins for the two modules that BasicSR 1.4.2 imports and that are gone today."""
+
+import importlib
+import importlib.util
+import sys
+import types
+import warnings
+
+
+def install():
+    """Put the stand-ins into ``sys.modules``; has to come before the first ``import basicsr``."""
+    _stub_functional_tensor()
+    _stub_distutils()
+
+
+def _stub_functional_tensor():
+    """torchvision 0.17 removed ``transforms.functional_tensor``: ``import basicsr`` fails (BasicSR#663,
+    Real-ESRGAN#783)."""
+    name = 'torchvision.transforms.functional_tensor'
+    if importlib.util.find_spec(name) is not None:
+        return
+    from torchvision.transforms import functional
+    stub = types.ModuleType(name, 'Stand-in for the removed torchvision module: what BasicSR takes from it.')
+    stub.rgb_to_grayscale = functional.rgb_to_grayscale
+    sys.modules[name] = stub
+
+
+def _stub_distutils():
+    """Python 3.12 removed ``distutils``, which BasicSR takes LooseVersion from (BasicSR#749); setuptools may bring
+    it."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter('ignore', DeprecationWarning)
+            importlib.import_module('distutils.version')
+    except ImportError:
+        from packaging.version import Version
+        version = types.ModuleType('distutils.version', 'Stand-in for the removed module: version comparison only.')
+        version.LooseVersion = Version
+        package = types.ModuleType('distutils', 'Stand-in for the removed package.')
+        package.version = version
+        sys.modules['distutils'], sys.modules['distutils.version'] = package, version

@@ -1,0 +1,100 @@
+"""Faces without annotation: five points by a detector."""
+
+import importlib
+import textwrap
+import threading
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from rim_plugin.data.annotations import LeftOut
+
+_HOW_TO_NAME = "Name 'insightface', the path of an OpenCV YuNet .onnx file, or 'module:function'."
+
+
+def _insightface():
+    """insightface's default detector (SCRFD); its model pack is fetched on first use."""
+    try:
+        from insightface.app import FaceAnalysis
+    except ImportError as error:
+        raise RuntimeError(f'Detector insightface: {error}. Install it (pip install insightface onnxruntime), or name '
+                           "another detector: a YuNet .onnx file or 'module:function'.") from None
+    try:
+        analysis = FaceAnalysis(allowed_modules=['detection'])
+        analysis.prepare(ctx_id=-1, det_size=(640, 640))
+    except Exception as error:  # whatever its download, unzipping and session building raise
+        raise RuntimeError('Detector insightface: its model could not be fetched or loaded '
+                           f'({type(error).__name__}: {textwrap.shorten(str(error), 120)}). Put the unpacked pack into '
+                           '~/.insightface/models/buffalo_l by hand, or name another detector: a YuNet .onnx file or '
+                           "'module:function'.") from None
+    return lambda image: np.array([face.kps for face in analysis.get(image[:, :, ::-1])])
+
+
+def _yunet(path):
+    """OpenCV's YuNet, whose rows are box (4), five points (10), score; its points are in our order."""
+    detector = cv2.FaceDetectorYN.create(path, '', (0, 0))
+
+    def detect(image):
+        detector.setInputSize(image.shape[1::-1])
+        rows = detector.detect(np.ascontiguousarray(image[:, :, ::-1]))[1]
+        return np.zeros((0, 5, 2)) if rows is None else rows[:, 4:14].reshape(-1, 5, 2)
+
+    return detect
+
+
+def _function(spec):
+    """``module:function`` from the import path."""
+    module, _, name = spec.partition(':')
+    try:
+        return getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError) as error:
+        raise RuntimeError(f'Detector {spec}: {error}. {_HOW_TO_NAME}') from None
+
+
+def load_detector(spec):
+    """A detector by name.
+
+    Args:
+        spec (str): ``insightface``; the path of a YuNet ``.onnx`` file; or ``module:function``, a function from an
+            RGB image, uint8 (H, W, 3), to (k, 5, 2) points: left eye, right eye, nose, left and right mouth corner
+            of k faces as seen in the picture.
+
+    Returns:
+        callable: such a function.
+
+    Raises:
+        RuntimeError: it cannot be loaded, or its model cannot be fetched; the message says what to do.
+    """
+    if spec == 'insightface':
+        return _insightface()
+    if spec.endswith('.onnx'):
+        if not Path(spec).is_file():
+            raise RuntimeError(f"Detector {spec}: no such file. OpenCV's model zoo has it under face_detection_yunet.")
+        return _yunet(spec)
+    if ':' in spec:
+        return _function(spec)
+    raise RuntimeError(f'Unknown detector {spec!r}. {_HOW_TO_NAME}')
+
+
+class Detected:
+    """Five points of the largest face of a photo: what an annotation reader is, by a detector.
+
+    Args:
+        detector (callable): see :func:`load_detector`; called by one thread at a time.
+    """
+
+    num_landmarks = 5
+
+    def __init__(self, detector):
+        self._detector = detector
+        self._lock = threading.Lock()
+
+    def __call__(self, name, image):
+        with self._lock:
+            faces = np.asarray(self._detector(image), np.float64)
+        if not len(faces):
+            raise LeftOut('no face found')
+        if faces.shape[1:] != (5, 2):
+            raise RuntimeError(f'The detector must return points of shape (k, 5, 2), but returned {faces.shape}.')
+        return faces[np.ptp(faces, axis=1).sum(1).argmax()]

@@ -1,0 +1,87 @@
+"""Drawn faces as a dataset: for the demo, the tests and whoever has no photos."""
+
+import random
+
+import cv2
+import torch
+from basicsr.utils.registry import DATASET_REGISTRY
+from torch.utils import data
+
+from rim_plugin.data.drawn_faces import draw_face
+from rim_plugin.data.drawn_geometry import PICTURE
+from rim_plugin.data.face_item import QuerySize, face_item, mirror_face
+
+
+@DATASET_REGISTRY.register()
+class DrawnFaceDataset(data.Dataset):
+    """Faces drawn from numbers, each of its own pose, expression, light and background; nothing is read from disk.
+
+    An item holds what an item of :class:`FacePriorDataset` holds, with the 68 landmarks and the parsing map exact, and
+    ``identity``, an int64 scalar. Item i is face i % faces_per_identity of identity first_identity + i //
+    faces_per_identity, the same in every run and process.
+
+    Args:
+        opt (dict): options
+            num_identities (int): number of persons.
+            faces_per_identity (int): faces of each; the length of the dataset is the product. Default: 1.
+            first_identity (int): number of the first person; a training and a validation set must not overlap.
+                Default: 0.
+            seed (int): another seed gives other persons. Default: 0.
+            gt_size (int): side of the faces, a check. Must be 224, the default.
+            query_size (int | list[int]): side q of the probe; a list draws one for each training batch. Default: 28.
+            prior_size (int): side of heatmaps and parsing map. Default: 56.
+            heatmap_sigma (float): standard deviation of heatmaps in their pixels. Default: 1.3.
+            use_hflip (bool): mirror half of the items. Default: False.
+            phase, batch_size_per_gpu: BasicSR's own.
+
+    Raises:
+        ValueError: an option is missing or does not fit; the message names it.
+    """
+
+    option_keys = frozenset({
+        'num_identities', 'faces_per_identity', 'first_identity', 'seed', 'gt_size', 'query_size', 'prior_size',
+        'heatmap_sigma', 'use_hflip', 'phase', 'batch_size_per_gpu'
+    })
+
+    def __init__(self, opt):
+        self.opt = opt
+        self._persons = _whole_number(opt, 'num_identities', None, 1)
+        self._faces = _whole_number(opt, 'faces_per_identity', 1, 1)
+        self._first = _whole_number(opt, 'first_identity', 0, 0)
+        self._seed = _whole_number(opt, 'seed', 0, 0)
+        if opt.get('gt_size', PICTURE) != PICTURE:
+            raise ValueError(
+                f'{_name(opt)}: gt_size is {opt["gt_size"]}, but faces are drawn at {PICTURE}: leave it out.')
+        self._query_size = QuerySize(opt.get('query_size', 28),
+                                     opt.get('phase') == 'train', opt.get('batch_size_per_gpu', 1))
+        self._prior_size = _whole_number(opt, 'prior_size', 56, 1)
+        self._sigma = opt.get('heatmap_sigma', 1.3)
+        self._use_hflip = opt.get('use_hflip', False)
+
+    def __len__(self):
+        return self._persons * self._faces
+
+    def __getitem__(self, index):
+        if not 0 <= index < len(self):
+            raise IndexError(f'{_name(self.opt)} has {len(self)} faces, there is no face {index}.')
+        if data.get_worker_info():
+            cv2.setNumThreads(0)  # the workers themselves are the parallelism
+        identity, number = self._first + index // self._faces, index % self._faces
+        face, landmarks, parsing = draw_face(self._seed, identity, number)
+        if self._use_hflip and random.random() < 0.5:
+            face, landmarks, parsing = mirror_face(face, landmarks, parsing)
+        item = face_item(face, self._query_size(index), landmarks, parsing, self._prior_size, self._sigma)
+        key = f'{identity:06d}_{number:04d}'
+        return {**item, 'identity': torch.tensor(identity), 'lq_path': key, 'gt_path': key}
+
+
+def _name(opt):
+    return f'dataset {opt.get("name", "DrawnFaceDataset")}'
+
+
+def _whole_number(opt, key, default, least):
+    value = opt.get(key, default)
+    if type(value) is not int or value < least:
+        found = 'is missing' if value is None else f'is {value!r}'
+        raise ValueError(f'{_name(opt)}: {key} {found}; it must be a whole number of at least {least}.')
+    return value

@@ -1,0 +1,163 @@
+"""The 3-D points of a drawn face and the camera that puts them on the picture.
+
+Model axes: x to the right of the picture, y down, z towards the viewer; the origin lies between the eyes and the unit
+is half the distance between them. The 68 points follow the order and the meaning of iBUG's 300-W scheme.
+"""
+
+from functools import lru_cache
+
+import numpy as np
+
+from rim_plugin.data.alignment import alignment_template
+from rim_plugin.data.landmarks import five_points
+
+PICTURE = 224  # px, the side of a drawn face
+MIRROR = np.array([-1., 1., 1.])
+_CAMERA = 16.  # distance of the camera in model units, for a mild perspective
+
+
+@lru_cache(maxsize=64)
+def _spline_matrix(count, steps, closed):
+    """(samples, count) weights of a Catmull-Rom spline through ``count`` knots, ``steps`` samples from knot to knot."""
+    pieces = count if closed else count - 1
+    place = np.arange(pieces * steps + (not closed)) / steps
+    piece = np.minimum(place.astype(int), pieces - 1)
+    t = place - piece
+    weights = np.stack([-t**3 + 2 * t**2 - t, 3 * t**3 - 5 * t**2 + 2, -3 * t**3 + 4 * t**2 + t, t**3 - t**2]) / 2
+    matrix = np.zeros((len(place), count))
+    for offset, weight in zip(range(-1, 3), weights):
+        knots = (piece + offset) % count if closed else np.clip(piece + offset, 0, count - 1)
+        np.add.at(matrix, (np.arange(len(place)), knots), weight)
+    return matrix
+
+
+def spline(points, steps=6, closed=False):
+    """Smooth curve through ``points`` (K, D): ((K - 1) * steps + 1, D), or (K * steps, D) where closed."""
+    return _spline_matrix(len(points), steps, closed) @ points
+
+
+def _jaw(shape, gap):
+    """(17, 3) jaw from ear to ear, evenly spaced along the contour."""
+    width, drop = shape['width'], .32 * gap
+    low = shape['chin_y'] + drop
+    half = np.array([[width, .1], [width * .985, .9], [width * .94, 1.75], [width * shape['jaw'], 2.55 + drop * .6],
+                     [width * (.54 * shape['jaw'] + .46 * shape['chin']) + .1, 2.55 + .6 * (low - 2.8)],
+                     [width * shape['chin'], low - .2]])
+    outline = spline(np.concatenate([half * (-1, 1), [[0., low]], half[::-1]]), 8)
+    length = np.concatenate([[0.], np.cumsum(np.linalg.norm(np.diff(outline, axis=0), axis=1))])
+    even = np.linspace(0, length[-1], 17)
+    x, y = (np.interp(even, length, outline[:, axis]) for axis in (0, 1))
+    depth = np.clip((y - .1) / (low - .1), 0, 1)
+    return np.column_stack([x, y, -1.2 + 1.5 * depth**1.5])
+
+
+def _brow(shape, shot):
+    """(5, 3) left brow, from its outer to its inner end."""
+    side = np.linspace(-1, 1, 5)
+    y = shape['brow_y'] - .06 + shape['brow_arch'] * np.array([.27, .04, -.06, -.02, .1])
+    y = y - shot.brow_raise * 1.5 + side * (shape['brow_tilt'] + 1.2 * shot.frown)
+    x = -1.16 * shape['spacing'] + side * shape['brow_half'] + (side + 1) * .5 * shot.frown
+    return np.column_stack([x, y, [-.3, -.05, .08, .18, .2]])
+
+
+def _eye(shape, shot):
+    """(6, 3) left eye, from its outer corner over the upper lid."""
+    half, height = shape['eye_half'], shape['eye_open'] * (1 - .2 * min(shot.smile, 1))
+    lower = .4 * height - .05 * shot.smile * height
+    upper = -.6 * height * (1 - shot.blink) + (lower - .02) * shot.blink
+    x = half * np.array([-1, -.4, .36, 1, .36, -.4])
+    y = np.array([0, upper, upper, .05, lower, lower])
+    y = y + shape['eye_tilt'] * x / half
+    return np.column_stack([x - shape['spacing'], y, [-.18, .02, .06, .02, .04, .0]])
+
+
+def _nose(shape):
+    """(9, 3) bridge from top to tip, then the base from left to right."""
+    half, low, tip = shape['nose_half'], shape['nose_y'], shape['nose_z']
+    bridge = np.column_stack([np.zeros(4), np.linspace(-.06, low * .74, 4), np.linspace(.32, tip, 4)])
+    side = np.array([-1, -.5, 0, .5, 1])
+    base = np.column_stack([side * half, low - .12 * np.abs(side)**1.5, tip - .28 - .22 * np.abs(side)])
+    return np.concatenate([bridge, base])
+
+
+def _mouth(shape, shot):
+    """(20, 3) outer lip (12) and inner lip (8), both clockwise from the left corner."""
+    gap, up, low = shot.gap, shape['upper_lip'] * (1 - .25 * min(shot.smile, 1)), shape['lower_lip']
+    across = np.array([-1, -.62, -.24, 0, .24, .62, 1, .64, .28, 0, -.28, -.64, -.9, -.26, 0, .26, .9, .26, 0, -.26])
+    y = np.concatenate([
+        up * np.array([0, -.74, -1.08, -.86, -1.08, -.74, 0]) - .2 * gap * np.array([0, .7, 1, 1, 1, .7, 0]),
+        low * np.array([.78, 1.05, 1.1, 1.05, .78]) + gap * np.array([.55, .8, .85, .8, .55]),
+        np.array([0, -.2, -.2, -.2, 0]) * gap + np.array([0, -.01, .012, -.01, 0]),
+        np.array([.8, .85, .8]) * gap + .015
+    ])
+    y = y + shape['mouth_y'] + .04 * shot.smile - .17 * shot.smile * across**2
+    half = shape['mouth_half'] * (1 + .17 * shot.smile - .12 * max(0., gap - .35))
+    return np.column_stack([half * across, y, .58 - .42 * across**2])
+
+
+def face_points(person, shot):
+    """The 68 points in model space, float64 (68, 3)."""
+    brow, eye = _brow(person.shape, shot), _eye(person.shape, shot)
+    points = np.concatenate([
+        _jaw(person.shape, shot.gap), brow, (brow * MIRROR)[::-1],
+        _nose(person.shape), eye, (eye * MIRROR)[[3, 2, 1, 0, 5, 4]],
+        _mouth(person.shape, shot)
+    ])
+    points[17:, :2] += person.asymmetry[17:]
+    points[:17, :2] += 1.5 * person.asymmetry[:17]
+    return points
+
+
+class View:
+    """Camera of one shot: turns the head, then aligns the five points to the ArcFace template as face crops are.
+
+    Args:
+        person (Person), shot (Shot): from drawn_people.
+
+    Attributes:
+        landmarks (ndarray): float64 (68, 2), in pixels of the 224 px picture (an integer is a pixel's centre).
+        unit (float): pixels per model unit.
+    """
+
+    def __init__(self, person, shot):
+        cy, sy, cp, sp = np.cos(shot.yaw), np.sin(shot.yaw), np.cos(shot.pitch), np.sin(shot.pitch)
+        self.turn = np.array([[1, 0, 0], [0, cp, sp], [0, -sp, cp]]) @ np.array([[cy, 0, sy], [0, 1, 0], [-sy, 0, cy]])
+        self.points = face_points(person, shot)
+        flat = self._flat(self.points)
+        flat[:17, 0] = self._silhouette(flat[:17, 0])
+        self.scale, self.origin = self._align(flat, shot)
+        self.unit = abs(self.scale)
+        self.landmarks = self._place(flat)
+
+    def _flat(self, points):
+        turned = points @ self.turn.T
+        return turned[:, :2] * (_CAMERA / (_CAMERA - turned[:, 2:]))
+
+    def _silhouette(self, jaw_x):
+        """The far side of a turned face ends at the cheek, which hides the jaw behind it."""
+        cheek = self._flat(self.points[:17] * (.94, 1, 0) + (0, 0, -.3))[:, 0]
+        left = np.arange(17) < 8
+        return np.where(left, np.minimum(jaw_x, cheek), np.maximum(jaw_x, cheek))
+
+    @staticmethod
+    def _align(flat, shot):
+        """Least-squares similarity onto the template, as a complex factor and offset, with the shot's jitter."""
+        source, target = (points[:, 0] + 1j * points[:, 1]
+                          for points in (five_points(flat), alignment_template(PICTURE)))
+        spread = source - source.mean()
+        scale = np.vdot(spread, target - target.mean()) / np.vdot(spread, spread).real
+        scale *= shot.zoom * np.exp(1j * shot.roll)
+        return scale, target.mean() + complex(*shot.shift) - scale * source.mean()
+
+    def _place(self, flat):
+        placed = (flat[:, 0] + 1j * flat[:, 1]) * self.scale + self.origin
+        return np.column_stack([placed.real, placed.imag])
+
+    def project(self, points):
+        """Model points (N, 3) to picture points (N, 2)."""
+        return self._place(self._flat(np.asarray(points, float)))
+
+    def billboard(self, centre, offsets):
+        """Flat outline (N, 2) around a model point, always facing the camera: for the skull and the hair's outline."""
+        flat = self._flat(np.asarray(centre, float)[None])
+        return self._place(flat + np.asarray(offsets, float))

@@ -1,0 +1,91 @@
+"""Aligned faces with their landmarks and parsing maps, from a prepared face store."""
+
+import random
+
+import cv2
+import numpy as np
+from basicsr.utils.registry import DATASET_REGISTRY
+from torch.utils import data
+
+from rim_plugin.data.face_item import QuerySize, face_item, mirror_face
+from rim_plugin.data.face_store import SUFFIXES, FaceStore
+
+
+@DATASET_REGISTRY.register()
+class FacePriorDataset(data.Dataset):
+    """Faces from what ``scripts/prepare_faces.py`` made, LMDB or folder; the low-resolution probe is made on the fly.
+
+    An item holds ``lq`` (3, q, q) and ``gt`` (3, gt_size, gt_size), float32 RGB in [0, 1]; where the store has them,
+    ``landmarks`` (L, 2) float32 in gt pixels, ``heatmaps`` (L, prior_size, prior_size) float32 and ``parsing``
+    (prior_size, prior_size) int64, classes 0 to 10; and the face's key as ``lq_path`` and ``gt_path``.
+
+    Args:
+        opt (dict): options
+            dataroot_gt (str): the prepared store's folder.
+            io_backend (dict): ``type: lmdb`` or ``type: disk``.
+            gt_size (int): side of the faces, a check. Default: 224.
+            query_size (int | list[int]): side q of the probe; a list draws one for each training batch. Default: 28.
+            prior_size (int): side of heatmaps and parsing map. Default: 56.
+            heatmap_sigma (float): standard deviation of heatmaps in their pixels. Default: 1.3.
+            use_hflip (bool): mirror half of the items. Default: False.
+            max_faces (int): only the first so many. Default: all.
+            phase, batch_size_per_gpu: BasicSR's own.
+
+    Raises:
+        FileNotFoundError: there is no finished store at ``dataroot_gt`` for this ``io_backend``.
+        ValueError: an option is missing or does not fit; the message names it.
+    """
+
+    option_keys = frozenset({
+        'dataroot_gt', 'io_backend', 'gt_size', 'query_size', 'prior_size', 'heatmap_sigma', 'use_hflip', 'max_faces',
+        'phase', 'batch_size_per_gpu'
+    })
+
+    def __init__(self, opt):
+        self.opt = opt
+        self._store = _open_store(opt)
+        gt_size = opt.get('gt_size', 224)
+        if self._store.shape != (gt_size, gt_size, 3):
+            raise ValueError(f'gt_size is {gt_size}, but the faces in dataroot_gt {opt["dataroot_gt"]} have the shape '
+                             f'{self._store.shape}: set gt_size, or prepare them again with --size {gt_size}.')
+        self._keys = self._store.keys[:opt.get('max_faces')]
+        self._query_size = QuerySize(opt.get('query_size', 28), opt.get('phase') == 'train',
+                                     opt.get('batch_size_per_gpu', 1))
+        self._prior_size = opt.get('prior_size', 56)
+        self._sigma = opt.get('heatmap_sigma', 1.3)
+        self._use_hflip = opt.get('use_hflip', False)
+
+    def __len__(self):
+        return len(self._keys)
+
+    def __getitem__(self, index):
+        if data.get_worker_info():
+            cv2.setNumThreads(0)  # the workers themselves are the parallelism
+        key = self._keys[index]
+        face = self._decode('gt', key, cv2.IMREAD_COLOR)[:, :, ::-1]
+        landmarks = None if self._store.landmarks is None else self._store.landmarks[key]
+        parsing = self._decode('parsing', key, cv2.IMREAD_GRAYSCALE) if self._store.has_parsing else None
+        if self._use_hflip and random.random() < 0.5:
+            face, landmarks, parsing = mirror_face(face, landmarks, parsing)
+        item = face_item(face, self._query_size(index), landmarks, parsing, self._prior_size, self._sigma)
+        return {**item, 'lq_path': key, 'gt_path': key}
+
+    def _decode(self, kind, key, flag):
+        image = cv2.imdecode(np.frombuffer(self._store.read(kind, key), np.uint8), flag)
+        if image is None:
+            raise ValueError(f"dataroot_gt {self.opt['dataroot_gt']}: the {kind} image of '{key}' cannot be decoded. "
+                             'Remove the folder and prepare the faces again.')
+        return image
+
+
+def _open_store(opt):
+    name = f'dataset {opt.get("name", "FacePriorDataset")}'
+    if not opt.get('dataroot_gt'):
+        raise ValueError(f'{name}: dataroot_gt is missing. Name the folder that scripts/prepare_faces.py made.')
+    backend = opt.get('io_backend', {}).get('type')
+    if backend not in SUFFIXES:
+        raise ValueError(f'{name}: io_backend: type: must be lmdb or disk, but is {backend}.')
+    try:
+        return FaceStore(opt['dataroot_gt'], backend)
+    except FileNotFoundError as error:
+        raise FileNotFoundError(f'{name}: dataroot_gt: {error}') from None

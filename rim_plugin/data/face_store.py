@@ -1,0 +1,226 @@
+"""The prepared face store: what scripts/prepare_faces.py writes and the face datasets read.
+
+A folder with::
+
+    gt.lmdb/  or gt/             aligned faces, JPEG (or PNG) bytes, in BasicSR's layout
+    parsing.lmdb/  or parsing/   parsing maps, 8-bit grey PNG whose values are the classes 0 to 10; optional
+    landmarks.npz                names (N, ) and points (N, L, 2) float32 in gt pixels; optional
+    prepare.json                 how it was made: a run with other settings does not mix with it
+    left_out.txt                 photo, reason and detail of each photo that is not in it, tab-separated
+
+Each face has every prior or none has it. A key is the photo's path below its folder without extension, with all but
+ASCII letters, digits, ``/ _ - ~`` percent-encoded, so that ``urllib.parse.unquote`` gives it back. While a store is
+being written it has no ``gt*/meta_info.txt``, and ``landmarks.partial`` keeps the landmarks of the faces done so far.
+"""
+
+import functools
+import json
+import os
+from contextlib import ExitStack
+from pathlib import Path
+from urllib.parse import quote
+
+import lmdb
+import numpy as np
+
+from rim_plugin.data.lmdb_writer import META_INFO, FolderWriter, LmdbWriter, write_atomically
+
+SUFFIXES = {'lmdb': '.lmdb', 'disk': ''}
+_WRITERS = {'lmdb': LmdbWriter, 'disk': FolderWriter}
+_FACES_PER_COMMIT = 64
+_PARSING_PNG_LEVEL = 9
+
+
+def face_key(name):
+    """Key of a photo, given its path below its folder (str or Path, with extension)."""
+    return quote(Path(name).with_suffix('').as_posix(), safe='/').replace('.', '%2E')
+
+
+class FaceStoreWriter:
+    """Writes a prepared face store; taking up a stopped one, it keeps what is there.
+
+    Args:
+        root (str | Path): the store's folder.
+        backend (str): ``lmdb`` or ``disk``, as BasicSR names them.
+        settings (dict): how the faces are made, JSON values; ``quality`` and ``parsing`` (bool) among them.
+
+    Raises:
+        ValueError: the folder holds faces made with other settings.
+    """
+
+    def __init__(self, root, backend, settings):
+        self.root = Path(root)
+        self._settings = {**settings, 'backend': backend}
+        writer = _WRITERS[backend]
+        self._gt = writer(self.root / f'gt{SUFFIXES[backend]}', settings['quality'])
+        self._parsing = None
+        if settings['parsing']:
+            self._parsing = writer(self.root / f'parsing{SUFFIXES[backend]}', _PARSING_PNG_LEVEL)
+        self._landmarks = {}
+        self._pending = 0
+
+    def __enter__(self):
+        self._check_settings()
+        _lmdb_environment.cache_clear()  # those of this process's readers, who reopen them when they read again
+        self.root.mkdir(parents=True, exist_ok=True)
+        write_atomically(self.root / 'prepare.json', json.dumps(self._settings, indent=2) + '\n')
+        with ExitStack() as stack:
+            # Left in reverse order: the parsing maps and landmarks are complete before gt's meta_info.txt says so.
+            stack.enter_context(self._gt)
+            stack.push(self._finish_landmarks)
+            if self._parsing:
+                stack.enter_context(self._parsing)
+            self._read_landmarks()
+            self._journal = stack.enter_context(open(self.root / 'landmarks.partial', 'a', encoding='utf-8'))
+            stack.callback(self._commit)
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(self, *error):
+        return self._stack.__exit__(*error)
+
+    def _check_settings(self):
+        path = self.root / 'prepare.json'
+        if not path.exists():
+            return
+        before = json.loads(path.read_text(encoding='utf-8'))
+        changed = [key for key in {**before, **self._settings} if before.get(key) != self._settings.get(key)]
+        if changed:
+            was = ', '.join(f'{key}: {before.get(key)}, now {self._settings.get(key)}' for key in changed)
+            raise ValueError(f'{self.root} holds faces prepared with other settings ({was}). Name another output '
+                             'folder, or remove this one.')
+
+    def _read_landmarks(self):
+        if (self.root / 'landmarks.npz').exists():
+            self._landmarks = read_landmarks(self.root)
+        journal = self.root / 'landmarks.partial'
+        for line in journal.read_text(encoding='utf-8').splitlines(keepends=True) if journal.exists() else []:
+            if line.endswith('\n'):  # the last line of a killed run may be cut
+                key, points = json.loads(line)
+                self._landmarks[key] = np.array(points, np.float32)
+        # Begin the journal anew: a cut last line must not run into the next one.
+        write_atomically(journal, ''.join(self._journal_line(*item) for item in self._landmarks.items()))
+
+    @staticmethod
+    def _journal_line(key, points):
+        return json.dumps([key, [[float(v) for v in point] for point in points]]) + '\n'
+
+    def done(self):
+        """set[str]: keys of the faces that are there with all their priors."""
+        done = self._gt.keys() & self._landmarks.keys()
+        return done & self._parsing.keys() if self._parsing else done
+
+    def put(self, key, gt, parsing, landmarks):
+        """Add a face.
+
+        Args:
+            key (str): see :func:`face_key`.
+            gt (bytes): the encoded face.
+            parsing (bytes | None): the encoded parsing map.
+            landmarks (ndarray): (L, 2), gt pixels.
+        """
+        if self._parsing:
+            self._parsing.put(key, parsing)
+        self._landmarks[key] = np.asarray(landmarks, np.float32)
+        self._journal.write(self._journal_line(key, landmarks))
+        self._gt.put(key, gt)
+        self._pending += 1
+        if self._pending >= _FACES_PER_COMMIT:
+            self._commit()
+
+    def _commit(self):
+        """A face counts as done by all its parts (see :meth:`done`), so that their order does not matter."""
+        if self._parsing:
+            self._parsing.flush()
+        self._journal.flush()
+        self._gt.flush()
+        self._pending = 0
+
+    def _finish_landmarks(self, error_type, error, traceback):
+        if error_type is None:
+            names = sorted(self._gt.keys() & self._landmarks.keys())
+            temporary = self.root / 'landmarks.tmp.npz'
+            np.savez_compressed(temporary, names=np.array(names), points=np.stack([self._landmarks[n] for n in names]))
+            os.replace(temporary, self.root / 'landmarks.npz')
+            (self.root / 'landmarks.partial').unlink()
+
+
+def read_landmarks(root):
+    """dict[str, ndarray]: key to landmarks, float32 (L, 2), of the store at ``root``."""
+    with np.load(Path(root) / 'landmarks.npz') as data:
+        return dict(zip(data['names'].tolist(), data['points']))
+
+
+@functools.lru_cache(maxsize=None)
+def _lmdb_environment(path):
+    """One environment per LMDB and process, since LMDB must not be opened twice in one."""
+    return lmdb.open(path, readonly=True, lock=False, readahead=False)
+
+
+# An environment must not be used across a fork: a forked data worker opens its own.
+os.register_at_fork(after_in_child=_lmdb_environment.cache_clear)
+
+
+class FaceStore:
+    """Reads a prepared face store; LMDB is opened on first use, in each process by itself.
+
+    Attributes:
+        keys (list[str]): the faces, in the order of ``meta_info.txt``.
+        shape (tuple[int]): (h, w, c) of the faces.
+        landmarks (dict[str, ndarray] | None): float32 (L, 2) in gt pixels.
+        has_parsing (bool): whether there are parsing maps.
+
+    Args:
+        root (str | Path): the store's folder.
+        backend (str): ``lmdb`` or ``disk``.
+
+    Raises:
+        FileNotFoundError: there is no such store, it has the other backend's form, or it is unfinished.
+    """
+
+    def __init__(self, root, backend):
+        self.root, self.backend = Path(root), backend
+        meta = self._folder('gt') / META_INFO
+        if not meta.is_file():
+            raise FileNotFoundError(self._explain_absence())
+        lines = [line.split(' ') for line in meta.read_text(encoding='ascii').splitlines()]
+        self.keys = [line[0].split('.')[0] for line in lines]
+        self.shape = tuple(int(v) for v in lines[0][1].strip('()').split(','))
+        self._extension = {'gt': lines[0][0].rsplit('.', 1)[1], 'parsing': 'png'}
+        self.has_parsing = (self._folder('parsing') / META_INFO).is_file()
+        self.landmarks = read_landmarks(self.root) if (self.root / 'landmarks.npz').is_file() else None
+
+    def _folder(self, kind):
+        return self.root / f'{kind}{SUFFIXES[self.backend]}'
+
+    def _explain_absence(self):
+        other = next(name for name in SUFFIXES if name != self.backend)
+        if not self.root.is_dir():
+            return f"'{self.root}': no such folder. Prepare it with scripts/prepare_faces.py, or correct the path."
+        if (self.root / f'gt{SUFFIXES[other]}' / META_INFO).is_file():
+            return f"'{self.root}' holds no {self._folder('gt').name}. Set io_backend: type: {other}."
+        if self._folder('gt').is_dir():
+            return f"'{self.root}' is unfinished. Run the scripts/prepare_faces.py command that made it again: it " \
+                   'goes on where it stopped.'
+        return f"'{self.root}' holds no {self._folder('gt').name}. Name the folder that scripts/prepare_faces.py made."
+
+    def read(self, kind, key):
+        """Encoded image.
+
+        Args:
+            kind (str): ``gt`` or ``parsing``.
+            key (str): one of ``keys``.
+
+        Returns:
+            bytes: the file's content.
+
+        Raises:
+            FileNotFoundError: the face is not there.
+        """
+        if self.backend == 'lmdb':
+            with _lmdb_environment(str(self._folder(kind).resolve())).begin() as transaction:
+                encoded = transaction.get(key.encode('ascii'))
+            if encoded is None:
+                raise FileNotFoundError(f"'{self._folder(kind)}' holds no face '{key}', though its {META_INFO} does.")
+            return encoded
+        return (self._folder(kind) / f'{key}.{self._extension[kind]}').read_bytes()

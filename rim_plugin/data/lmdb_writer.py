@@ -1,0 +1,160 @@
+"""Writing encoded images in BasicSR's LMDB layout, and the same as a folder of files.
+
+Both hold the same encoded bytes under the same keys and end with the same ``meta_info.txt``, written last: a store
+without it is unfinished.
+"""
+
+import io
+import os
+import re
+from pathlib import Path
+
+import lmdb
+from PIL import Image
+
+META_INFO = 'meta_info.txt'
+_EXTENSIONS = {'JPEG': 'jpg', 'PNG': 'png'}
+# BasicSR's reader wants ASCII keys and takes a name's key to end at its first dot; LMDB allows 511 bytes.
+_KEY = re.compile(r'[!-\-/-~]{1,511}')
+_PENDING_BYTES = 4 * 2**20
+
+
+def write_atomically(path, content):
+    """Write ``content`` (str or bytes) to ``path`` such that a reader finds the old file or the new one, whole."""
+    temporary = Path(f'{path}.tmp')
+    with open(temporary, 'wb') as file:
+        file.write(content.encode() if isinstance(content, str) else content)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(temporary, path)
+
+
+def _extension_and_shape(encoded):
+    """('jpg', (h, w, c)) from the header of an encoded image."""
+    with Image.open(io.BytesIO(encoded)) as image:
+        return _EXTENSIONS[image.format], (image.height, image.width, len(image.getbands()))
+
+
+class _Writer:
+    """What the LMDB and the folder writer share: a context manager that writes ``meta_info.txt`` when all went well."""
+
+    def __init__(self, path, level=1):
+        self.path = Path(path)
+        self.level = level
+
+    def __enter__(self):
+        self.path.mkdir(parents=True, exist_ok=True)
+        (self.path / META_INFO).unlink(missing_ok=True)
+        self._open()
+        return self
+
+    def __exit__(self, error_type, error, traceback):
+        try:
+            self.flush()
+            if error_type is None:
+                write_atomically(self.path / META_INFO, ''.join(self._meta_lines()))
+        finally:
+            self._close()
+
+    def _meta_lines(self):
+        for key, encoded in self._items():
+            extension, (h, w, c) = _extension_and_shape(encoded)
+            yield f'{key}.{extension} ({h},{w},{c}) {self.level}\n'
+
+    def put(self, key, encoded):
+        """Store the bytes of a JPEG or PNG file under ``key``, replacing what was there.
+
+        Raises:
+            ValueError: ``key`` is not printable ASCII without dots and blanks, or is longer than 511 bytes.
+        """
+        if not _KEY.fullmatch(key):
+            raise ValueError(f'The key {key!r} must be 1 to 511 printable ASCII characters, no dot and no blank: '
+                             "BasicSR's reader takes no other.")
+        self._put(key, bytes(encoded))
+
+
+class LmdbWriter(_Writer):
+    """Writes images to an LMDB as BasicSR reads it; the map grows as needed, and a stopped write can be taken up.
+
+    On disk: a folder ``NAME.lmdb`` with ``data.mdb`` and ``meta_info.txt``, whose lines are ``key.ext (h,w,c) level``
+    in the order of the keys. As a context manager it commits what it was given in any case, and writes
+    ``meta_info.txt`` only when its block ended without an exception.
+
+    Args:
+        path (str | Path): the folder, ending in ``.lmdb``; made if absent, continued otherwise.
+        level (int): the compression level (PNG) or quality (JPEG) to note in ``meta_info.txt``.
+        map_size (int): bytes to begin with; doubled whenever the map is full.
+
+    Raises:
+        ValueError: ``path`` does not end in ``.lmdb``.
+    """
+
+    def __init__(self, path, level=1, map_size=64 * 2**20):
+        super().__init__(path, level)
+        if self.path.suffix != '.lmdb':
+            raise ValueError(f"BasicSR takes a folder for an LMDB only if its name ends in '.lmdb': {path}")
+        self._map_size = map_size
+        self._pending = {}
+
+    def _open(self):
+        self._env = lmdb.open(str(self.path), map_size=self._map_size)
+
+    def _close(self):
+        self._env.close()
+
+    def keys(self):
+        """set[str]: the keys committed so far."""
+        with self._env.begin() as transaction:
+            return {key.decode() for key in transaction.cursor().iternext(values=False)}
+
+    def _items(self):
+        with self._env.begin() as transaction:
+            for key, encoded in transaction.cursor():
+                yield key.decode(), encoded
+
+    def _put(self, key, encoded):
+        self._pending[key] = encoded
+        if sum(map(len, self._pending.values())) > _PENDING_BYTES:
+            self.flush()
+
+    def flush(self):
+        """Commit what is pending; on a full map, double it and commit again."""
+        while self._pending:
+            try:
+                with self._env.begin(write=True) as transaction:
+                    for key, encoded in self._pending.items():
+                        transaction.put(key.encode('ascii'), encoded)
+                self._pending = {}
+            except lmdb.MapFullError:
+                self._env.set_mapsize(2 * self._env.info()['map_size'])
+
+
+class FolderWriter(_Writer):
+    """The same as a folder: each image a file ``key.ext``, so that key and bytes equal those of :class:`LmdbWriter`."""
+
+    def _open(self):
+        for leftover in self.path.rglob('*.tmp'):
+            leftover.unlink()
+
+    def _close(self):
+        pass
+
+    def _files(self):
+        files = {p.relative_to(self.path).with_suffix('').as_posix(): p
+                 for extension in _EXTENSIONS.values() for p in self.path.rglob(f'*.{extension}')}
+        return sorted(files.items())
+
+    def keys(self):
+        """set[str]: the keys of the files written so far."""
+        return {key for key, _ in self._files()}
+
+    def _items(self):
+        return ((key, path.read_bytes()) for key, path in self._files())
+
+    def _put(self, key, encoded):
+        path = self.path / f'{key}.{_extension_and_shape(encoded)[0]}'
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, encoded)
+
+    def flush(self):
+        """Nothing is ever pending."""

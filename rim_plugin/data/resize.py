@@ -1,0 +1,51 @@
+"""The one way in which low-resolution images are made, in training, validation, benchmark and scripts alike."""
+
+import numpy as np
+import torch
+from torch.nn import functional as F
+
+
+def check_image(image):
+    """Raise ValueError unless ``image`` is a uint8 array of shape (H, W, 3)."""
+    if not isinstance(image, np.ndarray) or image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
+        found = f'{image.dtype} {image.shape}' if isinstance(image, np.ndarray) else type(image).__name__
+        raise ValueError(f'Expected an 8-bit colour image, a uint8 array of shape (H, W, 3), but got {found}.')
+
+
+def degrade(hr, size):
+    """Reduce an image by antialiased bicubic interpolation, rounded to 8 bits.
+
+    Equals MATLAB's ``imresize`` but for the border pixels.
+
+    Args:
+        hr (ndarray): uint8, (H, W, 3), 0 to 255, any channel order.
+        size (int): side of the result in pixels, at least 1.
+
+    Returns:
+        ndarray: uint8, (size, size, 3).
+
+    Raises:
+        ValueError: ``hr`` is no 8-bit colour image, or ``size`` is below 1.
+    """
+    check_image(hr)
+    if size < 1:
+        raise ValueError(f'The size of a low-resolution image must be at least 1 pixel, but got {size}.')
+    image = torch.from_numpy(np.ascontiguousarray(hr)).permute(2, 0, 1)[None].float()
+    small = F.interpolate(image, (size, size), mode='bicubic', align_corners=False, antialias=True)
+    return small.round_().clamp_(0, 255).byte()[0].permute(1, 2, 0).contiguous().numpy()
+
+
+def to_tensor(image):
+    """Image to network input.
+
+    Args:
+        image (ndarray): uint8, (H, W, 3), RGB, 0 to 255.
+
+    Returns:
+        Tensor: float32, (3, H, W), 0 to 1.
+
+    Raises:
+        ValueError: ``image`` is no 8-bit colour image.
+    """
+    check_image(image)
+    return torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1))).float().div_(255)

@@ -1,0 +1,7 @@
+"""RIM's metrics, registered in BasicSR's registry when this package is imported."""
+
+import sys
+
+from rim_plugin.discovery import import_modules
+
+import_modules(sys.modules[__name__])

@@ -1,0 +1,127 @@
+"""Reads an options file and the command line's changes to it (``--force_yml``); one clear error for each mistake."""
+
+import argparse
+import difflib
+import os
+import re
+import torch
+import yaml
+
+
+class OptionsError(ValueError):
+    """A mistake in what the user gave (options file, command line, weights file), told in one line."""
+
+
+def did_you_mean(name, known):
+    """``; did you mean 'x'?`` with the nearest of ``known`` (iterable of str), or the whole list where it is short."""
+    known = sorted(map(str, known))
+    near = difflib.get_close_matches(str(name), known, 1, 0.6)
+    if near:
+        return f"; did you mean '{near[0]}'?"
+    return f'; known: {", ".join(known)}' if 0 < len(known) <= 12 else ''
+
+
+def optimizer_types():
+    """dict of name -> class: the optimizers of ``torch.optim``."""
+    classes = {name: getattr(torch.optim, name) for name in dir(torch.optim)}
+    return {name: cls for name, cls in classes.items() if name != 'Optimizer' and isinstance(cls, type)
+            and issubclass(cls, torch.optim.Optimizer)}
+
+
+class _Loader(getattr(yaml, 'CSafeLoader', yaml.SafeLoader)):
+    """YAML without Python objects; ``1e-4`` is a number (YAML 1.1 wants ``1.0e-4``); a key given twice is an error."""
+
+    def construct_mapping(self, node, deep=False):
+        keys = [key.value for key, _ in node.value if key.value != '<<']
+        for key in keys:
+            if keys.count(key) > 1:
+                raise yaml.constructor.ConstructorError(None, None, f"key '{key}' is given twice", node.start_mark)
+        return super().construct_mapping(node, deep=True)
+
+
+_Loader.add_implicit_resolver('tag:yaml.org,2002:float', re.compile(r'^[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$'),
+                              list('-+.0123456789'))
+
+
+def yaml_loader(forced=()):
+    """A loader class for ``yaml.load`` that also applies ``forced``, a list of ``KEY:KEY=VALUE`` texts."""
+
+    class Loader(_Loader):
+
+        def get_single_data(self):
+            options = super().get_single_data()
+            for entry in forced:
+                _force(options, entry)
+            return options
+
+    return Loader
+
+
+def _force(options, entry):
+    path, equals, text = entry.partition('=')
+    *parents, last = [key.strip() for key in path.split(':')]
+    if not equals or not last:
+        raise OptionsError(f'--force_yml {entry}: has to look like train:total_iter=1000')
+    block = options
+    for depth, key in enumerate(parents, 1):
+        if not isinstance(block, dict) or not isinstance(block.get(key), dict):
+            known = [name for name, value in block.items() if isinstance(value, dict)]
+            raise OptionsError(f'--force_yml {entry}: the options file has no block {":".join(parents[:depth])}'
+                               f'{did_you_mean(key, known)}')
+        block = block[key]
+    block[last] = _value(text.strip(), entry)
+
+
+def _value(text, entry):
+    """As in the options file, and with BasicSR's own spellings for the command line: ``none``, ``!!float1e-4``."""
+    if text.lower() == 'none':
+        return None
+    try:
+        return yaml.load(text.replace('!!float', ''), Loader=_Loader)
+    except yaml.YAMLError as error:
+        raise OptionsError(f'--force_yml {entry}: {text!r} is not a YAML value') from error
+
+
+def take_forced(argv):
+    """Split ``sys.argv`` into itself without ``--force_yml`` and the list of that option's entries."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument('--force_yml', nargs='+', default=[])
+    known, rest = parser.parse_known_args(argv[1:])
+    return argv[:1] + rest, known.force_yml
+
+
+def read_options(path, forced=()):
+    """The options file ``path`` as a dict, with ``forced`` applied.
+
+    Raises:
+        OptionsError: no such file, not YAML, not a mapping, or a wrong ``--force_yml`` path.
+    """
+    if not os.path.isfile(path):
+        raise OptionsError(f'{path}: no such options file (from {os.getcwd()})')
+    try:
+        with open(path, encoding='utf-8') as file:
+            options = yaml.load(file, Loader=yaml_loader())
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        mark = getattr(error, 'problem_mark', None)
+        place = f' line {mark.line + 1}' if mark else ''
+        raise OptionsError(f'{path}:{place} not valid YAML ({getattr(error, "problem", None) or error})') from error
+    if not isinstance(options, dict):
+        raise OptionsError(f'{path}: not an options file (it has no "key: value" lines)')
+    for entry in forced:
+        _force(options, entry)
+    return options
+
+
+def check_command(argv, forced, is_train):
+    """Check the options file that ``argv`` names; without ``-opt``, BasicSR's own parser says what is missing.
+
+    Raises:
+        OptionsError: see ``rim_plugin.options_check.check``.
+    """
+    from rim_plugin.options_check import check
+    parser = argparse.ArgumentParser(add_help=False)
+    parser.add_argument('-opt')
+    parser.add_argument('--auto_resume', action='store_true')
+    args, _ = parser.parse_known_args(argv[1:])
+    if args.opt is not None and '-h' not in argv and '--help' not in argv:
+        check(read_options(args.opt, forced), args.opt, is_train, args.auto_resume)

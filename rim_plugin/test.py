@@ -1,0 +1,12 @@
+"""``python -m rim_plugin.test -opt FILE``: BasicSR's test of trained networks with everything of rim_plugin registered.
+
+``results/`` is made in the folder in which the command is called.
+"""
+
+import os
+
+import rim_plugin  # noqa: F401  patches BasicSR and registers
+from basicsr.test import test_pipeline
+
+if __name__ == '__main__':
+    test_pipeline(os.getcwd())

@@ -1,0 +1,70 @@
+#!/usr/bin/env bash
+# Usage: scripts/run.sh COMMAND...
+# Runs COMMAND in this project's own environment, .venv, which it sets up first: on a fresh machine, and again whenever
+# constraints.txt or setup.py changed. Needs Python 3.10, 3.11 or 3.12; PYTHON=/path/to/python names one. Examples:
+#   scripts/run.sh python basicsr/train.py -opt options/rim_demo.yml
+#   scripts/run.sh pytest
+set -euo pipefail
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+venv="$root/.venv"
+stamp="$venv/.rim_plugin_is_set_up"
+
+say() { echo "run.sh: $*" >&2; }
+
+wanted() { echo "$root $(cat "$root/constraints.txt" "$root/setup.py" | cksum)"; }
+
+is_set_up() { [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$(wanted)" ]; }
+
+find_python() {
+    # A name on PATH may still not run (pyenv's shims), and Debian's Python comes without ensurepip.
+    local candidate
+    for candidate in ${PYTHON:-} python3.12 python3.11 python3.10 python3 python; do
+        if "$candidate" -c 'import sys, ensurepip; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 12))' 2>/dev/null; then
+            "$candidate" -c 'import sys; print(sys.executable)'
+            return
+        fi
+    done
+    say "no Python 3.10, 3.11 or 3.12 with ensurepip found (BasicSR 1.4.2 does not build on 3.13 and later)."
+    say "Install one, e.g. 'apt-get install python3.11 python3.11-venv', or name one: PYTHON=/path/to/python3.12 scripts/run.sh ..."
+    return 1
+}
+
+set_up() {
+    local python pip=("$venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps)
+    if [ "$(head -c ${#root} "$stamp.root" 2>/dev/null)" != "$root" ] || ! "$venv/bin/python" -m pip --version >/dev/null 2>&1; then
+        python=$(find_python)
+        say "making $venv with $("$python" --version)"
+        "$python" -m venv --clear "$venv"
+        echo "$root" >"$stamp.root"
+    fi
+    say "installing the versions of constraints.txt (the first time some GB and several minutes)"
+    "${pip[@]}" -r <(grep -v '^basicsr' "$root/constraints.txt")
+    say "building BasicSR"
+    "${pip[@]}" --no-build-isolation -r <(grep '^basicsr' "$root/constraints.txt")
+    "${pip[@]}" --no-build-isolation -e "$root"
+    wanted >"$stamp"
+    say "ready"
+}
+
+set_up_once() {
+    # The lock belongs to file descriptor 9, hence ends with this process, killed or not; a second run waits for the first.
+    local python
+    python=$(find_python)
+    exec 9<"$root/constraints.txt"
+    if ! "$python" -c 'import fcntl; fcntl.flock(9, fcntl.LOCK_EX | fcntl.LOCK_NB)' 2>/dev/null; then
+        say "waiting for another set-up of this environment"
+        "$python" -c 'import fcntl; fcntl.flock(9, fcntl.LOCK_EX)'
+    fi
+    is_set_up || set_up
+    exec 9<&-
+}
+
+if [ $# -eq 0 ]; then
+    sed -n '2,6s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"
+    exit 2
+fi
+is_set_up || set_up_once
+export VIRTUAL_ENV="$venv" PATH="$venv/bin:$PATH"
+unset PYTHONHOME
+exec "$@"

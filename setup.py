@@ -1,0 +1,41 @@
+"""Distribution ``rim-plugin``. The environment with tested, pinned versions is made by ``scripts/run.sh``."""
+
+import os
+import re
+from setuptools import find_packages, setup
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+
+
+def read_version():
+    with open(os.path.join(HERE, 'rim_plugin', '__init__.py'), encoding='utf-8') as file:
+        return re.search(r"__version__ = '(.+)'", file.read()).group(1)
+
+
+setup(
+    name='rim-plugin',
+    version=read_version(),
+    description='Resolution Invariant Model (RIM): face hallucination and recognition at any resolution, inside BasicSR',
+    license='Apache-2.0',
+    packages=find_packages(include=['rim_plugin', 'rim_plugin.*']),
+    python_requires='>=3.10',
+    install_requires=[
+        'basicsr>=1.4.2',
+        'lmdb>=1.4',
+        'numpy>=1.24',
+        'packaging>=21',
+        'Pillow>=9.1',
+        'PyYAML>=6.0',
+        'safetensors>=0.4',
+        'scikit-image>=0.22',
+        'scipy>=1.10',
+        'tensorboard>=2.15',
+        'torch>=2.6',
+        'torchvision>=0.21',
+        'tqdm>=4.64',
+    ],
+    extras_require={
+        'detect': ['insightface>=1.0', 'onnxruntime>=1.16'],
+        'test': ['pytest>=7.4', 'pytest-timeout>=2.2', 'pytest-xdist>=3.5'],
+    },
+)

@@ -1,0 +1,131 @@
+"""The tri-path generator, the mix-adversarial discriminator and the FHN composed of both."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+from test_registered_archs import SMALL_INTEGRATOR, SMALL_PATHS
+
+from rim_plugin.archs.fhn_arch import FHN, CoarseSRNet, TriPathGenerator
+from rim_plugin.archs.layers import Hourglass, ResidualBlock, resize
+from rim_plugin.archs.mix_discriminator_arch import DomainDiscriminator, FeatureIntegrator
+
+
+def count(net):
+    return sum(value.numel() for value in net.parameters())
+
+
+def small(**changes):
+    return TriPathGenerator(**{**SMALL_PATHS, **changes})
+
+
+def test_default_sizes_are_about_those_of_the_authors():
+    fhn = FHN()
+    assert count(fhn.generator.coarse) == pytest.approx(0.226e6, rel=0.02)
+    for path in fhn.generator.priors.values():
+        assert count(path) == pytest.approx(5.05e6, rel=0.02)
+    assert count(fhn.integrator) == pytest.approx(0.536e6, rel=0.15)
+    assert count(DomainDiscriminator(fhn.generator.fused_channels)) < 3e6  # the authors': 103 M
+
+
+@pytest.mark.parametrize('work_size', [56, 224])
+@pytest.mark.parametrize('probe', [7, 28, 45, 224])
+def test_any_probe_gives_a_224_pixel_face(work_size, probe):
+    net = FHN(dict(SMALL_PATHS, image_size=224, work_size=work_size), dict(SMALL_INTEGRATOR, work_size=work_size))
+    with torch.no_grad():
+        assert net(torch.rand(1, 3, probe, probe)).shape == (1, 3, 224, 224)
+
+
+def test_output_has_the_contracts_fields_and_shapes():
+    found = small()(torch.rand(2, 3, 8, 8))
+    assert found.coarse.shape == (2, 3, 64, 64)
+    assert found.heatmaps.shape == (2, 5, 16, 16)
+    assert found.parsing.shape == (2, 11, 16, 16)
+    parts = [found.global_features, found.landmark_features, found.parsing_features]
+    assert torch.equal(found.fused, torch.cat(parts, 1))  # section 3.1.1: "output feature maps are concatenated"
+
+
+def test_an_untrained_fhn_is_bicubic():
+    lq = torch.rand(2, 3, 8, 8)
+    expected = F.interpolate(lq, (64, 64), mode='bicubic', align_corners=False, antialias=True)
+    torch.testing.assert_close(FHN(SMALL_PATHS, SMALL_INTEGRATOR)(lq), expected, atol=1e-5, rtol=0)
+
+
+def test_resize_is_bicubic_up_antialiased_down_and_the_identity_in_between():
+    image = torch.rand(1, 3, 16, 16)
+    assert resize(image, 16) is image
+    mean = resize(image, 4).mean()
+    assert mean == pytest.approx(image.mean().item(), abs=0.02)
+    checker = (torch.arange(16) % 2).float().expand(1, 1, 16, 16)
+    assert resize(checker, 8).std() < 0.1 < F.interpolate(checker, (8, 8), mode='nearest').std() + 0.2
+
+
+def test_hr_goes_the_same_way_as_in_encode():
+    net = small().eval()
+    lq, hr = torch.rand(2, 3, 8, 8), torch.rand(2, 3, 64, 64)
+    probe, reference = net(lq, hr)
+    for a, b in zip(reference, net.encode(hr), strict=True):
+        assert torch.equal(a, b)
+    assert torch.equal(reference.coarse, hr)
+    assert torch.equal(probe.fused, net(lq).fused)
+
+
+@pytest.mark.parametrize('paths, heatmaps, parsing, width', [
+    ('separate', True, True, 12), ('shared', True, True, 8), ('landmark', True, False, 8),
+    ('parsing', False, True, 8), ('none', False, False, 4)])
+def test_prior_paths_can_be_left_out_or_shared(paths, heatmaps, parsing, width):
+    net = small(prior_paths=paths)
+    found = net(torch.rand(1, 3, 8, 8))
+    assert (found.heatmaps is not None, found.parsing is not None) == (heatmaps, parsing)
+    assert found.fused.shape[1] == net.fused_channels == width
+    if paths == 'shared':
+        assert found.landmark_features is found.parsing_features
+
+
+def test_estimated_priors_are_concatenated_by_option():
+    net = small(concat='features+priors')
+    found = net(torch.rand(1, 3, 8, 8))
+    assert net.fused_channels == found.fused.shape[1] == 12 + 5 + 11
+    assert torch.equal(found.fused[:, 12:17], found.heatmaps)
+    torch.testing.assert_close(found.fused[:, 17:].sum(1), torch.ones(1, 16, 16))
+
+
+def test_repeats_apply_the_same_blocks_again():
+    once, twice = (CoarseSRNet(32, 32, 4, 1, repeats, 'none') for repeats in (1, 2))
+    twice.load_state_dict(once.state_dict())
+    torch.nn.init.normal_(once.tail.conv.weight, std=0.1)
+    torch.nn.init.normal_(once.body[0].body[3].weight)
+    twice.load_state_dict(once.state_dict())
+    lq = torch.rand(1, 3, 32, 32)
+    features = once.body(once.body(once.head(lq)))
+    torch.testing.assert_close(twice(lq), lq + once.tail(features))
+
+
+def test_embeddings_have_unit_length_or_zero_mean():
+    fused = torch.randn(5, 6, 16, 16) * 9
+    assert DomainDiscriminator(6, 4, 8, 2)(fused).norm(dim=1).allclose(torch.ones(5), atol=1e-5)
+    layer = DomainDiscriminator(6, 4, 8, 2, normalise='layer')(fused)
+    assert layer.mean(1).abs().max() < 1e-5
+
+
+@pytest.mark.parametrize('net, shape', [(ResidualBlock(2), (1, 2, 4, 4)), (ResidualBlock(2, 'instance'), (1, 2, 4, 4)),
+                                        (Hourglass(2, 2), (1, 2, 8, 8)), (CoarseSRNet(8, 4, 2, 1, 1), (1, 3, 2, 2))])
+def test_gradients_by_finite_differences(net, shape):
+    torch.manual_seed(0)
+    for value in net.parameters():
+        torch.nn.init.normal_(value, std=0.5)
+    data = torch.randn(shape, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(net.double(), (data, ), atol=1e-4)
+
+
+@pytest.mark.parametrize('make, words', [
+    (lambda: small(prior_paths='both'), ['prior_paths', 'both', 'separate']),
+    (lambda: small(concat='all'), ['concat', 'features+priors']),
+    (lambda: small(norm='batch'), ['norm', 'instance']),
+    (lambda: small(work_size=48), ['work_size', '48', '64']),
+    (lambda: small(image_size=56, work_size=14, hourglass_depth=3), ['image_size', '56', '32']),
+    (lambda: FeatureIntegrator(8, 64, work_size=24), ['work_size', '24']),
+    (lambda: DomainDiscriminator(8, normalise='batch'), ['normalise', 'l2'])])
+def test_wrong_options_are_named(make, words):
+    with pytest.raises(ValueError) as error:
+        make()
+    assert all(word in str(error.value) for word in words)

@@ -1,0 +1,142 @@
+"""DrawnFaceDataset: item contract, mirror images, probe sizes, identities, bad options."""
+
+import numpy as np
+import pytest
+import random
+import torch
+from basicsr.utils.registry import DATASET_REGISTRY
+
+from rim_plugin.data.drawn_face_dataset import DrawnFaceDataset
+from rim_plugin.data.drawn_faces import draw_face
+from rim_plugin.data.heatmaps import landmark_heatmaps
+from rim_plugin.data.landmarks import PARSING_FLIP, flip_permutation
+from rim_plugin.data.resize import degrade
+from rim_plugin.reproducibility import SampleIndex
+
+OPTIONS = dict(name='drawn', num_identities=5, faces_per_identity=3, seed=2)
+
+
+def make(**options):
+    return DrawnFaceDataset({**OPTIONS, **options})
+
+
+def test_is_registered():
+    assert DATASET_REGISTRY.get('DrawnFaceDataset') is DrawnFaceDataset
+
+
+def test_item_contract():
+    item = make(first_identity=40)[7]
+    image, landmarks, parsing = draw_face(2, 42, 1)
+    expected = {
+        'lq': ((3, 28, 28), torch.float32),
+        'gt': ((3, 224, 224), torch.float32),
+        'landmarks': ((68, 2), torch.float32),
+        'heatmaps': ((68, 56, 56), torch.float32),
+        'parsing': ((56, 56), torch.int64),
+        'identity': ((), torch.int64)
+    }
+    assert set(item) == {*expected, 'lq_path', 'gt_path'}
+    for key, (shape, kind) in expected.items():
+        assert item[key].shape == shape and item[key].dtype == kind, key
+    np.testing.assert_array_equal(item['gt'].mul(255).round().byte().permute(1, 2, 0), image)
+    np.testing.assert_array_equal(item['lq'].mul(255).round().byte().permute(1, 2, 0), degrade(image, 28))
+    np.testing.assert_array_equal(item['landmarks'], landmarks)
+    np.testing.assert_array_equal(item['heatmaps'], landmark_heatmaps(landmarks, 224))
+    assert set(item['parsing'].unique().tolist()) <= set(np.unique(parsing).tolist())
+    assert item['identity'] == 42 and item['lq_path'] == item['gt_path'] == '000042_0001'
+
+
+def test_options_reach_the_item():
+    item = make(query_size=14, prior_size=28, heatmap_sigma=2.)[0]
+    assert item['lq'].shape == (3, 14, 14) and item['parsing'].shape == (28, 28)
+    np.testing.assert_array_equal(item['heatmaps'], landmark_heatmaps(draw_face(2, 0, 0).landmarks, 224, 28, 2.))
+    assert DrawnFaceDataset.option_keys >= {'query_size', 'prior_size', 'heatmap_sigma', 'first_identity', 'seed'}
+
+
+def test_length_and_identities():
+    train, val = make(), make(first_identity=5, faces_per_identity=1)
+    assert len(train) == 15 and len(val) == 5
+    of_train = {train[index]['identity'].item() for index in range(0, len(train), 2)}
+    assert of_train == set(range(5))
+    assert of_train.isdisjoint({val[index]['identity'].item() for index in range(len(val))})
+    assert len({train[index]['gt_path'] for index in range(len(train))}) == len(train)
+
+
+def test_iteration_ends():
+    assert len(list(make(num_identities=1))) == 3
+    with pytest.raises(IndexError, match='no face 15'):
+        make()[15]
+
+
+def test_mirror_image_swaps_left_and_right(monkeypatch):
+    dataset, plain = make(use_hflip=True), make()[4]
+    monkeypatch.setattr(random, 'random', lambda: .75)
+    np.testing.assert_array_equal(dataset[4]['gt'], plain['gt'])
+    monkeypatch.setattr(random, 'random', lambda: .25)
+    mirrored = dataset[4]
+    np.testing.assert_array_equal(mirrored['gt'], plain['gt'].flip(2))
+    points = plain['landmarks'].numpy()[flip_permutation(68)]
+    np.testing.assert_allclose(mirrored['landmarks'][:, 0], 223 - points[:, 0], atol=1e-4)
+    np.testing.assert_allclose(mirrored['landmarks'][:, 1], points[:, 1], atol=1e-4)
+    # An even reduction of an even-sided map looks at other pixels from the other side, hence not all pixels agree.
+    swapped = torch.from_numpy(PARSING_FLIP)[plain['parsing'].flip(1)]
+    assert (mirrored['parsing'] == swapped).float().mean() > .93
+    assert mirrored['landmarks'][36, 0] < mirrored['landmarks'][45, 0]
+
+
+def test_use_hflip_follows_the_global_seed():
+    dataset = make(use_hflip=True)
+
+    def pictures():
+        random.seed(1)
+        return torch.stack([dataset[0]['gt'] for _ in range(8)])
+
+    first = pictures()
+    assert torch.equal(first, pictures())
+    assert len(first.unique(dim=0)) == 2
+
+
+def test_list_of_probe_sizes_is_one_size_a_batch():
+    dataset = make(query_size=[14, 28, 56], phase='train', batch_size_per_gpu=4)
+    sizes = [dataset[SampleIndex(position % 15, 0, position)]['lq'].shape[-1] for position in range(24)]
+    assert all(len(set(sizes[start:start + 4])) == 1 for start in range(0, 24, 4)) and len(set(sizes)) > 1
+    with pytest.raises(ValueError, match='query_size must be one number outside training'):
+        make(query_size=[14, 28], phase='val')
+
+
+def test_batches_through_a_loader():
+    loader = torch.utils.data.DataLoader(make(), batch_size=4, num_workers=1)
+    batch = next(iter(loader))
+    assert batch['gt'].shape == (4, 3, 224, 224) and batch['identity'].tolist() == [0, 0, 0, 1]
+    np.testing.assert_array_equal(batch['gt'][3], make()[3]['gt'])
+
+
+@pytest.mark.parametrize('options, words', [
+    ({
+        'num_identities': None
+    }, 'dataset drawn: num_identities is missing; it must be a whole number of at least 1'),
+    ({
+        'num_identities': 0
+    }, 'num_identities is 0'),
+    ({
+        'faces_per_identity': 2.5
+    }, 'faces_per_identity is 2.5'),
+    ({
+        'first_identity': -1
+    }, 'first_identity is -1'),
+    ({
+        'seed': '7'
+    }, "seed is '7'"),
+    ({
+        'prior_size': 0
+    }, 'prior_size is 0'),
+    ({
+        'gt_size': 128
+    }, 'gt_size is 128'),
+    ({
+        'query_size': 0
+    }, 'query_size'),
+])
+def test_bad_options_are_named(options, words):
+    with pytest.raises(ValueError, match=words):
+        make(**options)

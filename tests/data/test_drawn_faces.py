@@ -1,0 +1,209 @@
+"""Drawn faces: landmarks and parsing map are exact, a face follows from its three numbers, persons differ."""
+
+import cv2
+import hashlib
+import multiprocessing
+import numpy as np
+import pytest
+import random
+
+from rim_plugin.data.alignment import alignment_template
+from rim_plugin.data.drawn_canvas import Canvas, fill_classes
+from rim_plugin.data.drawn_faces import draw_face
+from rim_plugin.data.drawn_geometry import View, spline
+from rim_plugin.data.drawn_outlines import eye_outline, lip_outlines
+from rim_plugin.data.drawn_people import BEARDS, GLASSES, HAIR_STYLES, sample_person, sample_shot
+from rim_plugin.data.landmarks import five_points
+
+SEED = 5
+
+
+@pytest.fixture(scope='module')
+def faces():
+    return [draw_face(SEED, identity, identity % 3) for identity in range(40)]
+
+
+def polygon_mask(points):
+    """Pixels whose centre lies in a polygon, by the even-odd rule in float64."""
+    y, x = np.mgrid[:224, :224].astype(float)
+    inside = np.zeros((224, 224), bool)
+    for (ax, ay), (bx, by) in zip(points, np.roll(points, -1, axis=0)):
+        if ay != by:
+            inside ^= ((ay > y) != (by > y)) & (x < (bx - ax) * (y - ay) / (by - ay) + ax)
+    return inside
+
+
+def overlap(first, second):
+    return (first & second).sum() / max((first | second).sum(), 1)
+
+
+def distance_to(mask, points):
+    """Distance in pixels from points to the nearest pixel of a mask."""
+    far = cv2.distanceTransform((~mask).astype(np.uint8), cv2.DIST_L2, 5)
+    columns, rows = np.clip(np.rint(points), 0, 223).astype(int).T
+    return far[rows, columns]
+
+
+def digest(numbers):
+    face = draw_face(*numbers)
+    return hashlib.sha256(b''.join(part.tobytes() for part in face)).hexdigest()
+
+
+def test_shapes_and_types(faces):
+    for image, landmarks, parsing in faces:
+        assert image.shape == (224, 224, 3) and image.dtype == np.uint8
+        assert landmarks.shape == (68, 2) and landmarks.dtype == np.float32
+        assert parsing.shape == (224, 224) and parsing.dtype == np.uint8
+        assert image.std() > 15
+
+
+@pytest.mark.parametrize('label, points', [(4, slice(36, 42)), (5, slice(42, 48))])
+def test_eye_class_is_the_polygon_of_the_eye_points(faces, label, points):
+    for _, landmarks, parsing in faces:
+        eye, mask = landmarks[points], parsing == label
+        if np.linalg.norm(eye[[1, 2]] - eye[[5, 4]],
+                          axis=1).min() < 6:  # the corners of a closing eye are below a pixel
+            continue
+        assert overlap(mask, polygon_mask(eye)) > .72
+        assert distance_to(mask, eye).max() <= 2
+
+
+def test_lips_and_mouth_are_the_polygons_of_their_points(faces):
+    for _, landmarks, parsing in faces:
+        outer, inner = polygon_mask(landmarks[48:60]), polygon_mask(landmarks[60:68])
+        assert overlap(np.isin(parsing, (7, 8, 9)), outer) > .85
+        if inner.sum() > 150:
+            assert overlap(parsing == 8, inner) > .8
+        upper, lower = np.nonzero(parsing == 7)[0].mean(), np.nonzero(parsing == 9)[0].mean()
+        assert upper < lower
+
+
+def test_brow_and_nose_points_lie_on_their_classes(faces):
+    """But for those that hair hides: hair is the one class that covers others."""
+    checked = 0
+    for _, landmarks, parsing in faces:
+        for label, points in ((2, slice(17, 22)), (3, slice(22, 27)), (6, slice(27, 36))):
+            bare = distance_to(parsing == 10, landmarks[points]) > 2
+            assert distance_to(parsing == label, landmarks[points])[bare].max(initial=0) < 2
+            checked += bare.sum()
+    assert checked > .9 * 19 * len(faces)
+
+
+def test_outlines_pass_through_their_points():
+    """The polygons that are painted and parsed hold the landmarks themselves as vertices, closed eyes included."""
+    for identity in range(30):
+        landmarks = View(sample_person(SEED, identity), sample_shot(SEED, identity, 0)).landmarks
+        upper, inner, lower = lip_outlines(landmarks[48:])
+        for outline, points in ((eye_outline(landmarks[36:42]), range(36, 42)), (eye_outline(landmarks[42:48]),
+                                                                                 range(42, 48)),
+                                (np.concatenate([upper, lower]), range(48, 60)), (inner, range(60, 68))):
+            nearest = np.linalg.norm(outline[None] - landmarks[list(points)][:, None], axis=2).min(axis=1)
+            assert nearest.max() < 1e-9
+
+
+def test_jaw_points_lie_on_the_edge_of_the_face(faces):
+    for _, landmarks, parsing in faces:
+        visible = [point for point in landmarks[3:14] if (point < 221).all() and (point > 2).all()]
+        face = np.isin(parsing, range(1, 10))
+        edge = face & ~cv2.erode(face.astype(np.uint8), np.ones((3, 3))).astype(bool)
+        hair = parsing == 10
+        for point in visible:
+            assert distance_to(edge | hair, point[None])[0] < 2
+
+
+def test_left_and_right_are_those_of_the_picture(faces):
+    for _, landmarks, parsing in faces:
+        columns = [np.nonzero(parsing == label)[1].mean() for label in (2, 3, 4, 5)]
+        assert columns[0] < columns[1] and columns[2] < columns[3]
+        assert landmarks[0, 0] < landmarks[16, 0] and landmarks[36, 0] < landmarks[39, 0] < landmarks[42, 0]
+        assert landmarks[27, 1] < landmarks[30, 1] < landmarks[51, 1] < landmarks[57, 1] < landmarks[8, 1]
+
+
+def test_picture_shows_the_eye_where_the_map_has_it():
+    """White, iris and highlight lie where the parsing map has the eye: more contrast there than on the skin around."""
+    contrast = []
+    for identity in range(60):
+        person, shot = sample_person(SEED, identity), sample_shot(SEED, identity, 0)
+        if shot.blink > .5 or person.glasses != 'none':
+            continue
+        image, _, parsing = draw_face(SEED, identity, 0)
+        eye = image.mean(axis=2)[parsing == 4]
+        around = cv2.dilate((parsing == 4).astype(np.uint8), np.ones((9, 9))).astype(bool) & (parsing == 1)
+        contrast.append(eye.std() / image.mean(axis=2)[around].std())
+    assert np.median(contrast) > 1.5
+
+
+def test_five_points_fit_the_template(faces):
+    errors = [np.linalg.norm(five_points(face.landmarks) - alignment_template(224), axis=1) for face in faces]
+    assert np.mean(errors) < 6 and np.max(errors) < 22  # the nose of a turned head is furthest off
+    centres = [five_points(face.landmarks).mean(axis=0) - alignment_template(224).mean(axis=0) for face in faces]
+    assert np.abs(centres).max() < 3
+
+
+def test_all_classes_appear(faces):
+    assert set(np.unique([face.parsing for face in faces])) == set(range(11))
+
+
+def test_same_numbers_same_face_whatever_the_global_state():
+    states = random.getstate(), np.random.get_state()[1].copy()
+    first = digest((SEED, 3, 1))
+    assert random.getstate() == states[0] and (np.random.get_state()[1] == states[1]).all()
+    random.seed(99)
+    np.random.seed(99)
+    assert digest((SEED, 3, 1)) == first
+    assert len({digest(numbers) for numbers in ((SEED, 3, 1), (SEED, 3, 2), (SEED, 4, 1), (SEED + 1, 3, 1))}) == 4
+
+
+def test_same_face_in_another_process():
+    numbers = [(SEED, 11, 0), (SEED, 12, 4)]
+    with multiprocessing.get_context('spawn').Pool(1) as pool:
+        assert pool.map(digest, numbers) == [digest(three) for three in numbers]
+
+
+def test_persons_differ():
+    """In shape under one and the same pose and expression, in colour, and in what they wear."""
+    frontal = [View(sample_person(SEED, identity), sample_shot(SEED, 0, 0)).landmarks for identity in range(30)]
+    assert np.std(frontal, axis=0).mean() > 1.5
+    persons = [sample_person(SEED, identity) for identity in range(300)]
+    assert len({tuple(person.skin) for person in persons}) == 300
+    assert {person.hair_style for person in persons} == set(HAIR_STYLES)
+    assert {person.beard for person in persons} == set(BEARDS)
+    assert {person.glasses for person in persons} == set(GLASSES)
+
+
+def test_every_kind_of_person_can_be_drawn():
+    """Each hair style, beard and pair of glasses at least once; a hair style other than bald shows hair."""
+    wanted = {*HAIR_STYLES, *BEARDS, *GLASSES}
+    for identity in range(400):
+        person = sample_person(SEED, identity)
+        kinds = {person.hair_style, person.beard, person.glasses}
+        if kinds & wanted:
+            wanted -= kinds
+            assert (draw_face(SEED, identity, 0).parsing == 10).any() == (person.hair_style != 'bald')
+    assert not wanted
+
+
+def test_spline_runs_through_its_knots():
+    knots = np.random.default_rng(0).normal(size=(7, 2))
+    np.testing.assert_allclose(spline(knots, 6)[::6], knots, atol=1e-12)
+    np.testing.assert_allclose(spline(knots, 4, closed=True)[::4], knots, atol=1e-12)
+
+
+def test_class_map_follows_pixel_centres():
+    square = np.array([[10.2, 20.2], [29.8, 20.2], [29.8, 39.8], [10.2, 39.8]])
+    expected = np.zeros((64, 64), np.uint8)
+    expected[21:40, 11:30] = 4
+    np.testing.assert_array_equal(fill_classes(64, [(square, 4)]), expected)
+
+
+def test_canvas_keeps_pixel_centres():
+    canvas = Canvas(np.zeros((64, 64, 4), np.uint8))
+    canvas.dot(np.array([12., 20.]), 4, (255, 255, 255))
+    weight = canvas.finish()[..., 0].astype(float)
+    y, x = np.mgrid[:32, :32]
+    np.testing.assert_allclose([(x * weight).sum() / weight.sum(), (y * weight).sum() / weight.sum()], [12, 20],
+                               atol=.15)
+    with canvas.inside(np.array([[2., 2.], [8., 2.], [8., 8.], [2., 8.]])) as window:
+        window.flood((0, 200, 0))
+    picture = canvas.finish()
+    assert picture[4, 4, 1] == 200 and picture[10, 10, 1] == 0

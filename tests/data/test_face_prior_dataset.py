@@ -1,0 +1,200 @@
+import pickle
+import random
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from basicsr.utils.registry import DATASET_REGISTRY
+
+from face_photos import make_photos
+from rim_plugin.data.face_item import QuerySize, mirror_face
+from rim_plugin.data.face_prior_dataset import FacePriorDataset
+from rim_plugin.data.heatmaps import heatmap_landmarks
+from rim_plugin.data.landmarks import PARSING_FLIP, flip_permutation
+from rim_plugin.data.prepare import prepare_faces
+from rim_plugin.data.resize import degrade, to_tensor
+from rim_plugin.reproducibility import SampleIndex
+
+COUNT = 5
+
+
+@pytest.fixture(scope='module')
+def stores(tmp_path_factory):
+    """Folder with the same faces as LMDB, as files, and as LMDB without parsing maps."""
+    root = tmp_path_factory.mktemp('faces')
+    make_photos(root, [f'face_{i}.jpg' for i in range(COUNT)])
+    for name, backend, parsing in (('lmdb', 'lmdb', root / 'parsing'), ('disk', 'disk', root / 'parsing'),
+                                   ('bare', 'lmdb', None)):
+        prepare_faces(root / 'images', root / name, root / 'landmarks', parsing, backend=backend, workers=1)
+    return root
+
+
+def dataset(stores, name='lmdb', **options):
+    backend = 'disk' if name == 'disk' else 'lmdb'
+    return FacePriorDataset({'name': 'Faces', 'phase': 'train', 'dataroot_gt': str(stores / name),
+                             'io_backend': {'type': backend}, 'batch_size_per_gpu': 2, **options})
+
+
+def assert_equal(a, b):
+    assert a.keys() == b.keys()
+    for key in a:
+        assert torch.equal(a[key], b[key]) if torch.is_tensor(a[key]) else a[key] == b[key], key
+
+
+def test_the_item_is_as_promised(stores):
+    faces = DATASET_REGISTRY.get('FacePriorDataset')(dataset(stores).opt)
+    assert len(faces) == COUNT
+    item = faces[1]
+    expected = {'lq': (3, 28, 28), 'gt': (3, 224, 224), 'landmarks': (68, 2), 'heatmaps': (68, 56, 56)}
+    for key, shape in expected.items():
+        assert item[key].shape == shape and item[key].dtype == torch.float32, key
+    assert item['parsing'].shape == (56, 56) and item['parsing'].dtype == torch.int64
+    assert item['lq_path'] == item['gt_path'] == 'face_1'
+    assert 0 <= item['gt'].min() and 0.5 < item['gt'].max() <= 1
+    assert set(item['parsing'].unique().tolist()) <= set(range(11))
+
+
+def test_the_item_holds_what_is_stored(stores):
+    item = dataset(stores, 'disk')[2]
+    bgr = cv2.imread(str(stores / 'disk/gt/face_2.jpg'))
+    face = np.ascontiguousarray(bgr[:, :, ::-1])
+    assert torch.equal(item['gt'], to_tensor(face)) and torch.equal(item['lq'], to_tensor(degrade(face, 28)))
+    parsing = cv2.imread(str(stores / 'disk/parsing/face_2.png'), cv2.IMREAD_GRAYSCALE)
+    assert np.array_equal(item['parsing'], parsing[2::4, 2::4])
+    inside = ((item['landmarks'] > 0) & (item['landmarks'] < 223)).all(1)
+    decoded = heatmap_landmarks(item['heatmaps'][None], 224)[0]
+    assert inside.sum() > 40 and (decoded - item['landmarks'])[inside].abs().max() < 0.4
+
+
+def test_lmdb_and_folder_give_identical_items(stores):
+    for options in ({}, {'use_hflip': True, 'query_size': 14, 'prior_size': 28, 'heatmap_sigma': 1.0}):
+        for index in range(COUNT):
+            items = []
+            for name in ('lmdb', 'disk'):
+                random.seed(index)
+                items.append(dataset(stores, name, **options)[index])
+            assert_equal(*items)
+    assert items[0]['lq'].shape == (3, 14, 14) and items[0]['parsing'].shape == (28, 28)
+
+
+def test_a_mirror_image_swaps_left_and_right(stores, monkeypatch):
+    plain = dataset(stores)[0]
+    monkeypatch.setattr(random, 'random', lambda: 0.49)
+    mirrored = dataset(stores, use_hflip=True)[0]
+    assert torch.equal(mirrored['gt'], plain['gt'].flip(2))
+    assert (mirrored['lq'] - plain['lq'].flip(2)).abs().max() <= 1.01 / 255
+    permutation = torch.from_numpy(flip_permutation(68))
+    expected = plain['landmarks'][permutation] * torch.tensor([-1., 1.]) + torch.tensor([223., 0.])
+    torch.testing.assert_close(mirrored['landmarks'], expected)
+    torch.testing.assert_close(mirrored['heatmaps'], plain['heatmaps'][permutation].flip(2), atol=1e-4, rtol=0)
+    monkeypatch.setattr(random, 'random', lambda: 0.51)
+    assert_equal(dataset(stores, use_hflip=True)[0], plain)
+
+
+def test_mirroring_a_parsing_map_twice_gives_it_back():
+    parsing = np.random.default_rng(0).integers(0, 11, (8, 6), np.uint8)
+    image = np.zeros((8, 6, 3), np.uint8)
+    mirrored = mirror_face(image, None, parsing)[2]
+    assert mirrored[3, 1] == PARSING_FLIP[parsing[3, 4]]
+    assert np.array_equal(mirror_face(image, None, mirrored)[2], parsing)
+
+
+def test_a_missing_prior_is_absent(stores, tmp_path):
+    assert 'parsing' not in dataset(stores, 'bare')[0]
+    (stores / 'bare/landmarks.npz').rename(tmp_path / 'landmarks.npz')
+    try:
+        assert dataset(stores, 'bare')[0].keys() == {'lq', 'gt', 'lq_path', 'gt_path'}
+    finally:
+        (tmp_path / 'landmarks.npz').rename(stores / 'bare/landmarks.npz')
+
+
+def test_max_faces_takes_the_first(stores):
+    few = dataset(stores, max_faces=2)
+    assert len(few) == 2 and few[1]['gt_path'] == 'face_1'
+
+
+def test_one_query_size_for_each_global_batch(stores, monkeypatch):
+    sizes = [16, 28, 56]
+    monkeypatch.setattr('rim_plugin.data.face_item.get_dist_info', lambda: (0, 3))
+    faces = dataset(stores, query_size=sizes)
+    drawn = [[faces[SampleIndex(0, epoch, position)]['lq'].shape[2] for position in range(24)] for epoch in range(3)]
+    for epoch in drawn:
+        assert all(len(set(epoch[start:start + 6])) == 1 for start in range(0, 24, 6))
+    assert {size for epoch in drawn for size in epoch} == set(sizes)
+    assert drawn[0] != drawn[1]
+    state = random.getstate()
+    faces[SampleIndex(0, 0, 0)]
+    assert random.getstate() == state
+
+
+@pytest.mark.parametrize('options, message', [
+    ({'phase': 'val', 'query_size': [14, 28]}, 'one number outside training; add one val_NAME dataset per size'),
+    ({'query_size': []}, 'query_size'), ({'query_size': '28'}, 'query_size'), ({'query_size': [28, 0]}, 'query_size'),
+    ({'gt_size': 112}, r'gt_size is 112.*224.*prepare them again with --size 112'),
+    ({'io_backend': {'type': 'zip'}}, 'lmdb or disk, but is zip'), ({'io_backend': {}}, 'lmdb or disk'),
+    ({'dataroot_gt': None}, 'Faces: dataroot_gt is missing'),
+])
+def test_options_that_do_not_fit_are_refused(stores, options, message):
+    with pytest.raises(ValueError, match=message):
+        dataset(stores, **options)
+
+
+def test_a_plain_index_with_a_list_of_sizes_is_refused(stores):
+    with pytest.raises(ValueError, match='one number outside training'):
+        dataset(stores, query_size=[14, 28])[0]
+
+
+@pytest.mark.parametrize('root, backend, message', [
+    ('nowhere', 'lmdb', 'no such folder.*prepare_faces'), ('disk', 'lmdb', 'Set io_backend: type: disk'),
+    ('lmdb', 'disk', 'Set io_backend: type: lmdb'), ('images', 'disk', 'Name the folder that .*prepare_faces.py made'),
+    ('lmdb/gt.lmdb', 'lmdb', 'Name the folder that .*prepare_faces.py made'),
+])
+def test_a_wrong_dataroot_is_named_with_its_key_and_the_remedy(stores, root, backend, message):
+    with pytest.raises(FileNotFoundError, match=f'Faces: dataroot_gt: .*{message}'):
+        FacePriorDataset({'name': 'Faces', 'dataroot_gt': str(stores / root), 'io_backend': {'type': backend}})
+
+
+def test_a_damaged_face_is_named(stores, tmp_path):
+    path = stores / 'disk/gt/face_3.jpg'
+    whole = path.read_bytes()
+    path.write_bytes(b'x')
+    try:
+        with pytest.raises(ValueError, match="gt image of 'face_3' cannot be decoded"):
+            dataset(stores, 'disk')[3]
+    finally:
+        path.write_bytes(whole)
+
+
+def test_workers_and_their_parent_may_read_the_same_lmdb(stores):
+    first, second = dataset(stores), dataset(stores)
+    alone = [first[i] for i in range(COUNT)]
+    assert_equal(second[0], alone[0])  # twice in one process
+    loader = torch.utils.data.DataLoader(first, batch_size=1, num_workers=2)
+    for _ in range(2):
+        for batch, item in zip(loader, alone, strict=True):
+            assert torch.equal(batch['gt'][0], item['gt']) and torch.equal(batch['heatmaps'][0], item['heatmaps'])
+    assert_equal(pickle.loads(pickle.dumps(first))[4], alone[4])  # what a spawned worker does
+    assert_equal(first[1], alone[1])
+
+
+def test_every_option_read_is_listed(stores):
+    """The options checker goes by option_keys."""
+
+    class Watched(dict):
+        read = set()
+
+        def get(self, key, default=None):
+            self.read.add(key)
+            return super().get(key, default)
+
+        def __getitem__(self, key):
+            self.read.add(key)
+            return super().__getitem__(key)
+
+    FacePriorDataset(Watched(dataset(stores).opt))
+    assert Watched.read - {'name'} <= FacePriorDataset.option_keys
+
+
+def test_query_size_is_fixed_without_a_list():
+    assert QuerySize(28, False, 1)(3) == 28 and QuerySize([28], False, 1)(3) == 28

@@ -1,0 +1,79 @@
+import cv2
+import numpy as np
+import pytest
+from basicsr.data.data_util import paths_from_lmdb
+from basicsr.utils import FileClient
+
+from rim_plugin.data.lmdb_writer import FolderWriter, LmdbWriter, write_atomically
+
+
+def encoded(seed, extension='.png', side=32):
+    return cv2.imencode(extension, np.random.default_rng(seed).integers(0, 256, (side, 24, 3), np.uint8))[1].tobytes()
+
+
+def test_basicsr_reads_what_was_written(tmp_path):
+    path = tmp_path / 'faces.lmdb'
+    images = {'b/2': encoded(0, '.jpg'), 'a_1': encoded(1), 'c%2E3': encoded(2)}
+    with LmdbWriter(path, level=95) as writer:
+        for key, image in images.items():
+            writer.put(key, image)
+    lines = (path / 'meta_info.txt').read_text().splitlines()
+    assert lines == ['a_1.png (32,24,3) 95', 'b/2.jpg (32,24,3) 95', 'c%2E3.png (32,24,3) 95']
+    assert paths_from_lmdb(str(path)) == ['a_1', 'b/2', 'c%2E3']
+    client = FileClient('lmdb', db_paths=str(path), client_keys='gt')
+    assert {key: client.get(key, 'gt') for key in images} == images
+
+
+def test_the_map_grows(tmp_path):
+    with LmdbWriter(tmp_path / 'faces.lmdb', map_size=32 * 1024) as writer:
+        for seed in range(60):
+            writer.put(f'{seed:03}', encoded(seed, side=200))
+        writer.flush()
+        assert len(writer.keys()) == 60
+    assert len((tmp_path / 'faces.lmdb/meta_info.txt').read_text().splitlines()) == 60
+
+
+@pytest.mark.parametrize('writer_type, name', [(LmdbWriter, 'gt.lmdb'), (FolderWriter, 'gt')])
+def test_a_stopped_write_never_looks_complete_and_goes_on(tmp_path, writer_type, name):
+    meta = tmp_path / name / 'meta_info.txt'
+    with pytest.raises(KeyboardInterrupt), writer_type(tmp_path / name) as writer:
+        writer.put('one', encoded(1))
+        raise KeyboardInterrupt
+    assert not meta.exists()
+    with writer_type(tmp_path / name) as writer:
+        assert writer.keys() == {'one'}
+        writer.put('two', encoded(2))
+    assert [line.split('.')[0] for line in meta.read_text().splitlines()] == ['one', 'two']
+    with pytest.raises(KeyboardInterrupt), writer_type(tmp_path / name):
+        assert not meta.exists()
+        raise KeyboardInterrupt
+    assert not meta.exists()
+
+
+def test_lmdb_and_folder_hold_the_same(tmp_path):
+    keys = ['Anne/Anne_0001', 'Anna', 'Z', 'a-b', 'a/b', 'a0']
+    for writer_type, name in ((LmdbWriter, 'gt.lmdb'), (FolderWriter, 'gt')):
+        with writer_type(tmp_path / name, level=9) as writer:
+            for seed, key in enumerate(keys):
+                writer.put(key, encoded(seed))
+    assert (tmp_path / 'gt/meta_info.txt').read_text() == (tmp_path / 'gt.lmdb/meta_info.txt').read_text()
+    assert (tmp_path / 'gt/Anne/Anne_0001.png').read_bytes() == encoded(0)
+
+
+@pytest.mark.parametrize('key', ['', 'a.b', 'a b', 'größe', 'x' * 512, 'tab\t'])
+def test_keys_that_basicsr_cannot_read_are_refused(tmp_path, key):
+    with LmdbWriter(tmp_path / 'faces.lmdb') as writer:
+        with pytest.raises(ValueError, match='ASCII'):
+            writer.put(key, encoded(0))
+
+
+def test_a_folder_not_named_lmdb_is_refused(tmp_path):
+    with pytest.raises(ValueError, match=r"'\.lmdb'"):
+        LmdbWriter(tmp_path / 'faces')
+
+
+def test_atomic_writing_leaves_no_trace_but_the_file(tmp_path):
+    write_atomically(tmp_path / 'a.txt', 'old')
+    write_atomically(tmp_path / 'a.txt', 'nëw')
+    assert (tmp_path / 'a.txt').read_text(encoding='utf-8') == 'nëw'
+    assert [p.name for p in tmp_path.iterdir()] == ['a.txt']

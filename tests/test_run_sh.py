@@ -1,0 +1,108 @@
+"""scripts/run.sh with a stand-in for Python's ``venv`` and ``pip`` that notes what is asked; CI runs the real ones."""
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+
+import pytest
+
+SCRIPT = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), 'scripts', 'run.sh')
+STAND_IN = '''#!/bin/bash
+# python: -m venv makes a folder with this very script as its python, -m pip notes its arguments; else the real Python
+if [ "$1 $2" = "-m venv" ]; then
+    for folder; do :; done
+    echo "venv" >>"$NOTES"; rm -rf "$folder"; mkdir -p "$folder/bin"; cp "$0" "$folder/bin/python"
+elif [ "$1 $2 $3" = "-m pip --version" ]; then
+    [ -x "$0" ]
+elif [ "$1 $2" = "-m pip" ]; then
+    echo "pip $*" >>"$NOTES"; sleep "${PIP_SLEEP:-0}"
+    [ ! -e "$NOTES.fail" ]
+elif [ "$1" = "-c" ] && [[ "$2" == *sys.executable* ]]; then
+    echo "$0"
+elif [ "$1" = "-c" ] && [[ "$2" == *version_info* ]]; then
+    exit "${WRONG_VERSION:-0}"
+else
+    exec REAL "$@"
+fi
+'''
+
+
+@pytest.fixture
+def project(tmp_path):
+    """A project folder with run.sh, and an environment in which only the stand-in is a Python."""
+    root = tmp_path / 'a project'
+    (root / 'scripts').mkdir(parents=True)
+    shutil.copy(SCRIPT, root / 'scripts')
+    (root / 'constraints.txt').write_text('numpy==1\nbasicsr==1.4.2\n')
+    (root / 'setup.py').write_text('')
+    python = tmp_path / 'python3'
+    python.write_text(STAND_IN.replace('REAL', sys.executable))
+    python.chmod(0o755)
+    return root, dict(os.environ, PYTHON=str(python), NOTES=str(tmp_path / 'notes'))
+
+
+def run(project, *command, **environment):
+    """Run a command through run.sh."""
+    root, base = project
+    command = ['bash', str(root / 'scripts/run.sh'), *command]
+    return subprocess.run(command, env={**base, **environment}, capture_output=True, text=True)
+
+
+def notes(project):
+    """What venv and pip were asked for since the last call."""
+    path = project[1]['NOTES']
+    lines = open(path).read().splitlines() if os.path.exists(path) else []
+    open(path, 'w').close()
+    return lines
+
+
+def test_sets_up_once_and_again_when_the_versions_change(project):
+    done = run(project, 'sh', '-c', 'command -v python; echo $VIRTUAL_ENV; echo "$1"', 'sh', 'two words')
+    venv = str(project[0] / '.venv')
+    assert done.returncode == 0 and done.stdout.splitlines() == [f'{venv}/bin/python', venv, 'two words']
+    first = notes(project)
+    assert first[0] == 'venv' and len(first) == 4
+    assert '--no-build-isolation' in first[2] and first[3].endswith(f'-e {project[0]}')
+    started = time.time()
+    assert run(project, 'true').returncode == 0 and notes(project) == [] and time.time() - started < 1
+    (project[0] / 'constraints.txt').write_text('numpy==2\nbasicsr==1.4.2\n')
+    assert run(project, 'true').returncode == 0
+    assert len(notes(project)) == 3  # the folder is kept, the packages are brought up to date
+
+
+def test_interrupted_set_up_is_done_again(project):
+    open(project[1]['NOTES'] + '.fail', 'w').close()
+    assert run(project, 'true').returncode != 0
+    os.remove(project[1]['NOTES'] + '.fail')
+    notes(project)
+    assert run(project, 'true').returncode == 0 and len(notes(project)) == 3
+    os.remove(project[0] / '.venv/bin/python')
+    (project[0] / 'setup.py').write_text('# changed')
+    assert run(project, 'true').returncode == 0 and notes(project)[0] == 'venv'
+
+
+def test_two_at_once_set_up_once(project):
+    command = ['bash', str(project[0] / 'scripts/run.sh'), 'true']
+    both = [subprocess.Popen(command, env={**project[1], 'PIP_SLEEP': '0.3'}, stderr=subprocess.PIPE, text=True)
+            for _ in range(2)]
+    errors = [process.communicate()[1] for process in both]
+    assert [process.returncode for process in both] == [0, 0]
+    assert notes(project).count('venv') == 1 and any('waiting for another set-up' in text for text in errors)
+
+
+def test_exit_code_and_usage(project):
+    assert run(project, 'sh', '-c', 'exit 7').returncode == 7
+    done = run(project)
+    assert done.returncode == 2 and 'scripts/run.sh COMMAND' in done.stdout
+
+
+def test_no_suitable_python(project):
+    tools = project[0].parent / 'bin'
+    tools.mkdir()
+    for tool in ('bash', 'cat', 'cksum', 'dirname', 'head', 'sed'):
+        os.symlink(shutil.which(tool), tools / tool)
+    done = run(project, 'true', WRONG_VERSION='1', PATH=str(tools))
+    assert done.returncode == 1 and 'no Python 3.10, 3.11 or 3.12' in done.stderr and 'apt-get install' in done.stderr
+    assert not (project[0] / '.venv').exists()
