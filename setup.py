@@ -36,6 +36,6 @@ setup(
     ],
     extras_require={
         'detect': ['insightface>=1.0', 'onnxruntime>=1.16'],
-        'test': ['pytest>=7.4', 'pytest-timeout>=2.2', 'pytest-xdist>=3.5'],
+        'test': ['pytest>=8.2', 'pytest-timeout>=2.2', 'pytest-xdist>=3.5'],
     },
 )

@@ -1,0 +1,30 @@
+"""ESRGAN's generator at x8. BasicSR's own RRDBNet with ``scale: 8`` silently enlarges by 4 (BasicSR#652)."""
+
+import torch.nn.functional as F
+from basicsr.archs.rrdbnet_arch import RRDBNet
+from basicsr.utils.registry import ARCH_REGISTRY
+from torch import nn
+
+
+@ARCH_REGISTRY.register()
+class RRDBNetX8(RRDBNet):
+    """RRDBNet of Wang et al. 2018 (ESRGAN) with a third nearest-neighbour upsampling step: 16,734,915 parameters.
+
+    Args:
+        num_in_ch, num_out_ch (int): image channels. num_feat (int): width. num_block (int): RRDB blocks.
+        num_grow_ch (int): growth of the dense blocks.
+
+    Shapes:
+        (N, 3, h, w) in [0, 1] RGB to (N, 3, 8h, 8w), not clamped.
+    """
+
+    def __init__(self, num_in_ch=3, num_out_ch=3, num_feat=64, num_block=23, num_grow_ch=32):
+        super().__init__(num_in_ch, num_out_ch, 4, num_feat, num_block, num_grow_ch)
+        self.conv_up3 = nn.Conv2d(num_feat, num_feat, 3, 1, 1)
+
+    def forward(self, x):
+        features = self.conv_first(x)
+        features = features + self.conv_body(self.body(features))
+        for conv in (self.conv_up1, self.conv_up2, self.conv_up3):
+            features = self.lrelu(conv(F.interpolate(features, scale_factor=2, mode='nearest')))
+        return self.conv_last(self.lrelu(self.conv_hr(features)))

@@ -1,0 +1,1 @@
+"""Measurements and comparisons that the scripts run."""
