@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from rim_plugin.options import OptionsError, read_options, take_forced
@@ -25,11 +26,10 @@ def test_right_options_pass(tmp_path):
     check(read_options(file), file, False)
 
 
-@pytest.mark.parametrize('name', sorted(os.listdir(os.path.join(os.path.dirname(__file__), '..', 'options'))))
-def test_options_of_this_project_pass(name, monkeypatch):
+@pytest.mark.parametrize('file', sorted((Path(__file__).parent.parent / 'options').rglob('*.yml')), ids=lambda f: f.stem)
+def test_options_of_this_project_pass(file, monkeypatch):
     monkeypatch.setattr('os.path.exists', lambda path: True)  # the data need not be here
-    file = os.path.join(os.path.dirname(__file__), '..', 'options', name)
-    check(read_options(file), file, True)
+    check(read_options(str(file)), str(file), True)
 
 
 @pytest.mark.parametrize('changes, message', [

@@ -66,7 +66,7 @@ class BatchedValidation:
         margins = [f'{key} {self.metric_results[key]:.4f} ({self.metric_results[key] - value:+.4f})'
                    for key, value in self.bicubic_results.items()]
         if margins:
-            get_root_logger().info(f'{name}, in brackets the margin over bicubic: {", ".join(margins)}')
+            get_root_logger().info(f'SR on {name} (margin over bicubic): {", ".join(margins)}')
 
     def _save_images(self, data, batch, name, current_iter):
         """In tests every SR image, as BasicSR does; in training the sheet alone."""
