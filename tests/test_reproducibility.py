@@ -149,7 +149,7 @@ class TestRuns:
 
     def test_killed_at_random_moments_equals_unbroken(self, unbroken, tmp_path):
         options, chance = write_options(tmp_path / 'o.yml'), random.Random(0)
-        for _ in range(4):
+        for _ in range(3):
             process = start(tmp_path, options, '--auto_resume', TINY_SLEEP='0.02')
             wait_for(process, 'done ')
             time.sleep(chance.uniform(0, 0.2))
