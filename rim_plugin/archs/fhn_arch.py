@@ -133,6 +133,7 @@ class TriPathGenerator(nn.Module):
                  global_blocks=3, prior_channels=128, prior_blocks=3, prior_stacks=1, hourglass_depth=2,
                  hourglass_blocks=2, norm='instance'):
         super().__init__()
+        prior_paths = prior_paths or 'none'  # BasicSR's --force_yml turns the word into None
         check_choice('prior_paths', prior_paths, self.PATHS)
         check_choice('concat', concat, CONCAT)
         if image_size % (PRIOR_STRIDE * 2**hourglass_depth):

@@ -9,6 +9,7 @@ NORMS = {'instance': lambda channels: nn.InstanceNorm2d(channels, affine=True), 
 
 def make_norm(name, channels):
     """Normalisation layer by its option name: ``instance`` (the paper's authors) or ``none`` (faster, sharper)."""
+    name = name or 'none'  # BasicSR's --force_yml turns the word into None
     if name not in NORMS:
         raise ValueError(f"norm: '{name}' is unknown; choose one of {', '.join(NORMS)}")
     return NORMS[name](channels)
@@ -47,7 +48,7 @@ class ResidualBlock(nn.Module):
 
     def __init__(self, channels, norm='none', init_scale=0.1):
         super().__init__()
-        bias = norm == 'none'
+        bias = norm in ('none', None)
         self.body = nn.Sequential(
             nn.Conv2d(channels, channels, 3, padding=1, bias=bias), make_norm(norm, channels), nn.PReLU(channels),
             nn.Conv2d(channels, channels, 3, padding=1, bias=bias), make_norm(norm, channels))

@@ -222,6 +222,15 @@ class RIMModel(BatchedValidation, SRModel):
             for value, average in zip(net.buffers(), ema.buffers()):
                 average.copy_(value)
 
+    @property
+    def amp_state(self):
+        """The loss scale of fp16 training, which the training state carries; empty otherwise."""
+        return self.scaler.state_dict()
+
+    @amp_state.setter
+    def amp_state(self, state):
+        self.scaler.load_state_dict(state)
+
     def test(self):
         """Hallucinate the batch with the averaged networks, or the current ones without EMA."""
         self.net_eval.eval()

@@ -81,6 +81,12 @@ def test_prior_paths_can_be_left_out_or_shared(paths, heatmaps, parsing, width):
         assert found.landmark_features is found.parsing_features
 
 
+def test_none_may_come_as_the_word_or_as_no_value():
+    """``--force_yml network_g:prior_paths=none`` arrives as None."""
+    word, value = (small(prior_paths=none, norm=none).state_dict() for none in ('none', None))
+    assert word.keys() == value.keys() and not any('priors' in key for key in word)
+
+
 def test_estimated_priors_are_concatenated_by_option():
     net = small(concat='features+priors')
     found = net(torch.rand(1, 3, 8, 8))
