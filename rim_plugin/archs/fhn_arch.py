@@ -6,10 +6,10 @@ import torch
 from basicsr.utils.registry import ARCH_REGISTRY
 from torch import Tensor, nn
 
-from rim_plugin.archs.layers import Hourglass, SubPixelImage, conv_prelu, residual_stack, resize
+from rim_plugin.archs.layers import (PRIOR_STRIDE, Hourglass, SubPixelImage, check_choice, conv_prelu, residual_stack,
+                                     resize)
 from rim_plugin.archs.mix_discriminator_arch import FeatureIntegrator
 
-PRIOR_STRIDE = 4  # the tri-path features live on a grid of a quarter of the image: 56 for 224
 CONCAT = ('features', 'features+priors')
 
 
@@ -225,9 +225,3 @@ def sub_pixel_scale(image_size, work_size):
     if work_size <= 0 or image_size % work_size:
         raise ValueError(f'work_size: {work_size} does not divide image_size {image_size}')
     return image_size // work_size
-
-
-def check_choice(option, value, choices):
-    """ValueError that names the option and its choices."""
-    if value not in choices:
-        raise ValueError(f"{option}: '{value}' is unknown; choose one of {', '.join(choices)}")

@@ -4,6 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+PRIOR_STRIDE = 4  # the tri-path features live on a grid of a quarter of the image: 56 for 224
 NORMS = {'instance': lambda channels: nn.InstanceNorm2d(channels, affine=True), 'none': lambda channels: nn.Identity()}
 
 
@@ -102,3 +103,9 @@ class SubPixelImage(nn.Module):
 
     def forward(self, x):
         return self.shuffle(self.conv(x))
+
+
+def check_choice(option, value, choices):
+    """ValueError that names the option and its choices."""
+    if value not in choices:
+        raise ValueError(f"{option}: '{value}' is unknown; choose one of {', '.join(choices)}")

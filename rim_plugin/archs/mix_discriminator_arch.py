@@ -5,9 +5,7 @@ import torch.nn.functional as F
 from basicsr.utils.registry import ARCH_REGISTRY
 from torch import nn
 
-from rim_plugin.archs.layers import SubPixelImage, conv_prelu, he_init, residual_stack
-
-PRIOR_STRIDE = 4
+from rim_plugin.archs.layers import PRIOR_STRIDE, SubPixelImage, conv_prelu, he_init, residual_stack
 
 
 class FeatureIntegrator(nn.Module):

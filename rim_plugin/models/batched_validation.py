@@ -43,7 +43,7 @@ class BatchedValidation:
                     image_metrics = {key: value for key, value in metrics.items() if needs_only_images(value)}
                     collect(baseline, image_metrics, dict(data, sr=bicubic(data['lq'], data['gt'].shape[-2:])))
                 if save_img:
-                    self._save_images(data, batch, name, current_iter)
+                    self._save_images(data, batch, name)
                     pictures += comparison_rows(data, options.get('num_pictures', 8) - len(pictures))
                 bar.update(len(batch['lq']))
         self._report(name, metrics, values, baseline, current_iter, tb_logger)
@@ -68,7 +68,7 @@ class BatchedValidation:
         if margins:
             get_root_logger().info(f'SR on {name} (margin over bicubic): {", ".join(margins)}')
 
-    def _save_images(self, data, batch, name, current_iter):
+    def _save_images(self, data, batch, name):
         """In tests every SR image, as BasicSR does; in training the sheet alone."""
         if self.opt['is_train']:
             return

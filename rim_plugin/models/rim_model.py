@@ -13,6 +13,7 @@ from basicsr.utils import get_root_logger
 from basicsr.utils.registry import MODEL_REGISTRY
 
 from rim_plugin.archs.fhn_arch import FHN
+from rim_plugin.archs.layers import check_choice
 from rim_plugin.data.heatmaps import heatmap_landmarks
 from rim_plugin.models.batched_validation import BatchedValidation
 from rim_plugin.reproducibility import check_finite
@@ -66,8 +67,9 @@ class RIMModel(BatchedValidation, SRModel):
     def init_training_settings(self):
         """Losses, optimizers, EMA and the wrappers for distributed training, from ``train:``."""
         train = self.opt['train']
-        choose('train.phase', train.get('phase', 'fhn'), PHASES)
-        amp = choose('train.amp', str(train.get('amp', 'none')).lower(), AMP)
+        amp = str(train.get('amp', 'none')).lower()
+        check_choice('train.phase', train.get('phase', 'fhn'), PHASES)
+        check_choice('train.amp', amp, AMP)
         self.amp_dtype = AMP[amp]
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=amp == 'fp16')
         self.accumulate = train.get('accumulate', 1)
@@ -267,10 +269,3 @@ class RIMModel(BatchedValidation, SRModel):
             else:
                 self.save_network(net, label, current_iter)
         self.save_training_state(epoch, current_iter)
-
-
-def choose(option, value, choices):
-    """The value itself; ValueError that names the option and its choices where it is none of them."""
-    if value not in choices:
-        raise ValueError(f"{option}: '{value}' is unknown; choose one of {', '.join(choices)}")
-    return value
