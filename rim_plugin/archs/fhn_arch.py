@@ -75,6 +75,19 @@ class GlobalPath(nn.Module):
         return self.body(self.stem(image))
 
 
+def prior_head(channels, count):
+    """Features (N, channels, h, w) to an estimate (N, count, h, w), by 1x1 convolutions.
+
+    The wide hidden layer matters where ``channels`` is below ``count``: maps that are linear in fewer features than
+    there are landmarks cannot peak at one place each. The estimate starts at zero; else the first, arbitrary ones shake
+    the coarse network's optimizer.
+    """
+    head = nn.Sequential(*conv_prelu(channels, 2 * count, 1), nn.Conv2d(2 * count, count, 1))
+    nn.init.zeros_(head[-1].weight)
+    nn.init.zeros_(head[-1].bias)
+    return head
+
+
 class PriorPath(nn.Module):
     """G_theta_l or G_theta_p: image (N, 3, S, S) to features on S / 4, through stacked hourglasses, and 1x1 heads.
 
@@ -93,10 +106,7 @@ class PriorPath(nn.Module):
         self.stem = image_stem(channels)
         self.body = residual_stack(channels, blocks, norm)
         self.hourglasses = nn.ModuleList(Hourglass(depth, channels, hourglass_blocks, norm) for _ in range(stacks))
-        self.heads = nn.ModuleDict({name: nn.Conv2d(channels, count, 1) for name, count in heads.items()})
-        for head in self.heads.values():  # else the first, arbitrary estimates shake the coarse network's optimizer
-            nn.init.zeros_(head.weight)
-            nn.init.zeros_(head.bias)
+        self.heads = nn.ModuleDict({name: prior_head(channels, count) for name, count in heads.items()})
 
     def forward(self, image):
         features = self.body(self.stem(image))
@@ -120,6 +130,7 @@ class TriPathGenerator(nn.Module):
         global_channels, global_blocks (int): see GlobalPath.
         prior_channels, prior_blocks, prior_stacks, hourglass_depth, hourglass_blocks (int): see PriorPath.
         norm (str): ``instance`` (authors' code) or ``none``, in every path.
+        prior_norm (str): the same for the prior paths alone. Default: as ``norm``.
 
     Raises:
         ValueError: for an unknown ``prior_paths``, ``concat`` or ``norm``, or sizes that do not divide.
@@ -131,7 +142,7 @@ class TriPathGenerator(nn.Module):
     def __init__(self, image_size=224, work_size=224, num_landmarks=68, num_classes=11, prior_paths='separate',
                  concat='features', coarse_channels=64, coarse_blocks=3, coarse_repeats=3, global_channels=64,
                  global_blocks=3, prior_channels=128, prior_blocks=3, prior_stacks=1, hourglass_depth=2,
-                 hourglass_blocks=2, norm='instance'):
+                 hourglass_blocks=2, norm='instance', prior_norm=None):
         super().__init__()
         prior_paths = prior_paths or 'none'  # BasicSR's --force_yml turns the word into None
         check_choice('prior_paths', prior_paths, self.PATHS)
@@ -147,7 +158,7 @@ class TriPathGenerator(nn.Module):
         groups = [estimates] if prior_paths == 'shared' else [(name, ) for name in estimates]
         self.priors = nn.ModuleDict({
             '+'.join(group): PriorPath({name: counts[name] for name in group}, prior_channels, prior_blocks,
-                                       prior_stacks, hourglass_depth, hourglass_blocks, norm)
+                                       prior_stacks, hourglass_depth, hourglass_blocks, prior_norm or norm)
             for group in groups})
         self.fused_channels = global_channels + prior_channels * len(groups)
         if concat == 'features+priors':

@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 from test_registered_archs import SMALL_INTEGRATOR, SMALL_PATHS
 
-from rim_plugin.archs.fhn_arch import FHN, CoarseSRNet, TriPathGenerator
+from rim_plugin.archs.fhn_arch import FHN, CoarseSRNet, PriorPath, TriPathGenerator
 from rim_plugin.archs.layers import Hourglass, ResidualBlock, resize
 from rim_plugin.archs.mix_discriminator_arch import DomainDiscriminator, FeatureIntegrator
 
@@ -85,6 +85,22 @@ def test_none_may_come_as_the_word_or_as_no_value():
     """``--force_yml network_g:prior_paths=none`` arrives as None."""
     word, value = (small(prior_paths=none, norm=none).state_dict() for none in ('none', None))
     assert word.keys() == value.keys() and not any('priors' in key for key in word)
+
+
+def test_more_landmarks_than_channels_can_each_have_a_place_of_their_own():
+    torch.manual_seed(0)
+    path = PriorPath({'heatmaps': 12}, channels=4, blocks=0, depth=1, hourglass_blocks=1, norm='none')
+    torch.nn.init.normal_(path.heads['heatmaps'][-1].weight)
+    maps = path(torch.rand(1, 3, 64, 64))[1]['heatmaps'].flatten(2)[0]
+    singular = torch.linalg.svdvals((maps - maps.mean(1, keepdim=True)).double())
+    assert singular[11] > 1e-5 * singular[0]  # maps linear in the features would have rank 4
+
+
+def test_prior_paths_may_have_a_normalisation_of_their_own():
+    net = small(norm='none', prior_norm='instance')
+    normalised = {name.split('.')[0] for name, layer in net.named_modules()
+                  if isinstance(layer, torch.nn.InstanceNorm2d)}
+    assert normalised == {'priors'}
 
 
 def test_estimated_priors_are_concatenated_by_option():
