@@ -22,12 +22,14 @@ setup(
     install_requires=[
         'basicsr>=1.4.2',
         'lmdb>=1.4',
+        'matplotlib>=3.7',
         'numpy>=1.24',
         'packaging>=21',
         'Pillow>=9.1',
         'PyYAML>=6.0',
         'safetensors>=0.4',
         'scikit-image>=0.22',
+        'scikit-learn>=1.3',
         'scipy>=1.10',
         'tensorboard>=2.15',
         'torch>=2.6',
@@ -36,6 +38,7 @@ setup(
     ],
     extras_require={
         'detect': ['insightface>=1.0', 'onnxruntime>=1.16'],
+        'onnx': ['onnx>=1.16', 'onnxruntime>=1.16'],
         'test': ['pytest>=8.2', 'pytest-timeout>=2.2', 'pytest-xdist>=3.5'],
     },
 )

@@ -1,0 +1,65 @@
+"""What every recogniser shares: the teacher of RIM's HRN (section 3.2 of the paper), frozen or evaluated."""
+
+from typing import NamedTuple
+
+from torch import Tensor, nn
+
+from rim_plugin.archs.layers import resize
+
+FACE_SIZE = 112  # ArcFace's aligned crop
+
+
+class FeatureInfo(NamedTuple):
+    """One block map of a recogniser: its channels, and its stride over the prepared face."""
+    channels: int
+    stride: int
+
+
+class RecogniserOutput(NamedTuple):
+    """What a recogniser finds in a face.
+
+    Attributes:
+        blocks: the K block maps (N, channels, h, w), from the first block to the last; empty without access to them.
+        embedding: (N, D), not normalised.
+    """
+    blocks: tuple
+    embedding: Tensor
+
+
+class Recogniser(nn.Module):
+    """Aligned face (N, 3, h, w), RGB in [0, 1], to RecogniserOutput; resized to 112 pixels first, antialiased.
+
+    A network has ``feature_info`` (tuple of FeatureInfo, one a block), ``embedding_size``, ``block_maps`` and ``head``.
+
+    Args:
+        mean, std (float): its normalisation of values in [0, 1].
+        crop (tuple[int, int]): first column and end of the columns that it sees of the 112.
+    """
+
+    def __init__(self, mean, std, crop=(0, FACE_SIZE)):
+        super().__init__()
+        self.mean, self.std, self.crop = mean, std, crop
+
+    def prepare(self, image):
+        """The face as the first layer takes it: resized, cropped, normalised; (N, 3, 112, columns).
+
+        Raises:
+            ValueError: ``image`` is not a batch of RGB images in floating point.
+        """
+        if image.ndim != 4 or image.shape[1] != 3 or not image.is_floating_point():
+            raise ValueError(f'image: {tuple(image.shape)} of {image.dtype}; a recogniser takes (N, 3, h, w), RGB in '
+                             '[0, 1], in floating point')
+        left, right = self.crop
+        return (resize(image, FACE_SIZE)[..., left:right] - self.mean) / self.std
+
+    def block_maps(self, face):
+        """Prepared face to the tuple of the K block maps. (Not ``blocks``: that is a part of MobileFaceNet's keys.)"""
+        raise NotImplementedError
+
+    def head(self, block):
+        """Last block map to the embedding (N, D), not normalised."""
+        raise NotImplementedError
+
+    def forward(self, image):
+        maps = self.block_maps(self.prepare(image))
+        return RecogniserOutput(maps, self.head(maps[-1]))

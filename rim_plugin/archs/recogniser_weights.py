@@ -1,0 +1,108 @@
+"""Published weights of recognisers, in whatever format and layout, into the networks of this package."""
+
+import re
+
+import torch
+from basicsr.utils import get_root_logger
+
+from rim_plugin.archs.iresnet_arch import BLOCKS
+from rim_plugin.archs.onnx_files import iresnet_weights
+from rim_plugin.compat.checkpoints import read_weights
+from rim_plugin.options import OptionsError
+
+# where weights lie in a checkpoint: BasicSR's (the averaged ones first), most others', arcface_torch's of a training
+_WRAPPERS = ('params_ema', 'params', 'state_dict', 'state_dict_backbone')
+# face.evoLVe's parts under arcface_torch's names
+_EVOLVE_ENDS = {'input_layer.0': 'conv1', 'input_layer.1': 'bn1', 'input_layer.2': 'prelu', 'output_layer.0': 'bn2',
+                'output_layer.3': 'fc', 'output_layer.4': 'features'}
+_EVOLVE_BLOCK = {'res_layer.0': 'bn1', 'res_layer.1': 'conv1', 'res_layer.2': 'prelu', 'res_layer.3': 'conv2',
+                 'res_layer.4': 'bn3', 'shortcut_layer.0': 'downsample.0', 'shortcut_layer.1': 'downsample.1'}
+
+
+def load_recogniser_weights(net, path):
+    """Load a recogniser's weights; all of them or, at an error, none.
+
+    Args:
+        net (Recogniser): e.g. IResNet, MobileFaceNet.
+        path (str): ``.safetensors``; ``.pth`` or ``.pt``, bare or wrapped (``params_ema``, ``params``, ``state_dict``,
+            ``state_dict_backbone``), with or without ``module.``; ``.onnx`` for IResNet. Keys are those of
+            arcface_torch or face.evoLVe for IResNet.
+
+    Raises:
+        OptionsError: missing or damaged file, or weights of another network.
+    """
+    weights = _read(str(path))
+    own = net.state_dict()
+    # counts of training steps, which old files and ONNX lack and nothing here reads
+    counts = {f'{key.removesuffix("running_mean")}num_batches_tracked' for key in weights if 'running_mean' in key}
+    weights = {**{key: own[key] for key in counts & own.keys()}, **weights}
+    _require_fit(own, weights, path)
+    net.load_state_dict(weights)
+    get_root_logger().info(f'Loaded {_looks_like(own)} from {path}.')
+
+
+def _read(path):
+    """State dict under the names of this package's networks."""
+    if path.endswith('.onnx'):
+        return iresnet_weights(path)
+    weights = _unwrap(read_weights(path, param_key=None), path)
+    return _from_evolve(weights) if 'input_layer.0.weight' in weights else weights
+
+
+def _unwrap(content, path):
+    if isinstance(content, dict):
+        content = next((content[key] for key in _WRAPPERS if key in content), content)
+    if not isinstance(content, dict) or not content or not all(
+            isinstance(key, str) and torch.is_tensor(value) for key, value in content.items()):
+        raise OptionsError(f'{path}: holds no weights, neither bare nor under one of {", ".join(_WRAPPERS)}')
+    return {key.removeprefix('module.'): value for key, value in content.items()}
+
+
+def _from_evolve(weights):
+    """face.evoLVe counts the blocks of all layers in one row; a layer begins where the channels grow."""
+    places, layer, index = [], 1, -1
+    while (conv := weights.get(f'body.{len(places)}.res_layer.1.weight')) is not None:
+        layer, index = (layer + 1, 0) if conv.shape[0] != conv.shape[1] else (layer, index + 1)
+        places.append(f'layer{layer}.{index}.')
+
+    def name(key):
+        part, _, value = key.rpartition('.')
+        block = re.fullmatch(r'body\.(\d+)\.(.+)', part)
+        if block and int(block[1]) < len(places) and block[2] in _EVOLVE_BLOCK:
+            return f'{places[int(block[1])]}{_EVOLVE_BLOCK[block[2]]}.{value}'
+        return f'{_EVOLVE_ENDS[part]}.{value}' if part in _EVOLVE_ENDS else key  # the check names what is left over
+
+    return {name(key): value for key, value in weights.items()}
+
+
+def _looks_like(weights):
+    """The network that has such weights, in the words of the options."""
+    if 'linear7.conv.weight' in weights:
+        return 'MobileFaceNet'
+    if 'layer1.0.prelu.weight' not in weights:
+        return f'another kind of network ({_some(weights)})'
+    blocks = tuple(len({key.split('.')[1] for key in weights if key.startswith(f'layer{layer}.')})
+                   for layer in (1, 2, 3, 4))
+    depth = next((depth for depth, known in BLOCKS.items() if known == blocks), f'unknown, with blocks {blocks}')
+    variant = 'insightface' if 'layer1.0.bn2.weight' in weights else 'face_evolve'
+    return f'IResNet (depth: {depth}, variant: {variant})'
+
+
+def _require_fit(own, weights, path):
+    shapes = [f'{key} {tuple(weights[key].shape)} for {tuple(own[key].shape)}'
+              for key in own.keys() & weights.keys() if own[key].shape != weights[key].shape]
+    problems = {'missing': own.keys() - weights.keys(), 'unexpected': weights.keys() - own.keys(),
+                'other shape': shapes}
+    told = '; '.join(f'{kind}: {_some(names)}' for kind, names in problems.items() if names)
+    if not told:
+        return
+    theirs, ours = _looks_like(weights), _looks_like(own)
+    if theirs == ours:
+        raise OptionsError(f'{path}: does not fit {ours}: {told}')
+    raise OptionsError(f'{path}: weights of {theirs}, but the network is {ours}. Change the network in the options or '
+                       f'take other weights. ({told})')
+
+
+def _some(names):
+    names = sorted(names)
+    return ', '.join(names[:3]) + (f' and {len(names) - 3} more' if len(names) > 3 else '')
