@@ -43,7 +43,7 @@ class FacePriorDataset(data.Dataset):
 
     def __init__(self, opt):
         self.opt = opt
-        self._store = _open_store(opt)
+        self._store = open_store(opt)
         gt_size = opt.get('gt_size', 224)
         if self._store.shape != (gt_size, gt_size, 3):
             raise ValueError(f'gt_size is {gt_size}, but the faces in dataroot_gt {opt["dataroot_gt"]} have the shape '
@@ -78,7 +78,8 @@ class FacePriorDataset(data.Dataset):
         return image
 
 
-def _open_store(opt):
+def open_store(opt):
+    """FaceStore of a dataset's options ``dataroot_gt`` and ``io_backend``; errors name dataset and option."""
     name = f'dataset {opt.get("name", "FacePriorDataset")}'
     if not opt.get('dataroot_gt'):
         raise ValueError(f'{name}: dataroot_gt is missing. Name the folder that scripts/prepare_faces.py made.')

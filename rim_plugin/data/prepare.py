@@ -66,7 +66,7 @@ def find_photos(folder, subset=None):
     return sorted(wanted)
 
 
-def _read_photo(path, upright):
+def read_photo(path, upright):
     """uint8 RGB; ``upright``: turned as its EXIF data say, else the stored pixels, to which annotations refer."""
     try:
         with Image.open(path) as image:
@@ -106,7 +106,7 @@ class _FaceMaker:
 
     def make(self, name):
         """(gt bytes, parsing bytes or None, landmarks (L, 2)) of the photo ``name``; raises LeftOut."""
-        photo = _read_photo(self.photos / name, upright=isinstance(self.annotations, Detected))
+        photo = read_photo(self.photos / name, upright=isinstance(self.annotations, Detected))
         points = self.annotations(name, photo)
         five = five_points(points)
         if (five < 0).any() or (five > np.array(photo.shape[1::-1]) - 1).any():
