@@ -29,7 +29,7 @@ class BatchedValidation:
         """Validate on one dataset; results go to the log, to TensorBoard and to ``self.metric_results``."""
         dataset = dataloader.dataset
         name, options = dataset.opt['name'], self.opt['val']
-        metrics = options.get('metrics') or {}
+        metrics = {key: metric for key, metric in (options.get('metrics') or {}).items() if of_images(metric)}
         values, baseline, pictures = defaultdict(list), defaultdict(list), []
         loader = DataLoader(dataset, batch_size=options.get('batch_size', 16), num_workers=options.get(
             'num_workers', 0), generator=torch.Generator())  # its own: the training's random state stays as it is
@@ -56,7 +56,7 @@ class BatchedValidation:
         self._initialize_best_metric_results(name)
         absent = [key for key in metrics if key not in values]
         if absent:
-            get_root_logger().warning(f'{name}: no {", ".join(absent)}: the faces or the network lack what it measures.')
+            get_root_logger().warning(f'{name}: no {", ".join(absent)}: faces or network lack what it measures.')
         metrics = {key: value for key, value in metrics.items() if key in values}
         self.metric_results = {key: reduce_metric(metrics[key], values[key]) for key in metrics}
         self.bicubic_results = {key: reduce_metric(metrics[key], baseline[key]) for key in baseline}
@@ -92,6 +92,11 @@ def metric_function(options):
 def bicubic(lq, size):
     """The baseline of every margin: plain bicubic enlargement (a = -0.75, as torch and OpenCV have it) to ``size``."""
     return F.interpolate(lq, size, mode='bicubic', align_corners=False)
+
+
+def of_images(options):
+    """Whether a metric is one of faces, not of pairs of faces (:class:`FaceVerification`)."""
+    return not hasattr(METRIC_REGISTRY.get(options['type']), 'verification')
 
 
 def needs_only_images(options):

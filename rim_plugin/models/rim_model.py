@@ -1,7 +1,7 @@
-"""RIM's training and validation inside BasicSR's loop. Phase ``fhn``: face hallucination, Eqs. 1 to 10."""
+"""RIM's training and validation inside BasicSR's loop: hallucination (Eqs. 1 to 10) and recognition (Eqs. 11, 12)."""
 
 from collections import OrderedDict, defaultdict
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from copy import deepcopy
 
 import torch
@@ -12,52 +12,94 @@ from basicsr.models.sr_model import SRModel
 from basicsr.utils import get_root_logger
 from basicsr.utils.registry import MODEL_REGISTRY
 
-from rim_plugin.archs.fhn_arch import FHN
+from rim_plugin.archs.fhn_arch import TriPathGenerator
 from rim_plugin.archs.layers import check_choice
 from rim_plugin.data.heatmaps import heatmap_landmarks
 from rim_plugin.models.batched_validation import BatchedValidation
+from rim_plugin.models.hallucination import HallucinationTraining
+from rim_plugin.models.phases import PHASES, Phases
+from rim_plugin.models.recognition import RecognitionTraining
+from rim_plugin.models.verification import FaceVerification
 from rim_plugin.reproducibility import check_finite
 
-LOSSES = ('coarse', 'pixel', 'landmark', 'parsing', 'domain')
+LOSSES = ('coarse', 'pixel', 'landmark', 'parsing', 'domain', 'distill', 'residual', 'embedding')
+EXAMPLES = {'pixel': 'MSELoss', 'distill': 'DistillationLoss', 'residual': 'ResidualDistillationLoss'}
 AMP = {'none': None, 'bf16': torch.bfloat16, 'fp16': torch.float16}
-PHASES = ('fhn', )
+
+
+@contextmanager
+def evaluation(*nets):
+    """Networks in evaluation mode; afterwards every layer is in the mode in which it was."""
+    modes = [(layer, layer.training) for net in nets for layer in net.modules()]
+    for net in nets:
+        net.eval()
+    yield
+    for layer, training in modes:
+        layer.training = training
 
 
 @MODEL_REGISTRY.register()
-class RIMModel(BatchedValidation, SRModel):
+class RIMModel(HallucinationTraining, RecognitionTraining, BatchedValidation, FaceVerification, SRModel):
     """Resolution Invariant Model.
 
-    Networks: ``network_g`` (TriPathGenerator, theta_G) and ``network_d`` (MixAdversarialDiscriminator: theta_i and
-    theta_d). Each iteration, alternating: theta_d maximises the domain loss (Eq. 6); theta_G minimises Eq. 1 plus the
-    coarse loss; theta_i minimises Eq. 5. Every save also writes ``net_fhn_*.pth``: the FHN for inference, which
-    BasicSR's own SRModel and test.py load.
+    Networks: ``network_g`` (TriPathGenerator, theta_G; or another SR network), ``network_d``
+    (MixAdversarialDiscriminator: theta_i and theta_d), ``network_t`` (the teacher, frozen) and ``network_r`` (HRN:
+    theta_S and theta_A). The phases of a run, one after the other, each beginning with the averaged weights of the one
+    before:
 
-    Options under ``train:`` beside BasicSR's -- ``phase``; ``optim_g``, ``optim_i``, ``optim_d``; ``grad_clip``
-    (largest gradient norm of each of the three); ``coarse_opt``, ``pixel_opt``, ``landmark_opt``, ``parsing_opt``,
-    ``domain_opt`` (leave one out and that term is off); ``domain_interval`` (the domain loss every that many
-    iterations); ``amp`` (bf16, fp16, none); ``channels_last``; ``compile``; ``accumulate`` (micro-batches a step; the
-    domain loss is then taken within each).
+    * ``fhn``: theta_d maximises the domain loss (Eq. 6), theta_G minimises Eq. 1 plus the coarse loss, theta_i Eq. 5;
+    * ``student``: theta_S minimises Eq. 11, on SR images against the teacher on HR images;
+    * ``assistant``: theta_A minimises Eq. 12, the student being constant;
+    * ``joint``: all of it, the gradient of Eq. 11 reaching the hallucination network.
+
+    Every save also writes ``net_fhn_*.pth``: the FHN for inference, which BasicSR's own SRModel and test.py load.
+
+    Options under ``train:`` beside BasicSR's -- ``phase``, or ``phases`` (phase to iterations, in their order);
+    ``optim_g``, ``optim_i``, ``optim_d``, ``optim_s``, ``optim_a``; ``grad_clip`` (largest gradient norm of each);
+    ``coarse_opt``, ``pixel_opt``, ``landmark_opt``, ``parsing_opt``, ``domain_opt``, ``distill_opt`` (Eq. 11),
+    ``residual_opt`` (Eq. 12), ``embedding_opt`` (Eq. 11 on f_S^K + f_A^K or its embedding; leave one out and that term
+    is off); ``domain_interval`` (the domain loss every that many iterations); ``start_from_teacher`` (student and
+    assistant begin with the teacher's weights); ``amp`` (bf16, fp16, none); ``channels_last``; ``compile``;
+    ``accumulate`` (micro-batches a step; the domain loss is then taken within each).
     """
 
-    train_keys = frozenset(['phase', 'optim_g', 'optim_i', 'optim_d', 'grad_clip', 'domain_interval', 'amp', 'compile',
-                            'channels_last', 'accumulate', *(f'{name}_opt' for name in LOSSES)])
+    train_keys = frozenset(['phase', 'phases', 'grad_clip', 'domain_interval', 'start_from_teacher', 'amp', 'compile',
+                            'channels_last', 'accumulate', *(f'optim_{label}' for label in PHASES['joint']),
+                            *(f'{name}_opt' for name in LOSSES)])
     val_keys = frozenset(['metrics', 'batch_size', 'num_workers', 'num_pictures', 'pbar', 'save_img', 'suffix',
-                          'val_freq'])
+                          'val_freq', 'mirror'])
 
     def __init__(self, opt):
         BaseModel.__init__(self, opt)
         train = opt.get('train') or {}
         self.layout = torch.channels_last if train.get('channels_last', True) else torch.contiguous_format
-        net_g = build_network(opt['network_g'])
-        net_d = build_network(dict(opt['network_d'], in_channels=net_g.fused_channels, image_size=net_g.image_size))
-        for label, net in (('g', net_g), ('d', net_d)):
+        self.teacher = self.build_teacher()
+        self.bare = self.averaged = self._build_networks(train.get('start_from_teacher', False))
+        for label, net in self.bare.items():
             net.to(self.device, memory_format=self.layout)
             self._load(net, label, opt['path'].get(f'param_key_{label}', 'params'))
             self.print_network(net)
-        self.bare_g, self.net_d = net_g, net_d
-        self.fhn = self.net_eval = FHN.from_parts(net_g, net_d.integrator)
+        self.fhn = self.net_eval = self.compose_fhn(self.bare)
         if self.is_train:
             self.init_training_settings()
+
+    def _build_networks(self, start_from_teacher):
+        """The networks that learn, by the letter of their option: g, d, r."""
+        opt, nets = self.opt, OrderedDict()
+        if 'network_g' in opt:
+            nets['g'] = build_network(opt['network_g'])
+        if isinstance(nets.get('g'), TriPathGenerator):
+            if 'network_d' not in opt:
+                raise ValueError('network_d is missing: TriPathGenerator needs a MixAdversarialDiscriminator')
+            nets['d'] = build_network(
+                dict(opt['network_d'], in_channels=nets['g'].fused_channels, image_size=nets['g'].image_size))
+        if 'network_r' in opt:
+            if self.teacher is None:
+                raise ValueError('network_t is missing: student and assistant, network_r, learn from a teacher')
+            nets['r'] = build_network(dict(opt['network_r'], teacher=opt['network_t']))
+            if start_from_teacher:
+                nets['r'].start_from(self.teacher)
+        return nets
 
     def _load(self, net, label, param_key):
         path = self.opt['path'].get(f'pretrain_network_{label}')
@@ -65,10 +107,9 @@ class RIMModel(BatchedValidation, SRModel):
             self.load_network(net, path, self.opt['path'].get(f'strict_load_{label}', True), param_key)
 
     def init_training_settings(self):
-        """Losses, optimizers, EMA and the wrappers for distributed training, from ``train:``."""
+        """Phases, losses, optimizers, EMA and the wrappers for distributed training, from ``train:``."""
         train = self.opt['train']
         amp = str(train.get('amp', 'none')).lower()
-        check_choice('train.phase', train.get('phase', 'fhn'), PHASES)
         check_choice('train.amp', amp, AMP)
         self.amp_dtype = AMP[amp]
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=amp == 'fp16')
@@ -76,39 +117,61 @@ class RIMModel(BatchedValidation, SRModel):
         self.grad_clip = train.get('grad_clip')
         self.losses = {name: build_loss(train[f'{name}_opt']).to(self.device) for name in LOSSES
                        if train.get(f'{name}_opt')}
-        if 'pixel' not in self.losses:
-            raise ValueError('train.pixel_opt is missing: Eq. 5 trains the integrator; add e.g. {type: MSELoss}')
+        self.phases, self.phase = Phases(train), None
+        self._check_phases()
         self.warned = set()
         self._init_ema()
-        self.bare_g.train()
-        self.net_d.train()
-        if train.get('compile', False):
-            for net in (self.bare_g, self.net_d.integrator):
-                net.compile()
-        self.net_g = self.model_to_device(self.bare_g)
-        self.integrator = self.model_to_device(self.net_d.integrator)
-        if 'domain' in self.losses:
-            self.discriminator = self.model_to_device(self.net_d.discriminator)
+        self._wrap_networks(train.get('compile', False))
         self.setup_optimizers()
         self.setup_schedulers()
+
+    def _check_phases(self):
+        """What a phase cannot do without."""
+        needs = {'g': ('network_g', ('pixel', )), 's': ('network_r', ('distill', 'embedding')),
+                 'a': ('network_r', ('residual', 'embedding'))}
+        for part, (network, losses) in needs.items():
+            phase = self.phases.training(part)
+            if phase is None:
+                continue
+            if network not in self.opt:
+                raise ValueError(f'{network} is missing: phase {phase} trains it')
+            if not any(name in self.losses for name in losses):
+                raise ValueError(f'train.{losses[0]}_opt is missing: phase {phase} needs it; add e.g. {{type: '
+                                 f'{EXAMPLES[losses[0]]}}}')
+            if part == 'a' and self.bare['r'].assistant is None:
+                raise ValueError(f'network_r.assistant is none: phase {phase} trains it')
 
     def _init_ema(self):
         self.ema_decay = self.opt['train'].get('ema_decay', 0)
         if self.ema_decay <= 0:
             return
-        self.ema_g, self.ema_d = deepcopy(self.bare_g), deepcopy(self.net_d)
-        for label, net in (('g', self.ema_g), ('d', self.ema_d)):
+        self.averaged = OrderedDict((label, deepcopy(net)) for label, net in self.bare.items())
+        for label, net in self.averaged.items():
             self._load(net, label, 'params_ema')
             net.eval().requires_grad_(False)
-        self.net_eval = FHN.from_parts(self.ema_g, self.ema_d.integrator)
+        self.net_eval = self.compose_fhn(self.averaged)
+
+    def _wrap_networks(self, compiled):
+        net_d = self.bare.get('d')
+        wrapped = {'net_g': self.bare.get('g'), 'integrator': net_d and net_d.integrator, 'net_r': self.bare.get('r'),
+                   'discriminator': net_d.discriminator if net_d and 'domain' in self.losses else None}
+        for name, net in wrapped.items():
+            if net is None:
+                continue
+            if compiled and name != 'discriminator':
+                net.compile()
+            setattr(self, name, self.model_to_device(net))
 
     def setup_optimizers(self):
-        """One optimizer each for theta_G, theta_i and, with a domain loss, theta_d; RMSprop at 1e-3 by default."""
-        parts = {'g': self.bare_g, 'i': self.net_d.integrator}
-        if 'domain' in self.losses:
-            parts['d'] = self.net_d.discriminator
+        """An optimizer for each part that a phase trains, see PHASES; RMSprop at 1e-3 by default."""
+        net_d, net_r = self.bare.get('d'), self.bare.get('r')
+        parts = {'g': self.bare.get('g'), 'i': net_d and net_d.integrator,
+                 'd': net_d.discriminator if net_d and 'domain' in self.losses else None,
+                 's': net_r and net_r.student, 'a': net_r and net_r.assistant}
         self.parts = {}
         for label, net in parts.items():
+            if net is None or self.phases.training(label) is None:
+                continue
             options = dict(self.opt['train'].get(f'optim_{label}') or {'type': 'RMSprop', 'lr': 1e-3})
             optimizer = self.get_optimizer(options.pop('type'), net.parameters(), **options)
             self.parts[label] = (net, optimizer)
@@ -123,91 +186,74 @@ class RIMModel(BatchedValidation, SRModel):
                 self.data[key] = self.data[key].contiguous(memory_format=self.layout)
 
     def optimize_parameters(self, current_iter):
-        """One step of theta_d, then one of theta_G and theta_i together, on the batch that was fed.
+        """One step of theta_d, where the phase trains it, then one of all its other parts together.
 
         Raises:
             FloatingPointError: a loss is NaN or infinite; raised before any weight changes because of it.
         """
-        self.domain_now = 'domain' in self.losses and current_iter % self.opt['train'].get('domain_interval', 1) == 0
-        chunks, logs = self._chunks(), defaultdict(float)
-        pairs = [None] * len(chunks)
-        if self.domain_now:
-            pairs = self._discriminator_step(chunks, logs)
+        self._enter_phase(current_iter)
+        trained = [label for label in PHASES[self.phase] if label in self.parts]
+        self.domain_now = 'd' in trained and current_iter % self.opt['train'].get('domain_interval', 1) == 0
+        chunks, logs = self.chunks(), defaultdict(float)
+        pairs = self.discriminator_step(chunks, logs) if self.domain_now else [None] * len(chunks)
         for chunk, pair in zip(chunks, pairs):
-            terms = self._generator_terms(chunk, pair or self._tri_paths(chunk))
-            self._backward(terms, sum(terms.values()), logs)
-        self._step('g', 'i')
+            terms = self._terms(chunk, pair)
+            self.backward(terms, sum(terms.values()), logs)
+        self.step(*(label for label in trained if label != 'd'))
         self.scaler.update()
         self.log_dict = self.reduce_loss_dict(OrderedDict(logs))
         if self.ema_decay > 0:
-            self.model_ema(min(self.ema_decay, (1 + current_iter) / (10 + current_iter)))
+            done = self.phases.since(current_iter)
+            self.model_ema(min(self.ema_decay, (1 + done) / (10 + done)))
 
-    def _chunks(self):
+    def _enter_phase(self, iteration):
+        """The parts that the phase trains learn; the others are constant, their normalisation layers too."""
+        phase = self.phases.at(iteration)
+        if phase == self.phase:
+            return
+        self.phase = phase
+        if self.phases.begins(iteration):
+            get_root_logger().info(f'Phase {phase} begins.')
+            for label, net in self.averaged.items():
+                self.bare[label].load_state_dict(net.state_dict())
+        for net in self.bare.values():
+            net.eval().requires_grad_(False)
+        for label, (net, _) in self.parts.items():
+            if label in PHASES[phase]:
+                net.train().requires_grad_(True)
+
+    def _terms(self, chunk, pair):
+        terms = {}
+        if 'g' in PHASES[self.phase]:
+            sr, terms = self.hallucination_terms(chunk, pair)
+        else:
+            with torch.no_grad(), self.autocast():
+                sr = self.upscale_probe(chunk['lq'])
+        if 's' in PHASES[self.phase] or 'a' in PHASES[self.phase]:
+            terms.update(self.recognition_terms(chunk, sr))
+        return terms
+
+    def chunks(self):
+        """The batch in its micro-batches: list of dicts of tensors."""
         count = len(self.data['lq'])
         if count % self.accumulate:
             raise ValueError(f'train.accumulate: {self.accumulate} does not divide the batch of {count}')
         parts = {key: value.chunk(self.accumulate) for key, value in self.data.items()}
         return [{key: value[i] for key, value in parts.items()} for i in range(self.accumulate)]
 
-    def _autocast(self):
+    def autocast(self):
+        """Mixed precision as ``train.amp`` has it, as a context."""
         return torch.autocast(self.device.type, self.amp_dtype) if self.amp_dtype else nullcontext()
 
-    def _tri_paths(self, chunk):
-        """Tri-path output of the probes, and of the HR faces where this iteration has a domain loss."""
-        with self._autocast():
-            found = self.net_g(chunk['lq'], chunk['gt'] if self.domain_now else None)
-        return found if self.domain_now else (found, None)
-
-    def _discriminator_step(self, chunks, logs):
-        """Eq. 6 on detached features. Returns the outputs with their graphs where there is one chunk, to use again."""
-        pairs = []
-        for chunk in chunks:
-            with nullcontext() if len(chunks) == 1 else torch.no_grad():
-                pair = self._tri_paths(chunk)
-            loss = -self._domain_loss(self.discriminator, *(found.fused.detach() for found in pair))
-            self._backward({'d': loss}, loss, logs)
-            pairs.append(pair if len(chunks) == 1 else None)
-        self._step('d')
-        return pairs
-
-    def _domain_loss(self, discriminator, fused_probe, fused_hr):
-        with self._autocast():
-            embeddings = discriminator(torch.cat([fused_probe, fused_hr]))
-        return self.losses['domain'](*embeddings.float().chunk(2))
-
-    def _generator_terms(self, chunk, pair):
-        """The terms of Eq. 1 and the coarse loss, by name."""
-        probe, hr = pair
-        with self._autocast():
-            sr = self.integrator(probe.fused, probe.coarse)
-        terms = {'pixel': self.losses['pixel'](sr.float(), chunk['gt'])}
-        if 'coarse' in self.losses:
-            terms['coarse'] = self.losses['coarse'](probe.coarse.float(), chunk['gt'])
-        for name, estimate, key in (('landmark', probe.heatmaps, 'heatmaps'), ('parsing', probe.parsing, 'parsing')):
-            if name in self.losses and self._has_prior(name, estimate, key, chunk):
-                terms[name] = self.losses[name](estimate.float(), chunk[key])
-        if hr is not None:
-            self.net_d.discriminator.requires_grad_(False)
-            terms['domain'] = self._domain_loss(self.net_d.discriminator, probe.fused, hr.fused)
-            self.net_d.discriminator.requires_grad_(True)
-        return terms
-
-    def _has_prior(self, name, estimate, key, chunk):
-        if estimate is not None and key in chunk:
-            return True
-        if name not in self.warned:
-            self.warned.add(name)
-            place = 'network_g has no such path' if estimate is None else f"the training data have no '{key}'"
-            get_root_logger().warning(f'{name}_opt is off: {place}.')
-        return False
-
-    def _backward(self, terms, total, logs):
+    def backward(self, terms, total, logs):
+        """Gradients of ``total``, a micro-batch's share of the step; the terms are checked, and added to the log."""
         check_finite(self, {f'l_{name}': term for name, term in terms.items()})
         self.scaler.scale(total / self.accumulate).backward()
         for name, term in terms.items():
             logs[f'l_{name}'] = logs[f'l_{name}'] + term.detach() / self.accumulate
 
-    def _step(self, *labels):
+    def step(self, *labels):
+        """Clip, and step the optimizers of the parts with these letters."""
         for net, optimizer in (self.parts[label] for label in labels):
             if self.grad_clip:
                 self.scaler.unscale_(optimizer)
@@ -218,10 +264,11 @@ class RIMModel(BatchedValidation, SRModel):
     @torch.no_grad()
     def model_ema(self, decay=0.999):
         """Move the averaged networks towards the current ones; buffers are copied."""
-        for net, ema in ((self.bare_g, self.ema_g), (self.net_d, self.ema_d)):
-            for value, average in zip(net.parameters(), ema.parameters()):
+        for label, average_net in self.averaged.items():
+            net = self.bare[label]
+            for value, average in zip(net.parameters(), average_net.parameters()):
                 average.lerp_(value, 1 - decay)
-            for value, average in zip(net.buffers(), ema.buffers()):
+            for value, average in zip(net.buffers(), average_net.buffers()):
                 average.copy_(value)
 
     @property
@@ -235,16 +282,32 @@ class RIMModel(BatchedValidation, SRModel):
 
     def test(self):
         """Hallucinate the batch with the averaged networks, or the current ones without EMA."""
-        self.net_eval.eval()
-        with torch.no_grad():
-            self.found = self.net_eval.generator(self.data['lq'])
-            self.output = self.net_eval.integrator(self.found.fused, self.found.coarse)
-        if self.is_train:
-            self.net_eval.train(self.ema_decay <= 0)
+        if self.net_eval is None:
+            raise ValueError('network_g is missing: there is nothing that hallucinates faces')
+        with evaluation(self.net_eval), torch.no_grad():
+            self.found = None
+            if 'd' in self.bare:
+                self.found = self.net_eval.generator(self.data['lq'])
+                self.output = self.net_eval.integrator(self.found.fused, self.found.coarse)
+            else:
+                self.output = self.net_eval(self.data['lq'])
+
+    def nondist_validation(self, dataloader, current_iter, tb_logger, save_img):
+        """Validate on faces (image quality, priors, pictures) or on pairs of faces (recognition)."""
+        if not hasattr(dataloader.dataset, 'pairs'):
+            super().nondist_validation(dataloader, current_iter, tb_logger, save_img)
+            return
+        if self.teacher is None:
+            raise ValueError(f'network_t is missing: dataset {dataloader.dataset.opt["name"]} is for recognition')
+        with evaluation(*self.averaged.values()):
+            self.verify(dataloader.dataset, current_iter, tb_logger)
 
     def validation_data(self):
         """The batch, its SR faces and what the priors say, for metrics and pictures."""
-        data = dict(self.data, sr=self.output, coarse=self.found.coarse)
+        data = dict(self.data, sr=self.output)
+        if self.found is None:
+            return data
+        data['coarse'] = self.found.coarse
         if self.found.heatmaps is not None:
             data['estimated_landmarks'] = heatmap_landmarks(self.found.heatmaps, self.output.shape[-1])
         if self.found.parsing is not None:
@@ -259,13 +322,13 @@ class RIMModel(BatchedValidation, SRModel):
         return visuals
 
     def save(self, epoch, current_iter):
-        """Write ``net_g``, ``net_d`` and, composed of both, ``net_fhn``; then the training state."""
-        averaged = self.ema_decay > 0
-        for label, net, ema in (('net_g', self.bare_g, averaged and self.ema_g),
-                                ('net_d', self.net_d, averaged and self.ema_d),
-                                ('net_fhn', self.fhn, self.net_eval)):
-            if averaged:
-                self.save_network([net, ema], label, current_iter, param_key=['params', 'params_ema'])
+        """Write each network, and the FHN composed of generator and integrator; then the training state."""
+        nets = {f'net_{label}': (net, self.averaged[label]) for label, net in self.bare.items()}
+        if 'd' in self.bare:
+            nets['net_fhn'] = (self.fhn, self.net_eval)
+        for label, (net, average) in nets.items():
+            if self.ema_decay > 0:
+                self.save_network([net, average], label, current_iter, param_key=['params', 'params_ema'])
             else:
                 self.save_network(net, label, current_iter)
         self.save_training_state(epoch, current_iter)

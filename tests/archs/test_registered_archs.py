@@ -5,6 +5,8 @@ import torch
 from basicsr.archs import build_network
 from basicsr.utils.registry import ARCH_REGISTRY
 
+from rim_plugin.archs.recogniser import Recogniser
+
 SMALL_PATHS = {'image_size': 64, 'work_size': 16, 'num_landmarks': 5, 'coarse_channels': 4, 'coarse_blocks': 1,
                'coarse_repeats': 1, 'global_channels': 4, 'global_blocks': 1, 'prior_channels': 4, 'prior_blocks': 1,
                'hourglass_blocks': 1}
@@ -15,13 +17,20 @@ SMALL = {
     'FHN': {'generator': SMALL_PATHS, 'integrator': SMALL_INTEGRATOR},
     'MixAdversarialDiscriminator': {'in_channels': 12, 'image_size': 64, 'integrator': SMALL_INTEGRATOR,
                                     'discriminator': {'channels': 4, 'embedding': 8, 'pool': 2}},
+    'IResNet': {'depth': 18},
+    'HRN': {'teacher': {'type': 'MobileFaceNet'}, 'student': {'type': 'ResNet', 'depth': 18},
+            'assistant': {'type': 'ResNet', 'depth': 18}},
 }
 INPUTS = {
     'TriPathGenerator': lambda: (torch.rand(2, 3, 8, 8), ),
     'FHN': lambda: (torch.rand(2, 3, 8, 8), ),
     'MixAdversarialDiscriminator': lambda: (torch.rand(2, 12, 16, 16), torch.rand(2, 3, 64, 64)),
+    'IResNet': lambda: (torch.rand(2, 3, 112, 112), ),
+    'MobileFaceNet': lambda: (torch.rand(2, 3, 112, 112), ),
+    'HRN': lambda: (torch.rand(2, 3, 112, 112), ),
 }
-OURS = sorted(name for name, cls in ARCH_REGISTRY if cls.__module__.startswith('rim_plugin'))
+NOT_WALKED = {'OnnxRecogniser'}  # runs a file of the user's, without gradients: test_recognisers.py
+OURS = sorted({name for name, cls in ARCH_REGISTRY if cls.__module__.startswith('rim_plugin')} - NOT_WALKED)
 
 
 def build(name):
@@ -33,7 +42,9 @@ def inputs(name):
 
 
 def tensors(output):
-    return [output] if torch.is_tensor(output) else [item for item in output if item is not None]
+    if torch.is_tensor(output):
+        return [output]
+    return [tensor for item in output if item is not None for tensor in tensors(item)]
 
 
 def test_the_networks_of_the_paper_are_registered():
@@ -44,9 +55,11 @@ def test_the_networks_of_the_paper_are_registered():
 def test_forward_and_backward_reach_every_parameter(name):
     torch.manual_seed(0)
     net = build(name)
-    for head in net.modules():  # heads that start at zero would let no gradient through to the body
-        if isinstance(head, torch.nn.Conv2d) and not head.weight.any():
-            torch.nn.init.normal_(head.weight, std=0.1)
+    if isinstance(net, Recogniser):
+        net.eval()  # a training BatchNorm takes away the gradient of the bias before it
+    for key, value in net.named_parameters():  # layers that start at zero would let no gradient through to the body
+        if key.endswith('weight') and not value.any():
+            torch.nn.init.normal_(value, std=0.1)
     sum(output.square().sum() for output in tensors(net(*inputs(name)))).backward()
     for key, value in net.named_parameters():
         if name == 'FHN' and '.heads.' in key:
@@ -75,7 +88,8 @@ def test_memory_format_does_not_change_the_result(name):
     net = net.to(memory_format=torch.channels_last)
     found = tensors(net(*(item.contiguous(memory_format=torch.channels_last) for item in data)))
     for a, b in zip(expected, found, strict=True):
-        torch.testing.assert_close(a, b, atol=1e-4, rtol=1e-4)
+        scale = max(1, a.abs().max().item())  # an untrained ResNet-IR gives values far from 1
+        torch.testing.assert_close(a, b, atol=1e-4 * scale, rtol=1e-4)
 
 
 @pytest.mark.parametrize('name', OURS)

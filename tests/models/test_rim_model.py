@@ -38,7 +38,7 @@ def gradients(net, loss):
 
 def test_one_step_trains_all_three_and_logs_every_term_by_name():
     model = rim_model()
-    parts = (model.bare_g, model.net_d.integrator, model.net_d.discriminator)
+    parts = (model.bare['g'], model.bare['d'].integrator, model.bare['d'].discriminator)
     before = [weights(net) for net in parts]
     log, = steps(model)
     assert list(log) == ['l_d', 'l_pixel', 'l_coarse', 'l_landmark', 'l_parsing', 'l_domain']
@@ -50,15 +50,15 @@ def test_terms_are_the_losses_of_the_networks_outputs():
     model = rim_model()
     data = batch()
     with torch.no_grad():
-        probe, hr = model.bare_g(data['lq'], data['gt'])
-        sr = model.net_d.integrator(probe.fused, probe.coarse)
+        probe, hr = model.bare['g'](data['lq'], data['gt'])
+        sr = model.bare['d'].integrator(probe.fused, probe.coarse)
         expected = {
             'l_pixel': 10 * (sr - data['gt']).square().mean(),
             'l_coarse': 12 * (probe.coarse - data['gt']).square().mean(),
             'l_landmark': (probe.heatmaps - data['heatmaps']).square().mean(),
             'l_parsing': -probe.parsing.log_softmax(1).gather(1, data['parsing'][:, None]).mean(),
         }
-        embeddings = model.net_d.discriminator(torch.cat([probe.fused, hr.fused])).chunk(2)
+        embeddings = model.bare['d'].discriminator(torch.cat([probe.fused, hr.fused])).chunk(2)
         expected['l_d'] = -model.losses['domain'](*embeddings)
     log, = steps(model)
     for name, value in expected.items():
@@ -70,23 +70,23 @@ def test_integrator_follows_the_pixel_loss_alone():
     model = rim_model()
     model.feed_data(batch())
     model.domain_now = True
-    chunk, = model._chunks()
-    terms = model._generator_terms(chunk, model._tri_paths(chunk))
-    integrator = model.net_d.integrator
+    chunk, = model.chunks()
+    _, terms = model.hallucination_terms(chunk)
+    integrator = model.bare['d'].integrator
     for a, b in zip(gradients(integrator, sum(terms.values())), gradients(integrator, terms['pixel']), strict=True):
         assert torch.equal(a, b)
-    everything = gradients(model.bare_g.global_path, sum(terms.values()))
-    assert not torch.equal(everything[0], gradients(model.bare_g.global_path, terms['pixel'])[0])
+    everything = gradients(model.bare['g'].global_path, sum(terms.values()))
+    assert not torch.equal(everything[0], gradients(model.bare['g'].global_path, terms['pixel'])[0])
 
 
 def test_discriminator_step_leaves_the_generator_alone():
     model = rim_model()
     model.feed_data(batch())
     model.domain_now = True
-    before = weights(model.bare_g)
-    model._discriminator_step(model._chunks(), {'l_d': 0})
-    assert not changed(before, model.bare_g)
-    assert all(value.grad is None for value in model.bare_g.parameters())
+    before = weights(model.bare['g'])
+    model.discriminator_step(model.chunks(), {'l_d': 0})
+    assert not changed(before, model.bare['g'])
+    assert all(value.grad is None for value in model.bare['g'].parameters())
 
 
 @pytest.mark.parametrize('trained, sign', [('d', 1), ('g', -1)])
@@ -128,7 +128,7 @@ def test_accumulated_micro_batches_make_the_same_step():
     models = [rim_model(domain_opt=None, accumulate=count) for count in (1, 4)]
     logs = [steps(model, 3)[-1] for model in models]
     assert logs[0] == pytest.approx(logs[1], rel=1e-4)
-    for a, b in zip(models[0].bare_g.parameters(), models[1].bare_g.parameters(), strict=True):
+    for a, b in zip(models[0].bare['g'].parameters(), models[1].bare['g'].parameters(), strict=True):
         torch.testing.assert_close(a, b, atol=2e-4, rtol=0)
     with pytest.raises(ValueError, match='accumulate: 3'):
         steps(rim_model(accumulate=3))
@@ -154,31 +154,31 @@ def test_loss_curve_is_that_of_fp32(options, tolerance):
 
 def test_gradients_are_clipped_by_norm():
     free, clipped = rim_model(), rim_model(grad_clip=1e-9, optim_g={'type': 'SGD', 'lr': 1.0})
-    before = weights(clipped.bare_g)
+    before = weights(clipped.bare['g'])
     steps(free), steps(clipped)
-    moved = torch.cat([(value - before[key]).flatten() for key, value in clipped.bare_g.state_dict().items()])
+    moved = torch.cat([(value - before[key]).flatten() for key, value in clipped.bare['g'].state_dict().items()])
     assert 0 <= moved.norm() < 2e-9
-    assert changed(before, free.bare_g)
+    assert changed(before, free.bare['g'])
 
 
 def test_ema_moves_by_the_decay():
     model = rim_model(ema_decay=0.9)
-    before = [value.clone() for value in model.ema_g.parameters()]
+    before = [value.clone() for value in model.averaged['g'].parameters()]
     steps(model)
     decay = min(0.9, 2 / 11)
-    for old, average, new in zip(before, model.ema_g.parameters(), model.bare_g.parameters(), strict=True):
+    for old, average, new in zip(before, model.averaged['g'].parameters(), model.bare['g'].parameters(), strict=True):
         torch.testing.assert_close(average, decay * old + (1 - decay) * new)
 
 
 def test_nan_stops_before_the_weights_change():
     model = rim_model()
-    before = weights(model.bare_g)
+    before = weights(model.bare['g'])
     data = batch()
     data['gt'][0, 0, 0, 0] = float('nan')
     model.feed_data(data)
     with pytest.raises(FloatingPointError, match='l_'):
         model.optimize_parameters(1)
-    assert not changed(before, model.bare_g)
+    assert not changed(before, model.bare['g'])
 
 
 @pytest.mark.parametrize('options, words', [({'phase': 'fhm'}, 'phase'), ({'amp': 'fp8'}, 'amp'),

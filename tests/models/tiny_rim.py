@@ -16,7 +16,7 @@ OPTIONS = {
                   'discriminator': {'channels': 4, 'embedding': 8, 'pool': 2}},
     'path': {},
     'train': {
-        'ema_decay': 0.9,
+        'ema_decay': 0.9, 'total_iter': 1000,
         'optim_g': {'type': 'RMSprop', 'lr': 1e-3}, 'optim_i': {'type': 'RMSprop', 'lr': 1e-3},
         'optim_d': {'type': 'RMSprop', 'lr': 1e-3},
         'scheduler': {'type': 'MultiStepLR', 'milestones': [1000]},
@@ -30,15 +30,18 @@ OPTIONS = {
 }
 
 
-def rim_model(seed=0, path=None, **train):
-    """RIMModel with ``train:`` options changed (None takes one away) and heads away from zero, so that all learns."""
+def rim_model(seed=0, path=None, networks=None, **train):
+    """RIMModel with ``train:`` options and networks changed (None takes one away) and heads away from zero, so that all
+    learns."""
     options = deepcopy(OPTIONS)
+    options.update(deepcopy(networks or {}))
+    options = {key: value for key, value in options.items() if value is not None}
     for key, value in train.items():
         options['train'][key] = value
     options['path'].update(path or {})
     torch.manual_seed(seed)
     model = build_model(options)
-    for net in (model.bare_g, model.net_d):
+    for net in (model.bare['g'], model.bare['d']):
         for layer in net.modules():
             if isinstance(layer, torch.nn.Conv2d) and not layer.weight.any():
                 layer.weight.data.copy_(0.1 * torch.randn(layer.weight.shape))  # the same for any memory format

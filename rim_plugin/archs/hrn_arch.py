@@ -1,0 +1,183 @@
+"""RIM's heterogeneous recognition sub-net, section 3.2 of the paper: student and assistant."""
+
+from typing import NamedTuple
+
+import torch
+from basicsr.utils.registry import ARCH_REGISTRY
+from torch import Tensor, nn
+
+from rim_plugin.archs.layers import check_choice, he_init
+from rim_plugin.archs.recogniser import Recogniser
+from rim_plugin.archs.resnet_arch import ResNet
+
+RESNET34 = {'type': 'ResNet', 'depth': 34}
+
+
+class Scale(nn.Module):
+    """A learnable factor for each channel of (N, C, h, w), zero at the start (ReZero: Bachlechner et al. 2020)."""
+
+    def __init__(self, channels):
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(channels, 1, 1))
+
+    def forward(self, x):
+        return x * self.weight
+
+
+class Branch(nn.Module):
+    """A recogniser ``net`` whose K block maps are brought to the shapes of the teacher's.
+
+    Args:
+        net (Recogniser): strides and crop as the teacher's; where it has other channels, a 1x1 convolution follows.
+        teacher (Recogniser): not kept.
+        scaled (bool): multiply every map by a Scale, so that an untrained network gives zero.
+        norm_eval (bool): BatchNorm keeps and uses its running statistics in training, too.
+
+    Shapes:
+        image (N, 3, h, w), RGB in [0, 1], to the K maps (N, channels of the teacher's block, h_k, w_k).
+    """
+
+    def __init__(self, net, teacher, scaled, norm_eval):
+        super().__init__()
+        self.net, self.norm_eval = net, norm_eval
+        self.fits = nn.ModuleList()
+        for (channels, _), (wanted, _) in zip(net.feature_info, teacher.feature_info, strict=True):
+            adapter = nn.Identity() if channels == wanted else nn.Conv2d(channels, wanted, 1)
+            self.fits.append(nn.Sequential(adapter, Scale(wanted) if scaled else nn.Identity()))
+        he_init(self.fits)
+        self.train()
+
+    def train(self, mode=True):
+        """As in every module; with ``norm_eval`` BatchNorm stays in evaluation mode."""
+        super().train(mode)
+        if self.norm_eval:
+            for layer in self.modules():
+                if isinstance(layer, nn.modules.batchnorm._BatchNorm):
+                    layer.eval()
+        return self
+
+    def forward(self, image):
+        maps = self.net.block_maps(self.net.prepare(image))
+        return tuple(fit(block) for fit, block in zip(self.fits, maps, strict=True))
+
+
+class HRNOutput(NamedTuple):
+    """What HRN finds in a probe.
+
+    Attributes:
+        student: f_S^1 to f_S^K, block maps (N, C_k, h_k, w_k) in the shapes of the teacher's.
+        assistant: f_A^1 to f_A^K, the same shapes; empty without assistant.
+        fused: f_S^K + f_A^K (N, C_K, h_K, w_K), or f_S^K without assistant.
+    """
+    student: tuple
+    assistant: tuple
+    fused: Tensor
+
+
+@ARCH_REGISTRY.register()
+class HRN(nn.Module):
+    """Heterogeneous recognition network: student and assistant, block by block like a teacher (section 3.2).
+
+    The paper: teacher ResNet50-IR, student and assistant ResNet34. ``student`` and ``assistant`` are Branches, each
+    with all that its phase trains: the network, its adapters, the own head (student) or the scales (assistant).
+
+    Args:
+        teacher (dict): options of the teacher's network, e.g. ``{type: IResNet}``; RIMModel fills it in. Read for its
+            feature_info, crop and normalisation: no teacher is kept.
+        student (dict): ``type: ResNet`` (with ``depth``: 18 or 34) matches any teacher by construction; else a
+            registered recogniser and its arguments. Default: ResNet34.
+        assistant (dict | None): likewise; None for no assistant. Default: ResNet34.
+        head (str): ``teacher``: the teacher's frozen head embeds the fused map | ``own``: the student's head, which
+            only a loss on the embedding trains. Default: ``teacher``.
+        adapters (bool): bridge other channels than the teacher's by 1x1 convolutions. Default: False, an error.
+        norm_eval (bool): BatchNorm keeps and uses its running statistics in training: all faces of a batch may have one
+            probe size, and so other statistics than at inference. For networks that start from trained weights.
+            Default: False.
+
+    Shapes:
+        image (N, 3, h, w), RGB in [0, 1], resized to 112, to HRNOutput.
+
+    Raises:
+        ValueError: an unknown ``head``; no recogniser; a student or assistant that does not match the teacher.
+    """
+
+    def __init__(self, teacher, student=RESNET34, assistant=RESNET34, head='teacher', adapters=False, norm_eval=False):
+        super().__init__()
+        check_choice('head', head, ('teacher', 'own'))
+        self.own_head = head == 'own'
+        with torch.device('meta'):  # its description alone: no memory, no time, no random numbers
+            like = _build('teacher', teacher)
+        self.student = Branch(_matching('student', student, like, adapters, self.own_head), like, False, norm_eval)
+        self.assistant = None if assistant is None else Branch(
+            _matching('assistant', assistant, like, adapters), like, True, norm_eval)
+
+    def forward(self, image, with_assistant=True):
+        """
+        Args:
+            image (Tensor): (N, 3, h, w), RGB in [0, 1], aligned faces of any size.
+            with_assistant (bool): False leaves the assistant out: the student's phase.
+
+        Returns:
+            HRNOutput
+        """
+        student = self.student(image)
+        if self.assistant is None or not with_assistant:
+            return HRNOutput(student, (), student[-1])
+        assistant = self.assistant(image.detach())  # Eq. 12 is theta_A's alone: what made the image learns by Eq. 11
+        return HRNOutput(student, assistant, student[-1] + assistant[-1])
+
+    def embed(self, fused, teacher):
+        """Fused map (N, C_K, h_K, w_K) to the embedding (N, D), not normalised, by the head of the options.
+
+        Args:
+            teacher (Recogniser): with its weights; only ``head: teacher`` uses it.
+        """
+        return (self.student.net if self.own_head else teacher).head(fused)
+
+    def start_from(self, teacher):
+        """Copy the teacher's weights into the student, and into an assistant of its architecture; scales stay as is.
+
+        Raises:
+            ValueError: the student is another network than the teacher.
+        """
+        if not _same_network(self.student.net, teacher):
+            raise ValueError(f'start_from: the student, {_describe(self.student.net)}, cannot take the weights of the '
+                             f'teacher, {_describe(teacher)}; give the student the type and options of the teacher')
+        for branch in (self.student, self.assistant):
+            if branch is not None and _same_network(branch.net, teacher):
+                branch.net.load_state_dict(teacher.state_dict())
+
+
+def _build(role, options):
+    options = dict(options)
+    cls = ARCH_REGISTRY.get(options.pop('type'))
+    if not issubclass(cls, Recogniser):
+        raise ValueError(f'{role}: {cls.__name__} is no recogniser, which IResNet and MobileFaceNet are')
+    return cls(**options)
+
+
+def _matching(role, options, teacher, adapters, own_head=False):
+    """Student or assistant from its options; checked against the teacher."""
+    if options.get('type', 'ResNet') == 'ResNet':
+        arguments = {key: value for key, value in options.items() if key != 'type'}
+        return ResNet(teacher, with_head=own_head, **arguments)
+    net = _build(role, options)
+    strides, wanted = ([info.stride for info in each.feature_info] for each in (net, teacher))
+    fits = strides == wanted and tuple(net.crop) == tuple(teacher.crop)
+    if not fits or not adapters and net.feature_info != teacher.feature_info:
+        hint = '; adapters: true bridges channels' if fits else ''
+        raise ValueError(f'{role}: {_describe(net)} does not match the teacher, {_describe(teacher)}{hint}')
+    if own_head and (net.feature_info[-1], net.embedding_size) != (teacher.feature_info[-1], teacher.embedding_size):
+        raise ValueError(f'head: own: {role} {_describe(net)} has to end like the teacher, {_describe(teacher)}')
+    return net
+
+
+def _describe(net):
+    maps = ', '.join(f'{info.channels}/{info.stride}' for info in net.feature_info)
+    return f'{type(net).__name__} (blocks of channels/stride {maps}, columns {net.crop[0]} to {net.crop[1]}, ' \
+           f'embedding {net.embedding_size}-D)'
+
+
+def _same_network(a, b):
+    shapes_a, shapes_b = ({key: value.shape for key, value in net.state_dict().items()} for net in (a, b))
+    return type(a) is type(b) and shapes_a == shapes_b and (a.mean, a.std, a.crop) == (b.mean, b.std, b.crop)

@@ -1,0 +1,79 @@
+"""Training of the heterogeneous recognition network by residual knowledge distillation: Eqs. 11 and 12."""
+
+import torch
+from basicsr.archs import build_network
+
+from rim_plugin.archs.recogniser import FACE_SIZE, RecogniserOutput
+from rim_plugin.archs.recogniser_weights import load_recogniser_weights
+
+
+class RecognitionTraining:
+    """What RIMModel does with ``network_t``, the frozen teacher, and ``network_r``, the HRN of student and assistant.
+
+    The teacher sees HR faces; student and assistant see what the hallucination network makes of the probes.
+    """
+
+    def build_teacher(self):
+        """The teacher with its weights, frozen; None without ``network_t``.
+
+        Raises:
+            ValueError: it has no weights.
+        """
+        if 'network_t' not in self.opt:
+            return None
+        net = build_network(self.opt['network_t'])
+        path = self.opt['path'].get('pretrain_network_t')
+        if path is not None:
+            load_recogniser_weights(net, path)
+        elif list(net.parameters()):  # an OnnxRecogniser brings its own
+            raise ValueError('path.pretrain_network_t is missing: name the weights of the teacher, network_t')
+        return net.to(self.device, memory_format=self.layout).eval().requires_grad_(False)
+
+    def recognition_terms(self, chunk, sr):
+        """The terms of Eqs. 11 and 12, and of the embedding, that the phase trains, by name.
+
+        Args:
+            chunk (dict): tensors of the batch, with ``gt`` (N, 3, S, S).
+            sr (Tensor): (N, 3, S, S), the probes hallucinated; Eq. 11 reaches beyond it where it has a graph.
+        """
+        with self.autocast():
+            with torch.no_grad():
+                teacher = self.teacher(chunk['gt'])
+            found = self.net_r(sr, with_assistant=self.phase != 'student')
+            embedding = self.bare['r'].embed(found.fused, self.teacher)
+        terms = {}
+        if 'distill' in self.losses and self.phase != 'assistant':
+            terms['distill'] = self.losses['distill'](RecogniserOutput(found.student, embedding), teacher)
+        if 'residual' in self.losses and self.phase != 'student':
+            terms['residual'] = self.losses['residual'](found.assistant, found.student, teacher.blocks)
+        if 'embedding' in self.losses:
+            terms['embedding'] = self.losses['embedding'](RecogniserOutput(found.student, embedding), teacher)
+        return terms
+
+    def embed_gallery(self, images):
+        """Teacher's embeddings (N, D), not normalised, of faces (N, 3, h, w) at full resolution."""
+        return self.teacher(images).embedding
+
+    def embed_probe(self, lq):
+        """Embeddings (N, D), not normalised, of low-resolution probes (N, 3, q, q): RIM's inference, f_S^K + f_A^K.
+
+        Without ``network_r`` the teacher's, of the hallucinated face.
+        """
+        sr = self.upscale_probe(lq)
+        if 'r' not in self.averaged:
+            return self.teacher(sr).embedding
+        net = self.averaged['r']
+        return net.embed(net(sr).fused, self.teacher)
+
+    def upscale_probe(self, lq):
+        """Probes to faces as the recogniser sees them: hallucinated, but as they are from 112 pixels on."""
+        if lq.shape[-1] >= FACE_SIZE:
+            return lq
+        return super().upscale_probe(lq) if self.net_eval is None else self.net_eval(lq)
+
+    @property
+    def probe_upscaling(self):
+        """How probes are enlarged, for the result file."""
+        if self.net_eval is None:
+            return super().probe_upscaling
+        return f'{type(self.net_eval).__name__}; from {FACE_SIZE} px on as they are'

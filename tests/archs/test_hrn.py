@@ -1,0 +1,96 @@
+"""HRN: student and assistant match their teacher block by block."""
+
+import pytest
+import torch
+from basicsr.archs import build_network
+
+from rim_plugin.archs.hrn_arch import HRN
+
+MOBILE, RESNET18 = {'type': 'MobileFaceNet'}, {'type': 'ResNet', 'depth': 18}
+
+
+def shapes(maps):
+    return [tuple(block.shape) for block in maps]
+
+
+@pytest.mark.parametrize('teacher', [MOBILE, {'type': 'IResNet', 'depth': 18}], ids=lambda t: t['type'])
+def test_resnet_matches_any_teacher_by_construction(teacher):
+    torch.manual_seed(0)
+    image, net = torch.rand(1, 3, 112, 112), build_network(dict(teacher)).eval()
+    hrn = HRN(teacher, RESNET18, RESNET18).eval()
+    with torch.no_grad():
+        found, truth = hrn(image), net(image)
+        assert shapes(found.student) == shapes(found.assistant) == shapes(truth.blocks)
+        assert hrn.embed(found.fused, net).shape == truth.embedding.shape
+
+
+def test_resnet34_has_the_parameters_of_its_layers():
+    """Stem; per block two 3x3 convolutions and two BN; a 1x1 shortcut and BN where channels or stride change."""
+    count, channels = 3 * 64 * 49 + 2 * 64, 64
+    for width, blocks in ((64, 3), (64, 4), (128, 6), (512, 3)):
+        strided = 0 if (width, channels) == (64, 64) and blocks == 3 else channels * width + 2 * width
+        count += 9 * (channels * width + (2 * blocks - 1) * width**2) + 4 * width * blocks + strided
+        channels = width
+    student = HRN(MOBILE, assistant=None).student.net
+    # the teacher's first block keeps the stem's stride: no shortcut there
+    assert sum(value.numel() for value in student.parameters()) == count
+
+
+def test_untrained_assistant_adds_nothing_but_learns():
+    torch.manual_seed(0)
+    hrn = HRN(MOBILE, RESNET18, RESNET18)
+    found = hrn(torch.rand(2, 3, 64, 64))
+    assert not any(block.any() for block in found.assistant)
+    assert torch.equal(found.fused, found.student[-1])
+    (found.fused * torch.randn_like(found.fused)).sum().backward()
+    assert any(value.grad is not None and value.grad.any() for value in hrn.assistant.parameters())
+
+
+def test_assistant_can_be_left_out():
+    image = torch.rand(1, 3, 112, 112)
+    hrn = HRN(MOBILE, MOBILE, MOBILE).eval()
+    assert hrn(image, with_assistant=False).assistant == ()
+    assert HRN(MOBILE, MOBILE, None)(image).assistant == ()
+
+
+def test_starting_from_the_teacher_gives_its_maps():
+    torch.manual_seed(0)
+    teacher, hrn = build_network(dict(MOBILE)).eval(), HRN(MOBILE, MOBILE, MOBILE).eval()
+    hrn.start_from(teacher)
+    image = torch.rand(2, 3, 112, 112)
+    with torch.no_grad():
+        truth, found = teacher(image), hrn(image)
+        assert all(torch.equal(a, b) for a, b in zip(found.student, truth.blocks, strict=True))
+        assert torch.equal(hrn.embed(found.fused, teacher), truth.embedding)
+    with pytest.raises(ValueError, match='start_from: the student, ResNet.*MobileFaceNet'):
+        HRN(MOBILE, RESNET18, None).start_from(teacher)
+
+
+@pytest.mark.parametrize('student', [MOBILE, RESNET18], ids=lambda s: s['type'])
+def test_own_head(student):
+    hrn = HRN(MOBILE, student, None, head='own').eval()
+    found = hrn(torch.rand(2, 3, 112, 112))
+    assert hrn.embed(found.fused, None).shape == (2, 128)
+
+
+def test_batch_norm_keeps_its_statistics_by_option():
+    hrn = HRN(MOBILE, RESNET18, RESNET18, norm_eval=True)
+    for module in (hrn, hrn.student):
+        module.train()
+        assert hrn.student.training
+        before = hrn.student.net.stem[1].running_mean.clone()
+        hrn(torch.rand(2, 3, 112, 112))
+        assert torch.equal(before, hrn.student.net.stem[1].running_mean)
+    plain = HRN(MOBILE, RESNET18, None).train()
+    plain(torch.rand(2, 3, 112, 112))
+    assert plain.student.net.stem[1].running_mean.any()
+
+
+@pytest.mark.parametrize('arguments, words', [
+    ({'student': {'type': 'IResNet', 'depth': 18}}, r'student: IResNet .*64/2.*MobileFaceNet .*64/2'),
+    ({'student': {'type': 'VGGStyleDiscriminator', 'num_in_ch': 3, 'num_feat': 4}}, 'no recogniser'),
+    ({'head': 'mine'}, 'head'), ({'student': {'type': 'ResNet', 'depth': 50}}, 'depth'),
+])
+def test_what_does_not_fit_is_named(arguments, words):
+    with pytest.raises(ValueError, match=words):
+        HRN(**{'teacher': MOBILE, 'student': MOBILE, 'assistant': None, **arguments})

@@ -1,0 +1,117 @@
+"""RIMModel's recognition phases: who learns what from whom, phases one after the other, embeddings of probes."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+from basicsr.archs import build_network
+from safetensors.torch import save_file
+from tiny_rim import batch, rim_model
+
+ALIKE = {'type': 'MobileFaceNet'}
+LOSSES = {'distill_opt': {'type': 'DistillationLoss'}, 'residual_opt': {'type': 'ResidualDistillationLoss'},
+          'embedding_opt': {'type': 'DistillationLoss', 'target': 'embedding', 'distance': 'cosine'},
+          **{f'optim_{label}': {'type': 'Adam', 'lr': 1e-3} for label in 'sa'}}
+
+
+@pytest.fixture(scope='module')
+def teacher(tmp_path_factory):
+    torch.manual_seed(1)
+    path = tmp_path_factory.mktemp('teacher') / 'teacher.safetensors'
+    save_file(build_network(dict(ALIKE)).state_dict(), path)
+    return str(path)
+
+
+def recogniser(teacher, networks=None, path=None, **train):
+    return rim_model(
+        path={'pretrain_network_t': teacher, **(path or {})}, start_from_teacher=True, **{**LOSSES, **train},
+        networks={'network_t': ALIKE, 'network_r': {'type': 'HRN', 'student': ALIKE, 'assistant': ALIKE,
+                                                    'norm_eval': True}, **(networks or {})})
+
+
+def weights(model):
+    hrn = model.bare['r']
+    nets = {'g': model.bare['g'], 'i': model.bare['d'].integrator, 'd': model.bare['d'].discriminator,
+            's': hrn.student, 'a': hrn.assistant, 't': model.teacher}
+    return {label: {key: value.clone() for key, value in net.state_dict().items()} for label, net in nets.items()}
+
+
+def learned(before, after):
+    return ''.join(label for label in before
+                   if any(not torch.equal(value, after[label][key]) for key, value in before[label].items()))
+
+
+@pytest.mark.parametrize('phase, parts, terms', [
+    ('student', 's', {'distill', 'embedding'}), ('assistant', 'a', {'residual', 'embedding'}),
+    ('joint', 'gidsa', {'d', 'pixel', 'coarse', 'landmark', 'parsing', 'domain', 'distill', 'residual', 'embedding'}),
+])
+def test_each_phase_trains_its_parts_and_no_others(teacher, phase, parts, terms):
+    model = recogniser(teacher, phase=phase)
+    before = weights(model)
+    model.feed_data(batch(2))
+    model.optimize_parameters(1)
+    assert learned(before, weights(model)) == parts
+    assert set(model.get_current_log()) == {f'l_{term}' for term in terms}
+
+
+def test_student_terms_are_the_losses_of_the_networks_outputs(teacher):
+    model = recogniser(teacher, phase='student')
+    data = batch(2)
+    with torch.no_grad():
+        sr = model.net_eval(data['lq'])
+        student, truth = model.bare['r'].student(sr), model.teacher(data['gt'])
+        embedding = model.teacher.head(student[-1])
+    model.feed_data(data)
+    model.optimize_parameters(1)
+    log = model.get_current_log()
+    assert log['l_distill'] == pytest.approx((student[-1] - truth.blocks[-1]).square().mean().item(), rel=1e-3)
+    assert log['l_embedding'] == pytest.approx(1 - F.cosine_similarity(embedding, truth.embedding).mean().item(),
+                                               rel=1e-3)
+
+
+@pytest.mark.parametrize('name, reaches', [('distill', True), ('residual', False)])
+def test_gradient_of_equation_11_reaches_the_hallucination_network(teacher, name, reaches):
+    model = recogniser(teacher, phase='joint')
+    model.feed_data(batch(2))
+    model._enter_phase(1)
+    model.domain_now = False
+    chunk, = model.chunks()
+    sr, _ = model.hallucination_terms(chunk)
+    term = model.recognition_terms(chunk, sr)[name]
+    gradients = torch.autograd.grad(term, list(model.bare['g'].coarse.parameters()), allow_unused=True)
+    assert any(value is not None and value.any() for value in gradients) == reaches
+
+
+def test_phases_follow_each_other_and_begin_with_averaged_weights(teacher):
+    model = recogniser(teacher, phases={'fhn': 1, 'student': 1, 'assistant': 1, 'joint': 1}, total_iter=4)
+    for iteration, parts in enumerate(('gid', 's', 'a', 'gidsa'), 1):
+        averaged = model.averaged['r'].state_dict(), model.averaged['g'].state_dict()
+        before = weights(model)
+        model.feed_data(batch(2))
+        model._enter_phase(iteration)
+        for net, state in zip((model.bare['r'], model.bare['g']), averaged):
+            assert all(torch.equal(value, state[key]) for key, value in net.state_dict().items())
+        before = weights(model)
+        model.optimize_parameters(iteration)
+        assert learned(before, weights(model)) == parts
+
+
+def test_untrained_student_from_the_teacher_embeds_as_the_teacher_does(teacher):
+    model = recogniser(teacher, phase='student')
+    faces = torch.rand(2, 3, 112, 112)
+    with torch.no_grad():
+        torch.testing.assert_close(model.embed_probe(faces), model.embed_gallery(faces), rtol=1e-4, atol=1e-4)
+        lq = torch.rand(2, 3, 8, 8)
+        torch.testing.assert_close(model.embed_probe(lq), model.teacher(model.net_eval(lq)).embedding, rtol=1e-4,
+                                   atol=1e-4)
+
+
+@pytest.mark.parametrize('networks, train, path, words', [
+    ({'network_t': None}, {'phase': 'student'}, {}, 'network_t is missing'),
+    ({}, {'phase': 'student'}, {'pretrain_network_t': None}, 'pretrain_network_t is missing'),
+    ({'network_r': None}, {'phase': 'student'}, {}, 'network_r is missing: phase student'),
+    ({}, {'phase': 'assistant', 'residual_opt': None, 'embedding_opt': None}, {}, 'residual_opt is missing'),
+    ({'network_r': {'type': 'HRN', 'student': ALIKE, 'assistant': None}}, {'phase': 'assistant'}, {}, 'assistant'),
+])
+def test_what_a_phase_lacks_is_named(teacher, networks, train, path, words):
+    with pytest.raises(ValueError, match=words):
+        recogniser(teacher, networks, path, **train)
