@@ -37,8 +37,9 @@ class TriPathOutput(NamedTuple):
 class CoarseSRNet(nn.Module):
     """G_theta_c: probe (N, 3, h, w) to the coarse image (N, 3, image_size, image_size).
 
-    The probe is enlarged to ``work_size`` by bicubic; a sub-pixel step goes from there to ``image_size`` (none where
-    they are equal, as in the paper). Learns the residual over bicubic.
+    The probe is enlarged to ``input_size`` by bicubic and folded into channels on ``work_size`` (pixel unshuffle); a
+    sub-pixel step goes from there to ``image_size`` (neither where they are equal, as in the paper). Learns the
+    residual over bicubic.
 
     Args:
         image_size (int): side of the HR image.
@@ -47,17 +48,24 @@ class CoarseSRNet(nn.Module):
         blocks (int): residual blocks.
         repeats (int): times that the same blocks are applied (authors' code: 3).
         norm (str): ``instance`` or ``none``.
+        input_size (int): side at which the probe comes in, a multiple of ``work_size``. Larger probes lose detail.
+            Default: ``work_size``.
     """
 
-    def __init__(self, image_size=224, work_size=224, channels=64, blocks=3, repeats=3, norm='instance'):
+    def __init__(self, image_size=224, work_size=224, channels=64, blocks=3, repeats=3, norm='instance',
+                 input_size=None):
         super().__init__()
-        self.image_size, self.work_size, self.repeats = image_size, work_size, repeats
-        self.head = conv_prelu(3, channels)
+        self.image_size, self.input_size, self.repeats = image_size, input_size or work_size, repeats
+        if self.input_size % work_size:
+            raise ValueError(f'input_size: {self.input_size} is no multiple of work_size {work_size}')
+        fold = self.input_size // work_size
+        self.fold = nn.PixelUnshuffle(fold)
+        self.head = conv_prelu(3 * fold**2, channels)
         self.body = residual_stack(channels, blocks, norm)
         self.tail = SubPixelImage(channels, sub_pixel_scale(image_size, work_size))
 
     def forward(self, lq):
-        features = self.head(resize(lq, self.work_size))
+        features = self.head(self.fold(resize(lq, self.input_size)))
         for _ in range(self.repeats):
             features = self.body(features)
         return resize(lq, self.image_size) + self.tail(features)
@@ -131,6 +139,8 @@ class TriPathGenerator(nn.Module):
         prior_channels, prior_blocks, prior_stacks, hourglass_depth, hourglass_blocks (int): see PriorPath.
         norm (str): ``instance`` (authors' code) or ``none``, in every path.
         prior_norm (str): the same for the prior paths alone. Default: as ``norm``.
+        coarse_input_size (int): side at which probes enter the coarse network, a multiple of ``work_size``; it sees no
+            more detail than that. Default: ``work_size``.
 
     Raises:
         ValueError: for an unknown ``prior_paths``, ``concat`` or ``norm``, or sizes that do not divide.
@@ -142,7 +152,7 @@ class TriPathGenerator(nn.Module):
     def __init__(self, image_size=224, work_size=224, num_landmarks=68, num_classes=11, prior_paths='separate',
                  concat='features', coarse_channels=64, coarse_blocks=3, coarse_repeats=3, global_channels=64,
                  global_blocks=3, prior_channels=128, prior_blocks=3, prior_stacks=1, hourglass_depth=2,
-                 hourglass_blocks=2, norm='instance', prior_norm=None):
+                 hourglass_blocks=2, norm='instance', prior_norm=None, coarse_input_size=None):
         super().__init__()
         prior_paths = prior_paths or 'none'  # BasicSR's --force_yml turns the word into None
         check_choice('prior_paths', prior_paths, self.PATHS)
@@ -151,7 +161,8 @@ class TriPathGenerator(nn.Module):
             raise ValueError(f'image_size: {image_size} is no multiple of {PRIOR_STRIDE * 2**hourglass_depth}, '
                              f'which hourglass_depth {hourglass_depth} needs')
         self.image_size, self.concat = image_size, concat
-        self.coarse = CoarseSRNet(image_size, work_size, coarse_channels, coarse_blocks, coarse_repeats, norm)
+        self.coarse = CoarseSRNet(image_size, work_size, coarse_channels, coarse_blocks, coarse_repeats, norm,
+                                  coarse_input_size)
         self.global_path = GlobalPath(global_channels, global_blocks, norm)
         counts = {'heatmaps': num_landmarks, 'parsing': num_classes}
         estimates = self.PATHS[prior_paths]

@@ -122,6 +122,16 @@ def test_repeats_apply_the_same_blocks_again():
     torch.testing.assert_close(twice(lq), lq + once.tail(features))
 
 
+def test_larger_probes_enter_the_coarse_net_folded_into_channels():
+    net = CoarseSRNet(32, 8, 4, 1, 1, 'none', input_size=16)
+    torch.nn.init.normal_(net.tail.conv.weight)
+    lq = torch.rand(1, 3, 16, 16)
+    folded = torch.stack([lq[:, c, i::2, j::2] for c in range(3) for i in (0, 1) for j in (0, 1)], 1)
+    torch.testing.assert_close(net(lq), resize(lq, 32) + net.tail(net.body(net.head(folded))))
+    with pytest.raises(ValueError, match='input_size: 12 is no multiple'):
+        CoarseSRNet(32, 8, input_size=12)
+
+
 def test_embeddings_have_unit_length_or_zero_mean():
     fused = torch.randn(5, 6, 16, 16) * 9
     assert DomainDiscriminator(6, 4, 8, 2)(fused).norm(dim=1).allclose(torch.ones(5), atol=1e-5)
