@@ -1,5 +1,6 @@
 """RIM's face hallucination network (FHN), section 3.1 of the paper: prior-aided tri-path generator and integrator."""
 
+import math
 from typing import NamedTuple, Optional
 
 import torch
@@ -34,6 +35,28 @@ class TriPathOutput(NamedTuple):
     parsing: Optional[Tensor]
 
 
+class SizeModulation(nn.Module):
+    """Scale and shift of feature maps by the side of the probe (FiLM: Perez et al. 2018); at the start the identity.
+
+    One network for probes of many sizes has to undo a different blur for each.
+
+    Args:
+        layers (int): how many feature maps are modulated. channels (int): of each.
+    """
+
+    def __init__(self, layers, channels):
+        super().__init__()
+        self.layers, self.channels = layers, channels
+        self.net = nn.Sequential(nn.Linear(1, 32), nn.PReLU(), nn.Linear(32, layers * 2 * channels))
+        nn.init.zeros_(self.net[-1].weight)
+        nn.init.zeros_(self.net[-1].bias)
+
+    def forward(self, size):
+        """Side of the probes in pixels (int) to scales and shifts: (layers, 2, channels, 1, 1)."""
+        octaves = self.net[0].weight.new_full((1, ), math.log2(size / 20))
+        return self.net(octaves).view(self.layers, 2, self.channels, 1, 1)
+
+
 class CoarseSRNet(nn.Module):
     """G_theta_c: probe (N, 3, h, w) to the coarse image (N, 3, image_size, image_size).
 
@@ -50,10 +73,11 @@ class CoarseSRNet(nn.Module):
         norm (str): ``instance`` or ``none``.
         input_size (int): side at which the probe comes in, a multiple of ``work_size``. Larger probes lose detail.
             Default: ``work_size``.
+        size_modulation (bool): whether the probe's size modulates the features of every block, see SizeModulation.
     """
 
     def __init__(self, image_size=224, work_size=224, channels=64, blocks=3, repeats=3, norm='instance',
-                 input_size=None):
+                 input_size=None, size_modulation=False):
         super().__init__()
         self.image_size, self.input_size, self.repeats = image_size, input_size or work_size, repeats
         if self.input_size % work_size:
@@ -62,13 +86,21 @@ class CoarseSRNet(nn.Module):
         self.fold = nn.PixelUnshuffle(fold)
         self.head = conv_prelu(3 * fold**2, channels)
         self.body = residual_stack(channels, blocks, norm)
+        self.modulation = SizeModulation(blocks + 1, channels) if size_modulation else None
         self.tail = SubPixelImage(channels, sub_pixel_scale(image_size, work_size))
 
     def forward(self, lq):
-        features = self.head(self.fold(resize(lq, self.input_size)))
+        modulation = None if self.modulation is None else self.modulation(lq.shape[-1])
+        features = modulate(self.head(self.fold(resize(lq, self.input_size))), modulation, 0)
         for _ in range(self.repeats):
-            features = self.body(features)
+            for index, block in enumerate(self.body, 1):
+                features = modulate(block(features), modulation, index)
         return resize(lq, self.image_size) + self.tail(features)
+
+
+def modulate(features, modulation, index):
+    """Features (N, C, h, w) scaled by 1 + modulation[index, 0], shifted by modulation[index, 1]; None: as they are."""
+    return features if modulation is None else features * (1 + modulation[index, 0]) + modulation[index, 1]
 
 
 class GlobalPath(nn.Module):
@@ -105,8 +137,8 @@ class PriorPath(nn.Module):
         stacks (int): hourglasses. depth (int): poolings in each. hourglass_blocks (int): blocks in each place.
         norm (str): ``instance`` or ``none``.
 
-    Returns of forward:
-        tuple[Tensor, dict[str, Tensor]]: features (N, channels, S / 4, S / 4) and the estimate of each head.
+    Shapes:
+        image (N, 3, S, S) to features (N, channels, S / 4, S / 4), which ``estimates`` turns into the map of each head.
     """
 
     def __init__(self, heads, channels=128, blocks=3, stacks=1, depth=2, hourglass_blocks=2, norm='instance'):
@@ -120,7 +152,11 @@ class PriorPath(nn.Module):
         features = self.body(self.stem(image))
         for hourglass in self.hourglasses:
             features = features + hourglass(features)
-        return features, {name: head(features) for name, head in self.heads.items()}
+        return features
+
+    def estimates(self, features):
+        """Features to dict of head and its map (N, count, S / 4, S / 4)."""
+        return {name: head(features) for name, head in self.heads.items()}
 
 
 @ARCH_REGISTRY.register()
@@ -141,6 +177,7 @@ class TriPathGenerator(nn.Module):
         prior_norm (str): the same for the prior paths alone. Default: as ``norm``.
         coarse_input_size (int): side at which probes enter the coarse network, a multiple of ``work_size``; it sees no
             more detail than that. Default: ``work_size``.
+        coarse_size_modulation (bool): see CoarseSRNet. For probes of many sizes. Default: False.
 
     Raises:
         ValueError: for an unknown ``prior_paths``, ``concat`` or ``norm``, or sizes that do not divide.
@@ -152,7 +189,8 @@ class TriPathGenerator(nn.Module):
     def __init__(self, image_size=224, work_size=224, num_landmarks=68, num_classes=11, prior_paths='separate',
                  concat='features', coarse_channels=64, coarse_blocks=3, coarse_repeats=3, global_channels=64,
                  global_blocks=3, prior_channels=128, prior_blocks=3, prior_stacks=1, hourglass_depth=2,
-                 hourglass_blocks=2, norm='instance', prior_norm=None, coarse_input_size=None):
+                 hourglass_blocks=2, norm='instance', prior_norm=None, coarse_input_size=None,
+                 coarse_size_modulation=False):
         super().__init__()
         prior_paths = prior_paths or 'none'  # BasicSR's --force_yml turns the word into None
         check_choice('prior_paths', prior_paths, self.PATHS)
@@ -162,7 +200,7 @@ class TriPathGenerator(nn.Module):
                              f'which hourglass_depth {hourglass_depth} needs')
         self.image_size, self.concat = image_size, concat
         self.coarse = CoarseSRNet(image_size, work_size, coarse_channels, coarse_blocks, coarse_repeats, norm,
-                                  coarse_input_size)
+                                  coarse_input_size, coarse_size_modulation)
         self.global_path = GlobalPath(global_channels, global_blocks, norm)
         counts = {'heatmaps': num_landmarks, 'parsing': num_classes}
         estimates = self.PATHS[prior_paths]
@@ -175,33 +213,43 @@ class TriPathGenerator(nn.Module):
         if concat == 'features+priors':
             self.fused_channels += sum(counts[name] for name in estimates)
 
-    def encode(self, image):
+    def encode(self, image, estimates=True):
         """Tri-path features of an HR or coarse image (N, 3, S, S) in [0, 1], without the coarse network.
+
+        Args:
+            image (Tensor): see above.
+            estimates (bool): False leaves heatmaps and parsing out, a quarter of the time, unless ``concat`` has them.
 
         Returns:
             TriPathOutput: with the image itself as ``coarse``.
         """
         image = resize(image, self.image_size)
         global_features = self.global_path(image)
-        features, estimates, paths = [global_features], {}, {}
+        features, maps, paths = [global_features], {}, {}
         for group, path in self.priors.items():
-            found, maps = path(image)
+            found = path(image)
             features.append(found)
-            estimates.update(maps)
             paths.update({name: found for name in group.split('+')})
+            if estimates or self.concat == 'features+priors':
+                maps.update(path.estimates(found))
         if self.concat == 'features+priors':
-            features += [estimates['heatmaps']] if 'heatmaps' in estimates else []
-            features += [estimates['parsing'].softmax(1)] if 'parsing' in estimates else []
+            features += [maps['heatmaps']] if 'heatmaps' in maps else []
+            features += [maps['parsing'].softmax(1)] if 'parsing' in maps else []
         return TriPathOutput(image, global_features, paths.get('heatmaps'), paths.get('parsing'),
-                             torch.cat(features, 1), estimates.get('heatmaps'), estimates.get('parsing'))
+                             torch.cat(features, 1), maps.get('heatmaps'), maps.get('parsing'))
 
     def forward(self, lq, hr=None):
-        """Probe (N, 3, h, w) in [0, 1], any h and w, to TriPathOutput; with ``hr`` (N, 3, S, S) a pair of them.
+        """Probes to TriPathOutput; with ``hr`` a pair of them, of which the second may lack the estimates.
 
         Both domains go through in one call, so that DistributedDataParallel sees one forward for one backward.
+
+        Args:
+            lq (Tensor | list[Tensor]): (N, 3, h, w) in [0, 1], any h and w, or probes of several sizes, N in all.
+            hr (Tensor | None): (N, 3, S, S) in [0, 1].
         """
-        probe = self.encode(self.coarse(lq))
-        return probe if hr is None else (probe, self.encode(hr))
+        coarse = self.coarse(lq) if torch.is_tensor(lq) else torch.cat([self.coarse(probes) for probes in lq])
+        probe = self.encode(coarse)
+        return probe if hr is None else (probe, self.encode(hr, estimates=False))
 
 
 @ARCH_REGISTRY.register()
@@ -233,7 +281,7 @@ class FHN(nn.Module):
         return fhn
 
     def forward(self, lq):
-        found = self.generator(lq)
+        found = self.generator.encode(self.generator.coarse(lq), estimates=False)
         return self.integrator(found.fused, found.coarse)
 
 

@@ -28,7 +28,9 @@ class DrawnFaceDataset(data.Dataset):
                 Default: 0.
             seed (int): another seed gives other persons. Default: 0.
             gt_size (int): side of the faces, a check. Must be 224, the default.
-            query_size (int | list[int]): side q of the probe; a list draws one for each training batch. Default: 28.
+            query_size (int | list[int]): side q of the probe; training draws from a list. Default: 28.
+            query_sizes_per_batch (int): how often it draws for a batch. 1: all its probes have one size; more: ``lq``
+                is padded and comes with ``lq_size``, which RIMModel understands. Default: 1.
             prior_size (int): side of heatmaps and parsing map. Default: 56.
             heatmap_sigma (float): standard deviation of heatmaps in their pixels. Default: 1.3.
             use_hflip (bool): mirror half of the items. Default: False.
@@ -40,7 +42,7 @@ class DrawnFaceDataset(data.Dataset):
 
     option_keys = frozenset({
         'num_identities', 'faces_per_identity', 'first_identity', 'seed', 'gt_size', 'query_size', 'prior_size',
-        'heatmap_sigma', 'use_hflip', 'phase', 'batch_size_per_gpu'
+        'query_sizes_per_batch', 'heatmap_sigma', 'use_hflip', 'phase', 'batch_size_per_gpu'
     })
 
     def __init__(self, opt):
@@ -52,8 +54,7 @@ class DrawnFaceDataset(data.Dataset):
         if opt.get('gt_size', PICTURE) != PICTURE:
             raise ValueError(
                 f'{_name(opt)}: gt_size is {opt["gt_size"]}, but faces are drawn at {PICTURE}: leave it out.')
-        self._query_size = QuerySize(opt.get('query_size', 28),
-                                     opt.get('phase') == 'train', opt.get('batch_size_per_gpu', 1))
+        self._query_size = QuerySize(opt)
         self._prior_size = _whole_number(opt, 'prior_size', 56, 1)
         self._sigma = opt.get('heatmap_sigma', 1.3)
         self._use_hflip = opt.get('use_hflip', False)
@@ -70,7 +71,8 @@ class DrawnFaceDataset(data.Dataset):
         face, landmarks, parsing = draw_face(self._seed, identity, number)
         if self._use_hflip and random.random() < 0.5:
             face, landmarks, parsing = mirror_face(face, landmarks, parsing)
-        item = face_item(face, self._query_size(index), landmarks, parsing, self._prior_size, self._sigma)
+        item = face_item(face, self._query_size(index), landmarks, parsing, self._prior_size, self._sigma,
+                         self._query_size.canvas)
         key = f'{identity:06d}_{number:04d}'
         return {**item, 'identity': torch.tensor(identity), 'lq_path': key, 'gt_path': key}
 

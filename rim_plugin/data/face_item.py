@@ -4,6 +4,7 @@ import cv2
 import numpy as np
 import torch
 from basicsr.utils.dist_util import get_dist_info
+from torch.nn import functional as F
 
 from rim_plugin.data.heatmaps import landmark_heatmaps
 from rim_plugin.data.landmarks import PARSING_FLIP, flip_permutation
@@ -11,28 +12,37 @@ from rim_plugin.data.resize import degrade, to_tensor
 
 
 class QuerySize:
-    """Side of the low-resolution probe: one number, or one drawn from a list for each training batch.
+    """Side of the low-resolution probe: one number, or drawn from a list in training, once or more for each batch.
 
-    All items of a batch, over all ranks, get the same size, which follows from the epoch and the batch's number.
+    The draws follow from the epoch and the batch's number; the items of a batch, over all ranks, share them evenly, in
+    order.
 
     Args:
-        sizes (int | list[int]): option ``query_size``.
-        training (bool): whether the dataset's phase is ``train``.
-        batch_size (int): option ``batch_size_per_gpu``.
+        opt (dict): a dataset's options: ``query_size`` (int or list of int; default 28), ``query_sizes_per_batch`` (how
+            many draws a batch has; default 1), ``phase`` and ``batch_size_per_gpu``.
+
+    Attributes:
+        canvas (int | None): with several sizes in a batch, the side to which all its probes are padded.
 
     Raises:
-        ValueError: a size is not a positive whole number, or there is a list outside training.
+        ValueError: a size is not a positive whole number; there is a list outside training; or the draws do not divide
+            the batch.
     """
 
     _ONE_NUMBER = 'query_size must be one number outside training; add one val_NAME dataset per size.'
 
-    def __init__(self, sizes, training, batch_size):
+    def __init__(self, opt):
+        sizes, self._draws = opt.get('query_size', 28), opt.get('query_sizes_per_batch', 1)
         self._sizes = list(sizes) if isinstance(sizes, (list, tuple)) else [sizes]
         if not self._sizes or not all(type(size) is int and size > 0 for size in self._sizes):
             raise ValueError(f'query_size must be a number of pixels or a list of such numbers, but is {sizes!r}.')
-        if len(self._sizes) > 1 and not training:
+        if len(self._sizes) > 1 and opt.get('phase') != 'train':
             raise ValueError(self._ONE_NUMBER)
-        self._global_batch = batch_size * get_dist_info()[1]
+        self._global_batch = opt.get('batch_size_per_gpu', 1) * get_dist_info()[1]
+        if type(self._draws) is not int or self._draws < 1 or self._global_batch % self._draws:
+            raise ValueError(f'query_sizes_per_batch must divide the batch of {self._global_batch} faces, but is '
+                             f'{self._draws!r}.')
+        self.canvas = max(self._sizes) if self._draws > 1 and len(self._sizes) > 1 else None
 
     def __call__(self, index):
         """The size for an item; ``index`` is an int or, in training, a SampleIndex with its epoch and position."""
@@ -40,8 +50,9 @@ class QuerySize:
             return self._sizes[0]
         if not hasattr(index, 'position'):
             raise ValueError(self._ONE_NUMBER)
-        rng = np.random.default_rng((index.epoch, index.position // self._global_batch))
-        return self._sizes[rng.integers(len(self._sizes))]
+        batch, place = divmod(index.position, self._global_batch)
+        draws = np.random.default_rng((index.epoch, batch)).integers(len(self._sizes), size=self._draws)
+        return self._sizes[draws[place * self._draws // self._global_batch]]
 
 
 def mirror_face(image, landmarks=None, parsing=None):
@@ -63,7 +74,7 @@ def mirror_face(image, landmarks=None, parsing=None):
     return image[:, ::-1], landmarks, parsing
 
 
-def face_item(gt, query_size, landmarks=None, parsing=None, prior_size=56, heatmap_sigma=1.3):
+def face_item(gt, query_size, landmarks=None, parsing=None, prior_size=56, heatmap_sigma=1.3, canvas=None):
     """Tensors of a dataset item.
 
     Args:
@@ -73,13 +84,18 @@ def face_item(gt, query_size, landmarks=None, parsing=None, prior_size=56, heatm
         parsing (ndarray | None): (h, w), classes 0 to 10; reduced to ``prior_size`` by nearest neighbour.
         prior_size (int): side of heatmaps and parsing map.
         heatmap_sigma (float): standard deviation in heatmap pixels.
+        canvas (int | None): pad the probe with zeros, right and below, to this side, for a batch of several sizes.
 
     Returns:
-        dict[str, Tensor]: ``lq`` (3, query_size, query_size) and ``gt`` (3, H, W) float32 in [0, 1]; where the prior
+        dict[str, Tensor]: ``lq`` (3, query_size, query_size) and ``gt`` (3, H, W) float32 in [0, 1]; with ``canvas``
+        ``lq`` (3, canvas, canvas) and ``lq_size``, int64 scalar, the side of the probe in its corner; where the prior
         is there, ``landmarks`` (L, 2) float32, ``heatmaps`` (L, prior_size, prior_size) float32, ``parsing``
         (prior_size, prior_size) int64.
     """
     item = {'lq': to_tensor(degrade(gt, query_size)), 'gt': to_tensor(gt)}
+    if canvas is not None:
+        item['lq'] = F.pad(item['lq'], (0, canvas - query_size, 0, canvas - query_size))
+        item['lq_size'] = torch.tensor(query_size)
     if landmarks is not None:
         item['landmarks'] = torch.from_numpy(np.ascontiguousarray(landmarks, np.float32))
         item['heatmaps'] = torch.from_numpy(landmark_heatmaps(landmarks, gt.shape[1], prior_size, heatmap_sigma))
@@ -88,3 +104,17 @@ def face_item(gt, query_size, landmarks=None, parsing=None, prior_size=56, heatm
                            interpolation=cv2.INTER_NEAREST_EXACT)
         item['parsing'] = torch.from_numpy(small).long()
     return item
+
+
+def split_probes(lq, sizes):
+    """Probes of a batch of several sizes, without their padding.
+
+    Args:
+        lq (Tensor): (N, 3, canvas, canvas), as :func:`face_item` gives them.
+        sizes (Tensor): (N, ) int64, their ``lq_size``.
+
+    Returns:
+        list[Tensor]: (n_i, 3, q_i, q_i), neighbours of one size together; in order, N in all.
+    """
+    values, counts = torch.unique_consecutive(sizes, return_counts=True)
+    return [group[..., :size, :size] for size, group in zip(values.tolist(), lq.split(counts.tolist()))]

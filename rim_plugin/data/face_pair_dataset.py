@@ -78,7 +78,7 @@ class FacePairDataset(data.Dataset):
                              '.bin file.')
         encoded = Path(opt['dataroot_gt']).suffix == '.bin'
         self._gt_size = opt.get('gt_size', 112 if encoded else 224)
-        self._query_size = QuerySize(opt.get('query_size', 28), False, 1)(0)
+        self._query_size = QuerySize({**opt, 'phase': 'val'})(0)
         side = opt.get('probe_side', 'second')
         if side not in PROBE_COLUMNS:
             raise ValueError(f"{self._place}: probe_side: '{side}' is unknown; choose one of "

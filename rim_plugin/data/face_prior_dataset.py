@@ -24,7 +24,9 @@ class FacePriorDataset(data.Dataset):
             dataroot_gt (str): the prepared store's folder.
             io_backend (dict): ``type: lmdb`` or ``type: disk``.
             gt_size (int): side of the faces, a check. Default: 224.
-            query_size (int | list[int]): side q of the probe; a list draws one for each training batch. Default: 28.
+            query_size (int | list[int]): side q of the probe; training draws from a list. Default: 28.
+            query_sizes_per_batch (int): how often it draws for a batch. 1: all its probes have one size; more: ``lq``
+                is padded and comes with ``lq_size``, which RIMModel understands. Default: 1.
             prior_size (int): side of heatmaps and parsing map. Default: 56.
             heatmap_sigma (float): standard deviation of heatmaps in their pixels. Default: 1.3.
             use_hflip (bool): mirror half of the items. Default: False.
@@ -38,7 +40,7 @@ class FacePriorDataset(data.Dataset):
 
     option_keys = frozenset({
         'dataroot_gt', 'io_backend', 'gt_size', 'query_size', 'prior_size', 'heatmap_sigma', 'use_hflip', 'max_faces',
-        'phase', 'batch_size_per_gpu'
+        'query_sizes_per_batch', 'phase', 'batch_size_per_gpu'
     })
 
     def __init__(self, opt):
@@ -49,8 +51,7 @@ class FacePriorDataset(data.Dataset):
             raise ValueError(f'gt_size is {gt_size}, but the faces in dataroot_gt {opt["dataroot_gt"]} have the shape '
                              f'{self._store.shape}: set gt_size, or prepare them again with --size {gt_size}.')
         self._keys = self._store.keys[:opt.get('max_faces')]
-        self._query_size = QuerySize(opt.get('query_size', 28), opt.get('phase') == 'train',
-                                     opt.get('batch_size_per_gpu', 1))
+        self._query_size = QuerySize(opt)
         self._prior_size = opt.get('prior_size', 56)
         self._sigma = opt.get('heatmap_sigma', 1.3)
         self._use_hflip = opt.get('use_hflip', False)
@@ -67,7 +68,8 @@ class FacePriorDataset(data.Dataset):
         parsing = self._decode('parsing', key, cv2.IMREAD_GRAYSCALE) if self._store.has_parsing else None
         if self._use_hflip and random.random() < 0.5:
             face, landmarks, parsing = mirror_face(face, landmarks, parsing)
-        item = face_item(face, self._query_size(index), landmarks, parsing, self._prior_size, self._sigma)
+        item = face_item(face, self._query_size(index), landmarks, parsing, self._prior_size, self._sigma,
+                         self._query_size.canvas)
         return {**item, 'lq_path': key, 'gt_path': key}
 
     def _decode(self, kind, key, flag):

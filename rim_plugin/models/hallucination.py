@@ -10,6 +10,11 @@ from rim_plugin.archs.fhn_arch import FHN
 PRIORS = (('landmark', 'heatmaps'), ('parsing', 'parsing'))
 
 
+def probe_groups(lq):
+    """Probes of a batch, (N, 3, q, q) or a list of such tensors, as a list."""
+    return [lq] if torch.is_tensor(lq) else lq
+
+
 class HallucinationTraining:
     """What RIMModel does with ``network_g`` and ``network_d``.
 
@@ -54,7 +59,7 @@ class HallucinationTraining:
         """
         if 'd' not in self.bare:
             with self.autocast():
-                sr = self.net_g(chunk['lq'])
+                sr = torch.cat([self.net_g(probes) for probes in probe_groups(chunk['lq'])])
             return sr, {'pixel': self.losses['pixel'](sr.float(), chunk['gt'])}
         probe, hr = pair or self._tri_paths(chunk)
         with self.autocast():

@@ -3,8 +3,10 @@
 import torch
 from basicsr.archs import build_network
 
+from rim_plugin.archs.layers import resize
 from rim_plugin.archs.recogniser import FACE_SIZE, RecogniserOutput
 from rim_plugin.archs.recogniser_weights import load_recogniser_weights
+from rim_plugin.models.hallucination import probe_groups
 
 
 class RecognitionTraining:
@@ -49,6 +51,22 @@ class RecognitionTraining:
         if 'embedding' in self.losses:
             terms['embedding'] = self.losses['embedding'](RecogniserOutput(found.student, embedding), teacher)
         return terms
+
+    def faces_seen(self, lq, sr=None):
+        """The faces that student and assistant see in training, as at inference: see :meth:`upscale_probe`.
+
+        Args:
+            lq (Tensor | list[Tensor]): (N, 3, q, q), or probes of several sizes, N in all.
+            sr (Tensor | None): (N, 3, S, S), the probes hallucinated, where that is done already.
+
+        Returns:
+            Tensor: (N, 3, h, w); of 112 pixels for probes of several sizes.
+        """
+        groups = probe_groups(lq)
+        hallucinated = [None] * len(groups) if sr is None else sr.split([len(probes) for probes in groups])
+        faces = [self.upscale_probe(probes) if found is None or probes.shape[-1] >= FACE_SIZE else found
+                 for probes, found in zip(groups, hallucinated)]
+        return faces[0] if len(faces) == 1 else torch.cat([resize(face, FACE_SIZE) for face in faces])
 
     def embed_gallery(self, images):
         """Teacher's embeddings (N, D), not normalised, of faces (N, 3, h, w) at full resolution."""

@@ -14,6 +14,7 @@ from basicsr.utils.registry import MODEL_REGISTRY
 
 from rim_plugin.archs.fhn_arch import TriPathGenerator
 from rim_plugin.archs.layers import check_choice
+from rim_plugin.data.face_item import split_probes
 from rim_plugin.data.heatmaps import heatmap_landmarks
 from rim_plugin.models.batched_validation import BatchedValidation
 from rim_plugin.models.hallucination import HallucinationTraining
@@ -223,14 +224,12 @@ class RIMModel(HallucinationTraining, RecognitionTraining, BatchedValidation, Fa
                 net.train().requires_grad_(True)
 
     def _terms(self, chunk, pair):
-        terms = {}
-        if 'g' in PHASES[self.phase]:
-            sr, terms = self.hallucination_terms(chunk, pair)
-        else:
-            with torch.no_grad(), self.autocast():
-                sr = self.upscale_probe(chunk['lq'])
-        if 's' in PHASES[self.phase] or 'a' in PHASES[self.phase]:
-            terms.update(self.recognition_terms(chunk, sr))
+        parts = PHASES[self.phase]
+        sr, terms = self.hallucination_terms(chunk, pair) if 'g' in parts else (None, {})
+        if 's' in parts or 'a' in parts:
+            with self.autocast(), nullcontext() if 'g' in parts else torch.no_grad():
+                faces = self.faces_seen(chunk['lq'], sr)
+            terms.update(self.recognition_terms(chunk, faces))
         return terms
 
     def chunks(self):
@@ -239,7 +238,11 @@ class RIMModel(HallucinationTraining, RecognitionTraining, BatchedValidation, Fa
         if count % self.accumulate:
             raise ValueError(f'train.accumulate: {self.accumulate} does not divide the batch of {count}')
         parts = {key: value.chunk(self.accumulate) for key, value in self.data.items()}
-        return [{key: value[i] for key, value in parts.items()} for i in range(self.accumulate)]
+        chunks = [{key: value[i] for key, value in parts.items()} for i in range(self.accumulate)]
+        for chunk in chunks:
+            if 'lq_size' in chunk:
+                chunk['lq'] = split_probes(chunk['lq'], chunk['lq_size'])
+        return chunks
 
     def autocast(self):
         """Mixed precision as ``train.amp`` has it, as a context."""

@@ -8,7 +8,7 @@ import torch
 from basicsr.utils.registry import DATASET_REGISTRY
 
 from face_photos import make_photos
-from rim_plugin.data.face_item import QuerySize, mirror_face
+from rim_plugin.data.face_item import QuerySize, mirror_face, split_probes
 from rim_plugin.data.face_prior_dataset import FacePriorDataset
 from rim_plugin.data.heatmaps import heatmap_landmarks
 from rim_plugin.data.landmarks import PARSING_FLIP, flip_permutation
@@ -128,7 +128,31 @@ def test_one_query_size_for_each_global_batch(stores, monkeypatch):
     assert random.getstate() == state
 
 
+@pytest.mark.parametrize('world', [1, 2])
+def test_a_batch_of_several_sizes_shares_them_evenly_and_in_order(stores, monkeypatch, world):
+    monkeypatch.setattr('rim_plugin.data.face_item.get_dist_info', lambda: (0, world))
+    faces = dataset(stores, query_size=[7, 14, 28, 56], query_sizes_per_batch=2, batch_size_per_gpu=4)
+    epoch = [faces[SampleIndex(position % COUNT, 0, position)] for position in range(32 * world)]
+    assert all(item['lq'].shape == (3, 56, 56) for item in epoch)
+    sizes = [item['lq_size'].item() for item in epoch]
+    halves = [set(sizes[start:start + 2 * world]) for start in range(0, len(sizes), 2 * world)]
+    assert all(len(half) == 1 for half in halves) and set(sizes) == {7, 14, 28, 56}
+    assert any(a != b for a, b in zip(halves[::2], halves[1::2]))
+
+
+def test_padded_probes_are_split_as_they_were(stores):
+    faces = dataset(stores, query_size=[7, 14, 28], query_sizes_per_batch=3, batch_size_per_gpu=3)
+    items = [faces[SampleIndex(index, 0, index)] for index in range(COUNT)]
+    groups = split_probes(torch.stack([item['lq'] for item in items]), torch.stack([item['lq_size'] for item in items]))
+    probes = [probe for group in groups for probe in group]
+    for index, (probe, item) in enumerate(zip(probes, items, strict=True)):
+        assert torch.equal(probe, dataset(stores, query_size=item['lq_size'].item())[index]['lq'])
+        assert not item['lq'][:, probe.shape[-1]:].any() and not item['lq'][..., probe.shape[-1]:].any()
+
+
 @pytest.mark.parametrize('options, message', [
+    ({'query_size': [7, 14], 'query_sizes_per_batch': 3}, 'query_sizes_per_batch must divide the batch of 2 faces'),
+    ({'query_sizes_per_batch': 0}, 'query_sizes_per_batch'),
     ({'phase': 'val', 'query_size': [14, 28]}, 'one number outside training; add one val_NAME dataset per size'),
     ({'query_size': []}, 'query_size'), ({'query_size': '28'}, 'query_size'), ({'query_size': [28, 0]}, 'query_size'),
     ({'gt_size': 112}, r'gt_size is 112.*224.*prepare them again with --size 112'),
@@ -197,4 +221,4 @@ def test_every_option_read_is_listed(stores):
 
 
 def test_query_size_is_fixed_without_a_list():
-    assert QuerySize(28, False, 1)(3) == 28 and QuerySize([28], False, 1)(3) == 28
+    assert all(QuerySize({'query_size': sizes, 'phase': 'val'})(3) == 28 for sizes in (28, [28]))

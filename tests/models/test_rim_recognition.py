@@ -5,7 +5,9 @@ import torch
 import torch.nn.functional as F
 from basicsr.archs import build_network
 from safetensors.torch import save_file
-from tiny_rim import batch, rim_model
+from tiny_rim import INTEGRATOR, PATHS, batch, rim_model
+
+from rim_plugin.archs.layers import resize
 
 ALIKE = {'type': 'MobileFaceNet'}
 LOSSES = {'distill_opt': {'type': 'DistillationLoss'}, 'residual_opt': {'type': 'ResidualDistillationLoss'},
@@ -79,6 +81,51 @@ def test_gradient_of_equation_11_reaches_the_hallucination_network(teacher, name
     term = model.recognition_terms(chunk, sr)[name]
     gradients = torch.autograd.grad(term, list(model.bare['g'].coarse.parameters()), allow_unused=True)
     assert any(value is not None and value.any() for value in gradients) == reaches
+
+
+def mixed(count=4):
+    """A batch with probes of 8 and of 120 pixels, as a dataset with query_sizes_per_batch gives it."""
+    data = batch(count)
+    sizes = torch.tensor([8] * (count // 2) + [120] * (count - count // 2))
+    large = F.interpolate(data['gt'], (120, 120), mode='bicubic')
+    data['lq'] = torch.stack([F.pad(lq, (0, 112, 0, 112)) if size == 8 else wide
+                              for lq, size, wide in zip(data['lq'], sizes, large)])
+    return {**data, 'lq_size': sizes}
+
+
+@pytest.mark.parametrize('accumulate', [1, 2])
+def test_student_sees_probes_of_each_size_as_at_inference(teacher, accumulate):
+    model, data = recogniser(teacher, phase='student', accumulate=accumulate), mixed()
+    with torch.no_grad():
+        faces = torch.cat([resize(model.net_eval(data['lq'][:2, :, :8, :8]), 112), resize(data['lq'][2:], 112)])
+        student, truth = model.bare['r'].student(faces), model.teacher(data['gt'])
+    model.feed_data(data)
+    model.optimize_parameters(1)
+    assert model.get_current_log()['l_distill'] == pytest.approx(
+        (student[-1] - truth.blocks[-1]).square().mean().item(), rel=1e-3)
+
+
+def test_joint_phase_hallucinates_all_probes_but_shows_large_ones_as_they_are(teacher):
+    model, data = recogniser(teacher, phase='joint', domain_opt=None), mixed()
+    with torch.no_grad():
+        sr = [model.net_eval(data['lq'][:2, :, :8, :8]), model.net_eval(data['lq'][2:])]
+        faces = torch.cat([resize(sr[0], 112), resize(data['lq'][2:], 112)])
+        student, truth = model.bare['r'].student(faces), model.teacher(data['gt'])
+    model.feed_data(data)
+    model.optimize_parameters(1)
+    log = model.get_current_log()
+    assert log['l_pixel'] == pytest.approx(10 * F.mse_loss(torch.cat(sr), data['gt']).item(), rel=1e-3)
+    assert log['l_distill'] == pytest.approx((student[-1] - truth.blocks[-1]).square().mean().item(), rel=1e-3)
+
+
+def test_another_sr_network_learns_from_probes_of_several_sizes(teacher):
+    networks = {'network_g': {'type': 'FHN', 'generator': PATHS, 'integrator': INTEGRATOR}, 'network_d': None}
+    model, data = rim_model(phase='fhn', networks=networks, ema_decay=0), mixed()
+    with torch.no_grad():
+        sr = torch.cat([model.net_eval(data['lq'][:2, :, :8, :8]), model.net_eval(data['lq'][2:])])
+    model.feed_data(data)
+    model.optimize_parameters(1)
+    assert model.get_current_log()['l_pixel'] == pytest.approx(10 * F.mse_loss(sr, data['gt']).item(), rel=1e-4)
 
 
 def test_phases_follow_each_other_and_begin_with_averaged_weights(teacher):

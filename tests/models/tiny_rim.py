@@ -41,7 +41,7 @@ def rim_model(seed=0, path=None, networks=None, **train):
     options['path'].update(path or {})
     torch.manual_seed(seed)
     model = build_model(options)
-    for net in (model.bare['g'], model.bare['d']):
+    for net in (net for label, net in model.bare.items() if label in 'gd'):
         for layer in net.modules():
             if isinstance(layer, torch.nn.Conv2d) and not layer.weight.any():
                 layer.weight.data.copy_(0.1 * torch.randn(layer.weight.shape))  # the same for any memory format
