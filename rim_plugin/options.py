@@ -49,12 +49,30 @@ def yaml_loader(forced=()):
     class Loader(_Loader):
 
         def get_single_data(self):
-            options = super().get_single_data()
-            for entry in forced:
-                _force(options, entry)
-            return options
+            return _changed(super().get_single_data(), forced)
 
     return Loader
+
+
+def _changed(options, forced):
+    """``options`` (dict) with ``forced`` applied; then without what has no block, ``network_g: ~`` or a dataset.
+
+    What ``path`` says of such a network goes, too.
+    """
+    for entry in forced:
+        _force(options, entry)
+    absent = [key.removeprefix('network_') for key in options if _is_empty_network(options, key)]
+    options = {key: value for key, value in options.items() if not _is_empty_network(options, key)}
+    if isinstance(options.get('path'), dict):
+        gone = {f'{word}_{label}' for label in absent for word in ('pretrain_network', 'strict_load', 'param_key')}
+        options['path'] = {key: value for key, value in options['path'].items() if key not in gone}
+    if isinstance(options.get('datasets'), dict):
+        options['datasets'] = {key: value for key, value in options['datasets'].items() if value is not None}
+    return options
+
+
+def _is_empty_network(options, key):
+    return str(key).startswith('network_') and options[key] is None
 
 
 def _force(options, entry):
@@ -100,16 +118,14 @@ def read_options(path, forced=()):
         raise OptionsError(f'{path}: no such options file (from {os.getcwd()})')
     try:
         with open(path, encoding='utf-8') as file:
-            options = yaml.load(file, Loader=yaml_loader())
+            options = yaml.load(file, Loader=_Loader)
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         mark = getattr(error, 'problem_mark', None)
         place = f' line {mark.line + 1}' if mark else ''
         raise OptionsError(f'{path}:{place} not valid YAML ({getattr(error, "problem", None) or error})') from error
     if not isinstance(options, dict):
         raise OptionsError(f'{path}: not an options file (it has no "key: value" lines)')
-    for entry in forced:
-        _force(options, entry)
-    return options
+    return _changed(options, forced)
 
 
 def check_command(argv, forced, is_train):

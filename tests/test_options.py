@@ -121,6 +121,13 @@ class TestForced:
     def test_mistakes(self, tmp_path, entry, message):
         assert message in problem(tmp_path, forced=[entry])
 
+    def test_networks_and_datasets_can_be_taken_away(self, tmp_path):
+        (tmp_path / 'o.yml').write_text(
+            'network_g: {type: FHN}\nnetwork_r: {type: HRN}\ndatasets: {train: {name: a}, val: {name: b}}\n'
+            'path: {pretrain_network_g: g.pth, strict_load_g: true, param_key_g: params, pretrain_network_r: ~}')
+        assert read_options(str(tmp_path / 'o.yml'), ['network_g=~', 'datasets:val=~']) == {
+            'network_r': {'type': 'HRN'}, 'datasets': {'train': {'name': 'a'}}, 'path': {'pretrain_network_r': None}}
+
     def test_text_is_never_run(self, tmp_path):
         file = write_options(tmp_path / 'o.yml')
         options = read_options(file, ['name"]=exit()#=[exit()]'])

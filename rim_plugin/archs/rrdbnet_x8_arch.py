@@ -5,25 +5,37 @@ from basicsr.archs.rrdbnet_arch import RRDBNet
 from basicsr.utils.registry import ARCH_REGISTRY
 from torch import nn
 
+from rim_plugin.archs.layers import resize
+
 
 @ARCH_REGISTRY.register()
 class RRDBNetX8(RRDBNet):
     """RRDBNet of Wang et al. 2018 (ESRGAN) with a third nearest-neighbour upsampling step: 16,734,915 parameters.
 
+    Probes of any size are first brought to ``image_size / 8``, 28 pixels, by (antialiased) bicubic: a larger probe
+    loses what detail it has beyond that.
+
     Args:
         num_in_ch, num_out_ch (int): image channels. num_feat (int): width. num_block (int): RRDB blocks.
         num_grow_ch (int): growth of the dense blocks.
+        image_size (int): side of the HR image, a multiple of 8. Default: 224.
 
     Shapes:
-        (N, 3, h, w) in [0, 1] RGB to (N, 3, 8h, 8w), not clamped.
+        lq (N, num_in_ch, h, w) in [0, 1], any h and w, to (N, num_out_ch, image_size, image_size), not clamped.
+
+    Raises:
+        ValueError: ``image_size`` is no multiple of 8.
     """
 
-    def __init__(self, num_in_ch=3, num_out_ch=3, num_feat=64, num_block=23, num_grow_ch=32):
+    def __init__(self, num_in_ch=3, num_out_ch=3, num_feat=64, num_block=23, num_grow_ch=32, image_size=224):
         super().__init__(num_in_ch, num_out_ch, 4, num_feat, num_block, num_grow_ch)
+        if image_size % 8:
+            raise ValueError(f'image_size: {image_size} is no multiple of 8, by which RRDBNetX8 enlarges')
+        self.input_size = image_size // 8
         self.conv_up3 = nn.Conv2d(num_feat, num_feat, 3, 1, 1)
 
-    def forward(self, x):
-        features = self.conv_first(x)
+    def forward(self, lq):
+        features = self.conv_first(resize(lq, self.input_size))
         features = features + self.conv_body(self.body(features))
         for conv in (self.conv_up1, self.conv_up2, self.conv_up3):
             features = self.lrelu(conv(F.interpolate(features, scale_factor=2, mode='nearest')))

@@ -1,0 +1,26 @@
+"""Bicubic enlargement as a network: the row that every comparison begins with."""
+
+import torch.nn.functional as F
+from basicsr.utils.registry import ARCH_REGISTRY
+from torch import nn
+
+
+@ARCH_REGISTRY.register()
+class Bicubic(nn.Module):
+    """Bicubic enlargement (a = -0.75, as torch and OpenCV have it); there are no parameters, so it is tested only.
+
+    The same as the baseline of validation's margins.
+
+    Args:
+        image_size (int): side of the HR image. Default: 224.
+
+    Shapes:
+        lq (N, C, h, w) in [0, 1] to (N, C, image_size, image_size), not clamped.
+    """
+
+    def __init__(self, image_size=224):
+        super().__init__()
+        self.input_size = self.image_size = image_size
+
+    def forward(self, lq):
+        return F.interpolate(lq, (self.image_size, self.image_size), mode='bicubic', align_corners=False)

@@ -1,0 +1,30 @@
+"""Probes of any size for networks that enlarge by a fixed factor, such as BasicSR's own EDSR and SwinIR."""
+
+from basicsr.archs import build_network
+from basicsr.utils.registry import ARCH_REGISTRY
+from torch import nn
+
+from rim_plugin.archs.layers import resize
+
+
+@ARCH_REGISTRY.register()
+class FixedInput(nn.Module):
+    """Any registered SR network behind a resize of the probe to ``input_size``, by (antialiased) bicubic.
+
+    A larger probe loses what detail it has beyond ``input_size``.
+
+    Args:
+        net (dict): ``type`` and arguments of the network, e.g. ``{type: EDSR, num_in_ch: 3, ..., upscale: 8}``.
+        input_size (int): side of its input. Default: 28, for a network that enlarges by 8 to 224.
+
+    Shapes:
+        lq (N, 3, h, w) in [0, 1], any h and w, to what ``net`` makes of (N, 3, input_size, input_size).
+    """
+
+    def __init__(self, net, input_size=28):
+        super().__init__()
+        self.input_size = input_size
+        self.net = build_network(net)
+
+    def forward(self, lq):
+        return self.net(resize(lq, self.input_size))
