@@ -11,7 +11,7 @@ class SRCNN(nn.Module):
     """Three convolutions on the bicubic-enlarged probe: 69,251 parameters; 57,281 for one channel.
 
     Zero-padded, so that the output has the size of the HR image. Hidden layers begin with He's initialisation, the last
-    one with the paper's sigma of 0.001; the paper has that everywhere and trains for days.
+    one with the paper's sigma of 0.001; the paper has that everywhere, and a far longer training.
 
     Args:
         image_size (int): side of the HR image. Default: 224.

@@ -40,7 +40,7 @@ class FaceBatches(BatchedValidation):
         """
         if 'lq_size' in data:
             data = dict(data, lq=self._one_size(split_probes(data['lq'], data['lq_size'])))
-        self.gt = None
+        vars(self).pop('gt', None)  # the last batch's
         super().feed_data(data)
         self.lq = self.lq.contiguous(memory_format=self.layout)
 
@@ -54,7 +54,7 @@ class FaceBatches(BatchedValidation):
     def validation_data(self):
         """The batch and its SR faces, for metrics and pictures."""
         data = {'lq': self.lq, 'sr': self.output}
-        return data if self.gt is None else dict(data, gt=self.gt)
+        return dict(data, gt=self.gt) if hasattr(self, 'gt') else data
 
 
 @MODEL_REGISTRY.register()
@@ -124,9 +124,9 @@ class BaselineModel(FaceBatches, SRModel):
         """Losses of the batch by name: ``l_pix``, or ``l_pix_56`` and so on for the levels of a pyramid."""
         if self.level_weights is None:
             return OrderedDict(l_pix=self.cri_pix(self.net_g(self.lq), self.gt))
-        levels = self.net_g(self.lq, levels=True)
+        sizes = self.get_bare_model(self.net_g).level_sizes
         return OrderedDict((f'l_pix_{size}', weight * self.cri_pix(level, resize(self.gt, size)))
-                           for level, weight in zip(levels, self.level_weights) for size in [level.shape[-1]])
+                           for size, weight, level in zip(sizes, self.level_weights, self.net_g(self.lq, levels=True)))
 
     def clip_gradients(self):
         """Scale the gradients so that their norm is ``grad_clip`` at most, or that over the learning rate.

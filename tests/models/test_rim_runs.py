@@ -1,56 +1,10 @@
 """Whole runs of RIM through BasicSR's loop, each in processes of their own: killed and resumed, distributed, tested."""
 
-import os
-import subprocess
-import sys
-from copy import deepcopy
-
 import pytest
 import torch
 import yaml
-from tiny_rim import INTEGRATOR, OPTIONS, PATHS
-
-ENVIRONMENT = dict(os.environ, OMP_NUM_THREADS='1', PYTHONUNBUFFERED='1')
-WIDE = {'image_size': 224, 'work_size': 56, 'num_landmarks': 68}  # drawn faces have 224 pixels
-ITERATIONS = 6
-
-
-def write_options(folder, batch_size=2, **train):
-    """Options of a run of six iterations on drawn faces; returns the file's path."""
-    opt = {key: value for key, value in deepcopy(OPTIONS).items()
-           if key not in ('dist', 'rank', 'world_size', 'is_train')}
-    opt['network_g'].update(WIDE)
-    opt['network_d']['integrator'] = dict(INTEGRATOR, work_size=56)
-    drawn = {'type': 'DrawnFaceDataset', 'num_identities': 4, 'query_size': 28}
-    opt.update(scale=8, manual_seed=3, logger={'print_freq': 1, 'save_checkpoint_freq': 2, 'use_tb_logger': False})
-    opt['datasets'] = {'train': {**drawn, 'name': 'drawn', 'query_size': [14, 28], 'use_hflip': True,
-                                 'batch_size_per_gpu': batch_size, 'num_worker_per_gpu': 0},
-                       'val': {**drawn, 'name': 'drawn_val', 'first_identity': 4, 'num_identities': 2}}
-    opt['val'].update(val_freq=2, save_img=False)
-    opt['train'].update(total_iter=ITERATIONS, **train)
-    path = folder / 'options.yml'
-    path.write_text(yaml.safe_dump(opt))
-    return path
-
-
-def start(folder, *command):
-    return subprocess.Popen([sys.executable, '-m', *command], cwd=folder, env=ENVIRONMENT, text=True,
-                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-
-
-def finish(process):
-    output, _ = process.communicate(timeout=200)
-    assert process.returncode == 0, output
-    return output
-
-
-def networks(folder):
-    """All tensors of the run's end by file and name."""
-    models = folder / 'experiments' / 'tiny' / 'models'
-    return {(label, key, name): value for label in ('g', 'd', 'fhn')
-            for key, state in torch.load(models / f'net_{label}_{ITERATIONS}.pth', weights_only=True).items()
-            for name, value in state.items()}
-
+from runs import ITERATIONS, WIDE, final_weights, finish, kill_at, start, write_options
+from tiny_rim import INTEGRATOR, PATHS
 
 @pytest.fixture(scope='module')
 def unbroken(tmp_path_factory):
@@ -61,13 +15,9 @@ def unbroken(tmp_path_factory):
 
 def test_killed_and_resumed_ends_with_the_same_weights(unbroken, tmp_path):
     options = str(write_options(tmp_path))
-    process = start(tmp_path, 'rim_plugin.train', '-opt', options)
-    for line in process.stdout:
-        if 'iter:       5' in line:
-            process.kill()
-    assert process.wait() == -9
+    kill_at(start(tmp_path, 'rim_plugin.train', '-opt', options), 5)
     assert 'Resuming training' in finish(start(tmp_path, 'rim_plugin.train', '-opt', options, '--auto_resume'))
-    expected, found = networks(unbroken), networks(tmp_path)
+    expected, found = final_weights(unbroken), final_weights(tmp_path)
     assert expected.keys() == found.keys()
     assert all(torch.equal(value, found[key]) for key, value in expected.items())
     states = [torch.load(folder / f'experiments/tiny/training_states/{ITERATIONS}.state', weights_only=True)
@@ -82,7 +32,7 @@ def test_two_processes_equal_one_on_the_same_global_batch(tmp_path):
     finish(start(one, 'rim_plugin.train', '-opt', str(write_options(one, 2, **calm))))
     finish(start(two, 'torch.distributed.run', '--standalone', '--nproc_per_node=2', '-m', 'rim_plugin.train', '-opt',
                  str(write_options(two, 1, **calm)), '--launcher', 'pytorch'))
-    expected, found = networks(one), networks(two)
+    expected, found = final_weights(one), final_weights(two)
     for key, value in expected.items():
         torch.testing.assert_close(value, found[key], atol=2e-6, rtol=1e-4, msg=str(key))
 

@@ -1,0 +1,63 @@
+"""Whole runs through all phases of RIM, each in processes of their own: killed and resumed, distributed."""
+
+import pytest
+import torch
+from basicsr.archs import build_network
+from runs import final_weights, finish, kill_at, start, write_options
+from safetensors.torch import save_file
+
+TEACHER = {'type': 'MobileFaceNet'}
+HRN = {'type': 'HRN', 'student': TEACHER, 'assistant': TEACHER, 'norm_eval': True}
+ITERATIONS = 8
+TRAIN = {'total_iter': ITERATIONS, 'phases': {'fhn': 2, 'student': 2, 'assistant': 2, 'joint': 2},
+         'start_from_teacher': True,  # blocks of a teacher with random weights are large
+         'distill_opt': {'type': 'DistillationLoss', 'loss_weight': 1e-6},
+         'residual_opt': {'type': 'ResidualDistillationLoss', 'loss_weight': 1e-6},
+         'embedding_opt': {'type': 'DistillationLoss', 'target': 'embedding', 'distance': 'cosine'}}
+
+
+@pytest.fixture(scope='module')
+def teacher(tmp_path_factory):
+    torch.manual_seed(1)
+    path = tmp_path_factory.mktemp('teacher') / 'teacher.safetensors'
+    save_file(build_network(dict(TEACHER)).state_dict(), path)
+    return str(path)
+
+
+def options_of_all_phases(folder, teacher, batch_size=2, **changes):
+    folder.mkdir(exist_ok=True)
+    return str(write_options(folder, batch_size, {'network_t': TEACHER, 'network_r': HRN, 'find_unused_parameters': True},
+                             {'pretrain_network_t': teacher}, **{**TRAIN, **changes}))
+
+
+@pytest.fixture(scope='module')
+def unbroken(tmp_path_factory, teacher):
+    folder = tmp_path_factory.mktemp('unbroken')
+    output = finish(start(folder, 'rim_plugin.train', '-opt', options_of_all_phases(folder, teacher)))
+    assert [f'Phase {name} begins' in output for name in ('student', 'assistant', 'joint')] == [True] * 3
+    return folder
+
+
+@pytest.mark.parametrize('iteration', [4, 5, 6])  # a checkpoint every second: inside a phase, and where one begins
+def test_killed_and_resumed_across_phases_ends_with_the_same_weights(unbroken, teacher, tmp_path, iteration):
+    options = options_of_all_phases(tmp_path, teacher)
+    kill_at(start(tmp_path, 'rim_plugin.train', '-opt', options), iteration)
+    assert 'Resuming training' in finish(start(tmp_path, 'rim_plugin.train', '-opt', options, '--auto_resume'))
+    expected, found = final_weights(unbroken, ITERATIONS), final_weights(tmp_path, ITERATIONS)
+    assert {file for file, _, _ in expected} == {f'net_{label}_{ITERATIONS}.pth' for label in ('g', 'd', 'r', 'fhn')}
+    assert expected.keys() == found.keys()
+    assert all(torch.equal(value, found[key]) for key, value in expected.items())
+
+
+def test_two_processes_equal_one_in_every_phase(teacher, tmp_path):
+    calm = {f'optim_{label}': {'type': 'SGD', 'lr': 1e-3} for label in 'gidsa'}  # no division of rounding by rounding
+    one, two = tmp_path / 'one', tmp_path / 'two'
+    finish(start(one, 'rim_plugin.train', '-opt', options_of_all_phases(one, teacher, 2, **calm)))
+    finish(start(two, 'torch.distributed.run', '--standalone', '--nproc_per_node=2', '-m', 'rim_plugin.train', '-opt',
+                 options_of_all_phases(two, teacher, 1, **calm), '--launcher', 'pytorch'))
+    expected, found = final_weights(one, ITERATIONS), final_weights(two, ITERATIONS)
+    first = {(file.replace('_2.', f'_{ITERATIONS}.'), *key): value
+             for (file, *key), value in final_weights(one, 2).items()}
+    assert {key[0] for key in expected if not torch.equal(expected[key], first[key])} == {key[0] for key in expected}
+    for key, value in expected.items():
+        torch.testing.assert_close(value, found[key], atol=2e-6, rtol=1e-4, msg=str(key))
