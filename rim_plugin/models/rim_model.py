@@ -121,8 +121,8 @@ class RIMModel(HallucinationTraining, RecognitionTraining, BatchedValidation, Fa
         self.phases, self.phase = Phases(train), None
         self._check_phases()
         self.warned = set()
-        self._init_ema()
         self._wrap_networks(train.get('compile', False))
+        self._init_ema()  # from then on every rank has rank 0's weights
         self.setup_optimizers()
         self.setup_schedulers()
 
