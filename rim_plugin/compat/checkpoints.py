@@ -11,7 +11,8 @@ from rim_plugin.options import OptionsError
 from rim_plugin.reproducibility import RUN, last_checkpoint, plain, rng_state, set_rng_state
 
 # what BasicSR's own models and RIMModel carry from one iteration to the next besides networks and optimizers
-_CARRIED = ('best_metric_results', 'mean_path_length', 'queue_lr', 'queue_gt', 'queue_ptr', 'amp_state')
+_CARRIED = ('best_metric_results', 'mean_path_length', 'queue_lr', 'queue_gt', 'queue_ptr', 'amp_state',
+            'loss_state')
 
 
 def patch():

@@ -7,6 +7,8 @@ from torch import nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
+from rim_plugin.losses.ranks import all_ranks, several_ranks
+
 _ESTIMATORS = ('biased', 'unbiased', 'linear')
 _MULTIPLIERS = [1 / 4, 1 / 2, 1, 2, 4]
 _MIN_BANDWIDTH = 1e-12  # where every pair coincides the median of d^2 is 0, and 0 / 0 is NaN
@@ -91,20 +93,14 @@ class _GatherOverRanks(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, embeddings):
-        parts = [torch.empty_like(embeddings) for _ in range(dist.get_world_size())]
-        dist.all_gather(parts, embeddings)
         ctx.count = len(embeddings)
-        return torch.cat(parts)
+        return all_ranks(embeddings)
 
     @staticmethod
     @once_differentiable
     def backward(ctx, gradient):
         own = gradient.narrow(0, dist.get_rank() * ctx.count, ctx.count)
         return own * dist.get_world_size()
-
-
-def _several_ranks():
-    return dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1
 
 
 @LOSS_REGISTRY.register()
@@ -172,7 +168,7 @@ class MKMMDLoss(nn.Module):
         dtype = torch.promote_types(torch.promote_types(source.dtype, target.dtype), torch.float32)
         with torch.autocast(source.device.type, enabled=False):
             source, target = source.to(dtype), target.to(dtype)
-            if self.gather and _several_ranks():
+            if self.gather and several_ranks():
                 source, target = _GatherOverRanks.apply(source), _GatherOverRanks.apply(target)
             self._check_counts(len(source), len(target))
             bandwidths = self.scales.to(source)

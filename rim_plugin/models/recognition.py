@@ -48,8 +48,9 @@ class RecognitionTraining:
             terms['distill'] = self.losses['distill'](RecogniserOutput(found.student, embedding), teacher)
         if 'residual' in self.losses and self.phase != 'student':
             terms['residual'] = self.losses['residual'](found.assistant, found.student, teacher.blocks)
-        if 'embedding' in self.losses:
-            terms['embedding'] = self.losses['embedding'](RecogniserOutput(found.student, embedding), teacher)
+        for name in ('embedding', 'contrast'):
+            if name in self.losses:
+                terms[name] = self.losses[name](RecogniserOutput(found.student, embedding), teacher)
         return terms
 
     def faces_seen(self, lq, sr=None):
@@ -73,12 +74,12 @@ class RecognitionTraining:
         return self.teacher(images).embedding
 
     def embed_probe(self, lq):
-        """Embeddings (N, D), not normalised, of low-resolution probes (N, 3, q, q): RIM's inference, f_S^K + f_A^K.
+        """Embeddings (N, D), not normalised, of probes (N, 3, q, q): RIM's inference, f_S^K + f_A^K.
 
-        Without ``network_r`` the teacher's, of the hallucinated face.
+        The teacher's for probes of 112 pixels or more, which have all that it looks at, and without ``network_r``.
         """
         sr = self.upscale_probe(lq)
-        if 'r' not in self.averaged:
+        if 'r' not in self.averaged or lq.shape[-1] >= FACE_SIZE:
             return self.teacher(sr).embedding
         net = self.averaged['r']
         return net.embed(net(sr).fused, self.teacher)
@@ -94,4 +95,4 @@ class RecognitionTraining:
         """How probes are enlarged, for the result file."""
         if self.net_eval is None:
             return super().probe_upscaling
-        return f'{type(self.net_eval).__name__}; from {FACE_SIZE} px on as they are'
+        return f'{type(self.net_eval).__name__}; from {FACE_SIZE} px on as they are, to the teacher'

@@ -23,7 +23,7 @@ from rim_plugin.models.recognition import RecognitionTraining
 from rim_plugin.models.verification import FaceVerification
 from rim_plugin.reproducibility import check_finite
 
-LOSSES = ('coarse', 'pixel', 'landmark', 'parsing', 'domain', 'distill', 'residual', 'embedding')
+LOSSES = ('coarse', 'pixel', 'landmark', 'parsing', 'domain', 'distill', 'residual', 'embedding', 'contrast')
 EXAMPLES = {'pixel': 'MSELoss', 'distill': 'DistillationLoss', 'residual': 'ResidualDistillationLoss'}
 AMP = {'none': None, 'bf16': torch.bfloat16, 'fp16': torch.float16}
 
@@ -58,8 +58,8 @@ class RIMModel(HallucinationTraining, RecognitionTraining, BatchedValidation, Fa
     Options under ``train:`` beside BasicSR's -- ``phase``, or ``phases`` (phase to iterations, in their order);
     ``optim_g``, ``optim_i``, ``optim_d``, ``optim_s``, ``optim_a``; ``grad_clip`` (largest gradient norm of each);
     ``coarse_opt``, ``pixel_opt``, ``landmark_opt``, ``parsing_opt``, ``domain_opt``, ``distill_opt`` (Eq. 11),
-    ``residual_opt`` (Eq. 12), ``embedding_opt`` (Eq. 11 on f_S^K + f_A^K or its embedding; leave one out and that term
-    is off); ``domain_interval`` (the domain loss every that many iterations); ``start_from_teacher`` (student and
+    ``residual_opt`` (Eq. 12), ``embedding_opt`` (Eq. 11 on f_S^K + f_A^K or its embedding), ``contrast_opt``
+    (ContrastiveDistillationLoss; leave one out and that term is off); ``domain_interval`` (the domain loss every that many iterations); ``start_from_teacher`` (student and
     assistant begin with the teacher's weights); ``amp`` (bf16, fp16, none); ``channels_last``; ``compile``;
     ``accumulate`` (micro-batches a step; the domain loss is then taken within each).
     """
@@ -282,6 +282,16 @@ class RIMModel(HallucinationTraining, RecognitionTraining, BatchedValidation, Fa
     @amp_state.setter
     def amp_state(self, state):
         self.scaler.load_state_dict(state)
+
+    @property
+    def loss_state(self):
+        """What losses keep from one iteration to the next, which the training state carries."""
+        return {name: loss.queue for name, loss in self.losses.items() if name == 'contrast'}
+
+    @loss_state.setter
+    def loss_state(self, state):
+        for name, queue in state.items():
+            self.losses[name].queue = queue.to(self.device)
 
     def test(self):
         """Hallucinate the batch with the averaged networks, or the current ones without EMA."""

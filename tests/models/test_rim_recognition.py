@@ -144,12 +144,22 @@ def test_phases_follow_each_other_and_begin_with_averaged_weights(teacher):
 
 def test_untrained_student_from_the_teacher_embeds_as_the_teacher_does(teacher):
     model = recogniser(teacher, phase='student')
-    faces = torch.rand(2, 3, 112, 112)
+    lq = torch.rand(2, 3, 8, 8)
     with torch.no_grad():
-        torch.testing.assert_close(model.embed_probe(faces), model.embed_gallery(faces), rtol=1e-4, atol=1e-4)
-        lq = torch.rand(2, 3, 8, 8)
         torch.testing.assert_close(model.embed_probe(lq), model.teacher(model.net_eval(lq)).embedding, rtol=1e-4,
                                    atol=1e-4)
+
+
+def test_probes_of_full_resolution_go_to_the_teacher_smaller_ones_to_the_student(teacher):
+    model = recogniser(teacher, phase='student')
+    with torch.no_grad():
+        for value in model.averaged['r'].student.parameters():
+            value.mul_(1.1)
+        for size in (112, 160):
+            faces = torch.rand(2, 3, size, size)
+            assert torch.equal(model.embed_probe(faces), model.embed_gallery(faces))
+        faces = torch.rand(2, 3, 111, 111)
+        assert not torch.allclose(model.embed_probe(faces), model.teacher(model.net_eval(faces)).embedding)
 
 
 @pytest.mark.parametrize('networks, train, path, words', [

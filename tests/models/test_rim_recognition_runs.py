@@ -13,7 +13,9 @@ TRAIN = {'total_iter': ITERATIONS, 'phases': {'fhn': 2, 'student': 2, 'assistant
          'start_from_teacher': True,  # blocks of a teacher with random weights are large
          'distill_opt': {'type': 'DistillationLoss', 'loss_weight': 1e-6},
          'residual_opt': {'type': 'ResidualDistillationLoss', 'loss_weight': 1e-6},
-         'embedding_opt': {'type': 'DistillationLoss', 'target': 'embedding', 'distance': 'cosine'}}
+         'embedding_opt': {'type': 'DistillationLoss', 'target': 'embedding', 'distance': 'cosine'},
+         'contrast_opt': {'type': 'ContrastiveDistillationLoss', 'loss_weight': 0.1, 'temperature': 1,
+                          'same_person': 0.99999, 'queue_size': 5}}
 
 
 @pytest.fixture(scope='module')
