@@ -23,6 +23,7 @@ setup(
         'basicsr>=1.4.2',
         'lmdb>=1.4',
         'matplotlib>=3.7',
+        'mmengine>=0.10',
         'numpy>=1.24',
         'packaging>=21',
         'Pillow>=9.1',

@@ -43,13 +43,13 @@ _Loader.add_implicit_resolver('tag:yaml.org,2002:float', re.compile(r'^[-+]?(\d+
                               list('-+.0123456789'))
 
 
-def yaml_loader(forced=()):
-    """A loader class for ``yaml.load`` that also applies ``forced``, a list of ``KEY:KEY=VALUE`` texts."""
+def yaml_loader(path, forced=()):
+    """A loader class for ``yaml.load`` that gives what :func:`read_options` gives for the file ``path``."""
 
     class Loader(_Loader):
 
         def get_single_data(self):
-            return _changed(super().get_single_data(), forced)
+            return _changed(_with_base(super().get_single_data(), path), forced)
 
     return Loader
 
@@ -109,13 +109,22 @@ def take_forced(argv):
 
 
 def read_options(path, forced=()):
-    """The options file ``path`` as a dict, with ``forced`` applied.
+    """The options file ``path`` as a dict, with its ``_base_`` and ``forced`` applied.
+
+    ``_base_: OTHER.yml``, relative to the file, takes over what that file has and this one does not, key by key, as in
+    mmengine; a block with ``_delete_: true`` replaces the other's instead.
 
     Raises:
-        OptionsError: no such file, not YAML, not a mapping, or a wrong ``--force_yml`` path.
+        OptionsError: no such file, not YAML, not a mapping, a base that leads back to itself, or a wrong
+            ``--force_yml`` path.
     """
+    return _changed(_read(path), forced)
+
+
+def _read(path, seen=()):
     if not os.path.isfile(path):
-        raise OptionsError(f'{path}: no such options file (from {os.getcwd()})')
+        origin = f'named as _base_ in {seen[-1]}' if seen else f'from {os.getcwd()}'
+        raise OptionsError(f'{path}: no such options file ({origin})')
     try:
         with open(path, encoding='utf-8') as file:
             options = yaml.load(file, Loader=_Loader)
@@ -125,11 +134,24 @@ def read_options(path, forced=()):
         raise OptionsError(f'{path}:{place} not valid YAML ({getattr(error, "problem", None) or error})') from error
     if not isinstance(options, dict):
         raise OptionsError(f'{path}: not an options file (it has no "key: value" lines)')
-    return _changed(options, forced)
+    return _with_base(options, path, seen)
+
+
+def _with_base(options, path, seen=()):
+    if '_base_' not in options:
+        return options
+    base = os.path.normpath(os.path.join(os.path.dirname(path), str(options.pop('_base_'))))
+    if base in (path, *seen):
+        raise OptionsError(f'{path}: _base_ leads back to {base}')
+    from mmengine.config import Config  # takes a second
+    merged = Config(_read(base, (*seen, path)))
+    merged.merge_from_dict(options)
+    return merged.to_dict()
 
 
 def check_command(argv, forced, is_train):
-    """Check the options file that ``argv`` names; without ``-opt``, BasicSR's own parser says what is missing.
+    """Check the options file that ``argv`` names, and return its path; without ``-opt``, BasicSR's own parser says
+    what is missing.
 
     Raises:
         OptionsError: see ``rim_plugin.options_check.check``.
@@ -141,3 +163,4 @@ def check_command(argv, forced, is_train):
     args, _ = parser.parse_known_args(argv[1:])
     if args.opt is not None and '-h' not in argv and '--help' not in argv:
         check(read_options(args.opt, forced), args.opt, is_train, args.auto_resume)
+    return args.opt

@@ -26,7 +26,10 @@ def test_right_options_pass(tmp_path):
     check(read_options(file), file, False)
 
 
-@pytest.mark.parametrize('file', sorted((Path(__file__).parent.parent / 'options').rglob('*.yml')), ids=lambda f: f.stem)
+OURS = (file for file in (Path(__file__).parent.parent / 'options').rglob('*.yml') if file.parent.name != 'base')
+
+
+@pytest.mark.parametrize('file', sorted(OURS), ids=lambda f: f.stem)
 def test_options_of_this_project_pass(file, monkeypatch):
     monkeypatch.setattr('os.path.exists', lambda path: True)  # the data need not be here
     check(read_options(str(file)), str(file), file.parent.name != 'test')
@@ -103,6 +106,31 @@ class TestFile:
     def test_small_numbers_are_numbers(self, tmp_path, text):
         (tmp_path / 'o.yml').write_text(f'lr: {text}\nname: 1e-4x\nit: 10')
         assert read_options(str(tmp_path / 'o.yml')) == {'lr': pytest.approx(1e-4), 'name': '1e-4x', 'it': 10}
+
+
+class TestBase:
+
+    @staticmethod
+    def written(folder, **files):
+        for name, text in files.items():
+            (folder / f'{name}.yml').write_text(text)
+        return str(folder / f'{name}.yml')
+
+    def test_key_by_key_over_several_files_blocks_replaced_on_demand(self, tmp_path):
+        (tmp_path / 'below').mkdir()
+        file = self.written(
+            tmp_path, a='name: a\nnetwork_g: {type: FHN, size: 3}\ntrain: {lr: 1e-3, list: [1, 2], ema: 0.9}',
+            b='_base_: a.yml\nname: b\nnetwork_g: {_delete_: true, type: SRCNN}\ntrain: {lr: 1e-4, ema: ~}')
+        file = self.written(tmp_path / 'below', c='_base_: ../b.yml\ntrain: {list: [3]}\nval: {pbar: true}')
+        assert read_options(file, ['train:lr=1']) == {
+            'name': 'b', 'network_g': {'type': 'SRCNN'}, 'train': {'lr': 1, 'list': [3], 'ema': None},
+            'val': {'pbar': True}}
+
+    def test_absent_or_circular(self, tmp_path):
+        with pytest.raises(OptionsError, match=r'none.yml: no such options file \(named as _base_ in .*a.yml\)'):
+            read_options(self.written(tmp_path, a='_base_: none.yml'))
+        with pytest.raises(OptionsError, match='b.yml: _base_ leads back to .*a.yml'):
+            read_options(self.written(tmp_path, b='_base_: a.yml', a='_base_: b.yml'))
 
 
 class TestForced:

@@ -4,6 +4,7 @@ import glob
 import os
 import sys
 import torch
+import yaml
 from basicsr.utils import check_resume, misc
 from basicsr.utils import options as basicsr_options
 
@@ -33,29 +34,30 @@ def _parse_options(original):
     def parse_options(root_path, is_train=True):
         sys.excepthook = _one_line_errors(sys.excepthook)
         argv, forced = options.take_forced(sys.argv)
-        options.check_command(argv, forced, is_train)
-        opt, args = _with_forced(original, argv, forced, root_path, is_train)
+        path = options.check_command(argv, forced, is_train)
+        opt, args = _with_changes(original, argv, path, forced, root_path, is_train)
         RUN.reset(opt['manual_seed'])
         _fit_to_machine(opt)
-        _replace_in_caller(sys._getframe(1).f_globals)
+        _replace_in_caller(sys._getframe(1).f_globals, forced)
         return opt, args
 
     return parse_options
 
 
-def _with_forced(original, argv, forced, root_path, is_train):
-    """BasicSR's own parsing, of a file that already holds the command line's changes (BasicSR runs them through
-    exec)."""
+def _with_changes(original, argv, path, forced, root_path, is_train):
+    """BasicSR's own parsing, of a file that already holds its base and the command line's changes (BasicSR runs them
+    through exec)."""
     command, loader = sys.argv, basicsr_options.ordered_yaml
-    sys.argv, basicsr_options.ordered_yaml = argv, lambda: (options.yaml_loader(forced), None)
+    sys.argv, basicsr_options.ordered_yaml = argv, lambda: (options.yaml_loader(path, forced), None)
     try:
         return original(root_path, is_train)
     finally:
         sys.argv, basicsr_options.ordered_yaml = command, loader
 
 
-def _replace_in_caller(caller):
+def _replace_in_caller(caller, forced):
     makers = {'load_resume_state': lambda _original: load_resume_state, 'init_tb_loggers': _init_tb_loggers,
+              'copy_opt_file': lambda original: _copy_whole_options(original, forced),
               'create_train_val_dataloader': loading.create_train_val_dataloader}
     for name, make in makers.items():
         if name in caller and not getattr(caller[name], 'from_rim_plugin', False):
@@ -71,6 +73,18 @@ def _init_tb_loggers(original):
         return RUN.tb_logger
 
     return init_tb_loggers
+
+
+def _copy_whole_options(original, forced):
+    """Beside BasicSR's copy of the file, ``options.yml``: with its base and the command line's changes, as run."""
+
+    def copy_opt_file(opt_file, experiments_root):
+        original(opt_file, experiments_root)
+        if os.environ.get('RANK', '0') == '0':
+            with open(os.path.join(experiments_root, 'options.yml'), 'w', encoding='utf-8') as file:
+                yaml.safe_dump(options.read_options(opt_file, forced), file, sort_keys=False)
+
+    return copy_opt_file
 
 
 def _one_line_errors(before):
