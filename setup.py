@@ -22,6 +22,7 @@ setup(
     install_requires=[
         'basicsr>=1.4.2',
         'lmdb>=1.4',
+        'Markdown>=3.4',
         'matplotlib>=3.7',
         'mmengine>=0.10',
         'numpy>=1.24',

@@ -63,7 +63,7 @@ class FaceVerification:
             ValueError: an embedding is not finite, or the folds do not fit.
         """
         name, mirror = dataset.opt['name'], self.opt['val'].get('mirror', False)
-        data = verification_data(dataset, *self._embed_faces(dataset, mirror))
+        data = verification_data(dataset, *self.embed_faces(dataset, mirror))
         self.metric_results = self._verification_metrics(data, name)
         protocol = {**dataset.protocol, 'upscaling': self.probe_upscaling if dataset.probe_columns else None,
                     'embedding': 'sum over face and mirror image' if mirror else 'face alone'}
@@ -80,7 +80,7 @@ class FaceVerification:
             self._log_validation_metric_values(current_iter, name, tb_logger)
 
     @torch.no_grad()
-    def _embed_faces(self, dataset, mirror):
+    def embed_faces(self, dataset, mirror):
         """Unit embeddings float64 (N, D) of the faces as gallery and as probes, NaN where a face is not used so."""
         options = self.opt['val']
         as_gallery, as_probe = used_faces(dataset)

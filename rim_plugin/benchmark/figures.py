@@ -1,0 +1,117 @@
+"""Figures of a benchmark, each as PNG and SVG, with one colour a method throughout."""
+
+import cv2
+import numpy as np
+from matplotlib import colormaps
+from matplotlib.figure import Figure
+
+from rim_plugin.metrics.verification import roc
+
+NAMES = {'psnr_y': 'PSNR of Y (dB)', 'ssim_y': 'SSIM of Y'}
+FULL = 112  # pixels at which full-resolution probes are drawn: what a recogniser looks at
+
+
+class Plots:
+    """Draws into a folder.
+
+    Args:
+        folder (Path): made. titles (list[str]): the methods, in the order of their colours.
+        reference (str): title of the method that is drawn thicker.
+    """
+
+    def __init__(self, folder, titles, reference):
+        folder.mkdir(parents=True, exist_ok=True)
+        self.folder, self.reference = folder, reference
+        palette = colormaps['tab10' if len(titles) <= 10 else 'tab20'].colors
+        self.colours = {title: palette[i % len(palette)] for i, title in enumerate(titles)}
+
+    def _style(self, title):
+        thick = title == self.reference
+        return {'color': self.colours[title], 'label': title, 'lw': 3 if thick else 1.8, 'zorder': 3 if thick else 2}
+
+    def _axes(self, title, xlabel, ylabel):
+        figure = Figure(figsize=(7, 5), dpi=130, layout='constrained')
+        axes = figure.subplots()
+        axes.set(title=title, xlabel=xlabel, ylabel=ylabel)
+        axes.grid(alpha=0.35)
+        return figure, axes
+
+    def _save(self, figure, name):
+        for kind in ('png', 'svg'):
+            figure.savefig(self.folder / f'{name}.{kind}')
+        return f'{self.folder.name}/{name}.png'
+
+    def score_distribution(self, name, metric, scores):
+        """Cumulative score distribution, the paper's Fig. 4: share of the faces that score at most x.
+
+        Args:
+            name (str): of the set. metric (str): key of NAMES. scores (dict): title to values of every face.
+        """
+        figure, axes = self._axes(f'{name}: cumulative score distribution (further right is better)', NAMES[metric],
+                                  'share of faces with at most that score')
+        for title, values in scores.items():
+            axes.ecdf(values, **self._style(title))
+        axes.legend()
+        return self._save(figure, f'csd_{name}_{metric}')
+
+    def roc_curves(self, name, title, pairs):
+        """ROC on a logarithmic scale of FAR; ``pairs``: method's title to its scores and kinds (ndarrays)."""
+        figure, axes = self._axes(title, 'false accept rate', 'true accept rate')
+        for method, (scores, issame) in pairs.items():
+            far, tar = roc(scores, issame)
+            axes.plot(np.maximum(far, 1e-4), tar, **self._style(method))
+        axes.set(xscale='log', xlim=(5e-4, 1), ylim=(0, 1.01))
+        axes.legend(loc='lower right')
+        return self._save(figure, f'roc_{name}')
+
+    def accuracy_over_size(self, name, accuracy):
+        """Accuracy over the probe's side; ``accuracy``: title to {side or 'full': value}."""
+        figure, axes = self._axes(f'{name}: verification accuracy, gallery at full resolution',
+                                  f'side of the probe (pixels; full resolution drawn at {FULL})', 'accuracy')
+        for title, values in accuracy.items():
+            points = sorted((FULL if size == 'full' else int(size), value) for size, value in values.items())
+            axes.plot(*zip(*points), 'o-', **self._style(title))
+        sizes = sorted({FULL if size == 'full' else int(size) for values in accuracy.values() for size in values})
+        axes.set_xscale('log', base=2)
+        axes.set_xticks(sizes, [str(size) for size in sizes])
+        axes.minorticks_off()
+        axes.legend(loc='lower right')
+        return self._save(figure, f'accuracy_{name}')
+
+    def quality_over_time(self, name, points):
+        """PSNR over milliseconds a face; ``points``: title to (ms, dB)."""
+        figure, axes = self._axes(f'{name}: quality against time', 'milliseconds a face, batch 1 (logarithmic)',
+                                  NAMES['psnr_y'])
+        for title, (milliseconds, quality) in points.items():
+            axes.plot(milliseconds, quality, 'o', ms=10 if title == self.reference else 7, color=self.colours[title])
+            axes.annotate(title, (milliseconds, quality), (7, 4), textcoords='offset points')
+        axes.set_xscale('log')
+        axes.xaxis.set_major_formatter('{x:g}')
+        axes.xaxis.set_minor_formatter('{x:g}')
+        axes.tick_params(axis='x', which='minor', labelsize=8)
+        axes.margins(0.15)
+        return self._save(figure, f'speed_{name}')
+
+    def picture_grid(self, name, pictures):
+        """The paper's Fig. 3: LR | every method | HR, one face a row, and behind the reference its prior maps.
+
+        Args:
+            pictures (dict): title to {FACE/COLUMN: BGR picture}, as :func:`measure_images` keeps them.
+        """
+        first = next(iter(pictures.values()))
+        faces = sorted({int(key.split('/')[0]) for key in first})
+        lr = next(key.split('/')[1] for key in first if '/LR' in key)
+        columns = [(lr, first, lr)]
+        for title, images in pictures.items():
+            columns.append((title, images, 'SR'))
+            if title == self.reference:
+                columns += [(key, images, key) for key in ('landmarks', 'parsing') if f'{faces[0]}/{key}' in images]
+        columns.append(('HR', first, 'HR'))
+        figure = Figure(figsize=(1.7 * len(columns), 1.75 * len(faces) + 0.3), dpi=130, layout='constrained')
+        for axes, face in zip(figure.subplots(len(faces), len(columns), squeeze=False), faces):
+            for ax, (title, images, key) in zip(axes, columns):
+                ax.imshow(cv2.cvtColor(images[f'{face}/{key}'], cv2.COLOR_BGR2RGB))
+                ax.axis('off')
+                if face == faces[0]:
+                    ax.set_title(title, fontsize=9)
+        return self._save(figure, f'pictures_{name}')

@@ -1,0 +1,241 @@
+"""The report of a benchmark: one page to read (HTML and Markdown), tables as CSV, everything as JSON."""
+
+import base64
+import csv
+import io
+import json
+import platform
+import re
+import subprocess
+from importlib.metadata import version
+
+import markdown
+import numpy as np
+import torch
+
+from rim_plugin import __version__
+from rim_plugin.benchmark.figures import NAMES, Plots
+from rim_plugin.benchmark.paper import RECOGNITION_TABLES, SR_TABLE
+from rim_plugin.benchmark.statistics import mean_interval
+from rim_plugin.data.lmdb_writer import write_atomically
+
+_PACKAGES = ('basicsr', 'torch', 'torchvision', 'numpy', 'scikit-learn', 'mmengine')
+_IMAGE_METRICS = {'psnr_y': ('PSNR Y', 2), 'ssim_y': ('SSIM Y', 4), 'psnr_rgb': ('PSNR RGB', 2),
+                  'ssim_rgb': ('SSIM RGB', 4), 'identity': ('identity', 3)}
+_PAIR_FIGURES = {'accuracy': 'Accuracy', 'tar_at_far_1e-3': 'TAR at FAR 1e-3', 'auc': 'AUC', 'rank_1': 'Rank-1'}
+_STYLE = '''body{font:15px/1.5 system-ui,sans-serif;max-width:75em;margin:2em auto;padding:0 1em;color:#222}
+table{border-collapse:collapse;margin:1em 0;font-size:13px;display:block;overflow-x:auto}
+td,th{padding:.3em .6em;border-bottom:1px solid #ddd;text-align:right;white-space:nowrap}
+td:first-child,th:first-child{text-align:left}img{max-width:100%}code{background:#f3f3f3;padding:0 .2em}'''
+_PAPER = "The paper's own figures, not comparable in absolute terms (other data, recogniser, alignment, pairs):"
+
+
+def write_report(benchmark, results):
+    """Write ``report.html``, ``report.md``, ``results.json``, ``images_SET.csv`` and ``figures/``.
+
+    Args:
+        benchmark (Benchmark): what was asked.
+        results (list[tuple[Unit, dict]]): what :func:`rim_plugin.benchmark.run.run_benchmark` found.
+
+    Returns:
+        Path: of the HTML page.
+    """
+    report = _Report(benchmark, results)
+    text = report.markdown()
+    folder = benchmark.folder
+    write_atomically(folder / 'report.md', text)
+    write_atomically(folder / 'report.html', _page(text, folder, benchmark.name))
+    write_atomically(folder / 'results.json', json.dumps(report.everything(), indent=1) + '\n')
+    for name in benchmark.sr_sets:
+        write_atomically(folder / f'images_{name}.csv', report.image_csv(name))
+    return folder / 'report.html'
+
+
+class _Report:
+
+    def __init__(self, benchmark, results):
+        self.benchmark = benchmark
+        self.found = {(unit.method.name, unit.kind, *unit.place): result for unit, result in results}
+        titles = [method.title for method in benchmark.methods]
+        self.reference = next(method for method in benchmark.methods if method.name == benchmark.reference)
+        self.plots = Plots(benchmark.folder / 'figures', titles, self.reference.title)
+
+    def of_kind(self, *place):
+        """Methods that should have a result at this place, with it: list of (Method, dict)."""
+        return [(method, self.found[(method.name, *place)]) for method in self.benchmark.methods
+                if (method.name, *place) in self.found]
+
+    def markdown(self):
+        parts = [f'# {self.benchmark.name}', _environment_line()]
+        for name, options in self.benchmark.sr_sets.items():
+            parts += self.sr_section(name, options)
+        for name in self.benchmark.pair_sets:
+            parts += self.recognition_section(name)
+        return '\n\n'.join([*parts, *self.methods_section()]) + '\n'
+
+    def sr_section(self, name, options):
+        rows = self.of_kind('sr', name)
+        done = {method.title: result for method, result in rows if 'error' not in result}
+        size = options.get('query_size', 28)
+        parts = [f'## Super-resolution: {name}', f'Probes of {size} x {size} pixels to 224 x 224, no crop; means over '
+                 f'{len(next(iter(done.values()))["images"]["name"]) if done else 0} faces with bootstrap 95 % '
+                 'intervals. Identity: cosine of the recogniser between SR and HR face. Difference: paired, to '
+                 f'{self.reference.title}. Time and memory: 28-pixel probes, {_device()}.',
+                 _table(self.sr_header(), [self.sr_row(name, method, result) for method, result in rows])]
+        if done:
+            parts += [_image(self.plots.picture_grid(name, {key: value['arrays'] for key, value in done.items()}))]
+            parts += [_image(self.plots.score_distribution(
+                name, metric, {key: value['images'][metric] for key, value in done.items()})) for metric in NAMES]
+            timed = {method.title: (speed['speed']['ms_1'], np.mean(done[method.title]['images']['psnr_y']))
+                     for method, speed in self.of_kind('speed') if 'speed' in speed and method.title in done}
+            parts += [_image(self.plots.quality_over_time(name, timed))] if timed else []
+        return [*parts, f'*{_PAPER} {SR_TABLE[0]}*', _table(*SR_TABLE[1:])]
+
+    @staticmethod
+    def sr_header():
+        return ['method', *(title for title, _ in _IMAGE_METRICS.values()), 'PSNR Y difference', 'parameters', 'GMACs',
+                'ms, batch 1', 'ms, batch 32', 'peak MiB']
+
+    def sr_row(self, name, method, result):
+        if 'error' in result:
+            return [method.title, result['error']]
+        cells = [_interval(mean_interval(result['images'][metric]), digits) if result['images'][metric] else '-'
+                 for metric, (_, digits) in _IMAGE_METRICS.items()]
+        other = self.found.get((self.reference.name, 'sr', name), {})
+        difference = '-'
+        if 'images' in other and method is not self.reference:
+            values = np.subtract(result['images']['psnr_y'], other['images']['psnr_y'])
+            difference = _interval(mean_interval(values), 2, '+')
+        speed = self.found[(method.name, 'speed')].get('speed')
+        if speed is None:
+            return [method.title, *cells, difference, self.found[(method.name, 'speed')]['error']]
+        return [method.title, *cells, difference, f'{speed["parameters"]:,}', f'{speed["gmacs"]:.2f}',
+                f'{speed["ms_1"]:.1f}', f'{speed["ms_32"]:.1f}', f'{speed["peak_mib"]:.0f}']
+
+    def recognition_section(self, name):
+        sizes = [str(size) for size in self.benchmark.query_sizes]
+        found = {method.title: {size: self.found[(method.name, 'pairs', name, size)] for size in sizes}
+                 for method in self.benchmark.methods if (method.name, 'pairs', name, sizes[0]) in self.found}
+        done = {title: {size: result for size, result in results.items() if 'error' not in result}
+                for title, results in found.items()}
+        done = {title: results for title, results in done.items() if results}
+        parts = [f'## Recognition: {name}', self.protocol(done)]
+        for figure, title in _PAIR_FIGURES.items():
+            rows = [[title, *_pair_cells(results, figure)] for title, results in found.items()]
+            parts += [f'**{title}** by probe size (pixels)', _table(['method', *sizes], rows)]
+        if done:
+            parts.append(_image(self.plots.accuracy_over_size(name, {
+                title: {size: result['figures']['accuracy'] for size, result in results.items()}
+                for title, results in done.items()})))
+        for size in sizes:
+            pairs = {title: (results[size]['arrays']['scores'], results[size]['arrays']['issame'])
+                     for title, results in done.items() if size in results}
+            if pairs:
+                parts.append(_image(self.plots.roc_curves(f'{name}_{size}', f'{name}: ROC, probes at {size}', pairs)))
+        for title, *table in RECOGNITION_TABLES:
+            parts += [f'*{_PAPER} {title}*', _table(*table)]
+        return parts
+
+    @staticmethod
+    def protocol(done):
+        """What the result files say of gallery, probes and folds, of the first method and size."""
+        if not done:
+            return 'No method could be measured.'
+        first = next(iter(next(iter(done.values())).values()))
+        told = ', '.join(f'{key.replace("_", " ")}: {value}' for key, value in first['protocol'].items()
+                         if key not in ('query_size', 'upscaling', 'probe_side') and value is not None)
+        return f'Accuracy with the threshold chosen on the other folds, +- standard deviation over the folds. {told}.'
+
+    def methods_section(self):
+        rows = [[method.title, f'`{method.file}`', ' '.join(f'`{entry}`' for entry in method.force) or '-',
+                 ', '.join(f'`{path}`' for path in method.weights.values()) or '-',
+                 f'{method.recogniser["type"]} `{method.recogniser.get("weights", "-")}`' if method.recogniser else '-']
+                for method in self.benchmark.methods]
+        return ['## Methods', _table(['method', 'options', 'changes', 'weights', 'recogniser'], rows)]
+
+    def everything(self):
+        """All values, JSON."""
+        results = [{'method': key[0], 'kind': key[1], 'place': list(key[2:]), **summary(result)}
+                   for key, result in self.found.items()]
+        return {'benchmark': self.benchmark.name, 'environment': environment(), 'seed': 0,
+                'methods': {method.name: {'title': method.title, 'options': method.file, 'force': method.force,
+                                          'weights': method.weights, 'recogniser': method.recogniser}
+                            for method in self.benchmark.methods}, 'results': results}
+
+    def image_csv(self, name):
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator='\n')
+        writer.writerow(['method', 'image', *_IMAGE_METRICS])
+        for method, result in self.of_kind('sr', name):
+            images = result.get('images', {'name': []})
+            columns = [images[metric] or [''] * len(images['name']) for metric in _IMAGE_METRICS if images['name']]
+            writer.writerows([method.name, *row] for row in zip(images['name'], *columns))
+        return text.getvalue()
+
+
+def summary(result):
+    """A result's JSON values, with means and intervals of the images' metrics; scores of pairs as lists."""
+    values = {key: value for key, value in result.items() if key != 'arrays'}
+    if 'images' in result:
+        values['means'] = {metric: mean_interval(result['images'][metric]) for metric in _IMAGE_METRICS
+                           if result['images'][metric]}
+    if 'figures' in result:
+        values['scores'] = result['arrays']['scores'].tolist()
+    return values
+
+
+def environment():
+    """Versions, machine and commit."""
+    commit = subprocess.run(['git', 'describe', '--always', '--dirty'], capture_output=True, text=True)
+    return {'python': platform.python_version(), 'machine': f'{platform.machine()}, {_device()}',
+            'packages': {'rim-plugin': __version__, **{name: version(name) for name in _PACKAGES}}, 'commit': commit.stdout.strip() or None}
+
+
+def _environment_line():
+    found = environment()
+    packages = ', '.join(f'{name} {number}' for name, number in found['packages'].items())
+    return f'Commit {found["commit"]}; Python {found["python"]}, {packages}; {found["machine"]}.'
+
+
+def _device():
+    if torch.cuda.is_available():
+        return torch.cuda.get_device_name()
+    return f'CPU, {torch.get_num_threads()} threads'
+
+
+def _pair_cells(results, figure):
+    """Cells of one method: its figure at each size, or once what is wrong."""
+    errors = [result['error'] for result in results.values() if 'error' in result]
+    if len(errors) == len(results):
+        return errors[:1]
+    cells = []
+    for result in results.values():
+        value = result.get('figures', {}).get(figure)
+        spread = f' +- {result["figures"]["accuracy_std"]:.4f}' if figure == 'accuracy' and value is not None else ''
+        cells.append(result.get('error', '-') if value is None else f'{value:.4f}{spread}')
+    return cells
+
+
+def _interval(interval, digits, sign=''):
+    mean, low, high = (f'{value:{sign}.{digits}f}' for value in interval)
+    return f'{mean} [{low}, {high}]'
+
+
+def _table(header, rows):
+    lines = [header, ['---'] * len(header), *([*row, *[''] * (len(header) - len(row))] for row in rows)]
+    return '\n'.join('| ' + ' | '.join(str(cell).replace('|', '/') for cell in line) + ' |' for line in lines)
+
+
+def _image(path):
+    return f'![{path}]({path})'
+
+
+def _page(text, folder, title):
+    """One self-contained HTML page of the Markdown, pictures inside."""
+
+    def embedded(match):
+        return 'src="data:image/png;base64,' + base64.b64encode((folder / match[1]).read_bytes()).decode() + '"'
+
+    body = re.sub(r'src="(figures/[^"]+)"', embedded, markdown.markdown(text, extensions=['tables']))
+    return f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title><style>{_STYLE}</style>' \
+           f'{body}</html>\n'
