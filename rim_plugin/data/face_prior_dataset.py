@@ -1,5 +1,6 @@
 """Aligned faces with their landmarks and parsing maps, from a prepared face store."""
 
+import os
 import random
 
 import cv2
@@ -31,6 +32,8 @@ class FacePriorDataset(data.Dataset):
             heatmap_sigma (float): standard deviation of heatmaps in their pixels. Default: 1.3.
             use_hflip (bool): mirror half of the items. Default: False.
             max_faces (int): only the first so many. Default: all.
+            meta_info_file (str): a text file; only the faces that it names, one a line (what follows the first space is
+                not read), with or without extension. Default: all.
             phase, batch_size_per_gpu: BasicSR's own.
 
     Raises:
@@ -40,7 +43,7 @@ class FacePriorDataset(data.Dataset):
 
     option_keys = frozenset({
         'dataroot_gt', 'io_backend', 'gt_size', 'query_size', 'prior_size', 'heatmap_sigma', 'use_hflip', 'max_faces',
-        'query_sizes_per_batch', 'phase', 'batch_size_per_gpu'
+        'query_sizes_per_batch', 'meta_info_file', 'phase', 'batch_size_per_gpu'
     })
 
     def __init__(self, opt):
@@ -50,11 +53,24 @@ class FacePriorDataset(data.Dataset):
         if self._store.shape != (gt_size, gt_size, 3):
             raise ValueError(f'gt_size is {gt_size}, but the faces in dataroot_gt {opt["dataroot_gt"]} have the shape '
                              f'{self._store.shape}: set gt_size, or prepare them again with --size {gt_size}.')
-        self._keys = self._store.keys[:opt.get('max_faces')]
+        self._keys = self._listed(opt.get('meta_info_file'))[:opt.get('max_faces')]
         self._query_size = QuerySize(opt)
         self._prior_size = opt.get('prior_size', 56)
         self._sigma = opt.get('heatmap_sigma', 1.3)
         self._use_hflip = opt.get('use_hflip', False)
+
+    def _listed(self, path):
+        if path is None:
+            return self._store.keys
+        if not os.path.isfile(path):
+            raise FileNotFoundError(f"meta_info_file: no such file '{path}'")
+        with open(path, encoding='utf-8') as file:
+            names = [os.path.splitext(line.split()[0])[0] for line in file if line.strip()]
+        absent = set(names) - set(self._store.keys)
+        if absent:
+            raise ValueError(f"meta_info_file {path}: {len(absent)} of its {len(names)} faces are not in dataroot_gt "
+                             f"{self.opt['dataroot_gt']}, for example '{min(absent)}'")
+        return names
 
     def __len__(self):
         return len(self._keys)

@@ -109,6 +109,18 @@ def test_a_missing_prior_is_absent(stores, tmp_path):
         (tmp_path / 'landmarks.npz').rename(stores / 'bare/landmarks.npz')
 
 
+def test_meta_info_file_names_the_faces(stores, tmp_path):
+    every = [item['gt_path'] for item in dataset(stores)]
+    file = tmp_path / 'some.txt'
+    file.write_text(f'{every[2]}.jpg (224,224,3) 1\n\n{every[0]}\n')
+    assert [item['gt_path'] for item in dataset(stores, meta_info_file=str(file))] == [every[2], every[0]]
+    file.write_text(f'{every[2]}.jpg\nnobody.jpg\n')
+    with pytest.raises(ValueError, match="1 of its 2 faces are not in dataroot_gt .*, for example 'nobody'"):
+        dataset(stores, meta_info_file=str(file))
+    with pytest.raises(FileNotFoundError, match='no such file'):
+        dataset(stores, meta_info_file=str(tmp_path / 'none.txt'))
+
+
 def test_max_faces_takes_the_first(stores):
     few = dataset(stores, max_faces=2)
     assert len(few) == 2 and few[1]['gt_path'] == 'face_1'
