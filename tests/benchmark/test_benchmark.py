@@ -22,6 +22,7 @@ from rim_plugin.benchmark.settings import read_benchmark
 from rim_plugin.benchmark.statistics import mean_interval
 from rim_plugin.data.lmdb_writer import FolderWriter
 from rim_plugin.options import OptionsError
+from rim_plugin.options_check import check
 
 ROOT = Path(__file__).parents[2]
 DRAWN = {'type': 'DrawnFaceDataset', 'num_identities': 3, 'query_size': 28}
@@ -171,6 +172,14 @@ def test_mistakes_in_the_file(folder, changes, words):
     with pytest.raises(OptionsError) as caught:
         benchmark(**changes)
     assert words in str(caught.value)
+
+
+@pytest.mark.parametrize('name', ['demo', 'lfw'])
+def test_the_options_of_this_project_are_right(name, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setattr('os.path.exists', lambda path: True)  # the data need not be here
+    for method in read_benchmark(f'options/benchmark/{name}.yml').methods:
+        check(method.options, method.file, 'train' in method.options)
 
 
 def test_key_follows_the_content_of_files_and_nothing_else(tmp_path):
