@@ -22,6 +22,7 @@ class QuerySize:
             many draws a batch has; default 1), ``phase`` and ``batch_size_per_gpu``.
 
     Attributes:
+        global_batch (int): faces in a step, of all ranks together.
         canvas (int | None): with several sizes in a batch, the side to which all its probes are padded.
 
     Raises:
@@ -38,9 +39,9 @@ class QuerySize:
             raise ValueError(f'query_size must be a number of pixels or a list of such numbers, but is {sizes!r}.')
         if len(self._sizes) > 1 and opt.get('phase') != 'train':
             raise ValueError(self._ONE_NUMBER)
-        self._global_batch = opt.get('batch_size_per_gpu', 1) * get_dist_info()[1]
-        if type(self._draws) is not int or self._draws < 1 or self._global_batch % self._draws:
-            raise ValueError(f'query_sizes_per_batch must divide the batch of {self._global_batch} faces, but is '
+        self.global_batch = opt.get('batch_size_per_gpu', 1) * get_dist_info()[1]
+        if type(self._draws) is not int or self._draws < 1 or self.global_batch % self._draws:
+            raise ValueError(f'query_sizes_per_batch must divide the batch of {self.global_batch} faces, but is '
                              f'{self._draws!r}.')
         self.canvas = max(self._sizes) if self._draws > 1 and len(self._sizes) > 1 else None
 
@@ -50,9 +51,9 @@ class QuerySize:
             return self._sizes[0]
         if not hasattr(index, 'position'):
             raise ValueError(self._ONE_NUMBER)
-        batch, place = divmod(index.position, self._global_batch)
+        batch, place = divmod(index.position, self.global_batch)
         draws = np.random.default_rng((index.epoch, batch)).integers(len(self._sizes), size=self._draws)
-        return self._sizes[draws[place * self._draws // self._global_batch]]
+        return self._sizes[draws[place * self._draws // self.global_batch]]
 
 
 def mirror_face(image, landmarks=None, parsing=None):

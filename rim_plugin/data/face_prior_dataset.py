@@ -1,5 +1,6 @@
 """Aligned faces with their landmarks and parsing maps, from a prepared face store."""
 
+import math
 import os
 import random
 
@@ -8,6 +9,7 @@ import numpy as np
 from basicsr.utils.registry import DATASET_REGISTRY
 from torch.utils import data
 
+from rim_plugin.data.augment import FaceAugmentation
 from rim_plugin.data.face_item import QuerySize, face_item, mirror_face
 from rim_plugin.data.face_store import SUFFIXES, FaceStore
 
@@ -31,6 +33,9 @@ class FacePriorDataset(data.Dataset):
             prior_size (int): side of heatmaps and parsing map. Default: 56.
             heatmap_sigma (float): standard deviation of heatmaps in their pixels. Default: 1.3.
             use_hflip (bool): mirror half of the items. Default: False.
+            augment (dict): in training, the arguments of :class:`~rim_plugin.data.augment.FaceAugmentation`: morphs of
+                two faces (``morph``, for which the store needs landmarks), other poses and light. Default: none.
+            dataset_enlarge_ratio: BasicSR's own; read to tell the iteration for ``augment: from_iter``.
             max_faces (int): only the first so many. Default: all.
             meta_info_file (str): a text file; only the faces that it names, one a line (what follows the first space is
                 not read), with or without extension. Default: all.
@@ -43,7 +48,7 @@ class FacePriorDataset(data.Dataset):
 
     option_keys = frozenset({
         'dataroot_gt', 'io_backend', 'gt_size', 'query_size', 'prior_size', 'heatmap_sigma', 'use_hflip', 'max_faces',
-        'query_sizes_per_batch', 'meta_info_file', 'phase', 'batch_size_per_gpu'
+        'query_sizes_per_batch', 'meta_info_file', 'phase', 'batch_size_per_gpu', 'augment', 'dataset_enlarge_ratio'
     })
 
     def __init__(self, opt):
@@ -58,6 +63,21 @@ class FacePriorDataset(data.Dataset):
         self._prior_size = opt.get('prior_size', 56)
         self._sigma = opt.get('heatmap_sigma', 1.3)
         self._use_hflip = opt.get('use_hflip', False)
+        self._augment = self._augmentation(opt.get('augment'))
+
+    def _augmentation(self, options):
+        if not options:
+            return None
+        try:
+            augment = FaceAugmentation(**options)
+        except (TypeError, ValueError) as error:
+            raise ValueError(f'dataset {self.opt.get("name", "FacePriorDataset")}: augment: {error}') from None
+        if self.opt.get('phase') != 'train':
+            raise ValueError('augment is for training; take it out of the other datasets')
+        if augment.morph and self._store.landmarks is None:
+            raise ValueError(f'augment.morph: the faces in dataroot_gt {self.opt["dataroot_gt"]} have no landmarks, by '
+                             'which two faces are joined. Prepare them with --landmarks, or set morph: 0.')
+        return augment
 
     def _listed(self, path):
         if path is None:
@@ -79,14 +99,29 @@ class FacePriorDataset(data.Dataset):
         if data.get_worker_info():
             cv2.setNumThreads(0)  # the workers themselves are the parallelism
         key = self._keys[index]
-        face = self._decode('gt', key, cv2.IMREAD_COLOR)[:, :, ::-1]
-        landmarks = None if self._store.landmarks is None else self._store.landmarks[key]
-        parsing = self._decode('parsing', key, cv2.IMREAD_GRAYSCALE) if self._store.has_parsing else None
+        face, landmarks, parsing = self._face(key)
+        if self._augment and self._iteration(index) >= self._augment.from_iter:
+            face, landmarks, parsing = self._augment((face, landmarks, parsing),
+                                                     lambda: self._face(random.choice(self._keys)))
         if self._use_hflip and random.random() < 0.5:
             face, landmarks, parsing = mirror_face(face, landmarks, parsing)
         item = face_item(face, self._query_size(index), landmarks, parsing, self._prior_size, self._sigma,
                          self._query_size.canvas)
         return {**item, 'lq_path': key, 'gt_path': key}
+
+    def _face(self, key):
+        """Image, landmarks and parsing map as they are stored; None for what is not."""
+        return (np.ascontiguousarray(self._decode('gt', key, cv2.IMREAD_COLOR)[:, :, ::-1]),
+                None if self._store.landmarks is None else self._store.landmarks[key],
+                self._decode('parsing', key, cv2.IMREAD_GRAYSCALE) if self._store.has_parsing else None)
+
+    def _iteration(self, index):
+        """The iteration, from 1, to which an item belongs; ``index`` is a SampleIndex, or an int of the first."""
+        if not hasattr(index, 'position'):
+            return 1
+        batch = self._query_size.global_batch
+        epoch = math.ceil(len(self) * self.opt.get('dataset_enlarge_ratio', 1)) // batch
+        return index.epoch * epoch + index.position // batch + 1
 
     def _decode(self, kind, key, flag):
         image = cv2.imdecode(np.frombuffer(self._store.read(kind, key), np.uint8), flag)

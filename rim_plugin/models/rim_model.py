@@ -1,5 +1,7 @@
 """RIM's training and validation inside BasicSR's loop: hallucination (Eqs. 1 to 10) and recognition (Eqs. 11, 12)."""
 
+import os
+import shutil
 from collections import OrderedDict, defaultdict
 from contextlib import contextmanager, nullcontext
 from copy import deepcopy
@@ -59,9 +61,10 @@ class RIMModel(HallucinationTraining, RecognitionTraining, BatchedValidation, Fa
     ``optim_g``, ``optim_i``, ``optim_d``, ``optim_s``, ``optim_a``; ``grad_clip`` (largest gradient norm of each);
     ``coarse_opt``, ``pixel_opt``, ``landmark_opt``, ``parsing_opt``, ``domain_opt``, ``distill_opt`` (Eq. 11),
     ``residual_opt`` (Eq. 12), ``embedding_opt`` (Eq. 11 on f_S^K + f_A^K or its embedding), ``contrast_opt``
-    (ContrastiveDistillationLoss; leave one out and that term is off); ``domain_interval`` (the domain loss every that many iterations); ``start_from_teacher`` (student and
-    assistant begin with the teacher's weights); ``amp`` (bf16, fp16, none); ``channels_last``; ``compile``;
-    ``accumulate`` (micro-batches a step; the domain loss is then taken within each).
+    (ContrastiveDistillationLoss; leave one out and that term is off); ``domain_interval`` (the domain loss every that
+    many iterations); ``start_from_teacher`` (student and assistant begin with the teacher's weights); ``amp`` (bf16,
+    fp16, none); ``channels_last``; ``compile`` (on a CPU with a C++ compiler; ``network_g`` only where a batch has one
+    probe size); ``accumulate`` (micro-batches a step; the domain loss is then taken within each).
     """
 
     train_keys = frozenset(['phase', 'phases', 'grad_clip', 'domain_interval', 'start_from_teacher', 'amp', 'compile',
@@ -156,12 +159,22 @@ class RIMModel(HallucinationTraining, RecognitionTraining, BatchedValidation, Fa
         net_d = self.bare.get('d')
         wrapped = {'net_g': self.bare.get('g'), 'integrator': net_d and net_d.integrator, 'net_r': self.bare.get('r'),
                    'discriminator': net_d.discriminator if net_d and 'domain' in self.losses else None}
+        compiled = self._compilable() if compiled else ()
         for name, net in wrapped.items():
             if net is None:
                 continue
-            if compiled and name != 'discriminator':
+            if name in compiled:
                 net.compile()
             setattr(self, name, self.model_to_device(net))
+
+    def _compilable(self):
+        """Names of the networks that ``train.compile`` compiles: those whose input keeps its shape."""
+        if self.device.type == 'cpu' and not any(map(shutil.which, (os.environ.get('CXX', 'g++'), 'clang++'))):
+            get_root_logger().warning('train.compile is off: it needs a C++ compiler, and there is neither g++ nor '
+                                      'clang++.')
+            return ()
+        sizes = self.opt.get('datasets', {}).get('train', {}).get('query_sizes_per_batch', 1)
+        return ('integrator', 'net_r') if sizes > 1 else ('net_g', 'integrator', 'net_r')
 
     def setup_optimizers(self):
         """An optimizer for each part that a phase trains, see PHASES; RMSprop at 1e-3 by default."""

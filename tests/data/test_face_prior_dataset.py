@@ -1,5 +1,6 @@
 import pickle
 import random
+import shutil
 
 import cv2
 import numpy as np
@@ -234,3 +235,40 @@ def test_every_option_read_is_listed(stores):
 
 def test_query_size_is_fixed_without_a_list():
     assert all(QuerySize({'query_size': sizes, 'phase': 'val'})(3) == 28 for sizes in (28, [28]))
+
+
+def test_faces_are_augmented_from_their_iteration_on(stores):
+    options = {'augment': {'morph': 1, 'from_iter': 3}, 'dataset_enlarge_ratio': 2}  # 5 iterations of 2 faces an epoch
+    plain, faces = dataset(stores), dataset(stores, **options)
+    for epoch, position, changed in ((0, 3, False), (0, 4, True), (1, 0, True)):
+        random.seed(5)
+        item, stored = (each[SampleIndex(0, epoch, position)] for each in (faces, plain))
+        assert torch.equal(item['gt'], stored['gt']) != changed
+        assert torch.equal(item['landmarks'], stored['landmarks']) != changed
+        expected = to_tensor(degrade((item['gt'] * 255).round().byte().permute(1, 2, 0).numpy(), 28))
+        assert torch.equal(item['lq'], expected), 'the probe is of the face that gt shows'
+
+
+def test_augmentation_is_drawn_from_the_random_state(stores):
+    faces = dataset(stores, augment={'morph': 0.5, 'rotate': 3, 'gamma': 0.2})
+    items = []
+    for seed in (1, 1, 2):
+        random.seed(seed)
+        items.append(faces[2])
+    assert torch.equal(items[0]['gt'], items[1]['gt']) and not torch.equal(items[0]['gt'], items[2]['gt'])
+
+
+@pytest.mark.parametrize('options, message', [
+    ({'augment': {'morf': 1}}, "dataset Faces: augment: .*'morf'"),
+    ({'augment': {'morph': 2}}, 'dataset Faces: augment: augment.morph is a share'),
+    ({'augment': {'morph': 1}, 'phase': 'val'}, 'augment is for training')])
+def test_wrong_augmentation_is_refused(stores, options, message):
+    with pytest.raises(ValueError, match=message):
+        dataset(stores, **options)
+
+
+def test_a_morph_needs_landmarks(stores, tmp_path):
+    shutil.copytree(stores / 'disk', tmp_path / 'disk')
+    (tmp_path / 'disk/landmarks.npz').unlink()
+    with pytest.raises(ValueError, match='have no landmarks.*Prepare them with --landmarks, or set morph: 0'):
+        FacePriorDataset({**dataset(stores, 'disk').opt, 'dataroot_gt': str(tmp_path / 'disk'), 'augment': {'morph': 1}})

@@ -152,6 +152,20 @@ def test_loss_curve_is_that_of_fp32(options, tolerance):
     assert curves[1] == pytest.approx(curves[0], rel=tolerance)
 
 
+def test_what_is_compiled(monkeypatch, caplog):
+    """Networks whose input keeps its shape; none without a compiler, which is said."""
+    model = rim_model()
+    monkeypatch.setattr(shutil, 'which', lambda name: '/bin/' + name)
+    assert 'net_g' in model._compilable()
+    model.opt['datasets'] = {'train': {'query_sizes_per_batch': 2}}
+    assert model._compilable() == ('integrator', 'net_r')
+    monkeypatch.setattr(shutil, 'which', lambda name: None)
+    logging.getLogger('basicsr').addHandler(caplog.handler)
+    assert model._compilable() == ()
+    logging.getLogger('basicsr').removeHandler(caplog.handler)
+    assert 'train.compile is off: it needs a C++ compiler' in caplog.text
+
+
 def test_gradients_are_clipped_by_norm():
     free, clipped = rim_model(), rim_model(grad_clip=1e-9, optim_g={'type': 'SGD', 'lr': 1.0})
     before = weights(clipped.bare['g'])

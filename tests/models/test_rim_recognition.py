@@ -1,5 +1,7 @@
 """RIMModel's recognition phases: who learns what from whom, phases one after the other, embeddings of probes."""
 
+import shutil
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -53,6 +55,22 @@ def test_each_phase_trains_its_parts_and_no_others(teacher, phase, parts, terms)
     model.optimize_parameters(1)
     assert learned(before, weights(model)) == parts
     assert set(model.get_current_log()) == {f'l_{term}' for term in terms}
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not shutil.which('g++'), reason='no g++')
+def test_compiled_and_uncompiled_students_learn_alike(teacher):
+    small = {'network_r': {'type': 'HRN', 'student': {'type': 'ResNet', 'depth': 18}, 'norm_eval': True}}
+    curves = []
+    for compiled in (False, True):
+        model = rim_model(path={'pretrain_network_t': teacher}, networks={'network_t': ALIKE, **small}, phase='student',
+                          compile=compiled, **LOSSES)
+        curves.append([])
+        for iteration in range(1, 4):
+            model.feed_data(batch(2))
+            model.optimize_parameters(iteration)
+            curves[-1].append(model.get_current_log()['l_embedding'])
+    assert curves[1] == pytest.approx(curves[0], rel=1e-3) and curves[0][2] != curves[0][0]
 
 
 def test_student_terms_are_the_losses_of_the_networks_outputs(teacher):

@@ -1,0 +1,137 @@
+import random
+
+import numpy as np
+import pytest
+
+from rim_plugin.data.augment import FaceAugmentation, morph_faces
+from rim_plugin.data.drawn_faces import draw_face
+
+SIZE = 224
+# Landmarks that lie apart, and inside the picture: brow ends, nose tip, outer corners of eyes and mouth.
+APART = [17, 26, 30, 36, 45, 48, 54]
+
+
+@pytest.fixture(scope='module')
+def faces():
+    return [tuple(draw_face(0, identity, 0)) for identity in (1, 2)]
+
+
+def spots(points):
+    """A black picture with a bright spot at every point."""
+    y, x = np.mgrid[:SIZE, :SIZE]
+    light = sum(np.exp(-((x - px)**2 + (y - py)**2) / 8) for px, py in points)
+    return np.repeat((255 * np.clip(light, 0, 1)).astype(np.uint8)[..., None], 3, 2)
+
+
+def spot_near(image, point):
+    """Centre of brightness within 7 pixels of a point."""
+    y, x = np.mgrid[:SIZE, :SIZE]
+    weight = image[..., 0] * ((x - point[0])**2 + (y - point[1])**2 < 49.0)
+    return np.array([(x * weight).sum(), (y * weight).sum()]) / weight.sum()
+
+
+def assert_spots_at(image, points, tolerance):
+    for point in points:
+        assert np.abs(spot_near(image, point) - point).max() < tolerance, point
+
+
+@pytest.mark.parametrize('share, expected', [(1, 0), (0, 1)])
+def test_the_ends_of_a_morph_are_the_faces_themselves(faces, share, expected):
+    image, landmarks, parsing = morph_faces(*faces, share, share)
+    assert np.abs(image.astype(int) - faces[expected][0]).max() <= 1
+    np.testing.assert_allclose(landmarks, faces[expected][1], atol=1e-4)
+    assert np.array_equal(parsing, faces[expected][2])
+
+
+@pytest.mark.parametrize('which', [0, 1])
+def test_what_is_at_a_landmark_goes_to_the_landmark_between(faces, which):
+    marked = [(spots(landmarks[APART]), landmarks, None) for _, landmarks, _ in faces]
+    image, landmarks, parsing = morph_faces(*marked, 0.4, 1 - which)  # colours of one face alone
+    assert parsing is None and landmarks.dtype == np.float32
+    np.testing.assert_allclose(landmarks, 0.4 * faces[0][1] + 0.6 * faces[1][1], atol=1e-4)
+    assert np.abs(marked[which][1] - landmarks)[APART].max() > 3, 'the test moves nothing'
+    assert_spots_at(image, landmarks[APART], 2)  # smooth, not exact
+
+
+def test_colours_are_blended_and_the_border_stays(faces):
+    same_shape = [(np.full((SIZE, SIZE, 3), level, np.uint8), faces[0][1], None) for level in (100, 200)]
+    assert (morph_faces(*same_shape, 0.5, 0.25)[0] == 175).all()
+    other = morph_faces(faces[0], faces[1], 0.3, 1)[0]
+    for corner in ((0, 0), (0, -1), (-1, 0), (-1, -1)):
+        assert np.abs(other[corner].astype(int) - faces[0][0][corner]).max() <= 8
+
+
+def test_the_parsing_map_is_that_of_the_larger_share(faces):
+    for blend, which in ((0.6, 0), (0.4, 1)):
+        parsing = morph_faces(*faces, 1 - which, blend)[2]  # warped to its own landmarks: unchanged
+        assert np.array_equal(parsing, faces[which][2])
+
+
+def test_faces_that_do_not_fit_are_refused(faces):
+    image, landmarks, parsing = faces[0]
+    with pytest.raises(ValueError, match='68 and 5 landmarks'):
+        morph_faces(faces[0], (image, landmarks[:5], parsing), 0.5, 0.5)
+
+
+def test_without_changes_the_face_is_as_it_was(faces):
+    for found, given in zip(FaceAugmentation()(faces[0], None), faces[0]):
+        assert np.array_equal(found, given)
+
+
+def test_landmarks_and_parsing_follow_the_pose(faces):
+    _, landmarks, parsing = faces[0]
+    random.seed(3)
+    image, moved, classes = FaceAugmentation(rotate=8, scale=0.05, shift=5)((spots(landmarks[APART]), landmarks,
+                                                                            parsing), None)
+    assert np.abs(moved - landmarks)[APART].max() > 3, 'the test moves nothing'
+    assert_spots_at(image, moved[APART], 0.3)
+    matrix = np.linalg.lstsq(np.c_[landmarks, np.ones(68)], moved, rcond=None)[0]
+    for label in (2, 3, 4, 5, 6):  # brows, eyes, nose
+        before, after = (np.argwhere(each == label)[:, ::-1].mean(0) for each in (parsing, classes))
+        np.testing.assert_allclose(after, [*before, 1] @ matrix, atol=1)
+
+
+def test_pose_without_priors(faces):
+    image, landmarks, parsing = FaceAugmentation(rotate=8)((faces[0][0], None, None), None)
+    assert image.shape == (SIZE, SIZE, 3) and landmarks is None and parsing is None
+
+
+def test_the_deviations_are_as_asked():
+    random.seed(0)
+    augment = FaceAugmentation(rotate=4, scale=0.1, shift=3)
+    centre = np.array([111.5, 111.5, 1])
+    matrices = np.stack([augment._pose(SIZE) for _ in range(3000)])
+    np.testing.assert_allclose(np.degrees(np.arctan2(matrices[:, 0, 1], matrices[:, 0, 0])).std(), 4, rtol=0.05)
+    np.testing.assert_allclose(np.log(np.hypot(matrices[:, 0, 0], matrices[:, 0, 1])).std(), 0.1, rtol=0.05)
+    np.testing.assert_allclose((matrices @ centre - centre[:2]).std(0), 3, rtol=0.05)
+
+
+def test_gamma_changes_the_middle_and_keeps_black_and_white(faces):
+    levels = np.repeat(np.arange(256, dtype=np.uint8).reshape(16, 16, 1), 3, 2)
+    random.seed(1)
+    changed = FaceAugmentation(gamma=0.5)((levels, None, None), None)[0][..., 0].ravel()
+    gamma = np.log(changed[128] / 255) / np.log(128 / 255)
+    np.testing.assert_allclose(changed, np.round((np.arange(256) / 255)**gamma * 255), atol=1)
+    assert changed[0] == 0 and changed[255] == 255 and abs(gamma - 1) > 0.05
+
+
+def test_as_many_morphs_as_asked(faces):
+    random.seed(0)
+    calls = []
+
+    def other():
+        calls.append(1)
+        return tuple(each if each is None else each.copy() for each in faces[1])
+
+    small = tuple(faces[0])
+    for _ in range(200):
+        FaceAugmentation(morph=0.3)(small, other)
+    assert 40 <= len(calls) <= 80  # 60, four standard deviations being 26
+
+
+@pytest.mark.parametrize('options, message', [
+    ({'morph': 1.5}, 'augment.morph is a share'), ({'shift': -1}, 'augment.shift must be'),
+    ({'gamma': 'a little'}, 'augment.gamma must be'), ({'scale': float('nan')}, 'augment.scale must be')])
+def test_wrong_options_are_named(options, message):
+    with pytest.raises(ValueError, match=message):
+        FaceAugmentation(**options)
