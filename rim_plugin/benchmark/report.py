@@ -18,6 +18,7 @@ from rim_plugin.benchmark.figures import NAMES, Plots
 from rim_plugin.benchmark.paper import RECOGNITION_TABLES, SR_TABLE
 from rim_plugin.benchmark.statistics import mean_interval
 from rim_plugin.data.lmdb_writer import write_atomically
+from rim_plugin.metrics.verification import fold_accuracy
 
 _PACKAGES = ('basicsr', 'torch', 'torchvision', 'numpy', 'scikit-learn', 'mmengine')
 _IMAGE_METRICS = {'psnr_y': ('PSNR Y', 2), 'ssim_y': ('SSIM Y', 4), 'psnr_rgb': ('PSNR RGB', 2),
@@ -123,6 +124,11 @@ class _Report:
         for figure, title in _PAIR_FIGURES.items():
             rows = [[title, *_pair_cells(results, figure)] for title, results in found.items()]
             parts += [f'**{title}** by probe size (pixels)', _table(['method', *sizes], rows)]
+        if len(done) > 1 and self.reference.title in done:
+            rows = [[title, *self.differences(results, done[self.reference.title])]
+                    for title, results in done.items() if title != self.reference.title]
+            parts += [f'**Accuracy, difference to {self.reference.title}**, the same pairs, with bootstrap 95 % '
+                      'intervals over the pairs', _table(['method', *sizes], rows)]
         if done:
             parts.append(_image(self.plots.accuracy_over_size(name, {
                 title: {size: result['figures']['accuracy'] for size, result in results.items()}
@@ -135,6 +141,18 @@ class _Report:
         for title, *table in RECOGNITION_TABLES:
             parts += [f'*{_PAPER} {title}*', _table(*table)]
         return parts
+
+    def differences(self, results, others):
+        """Cells of one method: by how much more of the pairs get the right verdict than by the reference's results."""
+        cells = []
+        for size in map(str, self.benchmark.query_sizes):
+            if size not in results or size not in others:
+                cells.append('-')
+                continue
+            mine, reference = (fold_accuracy(*(each[size]['arrays'][key] for key in ('scores', 'issame', 'folds'))).correct
+                               for each in (results, others))
+            cells.append(_interval(mean_interval(np.subtract(mine, reference, dtype=float)), 4, '+'))
+        return cells
 
     @staticmethod
     def protocol(done):

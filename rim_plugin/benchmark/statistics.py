@@ -7,10 +7,11 @@ _RESAMPLES = 2000
 
 
 def mean_interval(values, seed=0):
-    """Mean and its 95 % percentile bootstrap interval (Efron and Tibshirani, 1993), faces being the samples.
+    """Mean and its 95 % percentile bootstrap interval (Efron and Tibshirani, 1993), faces, or pairs of faces, being the
+    samples.
 
     Args:
-        values (list[float] | ndarray): of each face; infinite ones (PSNR of identical images) make the mean infinite.
+        values (list[float] | ndarray): of each sample; infinite ones (PSNR of identical images) make the mean infinite.
         seed (int): of the resampling.
 
     Returns:

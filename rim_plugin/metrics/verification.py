@@ -13,13 +13,15 @@ from sklearn.metrics import roc_auc_score, roc_curve
 
 
 class FoldAccuracy(NamedTuple):
-    """Accuracy (F, ) on each fold and the similarity threshold (F, ) that the other folds chose for it.
+    """Accuracy (F, ) on each fold, the similarity threshold (F, ) that the other folds chose for it, and whether the
+    verdict on each pair is right, bool (P, ).
 
     A threshold is inf where the other folds are best off with accepting no pair.
     """
 
     accuracy: np.ndarray
     threshold: np.ndarray
+    correct: np.ndarray
 
 
 def checked(scores, issame):
@@ -65,15 +67,16 @@ def fold_accuracy(scores, issame, folds, thresholds='exact'):
     if folds.shape != scores.shape or len(np.unique(folds)) < 2:
         raise ValueError(f'Verification needs the fold of each of the {len(scores)} pairs and at least two folds, but '
                          f'got shape {folds.shape} and {len(np.unique(folds))} folds')
-    results = []
+    results, correct = [], np.empty(len(scores), bool)
     for fold in np.unique(folds):
         rest, held_out = folds != fold, folds == fold
         if len(np.unique(issame[rest])) < 2:
             raise ValueError(f'Verification: all folds but {fold} hold pairs of one kind only, so that no threshold '
                              'can be chosen on them; spread both kinds over the folds of the pair list')
         accepted, threshold = _CHOICES[thresholds](scores[rest], issame[rest], scores[held_out])
-        results.append(((accepted == issame[held_out]).mean(), threshold))
-    return FoldAccuracy(*np.array(results).T)
+        correct[held_out] = accepted == issame[held_out]
+        results.append((correct[held_out].mean(), threshold))
+    return FoldAccuracy(*np.array(results).T, correct)
 
 
 def _exact(scores, issame, tested):

@@ -154,6 +154,14 @@ def test_recognition_at_every_size_and_at_full_resolution(folder):
     text = write_report(small, results).with_suffix('.md').read_text()
     accuracy = results[0][1]['figures']['accuracy']
     assert re.search(rf'\| Teacher \| {accuracy:.4f} \+- ', text) and 'Rank-1' in text
+    right = []
+    for method in ('sr', 'teacher'):
+        arrays = next(result['arrays'] for unit, result in results if unit.method.name == method and '14' in unit.place)
+        thresholds = next(result['figures']['fold_thresholds'] for unit, result in results
+                          if unit.method.name == method and '14' in unit.place)
+        limits = np.array([np.inf if limit is None else limit for limit in thresholds])[arrays['folds']]
+        right.append(np.mean((arrays['scores'] >= limits) == arrays['issame']))
+    assert f'| SRCNN + teacher | {right[0] - right[1]:+.4f} [' in text and '| +0.0000 [+0.0000, +0.0000] |' in text
     assert (small.folder / 'figures/roc_few_14.png').is_file() and (small.folder / 'figures/accuracy_few.svg').is_file()
 
 

@@ -47,6 +47,8 @@ def test_fold_accuracy_equals_a_slow_loop(folds, decimals):
         accuracies, thresholds = zip(*expected)
         assert found.threshold.tolist() == list(thresholds)
         assert found.accuracy.tolist() == pytest.approx(accuracies, abs=1e-15)
+        verdicts = data['scores'] >= np.array(thresholds)[data['folds']]
+        assert np.array_equal(found.correct, verdicts == data['issame'])
         assert calculate_verification_accuracy(data) == pytest.approx(np.mean(accuracies), abs=1e-15)
 
 
