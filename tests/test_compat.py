@@ -1,6 +1,8 @@
 """Each patch of BasicSR on its own; whole runs are in test_reproducibility.py."""
 
 import os
+import platform
+import subprocess
 import sys
 from collections import OrderedDict
 from types import SimpleNamespace
@@ -224,3 +226,21 @@ class TestLaunch:
         path = {'experiments_root': 'run', 'models': 'run/models', 'teacher': 'weights'}
         make_exp_dirs({'is_train': True, 'path': path})
         assert os.listdir(tmp_path) == ['run'] and os.listdir('run') == ['models']
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != 'glibc', reason='another C library')
+def test_freed_tensors_are_not_fetched_from_the_system_again():
+    program = """
+import resource, sys, torch
+from rim_plugin.compat.devices import keep_memory
+if sys.argv[1] == 'keep':
+    keep_memory()
+torch.ones(16 << 20), torch.ones(16 << 20)
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+for _ in range(3):
+    torch.ones(16 << 20)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+    faults = [int(subprocess.run([sys.executable, '-c', program, how], capture_output=True, text=True, check=True).stdout)
+              for how in ('plain', 'keep')]
+    assert faults[1] < 0.05 * faults[0], faults

@@ -9,7 +9,7 @@ from basicsr.utils import check_resume, misc
 from basicsr.utils import options as basicsr_options
 
 from rim_plugin import options
-from rim_plugin.compat import checkpoints, loading
+from rim_plugin.compat import checkpoints, devices, loading
 from rim_plugin.compat.patching import replace
 from rim_plugin.options import OptionsError
 from rim_plugin.reproducibility import RUN
@@ -106,6 +106,7 @@ def _fit_to_machine(opt):
     """Without a GPU, ``num_gpu: 1`` and ``prefetch_mode: cuda`` crash in BasicSR (CPU training: Real-ESRGAN#91)."""
     if torch.cuda.is_available():
         return
+    devices.keep_memory()
     if opt['num_gpu'] != 0:
         print(f'No GPU here: num_gpu {opt["num_gpu"]} becomes 0.', flush=True)
         opt['num_gpu'] = 0
