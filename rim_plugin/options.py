@@ -144,9 +144,18 @@ def _with_base(options, path, seen=()):
     if base in (path, *seen):
         raise OptionsError(f'{path}: _base_ leads back to {base}')
     from mmengine.config import Config  # takes a second
-    merged = Config(_read(base, (*seen, path)))
-    merged.merge_from_dict(options)
+    merged = Config(_with_room(_read(base, (*seen, path)), options))
+    try:
+        merged.merge_from_dict(options)
+    except TypeError as error:  # a block over a number, or the other way round
+        raise OptionsError(f'{path}: {str(error).splitlines()[0]}') from None
     return merged.to_dict()
+
+
+def _with_room(base, options):
+    """``base`` without what is empty there (``~``) and a block in ``options``, which mmengine would not merge."""
+    return {key: _with_room(value, options[key]) if isinstance(value, dict) and isinstance(options.get(key), dict)
+            else value for key, value in base.items() if value is not None or not isinstance(options.get(key), dict)}
 
 
 def check_command(argv, forced, is_train):

@@ -136,7 +136,7 @@ class _Checker:
         needed = getattr(cls, 'option_keys', None) or re.findall(r"opt\['(\w+)'\]", _source(cls))
         self.require(block, f'{path}.', {key for key in needed if key in ('dataroot_gt', 'dataroot_lq')})
         for key, value in block.items():
-            if key.startswith(('dataroot', 'meta_info_file')) and value is not None:
+            if key.startswith(('dataroot', 'meta_info_file', 'identities')) and value is not None:
                 self.exists(value, f'{path}.{key}')
         if 'io_backend' in block:
             kind, kinds = self.block(block, 'io_backend', f'{path}.io_backend').get('type'), FileClient._backends

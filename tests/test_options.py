@@ -126,6 +126,13 @@ class TestBase:
             'name': 'b', 'network_g': {'type': 'SRCNN'}, 'train': {'lr': 1, 'list': [3], 'ema': None},
             'val': {'pbar': True}}
 
+    def test_a_block_takes_the_place_of_nothing_but_not_of_a_number(self, tmp_path):
+        self.written(tmp_path, a='empty: ~\nnumber: 3\n')
+        file = self.written(tmp_path, d='_base_: a.yml\nempty: {a: 1}\n')
+        assert read_options(file) == {'empty': {'a': 1}, 'number': 3}
+        with pytest.raises(OptionsError, match='e.yml: number={.*cannot inherit'):
+            read_options(self.written(tmp_path, e='_base_: a.yml\nnumber: {a: 1}\n'))
+
     def test_absent_or_circular(self, tmp_path):
         with pytest.raises(OptionsError, match=r'none.yml: no such options file \(named as _base_ in .*a.yml\)'):
             read_options(self.written(tmp_path, a='_base_: none.yml'))

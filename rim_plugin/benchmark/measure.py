@@ -26,12 +26,13 @@ _SPEED_SIZE = 28  # pixels of the probes on which size and speed are measured
 _TIMED_SECONDS = 2
 
 
-def build_method(networks, weights, recogniser):
+def build_method(networks, weights, recogniser, gallery='teacher'):
     """A RIMModel for tests from a method's networks: RIM, or any SR network before the recogniser.
 
     Args:
         networks (dict): label (g, d, r) to options. weights (dict): label to file; labels without one have none.
         recogniser (dict | None): ``type`` and arguments of ``network_t``, with ``weights``.
+        gallery (str): ``val: gallery`` of RIMModel.
     """
     blocks, path = {f'network_{label}': dict(block) for label, block in networks.items()}, {}
     if recogniser is not None:
@@ -41,7 +42,7 @@ def build_method(networks, weights, recogniser):
         path[f'pretrain_network_{label}'] = file
         path[f'param_key_{label}'] = 'params_ema' if 'params_ema' in read(file) else 'params'
     return build_model({'name': 'benchmark', 'model_type': 'RIMModel', 'num_gpu': min(torch.cuda.device_count(), 1),
-                        'dist': False, 'rank': 0, 'world_size': 1, 'is_train': False, 'val': {'batch_size': _BATCH},
+                        'dist': False, 'rank': 0, 'world_size': 1, 'is_train': False, 'val': {'batch_size': _BATCH, 'gallery': gallery},
                         'path': path, **blocks})
 
 
@@ -66,7 +67,7 @@ def measure_images(model, options, pictures):
                 found[f'{metric}_{colour}'] += function(data, test_y_channel=colour == 'y').tolist()
         if model.teacher is not None:
             with torch.no_grad():
-                sr, hr = (model.embed_gallery(data[key].clamp(0, 1)) for key in ('sr', 'gt'))
+                sr, hr = (model.teacher(data[key].clamp(0, 1)).embedding for key in ('sr', 'gt'))
             found['identity'] += F.cosine_similarity(sr.double(), hr.double()).tolist()
         for face, row in enumerate(comparison_rows(data, pictures - len(found['name'])), len(found['name'])):
             columns = face_columns(row, row['sr'].shape[-1])
@@ -80,9 +81,7 @@ def measure_pairs(model, options, mirror):
     dataset = build_dataset({'phase': 'val', 'scale': 8, **options})
     with evaluation(*model.averaged.values()):
         data = verification_data(dataset, *model.embed_faces(dataset, mirror))
-    protocol = {**dataset.protocol, 'upscaling': model.probe_upscaling if dataset.probe_columns else None,
-                'embedding': 'sum over face and mirror image' if mirror else 'face alone'}
-    return {'figures': verification_figures(data), 'protocol': protocol,
+    return {'figures': verification_figures(data), 'protocol': model.protocol(dataset, mirror),
             'arrays': {key: np.asarray(data[key]) for key in ('scores', 'issame', 'folds')}}
 
 
@@ -128,7 +127,7 @@ def main(job):
     for unit in job['units']:
         line = {'key': unit['key']}
         try:
-            model = model or build_method(job['networks'], job['weights'], job['recogniser'])
+            model = model or build_method(job['networks'], job['weights'], job['recogniser'], job['gallery'])
             cache.put(unit['key'], MEASURES[unit['kind']](model, *unit['arguments']))
         except Exception as error:  # a row that says so
             line['error'] = f'{type(error).__name__}: {error}'.splitlines()[0]

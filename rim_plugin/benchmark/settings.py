@@ -42,6 +42,11 @@ class Method(NamedTuple):
         return {label: self.options[f'network_{label}'] for label in labels if f'network_{label}' in self.options}
 
     @property
+    def gallery(self):
+        """Who embeds gallery faces: ``val: gallery`` of its options, see RIMModel."""
+        return (self.options.get('val') or {}).get('gallery', 'teacher')
+
+    @property
     def missing(self):
         """Files of weights that are not there."""
         return [path for path in self.weights.values() if not Path(path).is_file()]

@@ -93,17 +93,21 @@ class FaceAugmentation:
         self.morph, self.rotate, self.scale, self.shift, self.gamma = morph, rotate, scale, shift, gamma
         self.from_iter = from_iter
 
-    def __call__(self, face, other):
+    def wants_morph(self):
+        """Draw whether the next face becomes a morph."""
+        return random.random() < self.morph
+
+    def __call__(self, face, other=None):
         """
         Args:
             face (tuple): image uint8 RGB (S, S, 3), landmarks float32 (L, 2) or None, parsing map uint8 (S, S) or None.
-            other (callable): gives another such face, which a morph needs; not called otherwise.
+            other (tuple | None): another such face, with which it becomes a morph.
 
         Returns:
             tuple: as ``face``.
         """
-        if self.morph and random.random() < self.morph:
-            face = morph_faces(face, other(), random.uniform(0.25, 0.75), random.uniform(0.25, 0.75))
+        if other is not None:
+            face = morph_faces(face, other, random.uniform(0.25, 0.75), random.uniform(0.25, 0.75))
         image, landmarks, parsing = face
         if self.rotate or self.scale or self.shift:
             matrix = self._pose(len(image))

@@ -6,6 +6,7 @@ import random
 
 import cv2
 import numpy as np
+import torch
 from basicsr.utils.registry import DATASET_REGISTRY
 from torch.utils import data
 
@@ -32,6 +33,9 @@ class FacePriorDataset(data.Dataset):
                 is padded and comes with ``lq_size``, which RIMModel understands. Default: 1.
             prior_size (int): side of heatmaps and parsing map. Default: 56.
             heatmap_sigma (float): standard deviation of heatmaps in their pixels. Default: 1.3.
+            identities (str): a text file, one face a line: its name, with or without extension, and its person (what
+                follows the second space is not read). Items then have ``identity``, int64 scalar: the person's place in
+                the sorted order of all persons in the file, or -1 for faces that it does not name, and for morphs.
             use_hflip (bool): mirror half of the items. Default: False.
             augment (dict): in training, the arguments of :class:`~rim_plugin.data.augment.FaceAugmentation`: morphs of
                 two faces (``morph``, for which the store needs landmarks), other poses and light. Default: none.
@@ -48,7 +52,7 @@ class FacePriorDataset(data.Dataset):
 
     option_keys = frozenset({
         'dataroot_gt', 'io_backend', 'gt_size', 'query_size', 'prior_size', 'heatmap_sigma', 'use_hflip', 'max_faces',
-        'query_sizes_per_batch', 'meta_info_file', 'phase', 'batch_size_per_gpu', 'augment', 'dataset_enlarge_ratio'
+        'query_sizes_per_batch', 'meta_info_file', 'phase', 'batch_size_per_gpu', 'augment', 'identities', 'dataset_enlarge_ratio'
     })
 
     def __init__(self, opt):
@@ -63,6 +67,7 @@ class FacePriorDataset(data.Dataset):
         self._prior_size = opt.get('prior_size', 56)
         self._sigma = opt.get('heatmap_sigma', 1.3)
         self._use_hflip = opt.get('use_hflip', False)
+        self._identities = self._read_identities(opt.get('identities'))
         self._augment = self._augmentation(opt.get('augment'))
 
     def _augmentation(self, options):
@@ -79,13 +84,23 @@ class FacePriorDataset(data.Dataset):
                              'which two faces are joined. Prepare them with --landmarks, or set morph: 0.')
         return augment
 
+    def _read_identities(self, path):
+        if path is None:
+            return None
+        rows = _rows('identities', path)
+        if not all(len(row) > 1 for row in rows):
+            raise ValueError(f'identities {path}: a line has one word; it takes the name of a face and its person')
+        numbers = {person: number for number, person in enumerate(sorted({row[1] for row in rows}))}
+        found = {os.path.splitext(row[0])[0]: numbers[row[1]] for row in rows}
+        if not found.keys() & set(self._keys):
+            raise ValueError(f"identities {path}: it names none of the faces in dataroot_gt {self.opt['dataroot_gt']}; "
+                             f"they are called like '{self._keys[0]}'")
+        return found
+
     def _listed(self, path):
         if path is None:
             return self._store.keys
-        if not os.path.isfile(path):
-            raise FileNotFoundError(f"meta_info_file: no such file '{path}'")
-        with open(path, encoding='utf-8') as file:
-            names = [os.path.splitext(line.split()[0])[0] for line in file if line.strip()]
+        names = [os.path.splitext(row[0])[0] for row in _rows('meta_info_file', path)]
         absent = set(names) - set(self._store.keys)
         if absent:
             raise ValueError(f"meta_info_file {path}: {len(absent)} of its {len(names)} faces are not in dataroot_gt "
@@ -99,14 +114,17 @@ class FacePriorDataset(data.Dataset):
         if data.get_worker_info():
             cv2.setNumThreads(0)  # the workers themselves are the parallelism
         key = self._keys[index]
-        face, landmarks, parsing = self._face(key)
+        face, other = self._face(key), None
         if self._augment and self._iteration(index) >= self._augment.from_iter:
-            face, landmarks, parsing = self._augment((face, landmarks, parsing),
-                                                     lambda: self._face(random.choice(self._keys)))
+            other = self._face(random.choice(self._keys)) if self._augment.wants_morph() else None
+            face = self._augment(face, other)
+        face, landmarks, parsing = face
         if self._use_hflip and random.random() < 0.5:
             face, landmarks, parsing = mirror_face(face, landmarks, parsing)
         item = face_item(face, self._query_size(index), landmarks, parsing, self._prior_size, self._sigma,
                          self._query_size.canvas)
+        if self._identities is not None:
+            item['identity'] = torch.tensor(-1 if other else self._identities.get(key, -1))
         return {**item, 'lq_path': key, 'gt_path': key}
 
     def _face(self, key):
@@ -129,6 +147,14 @@ class FacePriorDataset(data.Dataset):
             raise ValueError(f"dataroot_gt {self.opt['dataroot_gt']}: the {kind} image of '{key}' cannot be decoded. "
                              'Remove the folder and prepare the faces again.')
         return image
+
+
+def _rows(option, path):
+    """Lines of a text file, in words; those without any are left out."""
+    if not os.path.isfile(path):
+        raise FileNotFoundError(f"{option}: no such file '{path}'")
+    with open(path, encoding='utf-8') as file:
+        return [line.split() for line in file if line.strip()]
 
 
 def open_store(opt):

@@ -1,13 +1,11 @@
 """Domain loss of the face hallucination sub-net: multi-kernel maximum mean discrepancy."""
 
 import torch
-import torch.distributed as dist
 from basicsr.utils.registry import LOSS_REGISTRY
 from torch import nn
-from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
-from rim_plugin.losses.ranks import all_ranks, several_ranks
+from rim_plugin.losses.ranks import gather_over_ranks
 
 _ESTIMATORS = ('biased', 'unbiased', 'linear')
 _MULTIPLIERS = [1 / 4, 1 / 2, 1, 2, 4]
@@ -84,25 +82,6 @@ def _off_diagonal_mean(matrix):
     return (matrix.sum() - matrix.diagonal().sum()) / (count * (count - 1))
 
 
-class _GatherOverRanks(torch.autograd.Function):
-    """Concatenates every rank's (N, D) to (ranks * N, D), so that each rank computes the same global loss.
-
-    Each rank keeps the gradient of its own samples only, times the number of ranks: DDP's mean over the ranks then
-    gives the gradient of one process on the global batch, with no communication in the backward pass.
-    """
-
-    @staticmethod
-    def forward(ctx, embeddings):
-        ctx.count = len(embeddings)
-        return all_ranks(embeddings)
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx, gradient):
-        own = gradient.narrow(0, dist.get_rank() * ctx.count, ctx.count)
-        return own * dist.get_world_size()
-
-
 @LOSS_REGISTRY.register()
 class MKMMDLoss(nn.Module):
     """Multi-kernel maximum mean discrepancy between two domains (RIM, Eqs. 7 to 9; see :func:`mkmmd`).
@@ -168,8 +147,8 @@ class MKMMDLoss(nn.Module):
         dtype = torch.promote_types(torch.promote_types(source.dtype, target.dtype), torch.float32)
         with torch.autocast(source.device.type, enabled=False):
             source, target = source.to(dtype), target.to(dtype)
-            if self.gather and several_ranks():
-                source, target = _GatherOverRanks.apply(source), _GatherOverRanks.apply(target)
+            if self.gather:
+                source, target = gather_over_ranks(source), gather_over_ranks(target)
             self._check_counts(len(source), len(target))
             bandwidths = self.scales.to(source)
             if self.statistic:

@@ -48,9 +48,16 @@ class RecognitionTraining:
             terms['distill'] = self.losses['distill'](RecogniserOutput(found.student, embedding), teacher)
         if 'residual' in self.losses and self.phase != 'student':
             terms['residual'] = self.losses['residual'](found.assistant, found.student, teacher.blocks)
+        output = RecogniserOutput(found.student, embedding)
         for name in ('embedding', 'contrast'):
             if name in self.losses:
-                terms[name] = self.losses[name](RecogniserOutput(found.student, embedding), teacher)
+                terms[name] = self.losses[name](output, teacher)
+        for name in ('identity', 'center'):
+            if name in self.losses:
+                if 'identity' not in chunk:
+                    raise ValueError(f"{name}_opt needs to know who the faces are: set the dataset's identities, or "
+                                     'leave it out')
+                terms[name] = self.losses[name](output, chunk['identity'])
         return terms
 
     def faces_seen(self, lq, sr=None):
@@ -70,16 +77,17 @@ class RecognitionTraining:
         return faces[0] if len(faces) == 1 else torch.cat([resize(face, FACE_SIZE) for face in faces])
 
     def embed_gallery(self, images):
-        """Teacher's embeddings (N, D), not normalised, of faces (N, 3, h, w) at full resolution."""
-        return self.teacher(images).embedding
+        """Embeddings (N, D), not normalised, of faces (N, 3, h, w) at full resolution, by ``val: gallery``."""
+        return self.embed_probe(images) if self.gallery == 'hrn' else self.teacher(images).embedding
 
     def embed_probe(self, lq):
         """Embeddings (N, D), not normalised, of probes (N, 3, q, q): RIM's inference, f_S^K + f_A^K.
 
-        The teacher's for probes of 112 pixels or more, which have all that it looks at, and without ``network_r``.
+        The teacher's without ``network_r``, and for probes of 112 pixels or more, which have all that it looks at,
+        unless ``val: gallery`` is ``hrn``.
         """
         sr = self.upscale_probe(lq)
-        if 'r' not in self.averaged or lq.shape[-1] >= FACE_SIZE:
+        if 'r' not in self.averaged or lq.shape[-1] >= FACE_SIZE and self.gallery == 'teacher':
             return self.teacher(sr).embedding
         net = self.averaged['r']
         return net.embed(net(sr).fused, self.teacher)
@@ -95,4 +103,4 @@ class RecognitionTraining:
         """How probes are enlarged, for the result file."""
         if self.net_eval is None:
             return super().probe_upscaling
-        return f'{type(self.net_eval).__name__}; from {FACE_SIZE} px on as they are, to the teacher'
+        return f'{type(self.net_eval).__name__}; from {FACE_SIZE} px on as they are, to the {self.gallery}'

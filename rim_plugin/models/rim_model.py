@@ -25,8 +25,10 @@ from rim_plugin.models.recognition import RecognitionTraining
 from rim_plugin.models.verification import FaceVerification
 from rim_plugin.reproducibility import check_finite
 
-LOSSES = ('coarse', 'pixel', 'landmark', 'parsing', 'domain', 'distill', 'residual', 'embedding', 'contrast')
+LOSSES = ('coarse', 'pixel', 'landmark', 'parsing', 'domain', 'distill', 'residual', 'embedding', 'contrast',
+          'identity', 'center')
 EXAMPLES = {'pixel': 'MSELoss', 'distill': 'DistillationLoss', 'residual': 'ResidualDistillationLoss'}
+GALLERY = ('teacher', 'hrn')
 AMP = {'none': None, 'bf16': torch.bfloat16, 'fp16': torch.float16}
 
 
@@ -55,13 +57,17 @@ class RIMModel(HallucinationTraining, RecognitionTraining, BatchedValidation, Fa
     * ``assistant``: theta_A minimises Eq. 12, the student being constant;
     * ``joint``: all of it, the gradient of Eq. 11 reaching the hallucination network.
 
+    ``val: gallery``: who embeds faces at full resolution in verification: ``teacher`` (default), or ``hrn``, for a
+    student that was not trained to give what the teacher gives, or to do without the teacher.
+
     Every save also writes ``net_fhn_*.pth``: the FHN for inference, which BasicSR's own SRModel and test.py load.
 
     Options under ``train:`` beside BasicSR's -- ``phase``, or ``phases`` (phase to iterations, in their order);
     ``optim_g``, ``optim_i``, ``optim_d``, ``optim_s``, ``optim_a``; ``grad_clip`` (largest gradient norm of each);
     ``coarse_opt``, ``pixel_opt``, ``landmark_opt``, ``parsing_opt``, ``domain_opt``, ``distill_opt`` (Eq. 11),
     ``residual_opt`` (Eq. 12), ``embedding_opt`` (Eq. 11 on f_S^K + f_A^K or its embedding), ``contrast_opt``
-    (ContrastiveDistillationLoss; leave one out and that term is off); ``domain_interval`` (the domain loss every that
+    (ContrastiveDistillationLoss), ``identity_opt`` and ``center_opt`` (SoftmaxLoss or ArcFaceLoss, CenterLoss, for
+    faces of known identity; leave one out and that term is off); ``domain_interval`` (the domain loss every that
     many iterations); ``start_from_teacher`` (student and assistant begin with the teacher's weights); ``amp`` (bf16,
     fp16, none); ``channels_last``; ``compile`` (on a CPU with a C++ compiler; ``network_g`` only where a batch has one
     probe size); ``accumulate`` (micro-batches a step; the domain loss is then taken within each).
@@ -71,12 +77,14 @@ class RIMModel(HallucinationTraining, RecognitionTraining, BatchedValidation, Fa
                             'channels_last', 'accumulate', *(f'optim_{label}' for label in PHASES['joint']),
                             *(f'{name}_opt' for name in LOSSES)])
     val_keys = frozenset(['metrics', 'batch_size', 'num_workers', 'num_pictures', 'pbar', 'save_img', 'suffix',
-                          'val_freq', 'mirror'])
+                          'val_freq', 'mirror', 'gallery'])
 
     def __init__(self, opt):
         BaseModel.__init__(self, opt)
         train = opt.get('train') or {}
         self.layout = torch.channels_last if train.get('channels_last', True) else torch.contiguous_format
+        self.gallery = (opt.get('val') or {}).get('gallery', 'teacher')
+        check_choice('val.gallery', self.gallery, GALLERY)
         self.teacher = self.build_teacher()
         self.bare = self.averaged = self._build_networks(train.get('start_from_teacher', False))
         for label, net in self.bare.items():
@@ -131,7 +139,7 @@ class RIMModel(HallucinationTraining, RecognitionTraining, BatchedValidation, Fa
 
     def _check_phases(self):
         """What a phase cannot do without."""
-        needs = {'g': ('network_g', ('pixel', )), 's': ('network_r', ('distill', 'embedding')),
+        needs = {'g': ('network_g', ('pixel', )), 's': ('network_r', ('distill', 'embedding', 'identity')),
                  'a': ('network_r', ('residual', 'embedding'))}
         for part, (network, losses) in needs.items():
             phase = self.phases.training(part)
@@ -179,9 +187,10 @@ class RIMModel(HallucinationTraining, RecognitionTraining, BatchedValidation, Fa
     def setup_optimizers(self):
         """An optimizer for each part that a phase trains, see PHASES; RMSprop at 1e-3 by default."""
         net_d, net_r = self.bare.get('d'), self.bare.get('r')
+        learning = [self.losses['identity']] if 'identity' in self.losses else []  # has weights, one a person
         parts = {'g': self.bare.get('g'), 'i': net_d and net_d.integrator,
                  'd': net_d.discriminator if net_d and 'domain' in self.losses else None,
-                 's': net_r and net_r.student, 'a': net_r and net_r.assistant}
+                 's': net_r and torch.nn.ModuleList([net_r.student, *learning]), 'a': net_r and net_r.assistant}
         self.parts = {}
         for label, net in parts.items():
             if net is None or self.phases.training(label) is None:
@@ -230,7 +239,7 @@ class RIMModel(HallucinationTraining, RecognitionTraining, BatchedValidation, Fa
             get_root_logger().info(f'Phase {phase} begins.')
             for label, net in self.averaged.items():
                 self.bare[label].load_state_dict(net.state_dict())
-        for net in self.bare.values():
+        for net in [*self.bare.values(), *(net for net, _ in self.parts.values())]:
             net.eval().requires_grad_(False)
         for label, (net, _) in self.parts.items():
             if label in PHASES[phase]:
@@ -299,12 +308,17 @@ class RIMModel(HallucinationTraining, RecognitionTraining, BatchedValidation, Fa
     @property
     def loss_state(self):
         """What losses keep from one iteration to the next, which the training state carries."""
-        return {name: loss.queue for name, loss in self.losses.items() if name == 'contrast'}
+        return {name: dict(loss.state_dict()) for name, loss in self.losses.items() if loss.state_dict()}
 
     @loss_state.setter
     def loss_state(self, state):
-        for name, queue in state.items():
-            self.losses[name].queue = queue.to(self.device)
+        for name, values in state.items():
+            for key, value in values.items():
+                kept = getattr(self.losses[name], key)
+                if isinstance(kept, torch.nn.Parameter):
+                    kept.data.copy_(value)
+                else:  # a queue may have another length
+                    setattr(self.losses[name], key, value.to(self.device))
 
     def test(self):
         """Hallucinate the batch with the averaged networks, or the current ones without EMA."""

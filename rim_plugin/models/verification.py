@@ -37,12 +37,13 @@ class FaceVerification:
     """Mixin over BasicSR's SRModel for datasets of face pairs (:class:`FacePairDataset`).
 
     The model provides ``embed_gallery(images)`` and ``embed_probe(lq)``: (N, 3, h, w) RGB in [0, 1] on ``self.device``
-    to (N, D), not normalised, in evaluation mode. Where ``embed_probe`` does not begin with :meth:`upscale_probe`, the
+    to (N, D), not normalised, in evaluation mode, and may set ``gallery``, a word for who does the former. Where ``embed_probe`` does not begin with :meth:`upscale_probe`, the
     model sets ``probe_upscaling``, a few words for the result file. Options read from ``val:`` -- ``metrics``,
     ``batch_size`` (16), ``num_workers`` (0), ``pbar``, ``mirror`` (False: the embedding of the face; True: the sum of
     its embedding and that of its mirror image).
     """
 
+    gallery = 'teacher'
     probe_upscaling = f"bicubic (a = -0.75) to {_HALLUCINATED_SIZE} px, then antialiased to the recogniser's size"
 
     @staticmethod
@@ -65,8 +66,7 @@ class FaceVerification:
         name, mirror = dataset.opt['name'], self.opt['val'].get('mirror', False)
         data = verification_data(dataset, *self.embed_faces(dataset, mirror))
         self.metric_results = self._verification_metrics(data, name)
-        protocol = {**dataset.protocol, 'upscaling': self.probe_upscaling if dataset.probe_columns else None,
-                    'embedding': 'sum over face and mirror image' if mirror else 'face alone'}
+        protocol = self.protocol(dataset, mirror)
         report = {'dataset': name, 'run': self.opt['name'], 'iteration': current_iter, 'protocol': protocol,
                   'rules': _RULES, 'networks': self._networks(), 'figures': verification_figures(data),
                   'metrics': self.metric_results}
@@ -78,6 +78,12 @@ class FaceVerification:
             for key, value in self.metric_results.items():
                 self._update_best_metric_result(name, key, value, current_iter)
             self._log_validation_metric_values(current_iter, name, tb_logger)
+
+    def protocol(self, dataset, mirror):
+        """What a result file says of faces, networks and embeddings (dict); see :meth:`embed_faces`."""
+        return {**dataset.protocol, 'upscaling': self.probe_upscaling if dataset.probe_columns else None,
+                'gallery_network': self.gallery,
+                'embedding': 'sum over face and mirror image' if mirror else 'face alone'}
 
     @torch.no_grad()
     def embed_faces(self, dataset, mirror):

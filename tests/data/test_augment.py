@@ -74,7 +74,7 @@ def test_faces_that_do_not_fit_are_refused(faces):
 
 
 def test_without_changes_the_face_is_as_it_was(faces):
-    for found, given in zip(FaceAugmentation()(faces[0], None), faces[0]):
+    for found, given in zip(FaceAugmentation()(faces[0]), faces[0]):
         assert np.array_equal(found, given)
 
 
@@ -82,7 +82,7 @@ def test_landmarks_and_parsing_follow_the_pose(faces):
     _, landmarks, parsing = faces[0]
     random.seed(3)
     image, moved, classes = FaceAugmentation(rotate=8, scale=0.05, shift=5)((spots(landmarks[APART]), landmarks,
-                                                                            parsing), None)
+                                                                             parsing))
     assert np.abs(moved - landmarks)[APART].max() > 3, 'the test moves nothing'
     assert_spots_at(image, moved[APART], 0.3)
     matrix = np.linalg.lstsq(np.c_[landmarks, np.ones(68)], moved, rcond=None)[0]
@@ -92,7 +92,7 @@ def test_landmarks_and_parsing_follow_the_pose(faces):
 
 
 def test_pose_without_priors(faces):
-    image, landmarks, parsing = FaceAugmentation(rotate=8)((faces[0][0], None, None), None)
+    image, landmarks, parsing = FaceAugmentation(rotate=8)((faces[0][0], None, None))
     assert image.shape == (SIZE, SIZE, 3) and landmarks is None and parsing is None
 
 
@@ -109,24 +109,27 @@ def test_the_deviations_are_as_asked():
 def test_gamma_changes_the_middle_and_keeps_black_and_white(faces):
     levels = np.repeat(np.arange(256, dtype=np.uint8).reshape(16, 16, 1), 3, 2)
     random.seed(1)
-    changed = FaceAugmentation(gamma=0.5)((levels, None, None), None)[0][..., 0].ravel()
+    changed = FaceAugmentation(gamma=0.5)((levels, None, None))[0][..., 0].ravel()
     gamma = np.log(changed[128] / 255) / np.log(128 / 255)
     np.testing.assert_allclose(changed, np.round((np.arange(256) / 255)**gamma * 255), atol=1)
     assert changed[0] == 0 and changed[255] == 255 and abs(gamma - 1) > 0.05
 
 
-def test_as_many_morphs_as_asked(faces):
+def test_as_many_morphs_as_asked():
     random.seed(0)
-    calls = []
+    augment = FaceAugmentation(morph=0.3)
+    assert 260 <= sum(augment.wants_morph() for _ in range(1000)) <= 340  # three standard deviations
+    assert not any(FaceAugmentation().wants_morph() for _ in range(100))
 
-    def other():
-        calls.append(1)
-        return tuple(each if each is None else each.copy() for each in faces[1])
 
-    small = tuple(faces[0])
-    for _ in range(200):
-        FaceAugmentation(morph=0.3)(small, other)
-    assert 40 <= len(calls) <= 80  # 60, four standard deviations being 26
+def test_another_face_makes_a_morph(faces):
+    random.seed(4)
+    image, landmarks, _ = FaceAugmentation(morph=1)(*faces)
+    shares = (landmarks - faces[1][1]) / (faces[0][1] - faces[1][1])
+    moved = np.abs(faces[0][1] - faces[1][1]) > 2
+    np.testing.assert_allclose(shares[moved], shares[moved].mean(), atol=1e-3)
+    assert 0.25 <= shares[moved].mean() <= 0.75
+    assert all(np.abs(image.astype(int) - face[0]).mean() > 3 for face in faces)
 
 
 @pytest.mark.parametrize('options, message', [

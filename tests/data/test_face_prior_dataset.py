@@ -272,3 +272,30 @@ def test_a_morph_needs_landmarks(stores, tmp_path):
     (tmp_path / 'disk/landmarks.npz').unlink()
     with pytest.raises(ValueError, match='have no landmarks.*Prepare them with --landmarks, or set morph: 0'):
         FacePriorDataset({**dataset(stores, 'disk').opt, 'dataroot_gt': str(tmp_path / 'disk'), 'augment': {'morph': 1}})
+
+
+def identities(folder, text):
+    path = folder / 'identities.txt'
+    path.write_text(text)
+    return str(path)
+
+
+def test_identities_are_numbered_and_morphs_have_none(stores, tmp_path):
+    path = identities(tmp_path, 'face_0.jpg 72 60.5\nface_1 9\n\nface_4.jpg 72\nelsewhere 100\n')
+    faces = dataset(stores, identities=path)
+    assert [faces[i]['identity'].item() for i in range(COUNT)] == [1, 2, -1, -1, 1]  # '100' < '72' < '9'
+    assert faces[0]['identity'].dtype == torch.int64 and 'identity' not in dataset(stores)[0]
+    morphs = dataset(stores, identities=path, augment={'morph': 1})
+    assert [morphs[i]['identity'].item() for i in range(COUNT)] == [-1] * COUNT
+    turned = dataset(stores, identities=path, augment={'rotate': 5})
+    assert turned[0]['identity'].item() == 1
+
+
+@pytest.mark.parametrize('text, message', [
+    ('face_0\n', 'takes the name of a face and its person'),
+    ('other 1\n', "names none of the faces in dataroot_gt .*; they are called like 'face_0'")])
+def test_wrong_identities_are_refused(stores, tmp_path, text, message):
+    with pytest.raises(ValueError, match=message):
+        dataset(stores, identities=identities(tmp_path, text))
+    with pytest.raises(FileNotFoundError, match="identities: no such file 'absent.txt'"):
+        dataset(stores, identities='absent.txt')

@@ -146,6 +146,64 @@ def test_another_sr_network_learns_from_probes_of_several_sizes(teacher):
     assert model.get_current_log()['l_pixel'] == pytest.approx(10 * F.mse_loss(sr, data['gt']).item(), rel=1e-4)
 
 
+IDENTITY = {'identity_opt': {'type': 'ArcFaceLoss', 'num_classes': 3, 'embedding_size': 128},
+            'center_opt': {'type': 'CenterLoss', 'num_classes': 3, 'embedding_size': 128}}
+
+
+def step_with_identities(model, iteration=1):
+    model.feed_data({**batch(2), 'identity': torch.tensor([2, -1])})
+    model.optimize_parameters(iteration)
+
+
+def test_identities_train_the_student_and_their_own_weights(teacher):
+    model = recogniser(teacher, phase='student', distill_opt=None, embedding_opt=None, **IDENTITY)
+    before, students = model.losses['identity'].weight.clone(), weights(model)
+    step_with_identities(model)
+    assert set(model.get_current_log()) == {'l_identity', 'l_center'} and learned(students, weights(model)) == 's'
+    assert not torch.equal(model.losses['identity'].weight, before)
+    centers = model.losses['center'].centers
+    assert centers[2].any() and not centers[:2].any()
+    with pytest.raises(ValueError, match="identity_opt needs to know who the faces are: set the dataset's identities"):
+        model.feed_data(batch(2))
+        model.optimize_parameters(2)
+
+
+def test_weights_of_identities_rest_while_the_assistant_learns(teacher):
+    model = recogniser(teacher, phases={'assistant': 1, 'student': 999}, **IDENTITY)
+    before = model.losses['identity'].weight.clone()
+    step_with_identities(model, 1)
+    assert torch.equal(model.losses['identity'].weight, before) and model.losses['identity'].weight.grad is None
+    step_with_identities(model, 2)
+    assert not torch.equal(model.losses['identity'].weight, before)
+
+
+def test_what_losses_keep_is_in_the_training_state(teacher):
+    models = [recogniser(teacher, phase='student', contrast_opt={'type': 'ContrastiveDistillationLoss'}, **IDENTITY)
+              for _ in range(2)]
+    step_with_identities(models[0])
+    state = models[0].loss_state
+    assert {name: list(values) for name, values in state.items()} == {
+        'contrast': ['queue'], 'identity': ['weight'], 'center': ['centers']}
+    models[1].loss_state = state
+    for name, values in state.items():
+        for key, value in values.items():
+            assert torch.equal(getattr(models[1].losses[name], key), value)
+    assert isinstance(models[1].losses['identity'].weight, torch.nn.Parameter)
+
+
+def test_the_gallery_may_be_embedded_by_the_student(teacher):
+    model = recogniser(teacher, phase='student')
+    model.averaged['r'].student.net.conv1.conv.weight.data *= 2
+    faces = torch.rand(2, 3, 224, 224)
+    assert torch.equal(model.embed_gallery(faces), model.teacher(faces).embedding)
+    model.gallery = 'hrn'
+    with torch.no_grad():
+        own = model.averaged['r'].embed(model.averaged['r'](faces).fused, model.teacher)
+        assert torch.equal(model.embed_gallery(faces), own) and torch.equal(model.embed_probe(faces), own)
+    assert not torch.equal(own, model.teacher(faces).embedding)
+    assert 'to the hrn' in model.probe_upscaling
+
+
 def test_phases_follow_each_other_and_begin_with_averaged_weights(teacher):
     model = recogniser(teacher, phases={'fhn': 1, 'student': 1, 'assistant': 1, 'joint': 1}, total_iter=4)
     for iteration, parts in enumerate(('gid', 's', 'a', 'gidsa'), 1):
