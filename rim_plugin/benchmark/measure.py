@@ -42,8 +42,8 @@ def build_method(networks, weights, recogniser, gallery='teacher'):
         path[f'pretrain_network_{label}'] = file
         path[f'param_key_{label}'] = 'params_ema' if 'params_ema' in read(file) else 'params'
     return build_model({'name': 'benchmark', 'model_type': 'RIMModel', 'num_gpu': min(torch.cuda.device_count(), 1),
-                        'dist': False, 'rank': 0, 'world_size': 1, 'is_train': False, 'val': {'batch_size': _BATCH, 'gallery': gallery},
-                        'path': path, **blocks})
+                        'dist': False, 'rank': 0, 'world_size': 1, 'is_train': False, 'path': path,
+                        'val': {'batch_size': _BATCH, 'gallery': gallery}, **blocks})
 
 
 def measure_images(model, options, pictures):

@@ -149,9 +149,8 @@ class _Report:
             if size not in results or size not in others:
                 cells.append('-')
                 continue
-            mine, reference = (fold_accuracy(*(each[size]['arrays'][key] for key in ('scores', 'issame', 'folds'))).correct
-                               for each in (results, others))
-            cells.append(_interval(mean_interval(np.subtract(mine, reference, dtype=float)), 4, '+'))
+            mine, reference = (_verdicts(each[size]['arrays']) for each in (results, others))
+            cells.append(_interval(mean_interval(mine - reference), 4, '+'))
         return cells
 
     @staticmethod
@@ -206,7 +205,8 @@ def environment():
     """Versions, machine and commit."""
     commit = subprocess.run(['git', 'describe', '--always', '--dirty'], capture_output=True, text=True)
     return {'python': platform.python_version(), 'machine': f'{platform.machine()}, {_device()}',
-            'packages': {'rim-plugin': __version__, **{name: version(name) for name in _PACKAGES}}, 'commit': commit.stdout.strip() or None}
+            'packages': {'rim-plugin': __version__, **{name: version(name) for name in _PACKAGES}},
+            'commit': commit.stdout.strip() or None}
 
 
 def _environment_line():
@@ -232,6 +232,11 @@ def _pair_cells(results, figure):
         spread = f' +- {result["figures"]["accuracy_std"]:.4f}' if figure == 'accuracy' and value is not None else ''
         cells.append(result.get('error', '-') if value is None else f'{value:.4f}{spread}')
     return cells
+
+
+def _verdicts(arrays):
+    """Whether the verdict on each pair is right, 0.0 or 1.0."""
+    return fold_accuracy(arrays['scores'], arrays['issame'], arrays['folds']).correct.astype(float)
 
 
 def _interval(interval, digits, sign=''):

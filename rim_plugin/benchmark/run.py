@@ -30,8 +30,8 @@ class Unit(NamedTuple):
     @property
     def key(self):
         method = self.method
-        return content_key(self.kind, self.arguments, method.networks, method.weights, method.recogniser, method.gallery,
-                           _HERE if self.kind == 'speed' else None)
+        return content_key(self.kind, self.arguments, method.networks, method.weights, method.recogniser,
+                           method.gallery, _HERE if self.kind == 'speed' else None)
 
 
 def run_benchmark(benchmark):
@@ -103,8 +103,8 @@ def _measure(cache, method, units, bar):
     if not missing:
         return {}
     job = {'cache': str(cache.folder), 'networks': method.networks, 'weights': method.weights,
-           'recogniser': method.recogniser, 'gallery': method.gallery, 'units': [{'key': key, 'kind': unit.kind, 'arguments': unit.arguments}
-                                                      for key, unit in missing.items()]}
+           'recogniser': method.recogniser, 'gallery': method.gallery,
+           'units': [{'key': key, 'kind': unit.kind, 'arguments': unit.arguments} for key, unit in missing.items()]}
     errors, last = dict.fromkeys(missing, 'the measuring process ended early'), ''
     process = subprocess.Popen([sys.executable, '-m', 'rim_plugin.benchmark.measure'], stdin=subprocess.PIPE,
                                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)

@@ -52,7 +52,8 @@ class FacePriorDataset(data.Dataset):
 
     option_keys = frozenset({
         'dataroot_gt', 'io_backend', 'gt_size', 'query_size', 'prior_size', 'heatmap_sigma', 'use_hflip', 'max_faces',
-        'query_sizes_per_batch', 'meta_info_file', 'phase', 'batch_size_per_gpu', 'augment', 'identities', 'dataset_enlarge_ratio'
+        'query_sizes_per_batch', 'meta_info_file', 'phase', 'batch_size_per_gpu', 'augment', 'identities',
+        'dataset_enlarge_ratio'
     })
 
     def __init__(self, opt):

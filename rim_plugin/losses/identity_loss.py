@@ -1,4 +1,4 @@
-"""Losses on identity labels: softmax, and ArcFace's additive angular margin. For recognisers trained without a teacher."""
+"""Losses on identity labels: softmax, and ArcFace's additive angular margin."""
 
 import math
 

@@ -37,8 +37,9 @@ class FaceVerification:
     """Mixin over BasicSR's SRModel for datasets of face pairs (:class:`FacePairDataset`).
 
     The model provides ``embed_gallery(images)`` and ``embed_probe(lq)``: (N, 3, h, w) RGB in [0, 1] on ``self.device``
-    to (N, D), not normalised, in evaluation mode, and may set ``gallery``, a word for who does the former. Where ``embed_probe`` does not begin with :meth:`upscale_probe`, the
-    model sets ``probe_upscaling``, a few words for the result file. Options read from ``val:`` -- ``metrics``,
+    to (N, D), not normalised, in evaluation mode, and may set ``gallery``, a word for who does the former. Where
+    ``embed_probe`` does not begin with :meth:`upscale_probe`, the model sets ``probe_upscaling``, a few words for the
+    result file. Options read from ``val:`` -- ``metrics``,
     ``batch_size`` (16), ``num_workers`` (0), ``pbar``, ``mirror`` (False: the embedding of the face; True: the sum of
     its embedding and that of its mirror image).
     """

@@ -271,7 +271,7 @@ def test_a_morph_needs_landmarks(stores, tmp_path):
     shutil.copytree(stores / 'disk', tmp_path / 'disk')
     (tmp_path / 'disk/landmarks.npz').unlink()
     with pytest.raises(ValueError, match='have no landmarks.*Prepare them with --landmarks, or set morph: 0'):
-        FacePriorDataset({**dataset(stores, 'disk').opt, 'dataroot_gt': str(tmp_path / 'disk'), 'augment': {'morph': 1}})
+        dataset(stores, 'disk', dataroot_gt=str(tmp_path / 'disk'), augment={'morph': 1})
 
 
 def identities(folder, text):

@@ -160,7 +160,8 @@ def test_what_does_not_fit_is_refused(kind):
 
 
 @pytest.mark.parametrize('make, message', [
-    (lambda: SoftmaxLoss(0, 5), 'SoftmaxLoss: num_classes'), (lambda: ArcFaceLoss(3, 2.5), 'ArcFaceLoss: embedding_size'),
+    (lambda: SoftmaxLoss(0, 5), 'SoftmaxLoss: num_classes'),
+    (lambda: ArcFaceLoss(3, 2.5), 'ArcFaceLoss: embedding_size'),
     (lambda: ArcFaceLoss(3, 5, margin=2), 'margin is an angle'), (lambda: ArcFaceLoss(3, 5, scale=0), 'scale'),
     (lambda: CenterLoss(3, 5, alpha=2), 'alpha must be 0 to 1')])
 def test_wrong_options_are_refused(make, message):
