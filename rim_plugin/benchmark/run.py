@@ -77,7 +77,7 @@ def units_of(benchmark, method):
 
 def _make_ready(benchmark, method):
     """Trains a method without weights where that is wanted. Returns what is wrong, or None."""
-    if method.recogniser is not None and method.recogniser.get('weights', '') is None:
+    if method.recogniser is not None and None in method.recogniser.values():  # weights, or the model's file
         return f'weights not given (recogniser {method.recogniser["type"]})'
     if method.missing and benchmark.train_missing and 'train' in method.options:
         return _train(benchmark, method)

@@ -101,13 +101,15 @@ def test_only_what_changed_is_measured_again_and_failures_stay_in_their_rows(fol
     methods = {'srcnn': {'title': 'SRCNN', 'options': 'srcnn.yml'}, 'bicubic': {'options': 'bicubic.yml'},
                'absent': {'options': 'srcnn.yml', 'weights': {'g': 'none.pth'}},
                'wrong': {'title': 'Wrong', 'options': 'srcnn.yml', 'weights': {'g': 'other.pth'}},
-               'none': {'options': 'bicubic.yml', 'recogniser': {'type': 'MobileFaceNet', 'weights': None}}}
+               'none': {'options': 'bicubic.yml', 'recogniser': {'type': 'MobileFaceNet', 'weights': None}},
+               'onnx': {'options': 'bicubic.yml', 'recogniser': {'type': 'OnnxRecogniser', 'model': None}}}
     results = run_benchmark(benchmark(methods=methods, reference='bicubic'))
     found = {unit.method.name: result for unit, result in results if unit.kind == 'sr'}
     assert found['bicubic']['images'] == next(r['images'] for u, r in first if u.place and u.method.name == 'bicubic')
     assert found['srcnn']['images'] != next(r['images'] for u, r in first if u.place and u.method.name == 'srcnn')
     assert found['absent']['error'] == 'weights not given (none.pth is absent)'
     assert found['none']['error'] == 'weights not given (recogniser MobileFaceNet)'
+    assert found['onnx']['error'] == 'weights not given (recogniser OnnxRecogniser)'
     assert 'other.pth' in found['wrong']['error'] or 'size mismatch' in found['wrong']['error']
     text = write_report(benchmark(methods=methods, reference='bicubic'), results).with_suffix('.md').read_text()
     assert '| absent | weights not given (none.pth is absent) |' in text
@@ -182,7 +184,7 @@ def test_mistakes_in_the_file(folder, changes, words):
     assert words in str(caught.value)
 
 
-@pytest.mark.parametrize('name', ['demo', 'lfw'])
+@pytest.mark.parametrize('name', ['demo', 'lfw', 'table1'])
 def test_the_options_of_this_project_are_right(name, monkeypatch):
     monkeypatch.chdir(ROOT)
     monkeypatch.setattr('os.path.exists', lambda path: True)  # the data need not be here
