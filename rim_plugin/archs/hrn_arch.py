@@ -14,11 +14,11 @@ RESNET34 = {'type': 'ResNet', 'depth': 34}
 
 
 class Scale(nn.Module):
-    """A learnable factor for each channel of (N, C, h, w), zero at the start (ReZero: Bachlechner et al. 2020)."""
+    """A learnable factor for each channel of (N, C, h, w); zero at the start in ReZero (Bachlechner et al. 2020)."""
 
-    def __init__(self, channels):
+    def __init__(self, channels, start):
         super().__init__()
-        self.weight = nn.Parameter(torch.zeros(channels, 1, 1))
+        self.weight = nn.Parameter(torch.full((channels, 1, 1), float(start)))
 
     def forward(self, x):
         return x * self.weight
@@ -30,20 +30,20 @@ class Branch(nn.Module):
     Args:
         net (Recogniser): strides and crop as the teacher's; where it has other channels, a 1x1 convolution follows.
         teacher (Recogniser): not kept.
-        scaled (bool): multiply every map by a Scale, so that an untrained network gives zero.
+        scale (float | None): multiply every map by a Scale that starts there; with zero, an untrained network gives zero.
         norm_eval (bool): BatchNorm keeps and uses its running statistics in training, too.
 
     Shapes:
         image (N, 3, h, w), RGB in [0, 1], to the K maps (N, channels of the teacher's block, h_k, w_k).
     """
 
-    def __init__(self, net, teacher, scaled, norm_eval):
+    def __init__(self, net, teacher, scale, norm_eval):
         super().__init__()
         self.net, self.norm_eval = net, norm_eval
         self.fits = nn.ModuleList()
         for (channels, _), (wanted, _) in zip(net.feature_info, teacher.feature_info, strict=True):
             adapter = nn.Identity() if channels == wanted else nn.Conv2d(channels, wanted, 1)
-            self.fits.append(nn.Sequential(adapter, Scale(wanted) if scaled else nn.Identity()))
+            self.fits.append(nn.Sequential(adapter, nn.Identity() if scale is None else Scale(wanted, scale)))
         he_init(self.fits)
         self.train()
 
@@ -93,28 +93,36 @@ class HRN(nn.Module):
         norm_eval (bool): BatchNorm keeps and uses its running statistics in training: all faces of a batch may have one
             probe size, and so other statistics than at inference. For networks that start from trained weights.
             Default: False.
+        assistant_view (str): what the assistant sees: ``sr``: the student's image, as in the paper | ``probe``: the
+            probe itself, enlarged by bicubic interpolation, in which it finds what hallucination lost. Default: ``sr``.
+        assistant_scale (float): factor of the assistant's maps at the start. Zero suits Eq. 12: an untrained assistant
+            has no residual. Above zero suits an assistant that starts from the teacher's weights: its maps are another
+            estimate of the teacher's, added to the student's. Default: 0.
 
     Shapes:
         image (N, 3, h, w), RGB in [0, 1], resized to 112, to HRNOutput.
 
     Raises:
-        ValueError: an unknown ``head``; no recogniser; a student or assistant that does not match the teacher.
+        ValueError: an unknown ``head`` or ``assistant_view``; no recogniser; a student or assistant that does not match the teacher.
     """
 
-    def __init__(self, teacher, student=RESNET34, assistant=RESNET34, head='teacher', adapters=False, norm_eval=False):
+    def __init__(self, teacher, student=RESNET34, assistant=RESNET34, head='teacher', adapters=False, norm_eval=False,
+                 assistant_view='sr', assistant_scale=0.):
         super().__init__()
         check_choice('head', head, ('teacher', 'own'))
-        self.own_head = head == 'own'
+        check_choice('assistant_view', assistant_view, ('sr', 'probe'))
+        self.own_head, self.sees_probe = head == 'own', assistant is not None and assistant_view == 'probe'
         with torch.device('meta'):  # its description alone: no memory, no time, no random numbers
             like = _build('teacher', teacher)
-        self.student = Branch(_matching('student', student, like, adapters, self.own_head), like, False, norm_eval)
+        self.student = Branch(_matching('student', student, like, adapters, self.own_head), like, None, norm_eval)
         self.assistant = None if assistant is None else Branch(
-            _matching('assistant', assistant, like, adapters), like, True, norm_eval)
+            _matching('assistant', assistant, like, adapters), like, assistant_scale, norm_eval)
 
-    def forward(self, image, with_assistant=True):
+    def forward(self, image, probe=None, with_assistant=True):
         """
         Args:
             image (Tensor): (N, 3, h, w), RGB in [0, 1], aligned faces of any size.
+            probe (Tensor | None): (N, 3, h, w), likewise, for an assistant that sees other faces than the student.
             with_assistant (bool): False leaves the assistant out: the student's phase.
 
         Returns:
@@ -123,7 +131,8 @@ class HRN(nn.Module):
         student = self.student(image)
         if self.assistant is None or not with_assistant:
             return HRNOutput(student, (), student[-1])
-        assistant = self.assistant(image.detach())  # Eq. 12 is theta_A's alone: what made the image learns by Eq. 11
+        view = image if probe is None else probe
+        assistant = self.assistant(view.detach())  # Eq. 12 is theta_A's alone: what made the image learns by Eq. 11
         return HRNOutput(student, assistant, student[-1] + assistant[-1])
 
     def embed(self, fused, teacher):

@@ -68,13 +68,14 @@ class Benchmark(NamedTuple):
 
 
 def read_benchmark(path):
-    """The benchmark that an options file describes.
+    """The benchmark that an options file describes; a method that is ``~`` there is left out, as a child file may say.
 
     Raises:
         OptionsError: an unknown or missing key, or an options file of a method that is absent or wrong.
     """
     options = read_options(path)
     _check_keys(path, '', options, _KEYS, {'name', 'methods'})
+    options['methods'] = {name: block for name, block in options['methods'].items() if block is not None}
     methods = [_method(path, options, name, block) for name, block in options['methods'].items()]
     titles = [method.title for method in methods]
     for title in titles:

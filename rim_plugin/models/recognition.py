@@ -41,7 +41,9 @@ class RecognitionTraining:
         with self.autocast():
             with torch.no_grad():
                 teacher = self.teacher(chunk['gt'])
-            found = self.net_r(sr, with_assistant=self.phase != 'student')
+            with_assistant = self.phase != 'student'
+            probe = self.probe_seen(chunk['lq']) if with_assistant else None
+            found = self.net_r(sr, probe, with_assistant=with_assistant)
             embedding = self.bare['r'].embed(found.fused, self.teacher)
         terms = {}
         if 'distill' in self.losses and self.phase != 'assistant':
@@ -72,9 +74,14 @@ class RecognitionTraining:
         """
         groups = probe_groups(lq)
         hallucinated = [None] * len(groups) if sr is None else sr.split([len(probes) for probes in groups])
-        faces = [self.upscale_probe(probes) if found is None or probes.shape[-1] >= FACE_SIZE else found
-                 for probes, found in zip(groups, hallucinated)]
-        return faces[0] if len(faces) == 1 else torch.cat([resize(face, FACE_SIZE) for face in faces])
+        return _one_batch(self.upscale_probe(probes) if found is None or probes.shape[-1] >= FACE_SIZE else found
+                          for probes, found in zip(groups, hallucinated))
+
+    def probe_seen(self, lq):
+        """The probes enlarged without hallucination, (N, 3, h, w), for an assistant that sees these; else None."""
+        if not self.bare['r'].sees_probe:
+            return None
+        return _one_batch(self.enlarge_probe(probes) for probes in probe_groups(lq))
 
     def embed_gallery(self, images):
         """Embeddings (N, D), not normalised, of faces (N, 3, h, w) at full resolution, by ``val: gallery``."""
@@ -90,13 +97,15 @@ class RecognitionTraining:
         if 'r' not in self.averaged or lq.shape[-1] >= FACE_SIZE and self.gallery == 'teacher':
             return self.teacher(sr).embedding
         net = self.averaged['r']
-        return net.embed(net(sr).fused, self.teacher)
+        return net.embed(net(sr, self.probe_seen(lq)).fused, self.teacher)
 
     def upscale_probe(self, lq):
         """Probes to faces as the recogniser sees them: hallucinated, but as they are from 112 pixels on."""
-        if lq.shape[-1] >= FACE_SIZE:
-            return lq
-        return super().upscale_probe(lq) if self.net_eval is None else self.net_eval(lq)
+        return self.enlarge_probe(lq) if self.net_eval is None or lq.shape[-1] >= FACE_SIZE else self.net_eval(lq)
+
+    def enlarge_probe(self, lq):
+        """Probes enlarged by bicubic interpolation, but as they are from 112 pixels on."""
+        return lq if lq.shape[-1] >= FACE_SIZE else super().upscale_probe(lq)
 
     @property
     def probe_upscaling(self):
@@ -104,3 +113,9 @@ class RecognitionTraining:
         if self.net_eval is None:
             return super().probe_upscaling
         return f'{type(self.net_eval).__name__}; from {FACE_SIZE} px on as they are, to the {self.gallery}'
+
+
+def _one_batch(faces):
+    """Faces of several sizes as one tensor, of 112 pixels then."""
+    faces = list(faces)
+    return faces[0] if len(faces) == 1 else torch.cat([resize(face, FACE_SIZE) for face in faces])

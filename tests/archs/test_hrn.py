@@ -46,6 +46,22 @@ def test_untrained_assistant_adds_nothing_but_learns():
     assert any(value.grad is not None and value.grad.any() for value in hrn.assistant.parameters())
 
 
+def test_assistant_sees_the_probe_where_it_is_given_and_starts_with_its_scale():
+    torch.manual_seed(0)
+    teacher = build_network(dict(MOBILE)).eval()
+    hrn = HRN(MOBILE, MOBILE, MOBILE, assistant_view='probe', assistant_scale=0.5).eval()
+    hrn.start_from(teacher)
+    sr, probe = torch.rand(2, 3, 112, 112), torch.rand(2, 3, 112, 112)
+    with torch.no_grad():
+        found = hrn(sr, probe)
+        for block, of_probe in zip(found.assistant, teacher(probe).blocks, strict=True):
+            torch.testing.assert_close(block, 0.5 * of_probe)
+        assert torch.equal(found.student[-1], teacher(sr).blocks[-1])
+        assert torch.equal(found.fused, found.student[-1] + found.assistant[-1])
+    assert hrn.sees_probe and not HRN(MOBILE, MOBILE, MOBILE).sees_probe
+    assert not HRN(MOBILE, MOBILE, None, assistant_view='probe').sees_probe
+
+
 def test_assistant_can_be_left_out():
     image = torch.rand(1, 3, 112, 112)
     hrn = HRN(MOBILE, MOBILE, MOBILE).eval()
@@ -89,7 +105,7 @@ def test_batch_norm_keeps_its_statistics_by_option():
 @pytest.mark.parametrize('arguments, words', [
     ({'student': {'type': 'IResNet', 'depth': 18}}, r'student: IResNet .*64/2.*MobileFaceNet .*64/2'),
     ({'student': {'type': 'VGGStyleDiscriminator', 'num_in_ch': 3, 'num_feat': 4}}, 'no recogniser'),
-    ({'head': 'mine'}, 'head'), ({'student': {'type': 'ResNet', 'depth': 50}}, 'depth'),
+    ({'head': 'mine'}, 'head'), ({'assistant_view': 'hr'}, 'assistant_view'), ({'student': {'type': 'ResNet', 'depth': 50}}, 'depth'),
 ])
 def test_what_does_not_fit_is_named(arguments, words):
     with pytest.raises(ValueError, match=words):

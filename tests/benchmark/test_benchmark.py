@@ -167,6 +167,12 @@ def test_recognition_at_every_size_and_at_full_resolution(folder):
     assert (small.folder / 'figures/roc_few_14.png').is_file() and (small.folder / 'figures/accuracy_few.svg').is_file()
 
 
+def test_a_file_takes_a_method_of_its_base_away(folder):
+    benchmark()
+    Path('child.yml').write_text('_base_: b.yml\nmethods: {srcnn: ~}\n')
+    assert [method.name for method in read_benchmark('child.yml').methods] == ['bicubic']
+
+
 @pytest.mark.parametrize('changes, words', [
     ({'methds': {}}, "methds: unknown key; did you mean 'methods'?"),
     ({'reference': 'bicubc'}, "reference: no method 'bicubc'; did you mean 'bicubic'?"),

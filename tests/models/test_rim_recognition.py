@@ -123,6 +123,24 @@ def test_student_sees_probes_of_each_size_as_at_inference(teacher, accumulate):
         (student[-1] - truth.blocks[-1]).square().mean().item(), rel=1e-3)
 
 
+def test_assistant_may_see_the_probes_without_hallucination(teacher):
+    networks = {'network_r': {'type': 'HRN', 'student': ALIKE, 'assistant': ALIKE, 'norm_eval': True,
+                              'assistant_view': 'probe', 'assistant_scale': 1}}
+    model, data = recogniser(teacher, networks, phase='assistant', residual_opt=None), mixed()
+    small, large = data['lq'][:2, :, :8, :8], data['lq'][2:]
+    with torch.no_grad():
+        faces = [[resize(enlarge(small), 112), resize(large, 112)] for enlarge in
+                 (model.net_eval, lambda lq: F.interpolate(lq, (224, 224), mode='bicubic').clamp(0, 1))]
+        student, assistant = (branch(torch.cat(seen))[-1] for branch, seen in
+                              zip((model.bare['r'].student, model.bare['r'].assistant), faces))
+        embedding, truth = model.teacher.head(student + assistant), model.teacher(data['gt']).embedding
+        torch.testing.assert_close(model.embed_probe(small), embedding[:2], rtol=1e-3, atol=1e-3)
+    model.feed_data(data)
+    model.optimize_parameters(1)
+    assert model.get_current_log()['l_embedding'] == pytest.approx(
+        1 - F.cosine_similarity(embedding, truth).mean().item(), rel=1e-3)
+
+
 def test_joint_phase_hallucinates_all_probes_but_shows_large_ones_as_they_are(teacher):
     model, data = recogniser(teacher, phase='joint', domain_opt=None), mixed()
     with torch.no_grad():
