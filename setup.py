@@ -1,5 +1,6 @@
 """Distribution ``rim-plugin``. The environment with tested, pinned versions is made by ``scripts/run.sh``."""
 
+import glob
 import os
 import re
 from setuptools import find_packages, setup
@@ -18,6 +19,9 @@ setup(
     description='Resolution Invariant Model (RIM): face hallucination and recognition at any resolution, inside BasicSR',
     license='Apache-2.0',
     packages=find_packages(include=['rim_plugin', 'rim_plugin.*']),
+    data_files=[('share/rim-plugin', sorted(glob.glob('weights/*')))],
+    entry_points={'console_scripts': [f'rim-{name} = rim_plugin.tools.cli:{name}'
+                                      for name in ('hallucinate', 'verify', 'gallery', 'export')]},
     python_requires='>=3.10',
     install_requires=[
         'basicsr>=1.4.2',
@@ -39,6 +43,7 @@ setup(
         'tqdm>=4.64',
     ],
     extras_require={
+        'search': ['faiss-cpu>=1.8'],
         'detect': ['insightface>=1.0', 'onnxruntime>=1.16'],
         'onnx': ['onnx>=1.16', 'onnxruntime>=1.16'],
         'test': ['pytest>=8.2', 'pytest-timeout>=2.2', 'pytest-xdist>=3.5'],

@@ -7,3 +7,11 @@ from rim_plugin import compat  # noqa: E402  first: BasicSR 1.4.2 does not impor
 compat.apply()
 
 from rim_plugin import archs, data, losses, metrics, models  # noqa: E402,F401
+
+
+def __getattr__(name):
+    """``rim_plugin.RIM``, which training does without."""
+    if name == 'RIM':
+        from rim_plugin.tools.api import RIM
+        return RIM
+    raise AttributeError(f'module {__name__!r} has no attribute {name!r}')

@@ -11,6 +11,7 @@ from rim_plugin.archs.recogniser import Recogniser
 from rim_plugin.archs.resnet_arch import ResNet
 
 RESNET34 = {'type': 'ResNet', 'depth': 34}
+FUSION = {'sum': 1.0, 'mean': 0.5}
 
 
 class Scale(nn.Module):
@@ -67,7 +68,7 @@ class HRNOutput(NamedTuple):
     Attributes:
         student: f_S^1 to f_S^K, block maps (N, C_k, h_k, w_k) in the shapes of the teacher's.
         assistant: f_A^1 to f_A^K, the same shapes; empty without assistant.
-        fused: f_S^K + f_A^K (N, C_K, h_K, w_K), or f_S^K without assistant.
+        fused: f_S^K + f_A^K (N, C_K, h_K, w_K), half of it with ``fusion: mean``, or that of the two which is there.
     """
     student: tuple
     assistant: tuple
@@ -97,43 +98,48 @@ class HRN(nn.Module):
             probe itself, enlarged by bicubic interpolation, in which it finds what hallucination lost. Default: ``sr``.
         assistant_scale (float): factor of the assistant's maps at the start. Zero suits Eq. 12: an untrained assistant
             has no residual. Above zero suits an assistant that starts from the teacher's weights: its maps are another
-            estimate of the teacher's, added to the student's. Default: 0.
+            estimate of the teacher's, beside the student's. Default: 0.
+        fusion (str): ``sum``: f_S^K + f_A^K, as in the paper | ``mean``: half of it, which keeps the scale that the head
+            knows where both estimate the teacher's maps. Default: ``sum``.
 
     Shapes:
         image (N, 3, h, w), RGB in [0, 1], resized to 112, to HRNOutput.
 
     Raises:
-        ValueError: an unknown ``head`` or ``assistant_view``; no recogniser; a student or assistant that does not match the teacher.
+        ValueError: an unknown ``head``, ``assistant_view`` or ``fusion``; no recogniser; a student or assistant that does not match the teacher.
     """
 
     def __init__(self, teacher, student=RESNET34, assistant=RESNET34, head='teacher', adapters=False, norm_eval=False,
-                 assistant_view='sr', assistant_scale=0.):
+                 assistant_view='sr', assistant_scale=0., fusion='sum'):
         super().__init__()
         check_choice('head', head, ('teacher', 'own'))
         check_choice('assistant_view', assistant_view, ('sr', 'probe'))
+        check_choice('fusion', fusion, FUSION)
         self.own_head, self.sees_probe = head == 'own', assistant is not None and assistant_view == 'probe'
+        self.share = FUSION[fusion]
         with torch.device('meta'):  # its description alone: no memory, no time, no random numbers
             like = _build('teacher', teacher)
         self.student = Branch(_matching('student', student, like, adapters, self.own_head), like, None, norm_eval)
         self.assistant = None if assistant is None else Branch(
             _matching('assistant', assistant, like, adapters), like, assistant_scale, norm_eval)
 
-    def forward(self, image, probe=None, with_assistant=True):
+    def forward(self, image, probe=None, parts='sa'):
         """
         Args:
-            image (Tensor): (N, 3, h, w), RGB in [0, 1], aligned faces of any size.
+            image (Tensor | None): (N, 3, h, w), RGB in [0, 1], aligned faces of any size.
             probe (Tensor | None): (N, 3, h, w), likewise, for an assistant that sees other faces than the student.
-            with_assistant (bool): False leaves the assistant out: the student's phase.
+            parts (str): ``sa``: both | ``s``: the student alone | ``a``: the assistant alone.
 
         Returns:
-            HRNOutput
+            HRNOutput: without the maps of a part that is left out.
         """
-        student = self.student(image)
-        if self.assistant is None or not with_assistant:
+        student = self.student(image) if 's' in parts else ()
+        if self.assistant is None or 'a' not in parts:
             return HRNOutput(student, (), student[-1])
         view = image if probe is None else probe
         assistant = self.assistant(view.detach())  # Eq. 12 is theta_A's alone: what made the image learns by Eq. 11
-        return HRNOutput(student, assistant, student[-1] + assistant[-1])
+        fused = self.share * (student[-1] + assistant[-1]) if student else assistant[-1]
+        return HRNOutput(student, assistant, fused)
 
     def embed(self, fused, teacher):
         """Fused map (N, C_K, h_K, w_K) to the embedding (N, D), not normalised, by the head of the options.

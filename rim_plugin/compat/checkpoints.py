@@ -192,7 +192,7 @@ def _load_network(_original):
         net = self.get_bare_model(net)
         weights = {key.removeprefix('module.'): value for key, value in read_weights(load_path, param_key).items()}
         if strict:
-            _require_fit(net, weights, load_path)
+            require_fit(net, weights, load_path)
         else:
             self._print_different_keys_loading(net, weights, strict)
         net.load_state_dict(weights, strict=strict)
@@ -201,7 +201,7 @@ def _load_network(_original):
     return load_network
 
 
-def _require_fit(net, weights, path):
+def require_fit(net, weights, path):
     own = net.state_dict()
     shapes = [f'{key} {tuple(weights[key].shape)} for {tuple(own[key].shape)}'
               for key in own.keys() & weights.keys() if own[key].shape != weights[key].shape]

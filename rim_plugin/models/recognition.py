@@ -7,6 +7,7 @@ from rim_plugin.archs.layers import resize
 from rim_plugin.archs.recogniser import FACE_SIZE, RecogniserOutput
 from rim_plugin.archs.recogniser_weights import load_recogniser_weights
 from rim_plugin.models.hallucination import probe_groups
+from rim_plugin.models.phases import PHASES
 
 
 class RecognitionTraining:
@@ -36,24 +37,21 @@ class RecognitionTraining:
 
         Args:
             chunk (dict): tensors of the batch, with ``gt`` (N, 3, S, S).
-            sr (Tensor): (N, 3, S, S), the probes hallucinated; Eq. 11 reaches beyond it where it has a graph.
+            sr (Tensor | None): (N, 3, S, S), the probes hallucinated; Eq. 11 reaches beyond it where it has a graph.
+                None where nobody looks at it.
         """
+        parts = self.recognising
         with self.autocast():
             with torch.no_grad():
                 teacher = self.teacher(chunk['gt'])
-            with_assistant = self.phase != 'student'
-            probe = self.probe_seen(chunk['lq']) if with_assistant else None
-            found = self.net_r(sr, probe, with_assistant=with_assistant)
+            probe = self.probe_seen(chunk['lq']) if 'a' in parts else None
+            found = self.net_r(sr, probe, parts=parts)
             embedding = self.bare['r'].embed(found.fused, self.teacher)
-        terms = {}
-        if 'distill' in self.losses and self.phase != 'assistant':
-            terms['distill'] = self.losses['distill'](RecogniserOutput(found.student, embedding), teacher)
-        if 'residual' in self.losses and self.phase != 'student':
+        output = RecogniserOutput(found.assistant if parts == 'a' else found.student, embedding)
+        terms = {name: self.losses[name](output, teacher) for name in ('distill', 'embedding', 'contrast')
+                 if name in self.losses and (name != 'distill' or 's' in PHASES[self.phase] or parts == 'a')}
+        if 'residual' in self.losses and parts == 'sa':
             terms['residual'] = self.losses['residual'](found.assistant, found.student, teacher.blocks)
-        output = RecogniserOutput(found.student, embedding)
-        for name in ('embedding', 'contrast'):
-            if name in self.losses:
-                terms[name] = self.losses[name](output, teacher)
         for name in ('identity', 'center'):
             if name in self.losses:
                 if 'identity' not in chunk:
@@ -61,6 +59,12 @@ class RecognitionTraining:
                                      'leave it out')
                 terms[name] = self.losses[name](output, chunk['identity'])
         return terms
+
+    @property
+    def recognising(self):
+        """Letters of the parts of HRN that the phase needs, see :meth:`HRN.forward`."""
+        alone = self.opt['train'].get('assistant_target', 'sum') == 'own'
+        return {'student': 's', 'assistant': 'a' if alone else 'sa'}.get(self.phase, 'sa')
 
     def faces_seen(self, lq, sr=None):
         """The faces that student and assistant see in training, as at inference: see :meth:`upscale_probe`.

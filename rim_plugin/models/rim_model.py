@@ -28,7 +28,7 @@ from rim_plugin.reproducibility import check_finite
 LOSSES = ('coarse', 'pixel', 'landmark', 'parsing', 'domain', 'distill', 'residual', 'embedding', 'contrast',
           'identity', 'center')
 EXAMPLES = {'pixel': 'MSELoss', 'distill': 'DistillationLoss', 'residual': 'ResidualDistillationLoss'}
-GALLERY = ('teacher', 'hrn')
+GALLERY, TARGETS = ('teacher', 'hrn'), ('sum', 'own')
 AMP = {'none': None, 'bf16': torch.bfloat16, 'fp16': torch.float16}
 
 
@@ -54,7 +54,8 @@ class RIMModel(HallucinationTraining, RecognitionTraining, BatchedValidation, Fa
 
     * ``fhn``: theta_d maximises the domain loss (Eq. 6), theta_G minimises Eq. 1 plus the coarse loss, theta_i Eq. 5;
     * ``student``: theta_S minimises Eq. 11, on SR images against the teacher on HR images;
-    * ``assistant``: theta_A minimises Eq. 12, the student being constant;
+    * ``assistant``: theta_A minimises Eq. 12, the student being constant; or it learns as a second student, see
+      ``assistant_target``;
     * ``joint``: all of it, the gradient of Eq. 11 reaching the hallucination network.
 
     ``val: gallery``: who embeds faces at full resolution in verification: ``teacher`` (default), or ``hrn``, for a
@@ -68,13 +69,15 @@ class RIMModel(HallucinationTraining, RecognitionTraining, BatchedValidation, Fa
     ``residual_opt`` (Eq. 12), ``embedding_opt`` (Eq. 11 on f_S^K + f_A^K or its embedding), ``contrast_opt``
     (ContrastiveDistillationLoss), ``identity_opt`` and ``center_opt`` (SoftmaxLoss or ArcFaceLoss, CenterLoss, for
     faces of known identity; leave one out and that term is off); ``domain_interval`` (the domain loss every that
-    many iterations); ``start_from_teacher`` (student and assistant begin with the teacher's weights); ``amp`` (bf16,
+    many iterations); ``assistant_target`` (``sum``: in its phase the assistant's losses see f_S^K + f_A^K, and Eq. 12
+    counts | ``own``: Eq. 11 of its own maps and embedding, so that the sum averages two estimates whose errors differ:
+    with ``network_r: assistant_view: probe``); ``start_from_teacher`` (student and assistant begin with the teacher's weights); ``amp`` (bf16,
     fp16, none); ``channels_last``; ``compile`` (on a CPU with a C++ compiler; ``network_g`` only where a batch has one
     probe size); ``accumulate`` (micro-batches a step; the domain loss is then taken within each).
     """
 
     train_keys = frozenset(['phase', 'phases', 'grad_clip', 'domain_interval', 'start_from_teacher', 'amp', 'compile',
-                            'channels_last', 'accumulate', *(f'optim_{label}' for label in PHASES['joint']),
+                            'channels_last', 'accumulate', 'assistant_target', *(f'optim_{label}' for label in PHASES['joint']),
                             *(f'{name}_opt' for name in LOSSES)])
     val_keys = frozenset(['metrics', 'batch_size', 'num_workers', 'num_pictures', 'pbar', 'save_img', 'suffix',
                           'val_freq', 'mirror', 'gallery'])
@@ -129,6 +132,7 @@ class RIMModel(HallucinationTraining, RecognitionTraining, BatchedValidation, Fa
         self.grad_clip = train.get('grad_clip')
         self.losses = {name: build_loss(train[f'{name}_opt']).to(self.device) for name in LOSSES
                        if train.get(f'{name}_opt')}
+        check_choice('train.assistant_target', train.get('assistant_target', 'sum'), TARGETS)
         self.phases, self.phase = Phases(train), None
         self._check_phases()
         self.warned = set()
@@ -140,7 +144,7 @@ class RIMModel(HallucinationTraining, RecognitionTraining, BatchedValidation, Fa
     def _check_phases(self):
         """What a phase cannot do without."""
         needs = {'g': ('network_g', ('pixel', )), 's': ('network_r', ('distill', 'embedding', 'identity')),
-                 'a': ('network_r', ('residual', 'embedding'))}
+                 'a': ('network_r', ('residual', 'distill', 'embedding'))}
         for part, (network, losses) in needs.items():
             phase = self.phases.training(part)
             if phase is None:
@@ -250,7 +254,8 @@ class RIMModel(HallucinationTraining, RecognitionTraining, BatchedValidation, Fa
         sr, terms = self.hallucination_terms(chunk, pair) if 'g' in parts else (None, {})
         if 's' in parts or 'a' in parts:
             with self.autocast(), nullcontext() if 'g' in parts else torch.no_grad():
-                faces = self.faces_seen(chunk['lq'], sr)
+                unseen = self.recognising == 'a' and self.bare['r'].sees_probe
+                faces = None if unseen else self.faces_seen(chunk['lq'], sr)
             terms.update(self.recognition_terms(chunk, faces))
         return terms
 

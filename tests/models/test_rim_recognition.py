@@ -141,6 +141,25 @@ def test_assistant_may_see_the_probes_without_hallucination(teacher):
         1 - F.cosine_similarity(embedding, truth).mean().item(), rel=1e-3)
 
 
+def test_assistant_may_learn_as_a_second_student_without_hallucination(teacher, monkeypatch):
+    networks = {'network_r': {'type': 'HRN', 'student': ALIKE, 'assistant': ALIKE, 'norm_eval': True,
+                              'assistant_view': 'probe', 'assistant_scale': 1, 'fusion': 'mean'}}
+    model, data = recogniser(teacher, networks, phase='assistant', assistant_target='own'), batch(2)
+    with torch.no_grad():
+        face = F.interpolate(data['lq'], (224, 224), mode='bicubic').clamp(0, 1)
+        found, truth = model.bare['r'].assistant(face)[-1], model.teacher(data['gt'])
+        embedding = model.teacher.head(found)
+    monkeypatch.setattr(model, 'faces_seen', None)
+    before = weights(model)
+    model.feed_data(data)
+    model.optimize_parameters(1)
+    log = model.get_current_log()
+    assert learned(before, weights(model)) == 'a' and set(log) == {'l_distill', 'l_embedding'}
+    assert log['l_distill'] == pytest.approx((found - truth.blocks[-1]).square().mean().item(), rel=1e-3)
+    assert log['l_embedding'] == pytest.approx(1 - F.cosine_similarity(embedding, truth.embedding).mean().item(),
+                                               rel=1e-3)
+
+
 def test_joint_phase_hallucinates_all_probes_but_shows_large_ones_as_they_are(teacher):
     model, data = recogniser(teacher, phase='joint', domain_opt=None), mixed()
     with torch.no_grad():
@@ -260,8 +279,10 @@ def test_probes_of_full_resolution_go_to_the_teacher_smaller_ones_to_the_student
     ({'network_t': None}, {'phase': 'student'}, {}, 'network_t is missing'),
     ({}, {'phase': 'student'}, {'pretrain_network_t': None}, 'pretrain_network_t is missing'),
     ({'network_r': None}, {'phase': 'student'}, {}, 'network_r is missing: phase student'),
-    ({}, {'phase': 'assistant', 'residual_opt': None, 'embedding_opt': None}, {}, 'residual_opt is missing'),
+    ({}, {'phase': 'assistant', 'residual_opt': None, 'embedding_opt': None, 'distill_opt': None}, {},
+     'residual_opt is missing'),
     ({'network_r': {'type': 'HRN', 'student': ALIKE, 'assistant': None}}, {'phase': 'assistant'}, {}, 'assistant'),
+    ({}, {'phase': 'assistant', 'assistant_target': 'mine'}, {}, 'train.assistant_target'),
 ])
 def test_what_a_phase_lacks_is_named(teacher, networks, train, path, words):
     with pytest.raises(ValueError, match=words):

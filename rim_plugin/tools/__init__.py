@@ -1,0 +1,1 @@
+"""What uses a trained RIM: weights files, Python API, commands, gallery, export."""

@@ -1,0 +1,74 @@
+"""From similarity to verdict: a threshold and a steepness for each size of the probe, and between those sizes."""
+
+from typing import NamedTuple
+
+import numpy as np
+from scipy.special import expit
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import roc_curve
+
+from rim_plugin.metrics.verification import checked
+
+
+class Calibration(NamedTuple):
+    """What pairs of one size of the probe taught.
+
+    Attributes:
+        size: side of the probe in pixels.
+        threshold: similarity from which a pair counts as one person: best accuracy on all pairs.
+        slope: of the logistic curve about the threshold, probability of one person = 1 / (1 + exp(-slope (s - t))).
+        pairs: how many pairs taught it.
+    """
+    size: int
+    threshold: float
+    slope: float
+    pairs: int
+
+
+def calibrate(size, scores, issame):
+    """Calibration for one size of the probe.
+
+    The curve has one parameter, so that it is 1/2 at the threshold and never contradicts the verdict.
+
+    Args:
+        size (int): side of the probe in pixels.
+        scores (ndarray): (P, ) similarities.
+        issame (ndarray): (P, ) bool, about as many of either kind: the probability is for that mixture.
+
+    Returns:
+        Calibration
+
+    Raises:
+        ValueError: as :func:`~rim_plugin.metrics.verification.checked`; or same pairs do not score higher.
+    """
+    scores, issame = checked(scores, issame)
+    far, tar, thresholds = roc_curve(issame, scores, drop_intermediate=False)
+    correct = tar * issame.sum() - far * (~issame).sum()
+    threshold = thresholds[1:][correct[1:].argmax()]  # the first accepts no pair, at infinity
+    curve = LogisticRegression(C=np.inf, fit_intercept=False).fit(scores[:, None] - threshold, issame)
+    slope = float(curve.coef_[0, 0])
+    if slope <= 0:
+        raise ValueError(f'Calibration at {size} px: pairs of one person do not score higher than others; are these '
+                         'the right faces and weights?')
+    return Calibration(size, float(threshold), slope, len(scores))
+
+
+def at_size(calibrations, size):
+    """Threshold and slope for a probe of ``size`` pixels: linear in log2(size), constant beyond the known sizes.
+
+    Args:
+        calibrations (Sequence[Calibration]): at least one.
+        size (int): side of the probe in pixels.
+
+    Returns:
+        tuple[float, float]: threshold and slope.
+    """
+    known = sorted(calibrations)
+    octaves = np.log2([each.size for each in known])
+    return tuple(float(np.interp(np.log2(size), octaves, [getattr(each, name) for each in known]))
+                 for name in ('threshold', 'slope'))
+
+
+def probability(similarity, threshold, slope):
+    """Probability, 0 to 1, that a pair of this similarity shows one person; 1/2 at the threshold."""
+    return float(expit(slope * (similarity - threshold)))

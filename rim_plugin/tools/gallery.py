@@ -1,0 +1,221 @@
+"""A gallery of enrolled faces in one index file, and its search."""
+
+import json
+from collections import Counter
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
+from tqdm import tqdm
+
+from rim_plugin.data.lmdb_writer import write_atomically
+from rim_plugin.data.prepare import find_photos
+from rim_plugin.options import did_you_mean
+from rim_plugin.tools.images import UnreadableImage
+from rim_plugin.tools.photos import read_face
+
+try:
+    import faiss
+except ImportError:  # optional: one matrix product without it
+    faiss = None
+
+
+class GalleryError(ValueError):
+    """A mistake about a gallery, told in one line."""
+
+
+class Hit(NamedTuple):
+    """A person found: rank from 1, name, cosine similarity of the person's best photo, that photo's file and side."""
+    rank: int
+    name: str
+    similarity: float
+    file: str
+    side: int
+
+
+class Enrolled(NamedTuple):
+    """A photo in the gallery: whose it is, its file, and the side of the face in pixels."""
+    name: str
+    file: str
+    side: int
+
+
+class Gallery:
+    """Embeddings with names, made by one set of weights.
+
+    Args:
+        sha256 (str): of the weights file.
+        photos (list[Enrolled]): N photos.
+        embeddings (ndarray): float32 (N, D), of length 1.
+    """
+
+    def __init__(self, sha256, photos=(), embeddings=None):
+        self.sha256, self.photos, self.embeddings = sha256, list(photos), embeddings
+        self._index = None
+
+    @classmethod
+    def load(cls, path, sha256=None):
+        """The gallery in an index file.
+
+        Args:
+            path (str | Path): the index. sha256 (str | None): of the weights in use; None where no face is
+                compared.
+
+        Raises:
+            GalleryError: no such file, no index, or one made with other weights.
+        """
+        if not Path(path).is_file():
+            raise GalleryError(f'{path}: no such gallery; rim-gallery enrol makes one')
+        try:
+            with safe_open(path, 'np') as file:
+                header, embeddings = json.loads(file.metadata()['gallery']), file.get_tensor('embeddings')
+        except (SafetensorError, KeyError, TypeError, json.JSONDecodeError):
+            raise GalleryError(f'{path}: damaged, or no gallery of rim-gallery: enrol it again') from None
+        if sha256 not in (None, header['sha256']):
+            raise GalleryError(f"{path}: made with other weights (SHA-256 {header['sha256'][:12]}..., now "
+                               f'{sha256[:12]}...), whose embeddings cannot be compared: name those by --weights, or '
+                               'enrol into a new file')
+        return cls(header['sha256'], [Enrolled(*each) for each in header['photos']], embeddings)
+
+    def save(self, path):
+        """Write the index; a reader finds the old one or the new one, whole."""
+        header = json.dumps({'sha256': self.sha256, 'photos': self.photos})
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, save({'embeddings': self.embeddings}, {'gallery': header}))
+
+    def add(self, photos, embeddings):
+        """Enrol photos (list[Enrolled]) with embeddings (n, D); one of the same name and file is replaced."""
+        new = {each[:2] for each in photos}
+        kept = [index for index, each in enumerate(self.photos) if each[:2] not in new]
+        old = [] if self.embeddings is None else [self.embeddings[kept]]
+        self.photos = [self.photos[index] for index in kept] + list(photos)
+        self.embeddings, self._index = np.concatenate([*old, np.asarray(embeddings, np.float32)]), None
+
+    def remove(self, name):
+        """Take a person out; returns the number of photos.
+
+        Raises:
+            GalleryError: nobody of that name is enrolled.
+        """
+        kept = [index for index, each in enumerate(self.photos) if each.name != name]
+        removed = len(self.photos) - len(kept)
+        if not removed:
+            raise GalleryError(f'{name}: nobody of that name is enrolled{did_you_mean(name, self.people())}')
+        self.photos, self.embeddings = [self.photos[index] for index in kept], self.embeddings[kept]
+        self._index = None
+        return removed
+
+    def people(self):
+        """dict: each name, in alphabetical order, to the number of photos."""
+        return dict(sorted(Counter(each.name for each in self.photos).items()))
+
+    def search(self, embedding, ranks=5):
+        """The persons most like a face: by matrix product, or by faiss where it is installed.
+
+        Args:
+            embedding (ndarray): (D, ), of length 1. ranks (int): how many persons at most.
+
+        Returns:
+            list[Hit]: persons by falling similarity of their best photo.
+
+        Raises:
+            GalleryError: nobody is enrolled.
+        """
+        if not self.photos:
+            raise GalleryError('the gallery is empty: enrol somebody first')
+        if self._index is None:
+            self._most_photos = max(self.people().values())
+            self._index = _faiss_index(self.embeddings) if faiss else self.embeddings
+        count = min(ranks * self._most_photos, len(self.photos))  # as many photos hold that many persons, if there are
+        best = {}
+        for similarity, index in zip(*_nearest(self._index, embedding, count)):
+            best.setdefault(self.photos[index].name, (similarity, self.photos[index]))
+        return [Hit(rank, name, float(similarity), photo.file, photo.side)
+                for rank, (name, (similarity, photo)) in enumerate(list(best.items())[:ranks], 1)]
+
+
+def _faiss_index(embeddings):
+    index = faiss.IndexFlatIP(embeddings.shape[1])
+    index.add(embeddings)
+    return index
+
+
+def _nearest(index, embedding, count):
+    """Falling similarities (count, ) and rows (count, ) of the nearest embeddings."""
+    if not isinstance(index, np.ndarray):
+        similarities, rows = index.search(np.asarray(embedding, np.float32)[None], count)
+        return similarities[0], rows[0]
+    similarities = index @ embedding
+    rows = np.argpartition(-similarities, count - 1)[:count]
+    rows = rows[np.argsort(-similarities[rows], kind='stable')]
+    return similarities[rows], rows
+
+
+def gallery_photos(source):
+    """Who is on which photo.
+
+    Args:
+        source (str | Path): a folder with a sub-folder for each person, photos directly in it being persons of their
+            own names; or a text file with lines ``NAME<tab>PHOTO``, paths being relative to it.
+
+    Returns:
+        list[tuple[str, Path]]: name and photo.
+
+    Raises:
+        FileNotFoundError: no such folder or list, or a folder without photos.
+        GalleryError: a line of the list is none.
+    """
+    source = Path(source)
+    if source.is_dir():
+        return [(path.parts[0] if len(path.parts) > 1 else path.stem, source / path) for path in find_photos(source)]
+    if not source.is_file():
+        raise FileNotFoundError(f'{source}: no such folder, nor a list of people')
+    try:
+        lines = source.read_text(encoding='utf-8').splitlines()
+    except UnicodeDecodeError:
+        raise GalleryError(f'{source}: neither a folder nor a text file (UTF-8) with lines NAME<tab>PHOTO') from None
+    found = []
+    for number, line in enumerate(lines, 1):
+        name, tab, photo = (part.strip() for part in line.partition('\t'))
+        if line.strip() and not (name and photo):
+            raise GalleryError(f'{source} line {number}: has to be NAME<tab>PHOTO')
+        if line.strip():
+            found.append((name, source.parent / photo))
+    if not found:
+        raise GalleryError(f'{source}: names nobody; lines are NAME<tab>PHOTO')
+    return found
+
+
+def enrol(gallery, rim, source, detector=None):
+    """Enrol all readable photos of a folder or list.
+
+    Args:
+        gallery (Gallery): gets them. rim (RIM): embeds them. source (str | Path): see :func:`gallery_photos`.
+        detector (callable | None): see :func:`rim_plugin.tools.photos.read_face`.
+
+    Returns:
+        tuple[int, list[str]]: how many were enrolled, and a line about each that was not.
+
+    Raises:
+        FileNotFoundError, GalleryError: as :func:`gallery_photos`; or not one photo can be used.
+    """
+    people = gallery_photos(source)
+    photos, embeddings, skipped = [], [], []
+    with tqdm(total=len(people), unit='photo') as bar:
+        for start in range(0, len(people), rim.batch):
+            part = people[start:start + rim.batch]
+            faces = []
+            for name, path in part:
+                try:
+                    faces.append(read_face(path, detector))
+                    photos.append(Enrolled(name, str(path), len(faces[-1])))
+                except UnreadableImage as error:
+                    skipped.append(str(error))
+            embeddings.append(rim.embed(faces))
+            bar.update(len(part))
+    if not photos:
+        raise GalleryError(f'{source}: not one photo can be used; the first: {skipped[0]}')
+    gallery.add(photos, np.concatenate(embeddings))
+    return len(photos), skipped

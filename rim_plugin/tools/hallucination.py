@@ -1,0 +1,168 @@
+"""Folders of faces or photos through the hallucination network."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from rim_plugin.data.prepare import find_photos
+from rim_plugin.data.resize import to_tensor
+from rim_plugin.models.pictures import GAP, comparison_sheet
+from rim_plugin.tools.images import UnreadableImage, read_image, write_png
+from rim_plugin.tools.photos import enlarge, enlarged_photo, find_faces, paste_faces
+
+
+class Picture(NamedTuple):
+    """A picture that was hallucinated.
+
+    Attributes:
+        target: Path of its files without suffix and extension.
+        before: uint8 (H, W, 3), by bicubic interpolation. after: the same, hallucinated.
+        small, large: lists of its faces before and after, uint8.
+    """
+    target: Path
+    before: np.ndarray
+    after: np.ndarray
+    small: list
+    large: list
+
+    def files(self, rim, compare, priors):
+        """(file, picture) of each file to write."""
+        yield _file(self.target), self.after
+        if compare:
+            yield _file(self.target, '_compare'), side_by_side(self.before, self.after)
+        if priors:
+            yield _file(self.target, '_priors'), prior_sheet(rim, self.small, self.large)
+
+
+class Report(NamedTuple):
+    """What a run did: files written (list of Path), and a line about each input that was left out (list of str)."""
+    written: list
+    skipped: list
+
+
+def hallucinate_files(rim, inputs, output, detector=None, scale=4, compare=False, priors=False, force=False):
+    """Hallucinate the faces of files and folders, into PNG files of the same names.
+
+    Args:
+        rim (RIM): with a hallucination network.
+        inputs (list[str | Path]): pictures, or folders that are searched with their sub-folders.
+        output (str | Path): folder for NAME.png; the places below an input folder are kept.
+        detector (callable | None): finds the faces of whole photos, see :func:`rim_plugin.data.detect.load_detector`;
+            None: the inputs are aligned faces.
+        scale (int): how much larger whole photos become.
+        compare (bool): also write NAME_compare.png: bicubic enlargement and result.
+        priors (bool): also write NAME_priors.png: LR, SR, landmarks and parsing map of each face.
+        force (bool): replace files that are there.
+
+    Returns:
+        Report
+
+    Raises:
+        FileNotFoundError: an input is not there, or a folder without pictures.
+        FileExistsError: a file to be written is there already, without ``force``; nothing is done.
+        ValueError: two inputs would become one file, or an input be overwritten; the weights lack what is asked for.
+    """
+    jobs = list(plan_files(inputs, Path(output), ['_compare'] * compare + ['_priors'] * priors, force).items())
+    step, report = 1 if detector else rim.batch, Report([], [])
+    with tqdm(total=len(jobs), unit='file') as bar:
+        for start in range(0, len(jobs), step):
+            part = jobs[start:start + step]
+            pictures = _photos(rim, part, report, detector, scale) if detector else _faces(rim, part, report)
+            for file, image in (item for picture in pictures for item in picture.files(rim, compare, priors)):
+                write_png(file, image)
+                report.written.append(file)
+            bar.update(len(part))
+    return report
+
+
+def plan_files(inputs, output, suffixes, force):
+    """dict of each picture's path to its target without extension; raises what :func:`hallucinate_files` says."""
+    jobs = {path: (output / name).with_suffix('') for each in inputs for path, name in _pictures(Path(each))}
+    own, sources = {path.resolve() for path in jobs}, {}
+    for path, target in jobs.items():
+        for file in (_file(target, suffix) for suffix in ('', *suffixes)):
+            if file.resolve() in own:
+                raise ValueError(f'{file} is one of the inputs: name another output folder')
+            if file in sources:
+                raise ValueError(f'{sources[file]} and {path} would both become {file}: rename one, or give them '
+                                 'different output folders')
+            sources[file] = path
+    present = [] if force else [file for file in sources if file.exists()]
+    if present:
+        more = f' and {len(present) - 1} more files are' if len(present) > 1 else ' is'
+        raise FileExistsError(f'{present[0]}{more} there already: --force replaces them')
+    return jobs
+
+
+def _pictures(path):
+    """(path, name below the input) of each picture."""
+    if path.is_dir():
+        return [(path / name, name) for name in find_photos(path)]
+    if not path.exists():
+        raise FileNotFoundError(f'{path}: no such file or folder')
+    return [(path, path.name)]
+
+
+def _file(target, suffix=''):
+    return target.with_name(f'{target.name}{suffix}.png')
+
+
+def _faces(rim, jobs, report):
+    """Picture of each aligned face of ``jobs``, all of them as one batch."""
+    faces = {}
+    for path, target in jobs:
+        try:
+            faces[target] = _small_face(rim, path)
+        except UnreadableImage as error:
+            report.skipped.append(str(error))
+    for (target, face), result in zip(faces.items(), rim.hallucinate(list(faces.values()))):
+        yield Picture(target, enlarge(face, *result.shape[1::-1]), result, [face], [result])
+
+
+def _small_face(rim, path):
+    face = read_image(path)
+    try:
+        rim.check_small(face)
+    except ValueError as error:
+        raise UnreadableImage(f'{path}: {error}') from None
+    return face
+
+
+def _photos(rim, jobs, report, detector, scale):
+    """Picture of each photo of ``jobs``."""
+    for path, target in jobs:
+        try:
+            photo = read_image(path)
+            canvas = enlarged_photo(path, photo, scale)
+            faces = find_faces(photo, detector, rim.image_size)
+            if not faces:
+                raise UnreadableImage(f'{path}: no face below {rim.image_size} pixels found in it')
+        except UnreadableImage as error:
+            report.skipped.append(str(error))
+            continue
+        small = [face.image for face in faces]
+        large = rim.hallucinate(small)
+        after = paste_faces(canvas, scale, [(face.points, image) for face, image in zip(faces, large)])
+        yield Picture(target, canvas, after, small, large)
+
+
+def side_by_side(*pictures):
+    """uint8 pictures (H, W, 3) of one height in a row, white between them."""
+    gap = np.full((len(pictures[0]), GAP, 3), 255, np.uint8)
+    return np.hstack([part for picture in pictures for part in (gap, picture)][1:])
+
+
+def prior_sheet(rim, small, large):
+    """LR | SR | landmarks | parsing, a face a row, from faces before and after; uint8 RGB."""
+    rows = []
+    for face, result, found in zip(small, large, rim.priors(small)):
+        row = {'lq': to_tensor(face), 'sr': to_tensor(result)}
+        if found.landmarks is not None:
+            row['estimated_landmarks'] = torch.from_numpy(found.landmarks)
+        if found.parsing is not None:
+            row['parsing_logits'] = found.parsing
+        rows.append(row)
+    return comparison_sheet(rows)[:, :, ::-1]

@@ -1,0 +1,78 @@
+"""Reading and writing pictures: every kind becomes 8-bit RGB, or one line says why not and what to do."""
+
+import warnings
+
+import cv2
+import numpy as np
+from PIL import Image, ImageOps
+
+from rim_plugin.data.lmdb_writer import write_atomically
+
+MAX_PIXELS = 100_000_000
+MIN_SIDE = 4
+
+
+class UnreadableImage(ValueError):
+    """A picture that cannot be used: one line that names the file, the reason and the remedy."""
+
+
+def read_image(path):
+    """A picture as 8-bit RGB, turned as its EXIF data say; grey is repeated, transparency laid over white.
+
+    Args:
+        path (str | Path): whatever Pillow reads; of several frames the first.
+
+    Returns:
+        ndarray: uint8, (H, W, 3).
+
+    Raises:
+        UnreadableImage: missing, no picture, damaged, of floating point, smaller than 4 pixels or larger than 100
+            megapixels.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter('ignore', Image.DecompressionBombWarning)  # MAX_PIXELS decides, before decoding
+            with Image.open(path) as image:
+                _check_size(path, *image.size)
+                return _to_rgb(path, ImageOps.exif_transpose(image))
+    except UnreadableImage:
+        raise
+    except FileNotFoundError:
+        raise UnreadableImage(f'{path}: no such file') from None
+    except Image.DecompressionBombError:
+        raise UnreadableImage(_too_large(path, 'far more than 100')) from None
+    except Image.UnidentifiedImageError:
+        raise UnreadableImage(f'{path}: not a picture, or of a kind that is not read: save it as PNG or JPEG') from None
+    except (OSError, SyntaxError, ValueError) as error:
+        raise UnreadableImage(f'{path}: damaged or unreadable ({error}): replace it, or save it anew') from None
+
+
+def _check_size(path, width, height):
+    if min(width, height) < MIN_SIDE:
+        raise UnreadableImage(f'{path}: {width}x{height} pixels are too small for a face: at least {MIN_SIDE}x'
+                              f'{MIN_SIDE}, and little is recognised below 14x14')
+    if width * height > MAX_PIXELS:
+        raise UnreadableImage(_too_large(path, f'{width * height / 1e6:.0f}'))
+
+
+def _too_large(path, megapixels):
+    return f'{path}: {megapixels} megapixels; at most {MAX_PIXELS // 10**6} are read: scale it down first'
+
+
+def _to_rgb(path, image):
+    """Pillow's picture to uint8 (H, W, 3)."""
+    if image.mode == 'F' or image.mode == 'I' and image.getextrema()[1] > 65535:
+        raise UnreadableImage(f'{path}: has 32 bits a channel: save it with 8 or 16')
+    if image.mode.startswith('I'):  # Pillow's own conversion of 16-bit grey cuts at 255
+        grey = (np.asarray(image).clip(0) / 257).round().astype(np.uint8)
+        return np.repeat(grey[:, :, None], 3, 2)
+    if image.has_transparency_data:
+        image = image.convert('RGBA')
+        image = Image.alpha_composite(Image.new('RGBA', image.size, 'white'), image)
+    return np.array(image.convert('RGB'))
+
+
+def write_png(path, image):
+    """Write uint8 RGB (H, W, 3) as PNG, whole or not at all; makes the folder."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(path, cv2.imencode('.png', np.ascontiguousarray(image[:, :, ::-1]))[1].tobytes())

@@ -1,0 +1,141 @@
+"""From a training to a weights file with thresholds, measured results and a model card."""
+
+import shlex
+from pathlib import Path
+
+from rim_plugin.archs.recogniser import FACE_SIZE
+from rim_plugin.benchmark.report import environment
+from rim_plugin.data.face_pair_dataset import FacePairDataset
+from rim_plugin.data.lmdb_writer import write_atomically
+from rim_plugin.models.verification import verification_data, verification_figures
+from rim_plugin.options import OptionsError, read_options
+from rim_plugin.tools.api import RIM
+from rim_plugin.tools.calibration import calibrate
+from rim_plugin.tools.weights import save_weights, trained_weights
+
+_COLUMNS = {'accuracy': 'accuracy over the folds', 'tar_at_far_1e-3': 'TAR at FAR 1e-3', 'eer': 'EER', 'auc': 'AUC',
+            'rank_1': 'rank 1', 'rank_5': 'rank 5'}
+_INTENDED = """\
+Research on faces at low resolution: enlarging them, and comparing them with others at any resolution. A hallucinated
+face is a guess: details that are not in the small picture are invented, the more the smaller it is. It is no evidence
+of what a person looks like. A verdict on a small probe is often wrong, see above, and how often differs between groups
+of people in a way that was not measured here. Not for decisions about persons, nor for watching people without their
+consent.
+
+The code is under the licence of the repository (`LICENSE`). The faces that the networks learned from are not inside,
+but most come under terms of non-commercial research: use these weights for research."""
+
+
+def pack(options_file, output, fhn=None, hrn=None, verify=None, commit=None, notes=None, command=()):
+    """Write NAME.safetensors, NAME.json and the model card NAME.md.
+
+    Args:
+        options_file (str): of the training.
+        output (str | Path): NAME.safetensors.
+        fhn, hrn (str | None): the training's ``net_fhn_*.pth`` and ``net_r_*.pth``.
+        verify (str | None): options file whose pairs of faces are measured, and teach the thresholds.
+        commit (str | None): of the training. Default: today's.
+        notes (str | None): text file for the card: data and their terms, other results.
+        command (Sequence[str]): that packs, for the card.
+
+    Returns:
+        Weights
+
+    Raises:
+        OptionsError: a file is missing or does not fit, see :func:`~rim_plugin.tools.weights.trained_weights`.
+        ValueError, FileNotFoundError: faces or pairs of ``verify`` are not there, or teach nothing.
+    """
+    output = Path(output)
+    if output.suffix != '.safetensors':
+        raise OptionsError(f'{output}: the name of a weights file ends with .safetensors')
+    notes = Path(notes).read_text(encoding='utf-8') if notes else ''
+    options = read_options(options_file)
+    weights = trained_weights(options, fhn, hrn)
+    facts = training_facts(options, options_file, [path for path in (fhn, hrn) if path], commit)
+    calibrations, facts['results'] = measure(weights, verify) if verify else ((), {})
+    facts['command'] = shlex.join(command)
+    weights = save_weights(weights._replace(calibrations=tuple(calibrations), facts=facts), output)
+    write_atomically(output.with_suffix('.md'), model_card(weights, output.stem, notes))
+    return weights
+
+
+def training_facts(options, options_file, files, commit):
+    """What a card says of a training, JSON values, from its options."""
+    train, found = options.get('train') or {}, environment()
+    faces = (options.get('datasets') or {}).get('train') or {}
+    return {'options_file': str(options_file), 'commit': commit or found['commit'],
+            'files': [str(path) for path in files],
+            'data': faces.get('dataroot_gt') or faces.get('type'), 'seed': options.get('manual_seed'),
+            'iterations': train.get('total_iter'), 'phases': train.get('phases'),
+            'batch': faces.get('batch_size_per_gpu'), 'teacher': (options.get('path') or {}).get('pretrain_network_t'),
+            'starts_from_teacher': bool(train.get('start_from_teacher')), 'packages': found['packages']}
+
+
+def measure(weights, options_file):
+    """Verification of weights on every dataset of face pairs of an options file.
+
+    Returns:
+        tuple[list[Calibration], dict]: by size of the probe, and by name of the dataset its protocol and figures.
+    """
+    inference = RIM(weights).inference
+    calibrations, results = {}, {}
+    for options in (read_options(options_file).get('datasets') or {}).values():
+        if options['type'] != 'FacePairDataset':
+            continue
+        dataset = FacePairDataset({**options, 'phase': 'test'})
+        data = verification_data(dataset, *inference.embed_faces(dataset, mirror=True))
+        size = min(dataset.protocol['query_size'] or FACE_SIZE, FACE_SIZE)
+        calibrations[size] = calibrate(size, data['scores'], data['issame'])
+        results[dataset.opt['name']] = {'protocol': inference.protocol(dataset, mirror=True),
+                                        'figures': verification_figures(data)}
+    if not results:
+        raise OptionsError(f'{options_file}: names no dataset of type FacePairDataset')
+    return list(calibrations.values()), results
+
+
+def model_card(weights, name, notes=''):
+    """The card as Markdown, see :class:`~rim_plugin.tools.weights.Weights`; ``notes`` (str) go in as they are."""
+    facts = weights.facts
+    steps = ', '.join(f'{phase} {count}' for phase, count in (facts['phases'] or {}).items())
+    rows = {
+        'networks': ', '.join(_network(weights, label) for label in weights.networks),
+        'precision': 'half, computed in single',
+        'SHA-256': f'`{weights.sha256}`',
+        'options': f"`{facts['options_file']}`",
+        'commit': f"`{facts['commit']}`",
+        'training data': f"`{facts['data']}`",
+        'iterations of the options': f"{facts['iterations']}{f' ({steps})' if steps else ''}, "
+                                     f"{facts['batch']} faces each",
+        'seed': facts['seed'],
+        'taught by': f"`{facts['teacher']}`, whose weights are not inside" if facts['teacher'] else 'no teacher',
+        'began as': "copies of the teacher's weights" if facts['starts_from_teacher'] else 'random weights',
+        'packed from': ', '.join(f'`{path}`' for path in facts['files']),
+    }
+    table = '\n'.join(f'| {key} | {value} |' for key, value in rows.items())
+    return f'# {name}\n\n| | |\n|---|---|\n{table}\n\n{notes}\n\n## Measured\n\n{_results(weights)}\n\n' \
+           f'## Intended use, licence\n\n{_INTENDED}\n'.replace('\n\n\n\n', '\n\n')
+
+
+def _network(weights, label):
+    sizes = [value.numel() for key, value in weights.tensors.items() if key.startswith(f'{label}.')]
+    return f"{weights.networks[label]['type']} ({sum(sizes) / 1e6:.2f} million values)"
+
+
+def _results(weights):
+    results = weights.facts['results']
+    if not results:
+        return 'Verification was not measured, and there are no thresholds.'
+    keys = [key for key in _COLUMNS if all(key in result['figures'] for result in results.values())]
+    sizes = {each.size: each for each in weights.calibrations}
+    lines = ['| pairs | probe, pixels | ' + ' | '.join(_COLUMNS[key] for key in keys) + ' | threshold |',
+             '|---' * (len(keys) + 3) + '|']
+    for name, result in results.items():
+        size = result['protocol']['query_size']
+        figures = ' | '.join(f"{result['figures'][key]:.4f}" for key in keys)
+        threshold = sizes[min(size or FACE_SIZE, FACE_SIZE)].threshold
+        lines.append(f"| {name} | {size or 'full'} | {figures} | {threshold:.3f} |")
+    protocol = next(iter(results.values()))['protocol']
+    about = f"`{protocol['pair_list']}`, {protocol['pairs']} pairs; gallery, at {protocol['gallery_size']} pixels, " \
+            f"and probe both by these weights, embedding: {protocol['embedding']}. The threshold is that of the " \
+            'best accuracy on all pairs.'
+    return '\n'.join([*lines, '', about, '', '```', weights.facts['command'], '```'])

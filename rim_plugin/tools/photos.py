@@ -1,0 +1,132 @@
+"""Faces of whole photos: cut out at their own resolution, and pasted back larger."""
+
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+
+from rim_plugin.archs.recogniser import FACE_SIZE
+from rim_plugin.data.alignment import align_face, alignment_matrix
+from rim_plugin.data.annotations import LeftOut
+from rim_plugin.data.detect import Detected
+from rim_plugin.tools.api import check_face
+from rim_plugin.tools.images import MAX_PIXELS, MIN_SIDE, UnreadableImage, read_image
+
+_FADE = 0.12  # of a pasted face's side, over which it fades into the photo
+
+
+class PhotoFace(NamedTuple):
+    """A face in a photo: its five points (5, 2) there, and the face, uint8 (q, q, 3), aligned, q its own resolution."""
+    points: np.ndarray
+    image: np.ndarray
+
+
+def cut_face(photo, points, largest):
+    """A face at its own resolution, the side that the aligned window has in the photo, but at most ``largest``.
+
+    Args:
+        photo (ndarray): uint8 (H, W, 3), RGB. points (ndarray): (5, 2), eyes, nose, mouth corners.
+        largest (int): pixels.
+
+    Returns:
+        PhotoFace
+
+    Raises:
+        ValueError: the points are no face's, or lie too close together.
+    """
+    scale = np.hypot(*alignment_matrix(points, FACE_SIZE)[0, :2])
+    side = int(np.clip(round(FACE_SIZE / scale), MIN_SIDE, largest))
+    return PhotoFace(points, align_face(photo, points, side)[0])
+
+
+def find_faces(photo, detector, largest):
+    """list[PhotoFace]: the faces of a photo smaller than ``largest`` pixels; ``detector``: see load_detector."""
+    faces = []
+    for points in np.asarray(detector(photo), np.float64).reshape(-1, 5, 2):
+        try:
+            faces.append(cut_face(photo, points, largest))
+        except ValueError:  # five points within four pixels: nothing to see
+            continue
+    return [face for face in faces if len(face.image) < largest]
+
+
+def read_face(path, detector=None):
+    """An aligned face from a file, or the largest face of a photo.
+
+    Args:
+        path (str | Path): the picture. detector (callable | None): None where the picture is an aligned face.
+
+    Returns:
+        ndarray: uint8 (q, q, 3), RGB; of a photo at most 224 pixels.
+
+    Raises:
+        UnreadableImage: no picture, not square, or without a face.
+    """
+    image = read_image(path)
+    try:
+        if detector is not None:
+            return cut_face(image, Detected(detector)(path, image), 2 * FACE_SIZE).image
+        check_face(image)
+        return image
+    except LeftOut as error:
+        raise UnreadableImage(f'{path}: {error.reason}; is it a photo of a face, upright?') from None
+    except ValueError as error:
+        raise UnreadableImage(f'{path}: {error}') from None
+
+
+def enlarge(image, width, height):
+    """A uint8 picture enlarged by bicubic interpolation."""
+    return cv2.resize(image, (width, height), interpolation=cv2.INTER_CUBIC)
+
+
+def enlarged_photo(path, photo, scale):
+    """The photo ``scale`` times as large by bicubic interpolation; UnreadableImage where that has too many pixels."""
+    height, width = (scale * side for side in photo.shape[:2])
+    if height * width > MAX_PIXELS:
+        raise UnreadableImage(f'{path}: {scale} times as large it has {height * width / 1e6:.0f} megapixels, more '
+                              f'than {MAX_PIXELS // 10**6}; give a smaller --scale')
+    return enlarge(photo, width, height)
+
+
+def paste_faces(canvas, scale, faces):
+    """Put faces back into the enlarged photo, fading at their borders.
+
+    Args:
+        canvas (ndarray): uint8 (H, W, 3), see :func:`enlarged_photo`. scale (int): how much it is enlarged.
+        faces (list[tuple[ndarray, ndarray]]): points (5, 2) in the photo before, and the face, uint8 (S, S, 3).
+
+    Returns:
+        ndarray: a copy with the faces.
+    """
+    canvas = canvas.copy()
+    for points, face in faces:
+        points = (points + 0.5) * scale - 0.5
+        footprint = FACE_SIZE / np.hypot(*alignment_matrix(points, FACE_SIZE)[0, :2])
+        side = int(np.clip(round(footprint), 1, len(face)))  # averaged down first, so that warping does not alias
+        face = cv2.resize(face, (side, side), interpolation=cv2.INTER_AREA)
+        _blend(canvas, face, cv2.invertAffineTransform(alignment_matrix(points, side)))
+    return canvas
+
+
+def _blend(canvas, face, matrix):
+    """Warp ``face`` by ``matrix`` (2, 3) into ``canvas``, in place."""
+    side = len(face)
+    corners = np.array([(-1, -1), (side, -1), (-1, side), (side, side)]) @ matrix[:, :2].T + matrix[:, 2]
+    left, top = np.clip(np.floor(corners.min(0)), 0, canvas.shape[1::-1]).astype(int)
+    right, bottom = np.clip(np.ceil(corners.max(0)) + 1, 0, canvas.shape[1::-1]).astype(int)
+    if left >= right or top >= bottom:
+        return
+    shifted = matrix - np.array([[0, 0, left], [0, 0, top]])
+    size = (int(right - left), int(bottom - top))
+    warped = cv2.warpAffine(face, shifted, size, flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+    weight = cv2.warpAffine(_fading(side), shifted, size, flags=cv2.INTER_LINEAR)[:, :, None]
+    window = canvas[top:bottom, left:right]
+    window[:] = np.rint(window * (1 - weight) + warped * weight).astype(np.uint8)
+
+
+def _fading(side):
+    """Weights (side, side) float32: 1 inside, to 0 at the border."""
+    border = np.minimum(np.arange(side) + 0.5, side - 0.5 - np.arange(side)) / (_FADE * side)
+    ramp = np.clip(border, 0, 1).astype(np.float32)
+    ramp = ramp * ramp * (3 - 2 * ramp)
+    return ramp[:, None] * ramp

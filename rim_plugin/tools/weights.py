@@ -1,0 +1,197 @@
+"""Weights files: NAME.safetensors in half precision, which says how to rebuild its networks, and NAME.json beside it.
+
+The tensors of the hallucination network begin with ``fhn.``, those of the recogniser with ``hrn.``; the metadata
+``rim`` hold as JSON the format's number, each network's options, the calibrations and how they were trained.
+NAME.json holds the SHA-256 and the same facts to read. No weights of a teacher are inside: only its options, from which
+HRN takes strides and normalisation.
+"""
+
+import hashlib
+import json
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from basicsr.utils.registry import ARCH_REGISTRY
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+
+from rim_plugin.compat.checkpoints import read_weights, require_fit
+from rim_plugin.data.lmdb_writer import write_atomically
+from rim_plugin.options import OptionsError
+from rim_plugin.tools.calibration import Calibration
+
+FORMAT = 1
+_HALF_MAX = torch.finfo(torch.float16).max
+_HOW_TO_MAKE = 'scripts/pack_weights.py makes one from a training'
+
+
+class Weights(NamedTuple):
+    """What a weights file holds.
+
+    Attributes:
+        networks: label (``fhn``, ``hrn``) to the options that ARCH_REGISTRY builds the network from; either may lack.
+        tensors: ``LABEL.KEY`` to tensor, half precision.
+        calibrations: tuple of Calibration.
+        facts: how the networks were trained and what was measured, JSON values.
+        sha256: of the file, hexadecimal; empty before there is one.
+    """
+    networks: dict
+    tensors: dict
+    calibrations: tuple = ()
+    facts: dict = {}
+    sha256: str = ''
+
+
+def default_weights():
+    """Path of the weights that come with the plugin: ``weights/rim.safetensors`` of the repository or installation."""
+    places = (Path(__file__).parents[2] / 'weights', Path(sys.prefix) / 'share' / 'rim-plugin')
+    files = [place / 'rim.safetensors' for place in places]
+    return next((file for file in files if file.is_file()), files[0])
+
+
+def trained_weights(options, fhn=None, hrn=None):
+    """The averaged weights (``params_ema``) of a training, in half precision.
+
+    Args:
+        options (dict): of the training, with ``network_g`` (and ``network_d``) for ``fhn``, ``network_r`` and
+            ``network_t`` for ``hrn``.
+        fhn (str | None): ``net_fhn_*.pth``, or ``net_g_*.pth`` of an SR network without priors.
+        hrn (str | None): ``net_r_*.pth``.
+
+    Returns:
+        Weights: without calibrations and facts.
+
+    Raises:
+        OptionsError: a file cannot be read or does not fit the options; no file is named; the recogniser cannot embed
+            without its teacher.
+    """
+    files = {label: path for label, path in (('fhn', fhn), ('hrn', hrn)) if path is not None}
+    if not files:
+        raise OptionsError('no weights are named: net_fhn_*.pth, net_r_*.pth or both')
+    networks = {label: _network_options(options, label) for label in files}
+    tensors = {f'{label}.{key}': _half(value) for label, path in files.items()
+               for key, value in read_weights(path, 'params_ema').items()}
+    weights = Weights(networks, tensors)
+    for label, path in files.items():
+        build_network(weights, label, path)
+    return weights
+
+
+def _network_options(options, label):
+    """Options that ARCH_REGISTRY builds a network of a training from."""
+    needed = 'network_g' if label == 'fhn' else 'network_r'
+    if needed not in options:
+        raise OptionsError(f'the options file has no {needed}, whose weights are to be packed')
+    block = options[needed]
+    if label == 'fhn':
+        if block['type'] != 'TriPathGenerator':
+            return dict(block)
+        generator = {key: value for key, value in block.items() if key != 'type'}
+        return {'type': 'FHN', 'generator': generator, 'integrator': options['network_d'].get('integrator') or {}}
+    if block.get('head', 'teacher') != 'own':
+        raise OptionsError('network_r.head is teacher: embeddings would need the weights of the teacher, which do not '
+                           'go into the file; train with head: own')
+    return {**block, 'teacher': dict(options['network_t'])}
+
+
+def _half(value):
+    """Half precision, but as it is where that cannot hold it; contiguous, as safetensors wants it."""
+    fits = value.is_floating_point() and value.abs().max() <= _HALF_MAX
+    return (value.half() if fits else value).contiguous()
+
+
+def build_network(weights, label, path=''):
+    """The network of a label (``fhn``, ``hrn``) with its weights, in single precision; None where the file has none.
+
+    Args:
+        weights (Weights): see there. label (str): which network. path (str | Path): named in the error.
+
+    Raises:
+        OptionsError: this version has no such network, or another one than the weights are of.
+    """
+    if label not in weights.networks:
+        return None
+    options = dict(weights.networks[label])
+    kind = options.pop('type')
+    try:
+        net = ARCH_REGISTRY.get(kind)(**options)
+    except (KeyError, TypeError, ValueError) as error:
+        raise OptionsError(f'{path}: {kind} cannot be built with the options in it ({error}); use the version of '
+                           'rim_plugin that made the file') from None
+    state = {key.removeprefix(f'{label}.'): value for key, value in weights.tensors.items()
+             if key.startswith(f'{label}.')}
+    require_fit(net, state, path)
+    net.load_state_dict(state)
+    return net
+
+
+def save_weights(weights, path):
+    """Write NAME.safetensors and NAME.json.
+
+    Args:
+        weights (Weights): see there. path (str | Path): the ``.safetensors`` file.
+
+    Returns:
+        Weights: with the SHA-256 of the file.
+    """
+    path = Path(path)
+    header = {'format': FORMAT, 'networks': weights.networks,
+              'calibrations': [each._asdict() for each in weights.calibrations], 'facts': weights.facts}
+    content = save(weights.tensors, {'rim': json.dumps(header)})
+    digest = hashlib.sha256(content).hexdigest()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(path, content)
+    sidecar = {'file': path.name, 'sha256': digest, **{key: header[key] for key in ('calibrations', 'facts')}}
+    write_atomically(path.with_suffix('.json'), json.dumps(sidecar, indent=2) + '\n')
+    return weights._replace(sha256=digest)
+
+
+def load_weights(path):
+    """Read a weights file, after its SHA-256 is found to be that of NAME.json.
+
+    Args:
+        path (str | Path): NAME.safetensors.
+
+    Returns:
+        Weights
+
+    Raises:
+        OptionsError: no such file, not of this format, of a later one, without NAME.json, or of another SHA-256.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise OptionsError(f'{path}: no such weights file; {_HOW_TO_MAKE}')
+    header, tensors = _read(path)
+    if header.get('format') != FORMAT:
+        raise OptionsError(f'{path}: is of format {header.get("format")}, and this version of rim_plugin reads format '
+                           f'{FORMAT}: update it')
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    if digest != _expected_digest(path):
+        raise OptionsError(f'{path}: its SHA-256 is {digest[:12]}..., not that of {path.with_suffix(".json").name}: '
+                           'damaged, or another file; fetch both again')
+    calibrations = tuple(Calibration(**each) for each in header['calibrations'])
+    return Weights(header['networks'], tensors, calibrations, header['facts'], digest)
+
+
+def _read(path):
+    """Metadata (dict) and tensors of the file."""
+    try:
+        with safe_open(path, 'pt') as file:
+            metadata = file.metadata() or {}
+            if 'rim' not in metadata:
+                raise OptionsError(f'{path}: a safetensors file, but no weights file of RIM; {_HOW_TO_MAKE}')
+            return json.loads(metadata['rim']), {key: file.get_tensor(key) for key in file.keys()}
+    except (SafetensorError, json.JSONDecodeError) as error:
+        raise OptionsError(f'{path}: damaged, or no weights file of RIM ({error}); {_HOW_TO_MAKE}') from None
+
+
+def _expected_digest(path):
+    sidecar = path.with_suffix('.json')
+    try:
+        return json.loads(sidecar.read_text(encoding='utf-8'))['sha256']
+    except FileNotFoundError:
+        raise OptionsError(f'{sidecar}: missing; it holds the SHA-256 of {path.name}: put it there, too') from None
+    except (ValueError, KeyError, TypeError):
+        raise OptionsError(f'{sidecar}: holds no SHA-256 of {path.name}: fetch it again') from None

@@ -1,0 +1,73 @@
+"""A tiny RIM for the tests of the tools: its RIMModel, its training's files, and the weights file packed from them."""
+
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+import pytest
+import torch
+import yaml
+from basicsr.archs import build_network
+from safetensors.torch import save_file
+
+sys.path.insert(0, str(Path(__file__).parents[1] / 'models'))
+
+from tiny_rim import OPTIONS, rim_model  # noqa: E402
+
+from rim_plugin.options import read_options  # noqa: E402
+from rim_plugin.tools.api import RIM  # noqa: E402
+from rim_plugin.tools.calibration import Calibration  # noqa: E402
+from rim_plugin.tools.weights import save_weights, trained_weights  # noqa: E402
+
+ALIKE = {'type': 'MobileFaceNet'}
+RECOGNITION = {'network_t': ALIKE, 'network_r': {'type': 'HRN', 'student': ALIKE, 'assistant': ALIKE, 'head': 'own',
+                                                 'assistant_view': 'probe', 'assistant_scale': 0.5}}
+CALIBRATIONS = (Calibration(8, 0.2, 10., 100), Calibration(32, 0.4, 20., 100), Calibration(112, 0.5, 40., 100))
+
+
+class Tiny(NamedTuple):
+    """RIMModel, its options file, the training's files of FHN and HRN, and the weights file packed from them."""
+    model: object
+    options: str
+    fhn: str
+    hrn: str
+    weights: Path
+
+
+@pytest.fixture(scope='session')
+def tiny(tmp_path_factory):
+    folder = tmp_path_factory.mktemp('tiny')
+    torch.manual_seed(1)
+    save_file(build_network(dict(ALIKE)).state_dict(), folder / 'teacher.safetensors')
+    model = rim_model(networks=RECOGNITION, path={'pretrain_network_t': str(folder / 'teacher.safetensors')},
+                      distill_opt={'type': 'DistillationLoss'}, phase='student')
+    model.gallery = 'hrn'
+    for net in model.averaged.values():
+        net.eval()
+        net.load_state_dict({key: value.half().to(value) for key, value in net.state_dict().items()})
+    for name, net in (('fhn', model.net_eval), ('r', model.averaged['r'])):
+        torch.save({'params': model.bare['r'].state_dict(), 'params_ema': net.state_dict()}, folder / f'net_{name}.pth')
+    options = {key: OPTIONS[key] for key in ('network_g', 'network_d', 'train')}
+    (folder / 'train.yml').write_text(yaml.safe_dump({**options, **RECOGNITION, 'manual_seed': 7}))
+    files = [str(folder / name) for name in ('train.yml', 'net_fhn.pth', 'net_r.pth')]
+    weights = trained_weights(read_options(files[0]), *files[1:])
+    save_weights(weights._replace(calibrations=CALIBRATIONS), folder / 'tiny.safetensors')
+    return Tiny(model, *files, folder / 'tiny.safetensors')
+
+
+@pytest.fixture(scope='session')
+def rim(tiny):
+    return RIM.from_pretrained(tiny.weights, 'cpu', batch=3)
+
+
+def face(size, seed=0):
+    """A smooth random picture, uint8 (size, size, 3)."""
+    coarse = np.random.default_rng(seed).integers(0, 256, (4, 4, 3), np.uint8)
+    return cv2.resize(coarse, (size, size), interpolation=cv2.INTER_CUBIC)
+
+
+@pytest.fixture(scope='session')
+def make_face():
+    return face

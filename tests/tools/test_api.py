@@ -1,0 +1,82 @@
+"""RIM in Python equals RIMModel's inference, in any batch and order; wrong images are refused."""
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+
+from rim_plugin import RIM
+from rim_plugin.data.heatmaps import heatmap_landmarks
+from rim_plugin.data.resize import to_tensor
+from rim_plugin.tools.weights import load_weights
+
+SIZES = (8, 28, 8, 112, 8, 63, 8, 224, 28)
+
+
+@pytest.fixture(scope='module')
+def faces(make_face):
+    return [make_face(size, seed) for seed, size in enumerate(SIZES)]
+
+
+def test_embeddings_are_those_of_rimmodel(tiny, rim, faces):
+    with torch.no_grad():
+        tensors = [to_tensor(face)[None] for face in faces]
+        expected = torch.cat([F.normalize(tiny.model.embed_probe(each) + tiny.model.embed_probe(each.flip(3)))
+                              for each in tensors])
+    found = rim.embed(faces)
+    assert found.dtype == np.float32 and found.shape == (len(faces), 128)
+    assert np.abs(found - expected.numpy()).max() < 1e-5
+    assert np.allclose(np.linalg.norm(found, axis=1), 1, atol=1e-6)
+
+
+def test_one_face_gives_what_it_gives_in_a_list(rim, faces):
+    assert np.allclose(rim.embed(faces[0]), rim.embed(faces)[0], atol=1e-5)
+    assert np.abs(rim.hallucinate(faces[1]).astype(int) - rim.hallucinate(faces[:3])[1]).max() <= 1
+    assert rim.embed([]).shape == (0, 128) and rim.hallucinate([]) == []
+
+
+def test_hallucinated_faces_are_those_of_rimmodel(tiny, rim, faces):
+    for face, found in zip(faces[:3], rim.hallucinate(faces[:3])):
+        tiny.model.feed_data({'lq': to_tensor(face)[None]})
+        tiny.model.test()
+        expected = tiny.model.output[0].clamp(0, 1).mul(255).permute(1, 2, 0).numpy()
+        assert found.dtype == np.uint8 and np.abs(found - expected).max() <= 0.51
+
+
+def test_priors_are_those_of_the_generator(tiny, rim, faces):
+    found = rim.priors(faces[:3])
+    with torch.no_grad():
+        expected = tiny.model.net_eval.generator(to_tensor(faces[1])[None])
+    assert np.allclose(found[1].landmarks, heatmap_landmarks(expected.heatmaps, 64)[0], atol=1e-3)
+    assert torch.allclose(found[1].parsing, expected.parsing[0], atol=1e-5)
+
+
+def test_verification_goes_by_the_smaller_face(rim, faces):
+    found = rim.verify(faces[0], faces[7])
+    a, b = rim.embed([faces[0], faces[7]])
+    assert found.similarity == pytest.approx(float(a @ b)) and found.sizes == (8, 224)
+    assert found.threshold == pytest.approx(0.2)
+    assert rim.judge(0.5, (224, 300)) == (0.5, 0.5, True, 0.5, (224, 300))
+    assert rim.judge(0.3, (16, 224)).threshold == pytest.approx(0.3)  # half way from 8 to 32 in octaves
+    assert not rim.judge(0.1, (8, 8)).same and rim.judge(0.1, (8, 8)).confidence == pytest.approx(1 / (1 + np.exp(-1)))
+
+
+def test_weights_without_thresholds_say_so(tiny, faces):
+    rim = RIM(load_weights(tiny.weights)._replace(calibrations=()), 'cpu')
+    with pytest.raises(ValueError, match='holds no thresholds'):
+        rim.verify(*faces[:2])
+
+
+@pytest.mark.parametrize('image, told', [
+    (np.zeros((8, 8, 3), np.float32), '8-bit colour'), (np.zeros((8, 8), np.uint8), '8-bit colour'),
+    (np.zeros((8, 9, 3), np.uint8), '9x8 pixels are no aligned face'), (np.zeros((1, 1, 3), np.uint8), '1x1'),
+])
+def test_images_that_are_no_faces_are_refused(rim, image, told):
+    for function in (rim.embed, rim.hallucinate, rim.priors):
+        with pytest.raises(ValueError, match=told):
+            function([image])
+
+
+def test_faces_that_are_large_already_are_not_hallucinated(rim, make_face):
+    with pytest.raises(ValueError, match='64x64 pixels: hallucination makes faces of 64'):
+        rim.hallucinate(make_face(64))

@@ -1,0 +1,91 @@
+"""Every kind of picture becomes 8-bit RGB, or is refused in one line."""
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+from rim_plugin.tools.images import UnreadableImage, read_image, write_png
+
+
+def refused(path):
+    with pytest.raises(UnreadableImage) as caught:
+        read_image(path)
+    message = str(caught.value)
+    assert '\n' not in message and str(path) in message
+    return message
+
+
+@pytest.mark.parametrize('name', ['a.png', 'müßig 顔 ☺.png', 'a.bmp', 'a.tiff', 'a.webp'])
+def test_colour_comes_back(tmp_path, make_face, name):
+    Image.fromarray(make_face(20)).save(tmp_path / name, lossless=True)
+    assert np.array_equal(read_image(tmp_path / name), make_face(20))
+
+
+def test_grey_is_repeated(tmp_path, make_face):
+    grey = make_face(20)[:, :, 0]
+    Image.fromarray(grey).save(tmp_path / 'a.png')
+    assert np.array_equal(read_image(tmp_path / 'a.png'), np.stack([grey] * 3, 2))
+
+
+@pytest.mark.parametrize('channels', [1, 3, 4])
+def test_sixteen_bits_become_eight(tmp_path, make_face, channels):
+    image = np.dstack([make_face(20), np.full((20, 20), 255, np.uint8)])[:, :, :channels]
+    cv2.imwrite(str(tmp_path / 'a.png'), image.astype(np.uint16) * 257)
+    expected = np.repeat(image, 3, 2) if channels == 1 else image[:, :, 2::-1]
+    assert np.array_equal(read_image(tmp_path / 'a.png'), expected)
+
+
+def test_transparency_lies_over_white(tmp_path, make_face):
+    alpha = np.repeat([0, 128, 255, 255], 5).astype(np.uint8)[None, :, None].repeat(20, 0)
+    Image.fromarray(np.dstack([make_face(20), alpha])).save(tmp_path / 'a.png')
+    found, share = read_image(tmp_path / 'a.png'), alpha / 255
+    assert np.abs(found - (make_face(20) * share + 255 * (1 - share))).max() <= 1
+
+
+def test_palette_and_cmyk_are_read(tmp_path, make_face):
+    Image.fromarray(make_face(20)).quantize(16).save(tmp_path / 'a.gif')
+    Image.fromarray(make_face(20)).convert('CMYK').save(tmp_path / 'a.jpg', quality=100)
+    assert read_image(tmp_path / 'a.gif').shape == read_image(tmp_path / 'a.jpg').shape == (20, 20, 3)
+
+
+def test_exif_turns_the_picture(tmp_path, make_face):
+    exif = Image.Exif()
+    exif[0x0112] = 6  # the camera was turned: show it 90 degrees clockwise
+    Image.fromarray(make_face(20)[:, :10]).save(tmp_path / 'a.png', exif=exif)
+    assert np.array_equal(read_image(tmp_path / 'a.png'), np.rot90(make_face(20)[:, :10], -1))
+
+
+def test_what_is_no_picture_is_refused(tmp_path):
+    (tmp_path / 'text.jpg').write_text('no picture')
+    (tmp_path / 'empty.png').write_bytes(b'')
+    assert 'not a picture' in refused(tmp_path / 'text.jpg') and 'not a picture' in refused(tmp_path / 'empty.png')
+    assert 'no such file' in refused(tmp_path / 'absent.png')
+    assert 'unreadable' in refused(tmp_path)
+
+
+def test_truncated_pictures_are_refused(tmp_path, make_face):
+    for name in ('a.png', 'a.jpg'):
+        Image.fromarray(make_face(200)).save(tmp_path / name)
+        content = (tmp_path / name).read_bytes()
+        (tmp_path / name).write_bytes(content[:len(content) // 2])
+        assert 'damaged' in refused(tmp_path / name)
+
+
+def test_tiny_and_huge_pictures_are_refused(tmp_path):
+    Image.new('RGB', (1, 1)).save(tmp_path / 'tiny.png')
+    assert '1x1 pixels are too small' in refused(tmp_path / 'tiny.png')
+    for side in (12_000, 20_000):  # above our limit; above Pillow's own
+        Image.new('1', (side, side)).save(tmp_path / 'huge.png')
+        assert 'megapixels; at most 100 are read: scale it down' in refused(tmp_path / 'huge.png')
+
+
+def test_floating_point_is_refused(tmp_path):
+    Image.fromarray(np.zeros((8, 8), np.float32)).save(tmp_path / 'a.tiff')
+    assert '32 bits' in refused(tmp_path / 'a.tiff')
+
+
+def test_a_picture_is_written_whole_or_not_at_all(tmp_path, make_face):
+    write_png(tmp_path / 'new' / 'ü.png', make_face(20))
+    assert np.array_equal(read_image(tmp_path / 'new' / 'ü.png'), make_face(20))
+    assert [path.name for path in (tmp_path / 'new').iterdir()] == ['ü.png']

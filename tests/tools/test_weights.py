@@ -1,0 +1,136 @@
+"""The weights file: what goes in comes out, and each kind of wrong file gets one line."""
+
+import json
+import shutil
+
+import pytest
+import torch
+import yaml
+from basicsr.archs import build_network as build
+from safetensors.torch import load_file, save_file
+
+from rim_plugin.options import OptionsError, read_options
+from rim_plugin.tools.api import RIM
+from rim_plugin.tools.weights import Weights, build_network, load_weights, save_weights, trained_weights
+
+SRCNN = {'type': 'SRCNN', 'channels': [4, 2]}
+
+
+@pytest.fixture
+def copy(tiny, tmp_path):
+    """The weights file and its JSON in a folder of their own."""
+    for suffix in ('.safetensors', '.json'):
+        shutil.copy(tiny.weights.with_suffix(suffix), tmp_path)
+    return tmp_path / tiny.weights.name
+
+
+def refused(function, *args):
+    with pytest.raises(OptionsError) as caught:
+        function(*args)
+    message = str(caught.value)
+    assert '\n' not in message
+    return message
+
+
+def test_the_averaged_weights_come_back_from_half_precision(tiny):
+    weights = load_weights(tiny.weights)
+    for label, net in (('fhn', tiny.model.net_eval), ('hrn', tiny.model.averaged['r'])):
+        expected, found = net.state_dict(), build_network(weights, label).state_dict()
+        assert expected.keys() == found.keys()
+        assert all(torch.equal(expected[key], found[key]) for key in expected)
+    assert {value.dtype for value in weights.tensors.values()} == {torch.float16, torch.int64}
+
+
+def test_neither_discriminator_nor_teacher_is_inside(tiny):
+    keys = load_file(tiny.weights).keys()
+    assert {'.'.join(key.split('.')[:2]) for key in keys} == {'fhn.generator', 'fhn.integrator', 'hrn.student',
+                                                              'hrn.assistant'}
+
+
+
+def test_what_half_precision_cannot_hold_stays_as_it_is(tmp_path):
+    net = build(dict(SRCNN))
+    net.state_dict()['body.0.bias'].fill_(1e6)
+    torch.save({'params': net.state_dict()}, tmp_path / 'net_g.pth')
+    weights = trained_weights({'network_g': SRCNN}, fhn=str(tmp_path / 'net_g.pth'))
+    assert all(torch.equal(value, net.state_dict()['body.0.bias']) for key, value in weights.tensors.items()
+               if value.dtype != torch.float16) and torch.float32 in {each.dtype for each in weights.tensors.values()}
+
+
+def test_any_sr_network_can_be_packed(tmp_path):
+    net = build(dict(SRCNN))
+    torch.save({'params': net.state_dict()}, tmp_path / 'net_g.pth')
+    save_weights(trained_weights({'network_g': SRCNN}, fhn=str(tmp_path / 'net_g.pth')), tmp_path / 'sr.safetensors')
+    weights = load_weights(tmp_path / 'sr.safetensors')
+    assert weights.networks == {'fhn': SRCNN}
+    rim = RIM.from_pretrained(tmp_path / 'sr.safetensors')
+    with pytest.raises(ValueError, match='sr.safetensors: holds no recogniser'):
+        rim.embed([])
+
+
+def test_a_missing_file_is_named():
+    assert 'nowhere.safetensors: no such weights file' in refused(load_weights, 'nowhere.safetensors')
+
+
+def test_every_changed_byte_is_found(copy):
+    content = bytearray(copy.read_bytes())
+    content[-1] ^= 1
+    copy.write_bytes(content)
+    assert 'SHA-256' in refused(load_weights, copy)
+
+
+def test_a_truncated_file_is_refused(copy):
+    copy.write_bytes(copy.read_bytes()[:1000])
+    assert 'damaged' in refused(load_weights, copy)
+
+
+def test_without_its_json_it_is_refused(copy):
+    copy.with_suffix('.json').unlink()
+    assert 'tiny.json: missing' in refused(load_weights, copy)
+    copy.with_suffix('.json').write_text('{}')
+    assert 'tiny.json: holds no SHA-256' in refused(load_weights, copy)
+
+
+def test_files_of_other_kinds_are_refused(tmp_path, tiny):
+    other = tmp_path / 'other.safetensors'
+    save_file({'a': torch.zeros(1)}, other)
+    assert 'no weights file of RIM' in refused(load_weights, other)
+    assert 'no weights file of RIM' in refused(load_weights, tiny.fhn)
+
+
+def test_a_later_format_is_refused(tmp_path):
+    save_file({'a': torch.zeros(1)}, tmp_path / 'x.safetensors', {'rim': json.dumps({'format': 2})})
+    assert 'format 2' in refused(load_weights, tmp_path / 'x.safetensors')
+
+
+@pytest.mark.parametrize('change, told', [
+    ({'type': 'Unheard'}, 'Unheard'), ({'assistant': None}, 'unexpected'), ({'colour': 1}, 'colour'),
+])
+def test_another_architecture_is_refused(tiny, tmp_path, change, told):
+    weights = load_weights(tiny.weights)
+    networks = {**weights.networks, 'hrn': {**weights.networks['hrn'], **change}}
+    save_weights(weights._replace(networks=networks), tmp_path / 'x.safetensors')
+    message = refused(RIM.from_pretrained, tmp_path / 'x.safetensors')
+    assert told in message and 'x.safetensors' in message
+
+
+@pytest.mark.parametrize('change, told', [
+    ({'network_r': {'type': 'HRN', 'head': 'teacher'}}, 'train with head: own'), ({'network_r': None}, 'network_r'),
+])
+def test_trainings_that_cannot_be_packed_are_refused(tiny, tmp_path, change, told):
+    options = {**read_options(tiny.options), **change}
+    (tmp_path / 'o.yml').write_text(yaml.safe_dump(options))
+    assert told in refused(trained_weights, read_options(str(tmp_path / 'o.yml')), tiny.fhn, tiny.hrn)
+
+
+def test_files_that_do_not_fit_the_options_are_refused(tiny):
+    options = read_options(tiny.options)
+    assert 'does not fit HRN' in refused(trained_weights, options, None, tiny.fhn)
+    assert 'net_fhn_*.pth' in refused(trained_weights, options)
+
+
+def test_a_failed_write_leaves_the_old_file(copy, monkeypatch):
+    before = copy.read_bytes()
+    with pytest.raises(TypeError):
+        save_weights(Weights({}, {}, facts={'x': object()}), copy)
+    assert copy.read_bytes() == before and load_weights(copy)
