@@ -1,5 +1,7 @@
 """Figures of a benchmark, each as PNG and SVG, with one colour a method throughout."""
 
+import textwrap
+
 import cv2
 import numpy as np
 from matplotlib import colormaps
@@ -113,5 +115,5 @@ class Plots:
                 ax.imshow(cv2.cvtColor(images[f'{face}/{key}'], cv2.COLOR_BGR2RGB))
                 ax.axis('off')
                 if face == faces[0]:
-                    ax.set_title(title, fontsize=9)
+                    ax.set_title(textwrap.fill(title, 16), fontsize=9)
         return self._save(figure, f'pictures_{name}')
