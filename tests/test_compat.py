@@ -238,11 +238,11 @@ if sys.argv[1] == 'keep':
 for _ in range(5):
     torch.ones(16 << 20)
 before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-for _ in range(20):
+for _ in range(100):  # the heap may still grow once or twice
     torch.ones(16 << 20)
 print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 """
     runs = [subprocess.run([sys.executable, '-c', program, how], capture_output=True, text=True, check=True)
             for how in ('plain', 'keep')]
     faults = [int(run.stdout) for run in runs]
-    assert faults[1] < 0.3 * faults[0], faults  # the heap may still grow once or twice
+    assert faults[1] < 0.05 * faults[0], faults

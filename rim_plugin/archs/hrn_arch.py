@@ -31,7 +31,8 @@ class Branch(nn.Module):
     Args:
         net (Recogniser): strides and crop as the teacher's; where it has other channels, a 1x1 convolution follows.
         teacher (Recogniser): not kept.
-        scale (float | None): multiply every map by a Scale that starts there; with zero, an untrained network gives zero.
+        scale (float | None): multiply every map by a Scale that starts there: from zero, an untrained network gives
+            zero.
         norm_eval (bool): BatchNorm keeps and uses its running statistics in training, too.
 
     Shapes:
@@ -99,14 +100,15 @@ class HRN(nn.Module):
         assistant_scale (float): factor of the assistant's maps at the start. Zero suits Eq. 12: an untrained assistant
             has no residual. Above zero suits an assistant that starts from the teacher's weights: its maps are another
             estimate of the teacher's, beside the student's. Default: 0.
-        fusion (str): ``sum``: f_S^K + f_A^K, as in the paper | ``mean``: half of it, which keeps the scale that the head
-            knows where both estimate the teacher's maps. Default: ``sum``.
+        fusion (str): ``sum``: f_S^K + f_A^K, as in the paper | ``mean``: half of it, which keeps the scale that the
+            head knows where both estimate the teacher's maps. Default: ``sum``.
 
     Shapes:
         image (N, 3, h, w), RGB in [0, 1], resized to 112, to HRNOutput.
 
     Raises:
-        ValueError: an unknown ``head``, ``assistant_view`` or ``fusion``; no recogniser; a student or assistant that does not match the teacher.
+        ValueError: an unknown ``head``, ``assistant_view`` or ``fusion``; no recogniser; a student or assistant
+            that does not match the teacher.
     """
 
     def __init__(self, teacher, student=RESNET34, assistant=RESNET34, head='teacher', adapters=False, norm_eval=False,

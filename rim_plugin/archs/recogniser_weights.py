@@ -7,7 +7,7 @@ from basicsr.utils import get_root_logger
 
 from rim_plugin.archs.iresnet_arch import BLOCKS
 from rim_plugin.archs.onnx_files import iresnet_weights
-from rim_plugin.compat.checkpoints import read_weights
+from rim_plugin.compat.checkpoints import misfit, read_weights, some
 from rim_plugin.options import OptionsError
 
 # where weights lie in a checkpoint: BasicSR's (the averaged ones first), most others', arcface_torch's of a training
@@ -80,7 +80,7 @@ def _looks_like(weights):
     if 'linear7.conv.weight' in weights:
         return 'MobileFaceNet'
     if 'layer1.0.prelu.weight' not in weights:
-        return f'another kind of network ({_some(weights)})'
+        return f'another kind of network ({some(weights)})'
     blocks = tuple(len({key.split('.')[1] for key in weights if key.startswith(f'layer{layer}.')})
                    for layer in (1, 2, 3, 4))
     depth = next((depth for depth, known in BLOCKS.items() if known == blocks), f'unknown, with blocks {blocks}')
@@ -89,11 +89,7 @@ def _looks_like(weights):
 
 
 def _require_fit(own, weights, path):
-    shapes = [f'{key} {tuple(weights[key].shape)} for {tuple(own[key].shape)}'
-              for key in own.keys() & weights.keys() if own[key].shape != weights[key].shape]
-    problems = {'missing': own.keys() - weights.keys(), 'unexpected': weights.keys() - own.keys(),
-                'other shape': shapes}
-    told = '; '.join(f'{kind}: {_some(names)}' for kind, names in problems.items() if names)
+    told = misfit(own, weights)
     if not told:
         return
     theirs, ours = _looks_like(weights), _looks_like(own)
@@ -101,8 +97,3 @@ def _require_fit(own, weights, path):
         raise OptionsError(f'{path}: does not fit {ours}: {told}')
     raise OptionsError(f'{path}: weights of {theirs}, but the network is {ours}. Change the network in the options or '
                        f'take other weights. ({told})')
-
-
-def _some(names):
-    names = sorted(names)
-    return ', '.join(names[:3]) + (f' and {len(names) - 3} more' if len(names) > 3 else '')

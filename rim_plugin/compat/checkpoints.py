@@ -75,7 +75,7 @@ def read_weights(path, param_key='params'):
         get_root_logger().info(f'{path} has no {param_key}: params is used.')
         param_key = 'params'
     if param_key not in content:
-        raise OptionsError(f'{path}: no weights under {param_key!r}; the file holds {_some(content)} (path.param_key_* '
+        raise OptionsError(f'{path}: no weights under {param_key!r}; the file holds {some(content)} (path.param_key_* '
                            'says where they are; ~ for a bare state dict)')
     return content[param_key]
 
@@ -88,7 +88,7 @@ def _read_safetensors(path):
         raise OptionsError(f'{path}: not a readable safetensors file ({error})') from error
 
 
-def _some(names):
+def some(names):
     names = sorted(map(str, names))
     return ', '.join(names[:3]) + (f' and {len(names) - 3} more' if len(names) > 3 else '')
 
@@ -202,11 +202,16 @@ def _load_network(_original):
 
 
 def require_fit(net, weights, path):
-    own = net.state_dict()
-    shapes = [f'{key} {tuple(weights[key].shape)} for {tuple(own[key].shape)}'
-              for key in own.keys() & weights.keys() if own[key].shape != weights[key].shape]
-    missing, unexpected = own.keys() - weights.keys(), weights.keys() - own.keys()
-    problems = {'missing': missing, 'unexpected': unexpected, 'other shape': shapes}
-    told = '; '.join(f'{kind}: {_some(names)}' for kind, names in problems.items() if names)
+    """OptionsError, naming ``path`` and the keys, unless the tensors ``weights`` are those of ``net``."""
+    told = misfit(net.state_dict(), weights)
     if told:
         raise OptionsError(f'{path} does not fit {type(net).__name__}: {told}')
+
+
+def misfit(own, weights):
+    """What keeps ``weights`` from fitting ``own``, dicts of tensors, in words: keys and shapes; empty where they fit."""
+    shapes = [f'{key} {tuple(weights[key].shape)} for {tuple(own[key].shape)}'
+              for key in own.keys() & weights.keys() if own[key].shape != weights[key].shape]
+    problems = {'missing': own.keys() - weights.keys(), 'unexpected': weights.keys() - own.keys(),
+                'other shape': shapes}
+    return '; '.join(f'{kind}: {some(names)}' for kind, names in problems.items() if names)

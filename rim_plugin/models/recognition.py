@@ -7,7 +7,6 @@ from rim_plugin.archs.layers import resize
 from rim_plugin.archs.recogniser import FACE_SIZE, RecogniserOutput
 from rim_plugin.archs.recogniser_weights import load_recogniser_weights
 from rim_plugin.models.hallucination import probe_groups
-from rim_plugin.models.phases import PHASES
 
 
 class RecognitionTraining:
@@ -48,8 +47,10 @@ class RecognitionTraining:
             found = self.net_r(sr, probe, parts=parts)
             embedding = self.bare['r'].embed(found.fused, self.teacher)
         output = RecogniserOutput(found.assistant if parts == 'a' else found.student, embedding)
-        terms = {name: self.losses[name](output, teacher) for name in ('distill', 'embedding', 'contrast')
-                 if name in self.losses and (name != 'distill' or 's' in PHASES[self.phase] or parts == 'a')}
+        names = ['distill', 'embedding', 'contrast']
+        if self.phase == 'assistant' and parts == 'sa':
+            names.remove('distill')  # the student's, which is constant
+        terms = {name: self.losses[name](output, teacher) for name in names if name in self.losses}
         if 'residual' in self.losses and parts == 'sa':
             terms['residual'] = self.losses['residual'](found.assistant, found.student, teacher.blocks)
         for name in ('identity', 'center'):

@@ -28,7 +28,8 @@ from rim_plugin.reproducibility import check_finite
 LOSSES = ('coarse', 'pixel', 'landmark', 'parsing', 'domain', 'distill', 'residual', 'embedding', 'contrast',
           'identity', 'center')
 EXAMPLES = {'pixel': 'MSELoss', 'distill': 'DistillationLoss', 'residual': 'ResidualDistillationLoss'}
-GALLERY, TARGETS = ('teacher', 'hrn'), ('sum', 'own')
+GALLERY = ('teacher', 'hrn')
+ASSISTANT_LOSSES = {'sum': ('residual', 'embedding'), 'own': ('distill', 'embedding')}  # by assistant_target
 AMP = {'none': None, 'bf16': torch.bfloat16, 'fp16': torch.float16}
 
 
@@ -71,14 +72,15 @@ class RIMModel(HallucinationTraining, RecognitionTraining, BatchedValidation, Fa
     faces of known identity; leave one out and that term is off); ``domain_interval`` (the domain loss every that
     many iterations); ``assistant_target`` (``sum``: in its phase the assistant's losses see f_S^K + f_A^K, and Eq. 12
     counts | ``own``: Eq. 11 of its own maps and embedding, so that the sum averages two estimates whose errors differ:
-    with ``network_r: assistant_view: probe``); ``start_from_teacher`` (student and assistant begin with the teacher's weights); ``amp`` (bf16,
-    fp16, none); ``channels_last``; ``compile`` (on a CPU with a C++ compiler; ``network_g`` only where a batch has one
-    probe size); ``accumulate`` (micro-batches a step; the domain loss is then taken within each).
+    with ``network_r: assistant_view: probe``); ``start_from_teacher`` (student and assistant begin with the teacher's
+    weights); ``amp`` (bf16, fp16, none); ``channels_last``; ``compile`` (on a CPU with a C++ compiler; ``network_g``
+    only where a batch has one probe size); ``accumulate`` (micro-batches a step; the domain loss is then taken within
+    each).
     """
 
     train_keys = frozenset(['phase', 'phases', 'grad_clip', 'domain_interval', 'start_from_teacher', 'amp', 'compile',
-                            'channels_last', 'accumulate', 'assistant_target', *(f'optim_{label}' for label in PHASES['joint']),
-                            *(f'{name}_opt' for name in LOSSES)])
+                            'channels_last', 'accumulate', 'assistant_target',
+                            *(f'optim_{label}' for label in PHASES['joint']), *(f'{name}_opt' for name in LOSSES)])
     val_keys = frozenset(['metrics', 'batch_size', 'num_workers', 'num_pictures', 'pbar', 'save_img', 'suffix',
                           'val_freq', 'mirror', 'gallery'])
 
@@ -132,7 +134,7 @@ class RIMModel(HallucinationTraining, RecognitionTraining, BatchedValidation, Fa
         self.grad_clip = train.get('grad_clip')
         self.losses = {name: build_loss(train[f'{name}_opt']).to(self.device) for name in LOSSES
                        if train.get(f'{name}_opt')}
-        check_choice('train.assistant_target', train.get('assistant_target', 'sum'), TARGETS)
+        check_choice('train.assistant_target', train.get('assistant_target', 'sum'), ASSISTANT_LOSSES)
         self.phases, self.phase = Phases(train), None
         self._check_phases()
         self.warned = set()
@@ -144,7 +146,7 @@ class RIMModel(HallucinationTraining, RecognitionTraining, BatchedValidation, Fa
     def _check_phases(self):
         """What a phase cannot do without."""
         needs = {'g': ('network_g', ('pixel', )), 's': ('network_r', ('distill', 'embedding', 'identity')),
-                 'a': ('network_r', ('residual', 'distill', 'embedding'))}
+                 'a': ('network_r', ASSISTANT_LOSSES[self.opt['train'].get('assistant_target', 'sum')])}
         for part, (network, losses) in needs.items():
             phase = self.phases.training(part)
             if phase is None:

@@ -279,8 +279,9 @@ def test_probes_of_full_resolution_go_to_the_teacher_smaller_ones_to_the_student
     ({'network_t': None}, {'phase': 'student'}, {}, 'network_t is missing'),
     ({}, {'phase': 'student'}, {'pretrain_network_t': None}, 'pretrain_network_t is missing'),
     ({'network_r': None}, {'phase': 'student'}, {}, 'network_r is missing: phase student'),
-    ({}, {'phase': 'assistant', 'residual_opt': None, 'embedding_opt': None, 'distill_opt': None}, {},
-     'residual_opt is missing'),
+    ({}, {'phase': 'assistant', 'residual_opt': None, 'embedding_opt': None}, {}, 'residual_opt is missing'),
+    ({}, {'phase': 'assistant', 'assistant_target': 'own', 'distill_opt': None, 'embedding_opt': None}, {},
+     'distill_opt is missing'),
     ({'network_r': {'type': 'HRN', 'student': ALIKE, 'assistant': None}}, {'phase': 'assistant'}, {}, 'assistant'),
     ({}, {'phase': 'assistant', 'assistant_target': 'mine'}, {}, 'train.assistant_target'),
 ])
