@@ -1,5 +1,6 @@
 """RIM's heterogeneous recognition sub-net, section 3.2 of the paper: student and assistant."""
 
+import math
 from typing import NamedTuple
 
 import torch
@@ -69,7 +70,7 @@ class HRNOutput(NamedTuple):
     Attributes:
         student: f_S^1 to f_S^K, block maps (N, C_k, h_k, w_k) in the shapes of the teacher's.
         assistant: f_A^1 to f_A^K, the same shapes; empty without assistant.
-        fused: f_S^K + f_A^K (N, C_K, h_K, w_K), half of it with ``fusion: mean``, or that of the two which is there.
+        fused: f_S^K + f_A^K (N, C_K, h_K, w_K), times the factor of ``fusion``; or that of the two which is there.
     """
     student: tuple
     assistant: tuple
@@ -100,8 +101,10 @@ class HRN(nn.Module):
         assistant_scale (float): factor of the assistant's maps at the start. Zero suits Eq. 12: an untrained assistant
             has no residual. Above zero suits an assistant that starts from the teacher's weights: its maps are another
             estimate of the teacher's, beside the student's. Default: 0.
-        fusion (str): ``sum``: f_S^K + f_A^K, as in the paper | ``mean``: half of it, which keeps the scale that the
-            head knows where both estimate the teacher's maps. Default: ``sum``.
+        fusion (str | float): ``sum``: f_S^K + f_A^K, as in the paper | ``mean``: half of it, which keeps the scale that
+            the head knows where both estimate the teacher's maps | another factor above 0: the smaller it is, the more
+            the head's bias draws embeddings together, most those of weak maps, of which the networks are unsure.
+            Default: ``sum``.
 
     Shapes:
         image (N, 3, h, w), RGB in [0, 1], resized to 112, to HRNOutput.
@@ -116,9 +119,8 @@ class HRN(nn.Module):
         super().__init__()
         check_choice('head', head, ('teacher', 'own'))
         check_choice('assistant_view', assistant_view, ('sr', 'probe'))
-        check_choice('fusion', fusion, FUSION)
         self.own_head, self.sees_probe = head == 'own', assistant is not None and assistant_view == 'probe'
-        self.share = FUSION[fusion]
+        self.share = _share(fusion)
         with torch.device('meta'):  # its description alone: no memory, no time, no random numbers
             like = _build('teacher', teacher)
         self.student = Branch(_matching('student', student, like, adapters, self.own_head), like, None, norm_eval)
@@ -163,6 +165,13 @@ class HRN(nn.Module):
         for branch in (self.student, self.assistant):
             if branch is not None and _same_network(branch.net, teacher):
                 branch.net.load_state_dict(teacher.state_dict())
+
+
+def _share(fusion):
+    if isinstance(fusion, (int, float)) and not isinstance(fusion, bool) and 0 < fusion < math.inf:
+        return float(fusion)
+    check_choice('fusion', fusion, (*FUSION, 'a factor above 0'))
+    return FUSION[fusion]
 
 
 def _build(role, options):

@@ -14,7 +14,6 @@ from mmengine.analysis import get_model_complexity_info
 from torch.utils.data import DataLoader
 
 from rim_plugin.benchmark.cache import Cache
-from rim_plugin.compat.checkpoints import read
 from rim_plugin.metrics.image_quality import calculate_psnr_batch, calculate_ssim_batch
 from rim_plugin.models.batched_validation import comparison_rows
 from rim_plugin.models.pictures import face_columns
@@ -40,7 +39,7 @@ def build_method(networks, weights, recogniser, gallery='teacher'):
         path['pretrain_network_t'] = recogniser.get('weights')
     for label, file in weights.items():
         path[f'pretrain_network_{label}'] = file
-        path[f'param_key_{label}'] = 'params_ema' if 'params_ema' in read(file) else 'params'
+        path[f'param_key_{label}'] = 'params_ema'  # params where there is none
     return build_model({'name': 'benchmark', 'model_type': 'RIMModel', 'num_gpu': min(torch.cuda.device_count(), 1),
                         'dist': False, 'rank': 0, 'world_size': 1, 'is_train': False, 'path': path,
                         'val': {'batch_size': _BATCH, 'gallery': gallery}, **blocks})

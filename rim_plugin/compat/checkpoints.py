@@ -14,6 +14,11 @@ from rim_plugin.reproducibility import RUN, last_checkpoint, plain, rng_state, s
 _CARRIED = ('best_metric_results', 'mean_path_length', 'queue_lr', 'queue_gt', 'queue_ptr', 'amp_state',
             'loss_state')
 
+# Prefix of a network's tensors in a weights file of scripts/pack_weights.py, and in the network itself; 'fhn.' and none
+# for any other SR network.
+_PACKED = {'HRN': ('hrn.', ''), 'TriPathGenerator': ('fhn.generator.', ''),
+           'MixAdversarialDiscriminator': ('fhn.integrator.', 'integrator.')}
+
 
 def patch():
     """Install the patches of this module."""
@@ -191,6 +196,7 @@ def _load_network(_original):
     def load_network(self, net, load_path, strict=True, param_key='params'):
         net = self.get_bare_model(net)
         weights = {key.removeprefix('module.'): value for key, value in read_weights(load_path, param_key).items()}
+        weights = _unpacked(net, weights)
         if strict:
             require_fit(net, weights, load_path)
         else:
@@ -199,6 +205,17 @@ def _load_network(_original):
         get_root_logger().info(f'Loaded {type(net).__name__} from {load_path}.')
 
     return load_network
+
+
+def _unpacked(net, weights):
+    """A network's part of a weights file that scripts/pack_weights.py made; other weights as they are."""
+    if not all(key.startswith(('fhn.', 'hrn.')) for key in weights):
+        return weights
+    packed, own = _PACKED.get(type(net).__name__, ('fhn.', ''))
+    part = {own + key.removeprefix(packed): value for key, value in weights.items() if key.startswith(packed)}
+    if own:  # the rest of the network is not packed: inference does without
+        part = {**{key: value for key, value in net.state_dict().items() if not key.startswith(own)}, **part}
+    return part
 
 
 def require_fit(net, weights, path):

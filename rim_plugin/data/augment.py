@@ -15,6 +15,7 @@ from scipy.interpolate import RBFInterpolator
 from rim_plugin.data.alignment import warp_image, warp_parsing, warp_points
 
 _CELL = 8  # pixels between the places at which a warp is computed
+_FIELD = 5  # random numbers along a side of a field of shares: eyes, nose and mouth lie apart
 _SMOOTHING = 3.0  # landmarks that nearly coincide must not tear the image; leaves up to two pixels
 
 
@@ -44,11 +45,11 @@ def morph_faces(first, second, shape, blend):
         first, second (tuple): image uint8 RGB (S, S, 3), landmarks (L, 2) in its pixels, parsing map uint8 (S, S) or
             None.
         shape (float): share of the first one's landmarks in the result's, 0 to 1.
-        blend (float): share of the first one's colours, 0 to 1.
+        blend (float | ndarray): share of the first one's colours, 0 to 1: everywhere, or (S, S) of each pixel.
 
     Returns:
-        tuple: image, landmarks float32 and parsing map of the result; the parsing map is that of the face with the
-        larger share.
+        tuple: image, landmarks float32 and parsing map of the result; the parsing map is, at each pixel, that of the
+        face with the larger share.
 
     Raises:
         ValueError: the images or the landmarks differ in shape.
@@ -60,10 +61,27 @@ def morph_faces(first, second, shape, blend):
     maps = [_backward_map(points, landmarks, len(image)) for image, points, _ in (first, second)]
     images = [cv2.remap(face[0], where, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
               for face, where in zip((first, second), maps)]
-    parsing, where = (first[2], maps[0]) if blend >= 0.5 else (second[2], maps[1])
-    if parsing is not None:
-        parsing = cv2.remap(parsing, where, None, cv2.INTER_NEAREST, borderMode=cv2.BORDER_REFLECT_101)
-    return cv2.addWeighted(images[0], blend, images[1], 1 - blend, 0), landmarks.astype(np.float32), parsing
+    share, parsing = np.full(images[0].shape[:2], blend, np.float32), None
+    if first[2] is not None:
+        parsing = np.where(share >= 0.5, *(
+            cv2.remap(face[2], where, None, cv2.INTER_NEAREST, borderMode=cv2.BORDER_REFLECT_101)
+            for face, where in zip((first, second), maps)))
+    return cv2.blendLinear(*images, share, 1 - share), landmarks.astype(np.float32), parsing
+
+
+def draw_blend(size, noise):
+    """Draw from Python's ``random`` the share of the first face in each pixel of a morph, float32 (size, size).
+
+    The log-odds are a smooth random field, so that eyes may be of one person and the mouth of the other.
+
+    Args:
+        size (int): of the face, in pixels.
+        noise (float): standard deviation of the field; with 0 the share is the same everywhere.
+    """
+    start = random.uniform(0.25, 0.75)
+    field = np.array([random.gauss(0, noise) for _ in range(_FIELD**2)], np.float32).reshape(_FIELD, _FIELD)
+    field = cv2.resize(field, (size, size), interpolation=cv2.INTER_CUBIC) + math.log(start / (1 - start))
+    return 1 / (1 + np.exp(-field))
 
 
 class FaceAugmentation:
@@ -71,6 +89,7 @@ class FaceAugmentation:
 
     Args:
         morph (float): share of faces that are morphs of two, see :func:`morph_faces`. Default: 0.
+        blend_noise (float): see :func:`draw_blend`. Default: 0.
         rotate (float): standard deviation of the rotation, in degrees. Default: 0.
         scale (float): of the logarithm of the magnification. Default: 0.
         shift (float): of the displacement along either axis, in pixels. Default: 0.
@@ -82,16 +101,16 @@ class FaceAugmentation:
         ValueError: ``morph`` is no share, or another number is below 0; the message names the option.
     """
 
-    def __init__(self, morph=0, rotate=0, scale=0, shift=0, gamma=0, from_iter=1):
-        values = {'morph': morph, 'rotate': rotate, 'scale': scale, 'shift': shift, 'gamma': gamma,
-                  'from_iter': from_iter}
+    def __init__(self, morph=0, blend_noise=0, rotate=0, scale=0, shift=0, gamma=0, from_iter=1):
+        values = {'morph': morph, 'blend_noise': blend_noise, 'rotate': rotate, 'scale': scale, 'shift': shift,
+                  'gamma': gamma, 'from_iter': from_iter}
         for name, value in values.items():
             if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < math.inf:
                 raise ValueError(f'augment.{name} must be a number of at least 0, not {value!r}')
         if morph > 1:
             raise ValueError(f'augment.morph is a share, 0 to 1, not {morph}')
-        self.morph, self.rotate, self.scale, self.shift, self.gamma = morph, rotate, scale, shift, gamma
-        self.from_iter = from_iter
+        self.morph, self.blend_noise, self.gamma, self.from_iter = morph, blend_noise, gamma, from_iter
+        self.rotate, self.scale, self.shift = rotate, scale, shift
 
     def wants_morph(self):
         """Draw whether the next face becomes a morph."""
@@ -107,7 +126,8 @@ class FaceAugmentation:
             tuple: as ``face``.
         """
         if other is not None:
-            face = morph_faces(face, other, random.uniform(0.25, 0.75), random.uniform(0.25, 0.75))
+            face = morph_faces(face, other, random.uniform(0.25, 0.75),
+                               draw_blend(len(face[0]), self.blend_noise))
         image, landmarks, parsing = face
         if self.rotate or self.scale or self.shift:
             matrix = self._pose(len(image))

@@ -42,7 +42,7 @@ class RecognitionTraining:
         parts = self.recognising
         with self.autocast():
             with torch.no_grad():
-                teacher = self.teacher(chunk['gt'])
+                teacher = self.teach(chunk['gt'])
             probe = self.probe_seen(chunk['lq']) if 'a' in parts else None
             found = self.net_r(sr, probe, parts=parts)
             embedding = self.bare['r'].embed(found.fused, self.teacher)

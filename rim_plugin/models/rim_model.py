@@ -73,8 +73,8 @@ class RIMModel(HallucinationTraining, RecognitionTraining, BatchedValidation, Fa
     many iterations); ``assistant_target`` (``sum``: in its phase the assistant's losses see f_S^K + f_A^K, and Eq. 12
     counts | ``own``: Eq. 11 of its own maps and embedding, so that the sum averages two estimates whose errors differ:
     with ``network_r: assistant_view: probe``); ``start_from_teacher`` (student and assistant begin with the teacher's
-    weights); ``amp`` (bf16, fp16, none); ``channels_last``; ``compile`` (on a CPU with a C++ compiler; ``network_g``
-    only where a batch has one probe size); ``accumulate`` (micro-batches a step; the domain loss is then taken within
+    weights); ``amp`` (bf16, fp16, none); ``channels_last``; ``compile`` (teacher, HRN, integrator, on a CPU with a C++
+    compiler; ``network_g`` only where a batch has one probe size); ``accumulate`` (micro-batches a step; the domain loss is then taken within
     each).
     """
 
@@ -174,6 +174,7 @@ class RIMModel(HallucinationTraining, RecognitionTraining, BatchedValidation, Fa
         wrapped = {'net_g': self.bare.get('g'), 'integrator': net_d and net_d.integrator, 'net_r': self.bare.get('r'),
                    'discriminator': net_d.discriminator if net_d and 'domain' in self.losses else None}
         compiled = self._compilable() if compiled else ()
+        self.teach = torch.compile(self.teacher) if compiled and self.teacher is not None else self.teacher
         for name, net in wrapped.items():
             if net is None:
                 continue

@@ -58,10 +58,11 @@ def test_assistant_sees_the_probe_where_it_is_given_and_starts_with_its_scale():
             torch.testing.assert_close(block, 0.5 * of_probe)
         assert torch.equal(found.student[-1], teacher(sr).blocks[-1])
         assert torch.equal(found.fused, found.student[-1] + found.assistant[-1])
-        mean = HRN(MOBILE, MOBILE, MOBILE, assistant_view='probe', fusion='mean').eval()
-        mean.load_state_dict(hrn.state_dict())
-        torch.testing.assert_close(mean(sr, probe).fused, 0.5 * found.fused)
-        assert torch.equal(mean(sr, probe, 's').fused, found.student[-1])
+        for fusion, factor in (('mean', 0.5), (0.3, 0.3)):
+            other = HRN(MOBILE, MOBILE, MOBILE, assistant_view='probe', fusion=fusion).eval()
+            other.load_state_dict(hrn.state_dict())
+            torch.testing.assert_close(other(sr, probe).fused, factor * found.fused)
+            assert torch.equal(other(sr, probe, 's').fused, found.student[-1])
     assert hrn.sees_probe and not HRN(MOBILE, MOBILE, MOBILE).sees_probe
     assert not HRN(MOBILE, MOBILE, None, assistant_view='probe').sees_probe
 
@@ -111,7 +112,7 @@ def test_batch_norm_keeps_its_statistics_by_option():
     ({'student': {'type': 'IResNet', 'depth': 18}}, r'student: IResNet .*64/2.*MobileFaceNet .*64/2'),
     ({'student': {'type': 'VGGStyleDiscriminator', 'num_in_ch': 3, 'num_feat': 4}}, 'no recogniser'),
     ({'head': 'mine'}, 'head'), ({'assistant_view': 'hr'}, 'assistant_view'),
-    ({'fusion': 'max'}, 'fusion'), ({'student': {'type': 'ResNet', 'depth': 50}}, 'depth'),
+    ({'fusion': 'max'}, 'fusion'), ({'fusion': 0}, 'fusion'), ({'fusion': True}, 'fusion'), ({'student': {'type': 'ResNet', 'depth': 50}}, 'depth'),
 ])
 def test_what_does_not_fit_is_named(arguments, words):
     with pytest.raises(ValueError, match=words):

@@ -3,7 +3,7 @@ import random
 import numpy as np
 import pytest
 
-from rim_plugin.data.augment import FaceAugmentation, morph_faces
+from rim_plugin.data.augment import FaceAugmentation, draw_blend, morph_faces
 from rim_plugin.data.drawn_faces import draw_face
 
 SIZE = 224
@@ -67,6 +67,29 @@ def test_the_parsing_map_is_that_of_the_larger_share(faces):
         assert np.array_equal(parsing, faces[which][2])
 
 
+def test_each_pixel_has_its_own_blend(faces):
+    landmarks = faces[0][1]
+    blend = np.linspace(0, 1, SIZE * SIZE, dtype=np.float32).reshape(SIZE, SIZE)
+    levels = [(np.full((SIZE, SIZE, 3), level, np.uint8), landmarks, np.full((SIZE, SIZE), level, np.uint8))
+              for level in (10, 210)]
+    image, _, parsing = morph_faces(*levels, 0.5, blend)
+    np.testing.assert_allclose(image[..., 1], 210 - 200 * blend.astype(float), atol=0.51)
+    assert np.array_equal(parsing, np.where(blend >= 0.5, 10, 210)) and parsing.dtype == np.uint8
+
+
+def test_the_log_odds_of_the_blend_are_a_smooth_field():
+    random.seed(0)
+    even = np.stack([draw_blend(SIZE, 0) for _ in range(50)])
+    assert (even == even[:, :1, :1]).all() and 0.25 <= even.min() < 0.35 and 0.65 < even.max() <= 0.75
+    odds = np.stack([np.log(field / (1 - field)) for field in (draw_blend(SIZE, 2).astype(float) for _ in range(500))])
+    assert odds.shape == (500, SIZE, SIZE)
+    centre = odds[:, SIZE // 2, SIZE // 2]  # of a cell of the field; the even share adds 1.1 / sqrt(3) at most
+    assert abs(centre.mean()) < 0.3 and 1.9 < centre.std() < 2.3
+    assert np.abs(np.diff(odds, axis=1)).max() < 0.5
+    far = [np.corrcoef(centre, odds[:, SIZE // 2, SIZE // 2 + step])[0, 1] for step in (2, 90)]
+    assert far[0] > 0.95 and abs(far[1]) < 0.2
+
+
 def test_faces_that_do_not_fit_are_refused(faces):
     image, landmarks, parsing = faces[0]
     with pytest.raises(ValueError, match='68 and 5 landmarks'):
@@ -113,6 +136,15 @@ def test_gamma_changes_the_middle_and_keeps_black_and_white(faces):
     gamma = np.log(changed[128] / 255) / np.log(128 / 255)
     np.testing.assert_allclose(changed, np.round((np.arange(256) / 255)**gamma * 255), atol=1)
     assert changed[0] == 0 and changed[255] == 255 and abs(gamma - 1) > 0.05
+
+
+def test_morphs_have_parts_of_either_face_by_option(faces):
+    shares = []
+    for noise in (0, 3):
+        random.seed(2)
+        black, white = ((np.full((SIZE, SIZE, 3), level, np.uint8), faces[0][1], None) for level in (0, 255))
+        shares.append(FaceAugmentation(morph=1, blend_noise=noise)(white, black)[0])
+    assert shares[0].std() < 1 < 50 < shares[1].std()
 
 
 def test_as_many_morphs_as_asked():

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from copy import deepcopy
 
 import pytest
 import torch
@@ -46,6 +47,29 @@ def test_neither_discriminator_nor_teacher_is_inside(tiny):
     assert {'.'.join(key.split('.')[:2]) for key in keys} == {'fhn.generator', 'fhn.integrator', 'hrn.student',
                                                               'hrn.assistant'}
 
+
+def test_a_training_begins_with_a_weights_file(tiny):
+    torch.manual_seed(5)
+    for label, trained in tiny.model.averaged.items():
+        net = copy_of(tiny.model.bare[label])
+        before = {key: value.clone() for key, value in net.state_dict().items()}
+        tiny.model.load_network(net, str(tiny.weights))
+        for key, value in net.state_dict().items():
+            expected = before if key.startswith('discriminator.') else trained.state_dict()
+            assert torch.equal(value, expected[key]), key
+    fhn = copy_of(tiny.model.net_eval)
+    tiny.model.load_network(fhn, str(tiny.weights))
+    assert all(torch.equal(value, fhn.state_dict()[key]) for key, value in tiny.model.net_eval.state_dict().items())
+    told = refused(tiny.model.load_network, build(dict(SRCNN)), str(tiny.weights))
+    assert 'does not fit SRCNN: missing: body.0.bias' in told
+
+
+def copy_of(net):
+    """A network of the same architecture with other weights."""
+    net = deepcopy(net)
+    for value in net.parameters():
+        value.data.normal_()
+    return net
 
 
 def test_what_half_precision_cannot_hold_stays_as_it_is(tmp_path):
