@@ -10,6 +10,7 @@ import cv2
 
 from rim_plugin.data.detect import load_detector
 from rim_plugin.tools.api import RIM
+from rim_plugin.tools.cascade import CascadeDetector
 from rim_plugin.tools.export import export_onnx
 from rim_plugin.tools.gallery import Gallery
 from rim_plugin.tools.gallery import enrol as enrol_people
@@ -46,7 +47,8 @@ def hallucinate(argv):
     parser.add_argument('--priors', action='store_true', help='also NAME_priors.png: landmarks and parsing maps')
     parser.add_argument('--force', action='store_true', help='replace files that are there')
     args = parser.parse_args(argv)
-    report = hallucinate_files(_rim(args), args.inputs, args.output, _detector(args), args.scale, args.compare,
+    rim = _rim(args)
+    report = hallucinate_files(rim, args.inputs, args.output, _detector(args, rim), args.scale, args.compare,
                                args.priors, args.force)
     _print_skipped(report.skipped)
     if not report.written:
@@ -62,7 +64,8 @@ def verify(argv):
     parser.add_argument('b', metavar='B', help='another')
     parser.add_argument('--json', action='store_true', help='print JSON')
     args = parser.parse_args(argv)
-    rim, detector = _rim(args), _detector(args)
+    rim = _rim(args)
+    detector = _detector(args, rim)
     found = rim.verify(read_face(args.a, detector), read_face(args.b, detector))
     if args.json:
         print(json.dumps(found._asdict()))
@@ -99,7 +102,7 @@ def _enrol(args):
     rim = _rim(args)
     sha256 = rim.weights.sha256
     index = Gallery.load(args.index, sha256) if Path(args.index).exists() else Gallery(sha256)
-    count, skipped = enrol_people(index, rim, args.people, _detector(args))
+    count, skipped = enrol_people(index, rim, args.people, _detector(args, rim))
     index.save(args.index)
     _print_skipped(skipped)
     print(f'{count} photos enrolled; {args.index}: {_size(index)}')
@@ -108,7 +111,7 @@ def _enrol(args):
 def _search(args):
     rim = _rim(args)
     index = Gallery.load(args.index, rim.weights.sha256)
-    face = read_face(args.photo, _detector(args))
+    face = read_face(args.photo, _detector(args, rim))
     hits = index.search(rim.embed(face), args.ranks)
     verdicts = [rim.judge(hit.similarity, (len(face), hit.side)) for hit in hits]
     if args.json:
@@ -177,7 +180,8 @@ def _add_weights(parser):
 
 def _add_networks(parser):
     parser.add_argument('--detect', metavar='DETECTOR', help="the pictures are whole photos, whose faces are found by "
-                        "'insightface' (fetches its model), an OpenCV YuNet .onnx file, or 'module:function'")
+                        "'cascade' (upright, frontal faces; fetches nothing), 'insightface' (fetches its model), an "
+                        "OpenCV YuNet .onnx file, or 'module:function'")
     return _add_weights(parser)
 
 
@@ -185,9 +189,11 @@ def _rim(args):
     return RIM.from_pretrained(args.weights, args.device)
 
 
-def _detector(args):
+def _detector(args, rim):
     if args.detect is None:
         return None
+    if args.detect == 'cascade':
+        return CascadeDetector(rim)
     try:
         return load_detector(args.detect)
     except cv2.error as error:

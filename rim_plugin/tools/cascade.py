@@ -1,0 +1,70 @@
+"""Face detection that fetches no model: scikit-image's cascade finds faces, RIM's own landmark path aligns them."""
+
+import cv2
+import numpy as np
+from skimage import data
+from skimage.feature import Cascade
+
+from rim_plugin.data.alignment import align_face, alignment_template, warp_points
+from rim_plugin.data.landmarks import five_points
+
+_LONG_SIDE, _LARGEST_SCALE = 1200, 2  # of the photo in which faces are searched: pixels, enlargement
+_SMALLEST, _GROWTH, _STEP, _NEIGHBOURS = 40, 1.1, 1, 8  # of the search: window, its growth, its step, hits that agree
+_LANDMARK_SIZE = 56  # pixels of the faces in which landmarks are found
+_ROUNDS = 3  # of finding landmarks and aligning by them
+_EYES, _EYES_APART = (0.479, 0.388), 0.389  # in the cascade's window, shares of its side: mean of LFW's
+
+
+class CascadeDetector:
+    """Faces in photos: upright and frontal ones, found by local binary patterns (Liao et al., ICB 2007), whose window,
+    brows to chin, has 20 pixels or more.
+
+    Its windows say roughly where a face is. From there the landmark path of the hallucination network finds the 68
+    landmarks of a reduced face, which is aligned by them, three times.
+
+    Args:
+        rim (RIM): with a landmark path of 68 points.
+    """
+
+    def __init__(self, rim):
+        self.rim = rim
+        self.cascade = Cascade(data.lbp_frontal_face_cascade_filename())
+
+    def __call__(self, photo):
+        """
+        Args:
+            photo (ndarray): uint8 (H, W, 3), RGB.
+
+        Returns:
+            ndarray: (k, 5, 2), left eye, right eye, nose, left and right mouth corner in pixels of the photo.
+
+        Raises:
+            ValueError: the weights have no landmark path.
+        """
+        windows = self.windows(photo)
+        return np.array([self._points(photo, window) for window in windows]).reshape(-1, 5, 2)
+
+    def windows(self, photo):
+        """Windows with faces: (k, 3), left, top and side in pixels of the photo, float64."""
+        height, width = photo.shape[:2]
+        scale = min(_LONG_SIDE / max(height, width), _LARGEST_SCALE)
+        grey = cv2.resize(cv2.cvtColor(photo, cv2.COLOR_RGB2GRAY), (round(width * scale), round(height * scale)),
+                          interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC)
+        found = self.cascade.detect_multi_scale(grey, scale_factor=_GROWTH, step_ratio=_STEP,
+                                                min_size=(_SMALLEST, _SMALLEST), max_size=grey.shape,
+                                                min_neighbor_number=_NEIGHBOURS)
+        return np.array([(each['c'], each['r'], each['width']) for each in found], float).reshape(-1, 3) / scale
+
+    def _points(self, photo, window):
+        left, top, side = window
+        template = alignment_template(1)
+        shape = (template - template[:2].mean(0)) / np.ptp(template[:2, 0])
+        points = (shape * _EYES_APART + _EYES) * side + (left, top)
+        for _ in range(_ROUNDS):
+            face, matrix = align_face(photo, points, _LANDMARK_SIZE)
+            landmarks = self.rim.priors(face).landmarks
+            if landmarks is None:
+                raise ValueError('--detect cascade: these weights have no landmark path; name another detector')
+            landmarks = (landmarks + 0.5) * (_LANDMARK_SIZE / self.rim.image_size) - 0.5
+            points = warp_points(five_points(landmarks), cv2.invertAffineTransform(matrix)).astype(float)
+        return points
