@@ -40,9 +40,11 @@ class Priors(NamedTuple):
 
     Attributes:
         landmarks: ndarray (L, 2), x and y in pixels of the hallucinated face.
+        peaks: ndarray (L, ), heights of their heatmaps, about 1 where the network is sure.
         parsing: Tensor (11, P, P), class logits.
     """
     landmarks: np.ndarray
+    peaks: np.ndarray
     parsing: torch.Tensor
 
 
@@ -135,10 +137,13 @@ class RIM:
 
         def estimates(probes):
             found = fhn.generator(probes)
-            landmarks = [None] * len(probes) if found.heatmaps is None else \
-                heatmap_landmarks(found.heatmaps, found.coarse.shape[-1]).cpu().numpy()
-            parsing = [None] * len(probes) if found.parsing is None else found.parsing.cpu()
-            return [Priors(*each) for each in zip(landmarks, parsing)]
+            landmarks = peaks = parsing = [None] * len(probes)
+            if found.heatmaps is not None:
+                landmarks = heatmap_landmarks(found.heatmaps, found.coarse.shape[-1]).cpu().numpy()
+                peaks = found.heatmaps.amax((2, 3)).cpu().numpy()
+            if found.parsing is not None:
+                parsing = found.parsing.cpu()
+            return [Priors(*each) for each in zip(landmarks, peaks, parsing)]
 
         return self._of_each(images, estimates)
 

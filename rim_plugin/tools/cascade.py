@@ -11,6 +11,7 @@ from rim_plugin.data.landmarks import five_points
 _LONG_SIDE, _LARGEST_SCALE = 1200, 2  # of the photo in which faces are searched: pixels, enlargement
 _SMALLEST, _GROWTH, _STEP, _NEIGHBOURS = 40, 1.1, 1, 8  # of the search: window, its growth, its step, hits that agree
 _LANDMARK_SIZE = 56  # pixels of the faces in which landmarks are found
+_ANGLES = (-20, -10, 0, 10, 20)  # degrees: the landmark path has learnt from upright faces
 _ROUNDS = 3  # of finding landmarks and aligning by them
 _EYES, _EYES_APART = (0.479, 0.388), 0.389  # in the cascade's window, shares of its side: mean of LFW's
 
@@ -19,8 +20,9 @@ class CascadeDetector:
     """Faces in photos: upright and frontal ones, found by local binary patterns (Liao et al., ICB 2007), whose window,
     brows to chin, has 20 pixels or more.
 
-    Its windows say roughly where a face is. From there the landmark path of the hallucination network finds the 68
-    landmarks of a reduced face, which is aligned by them, three times.
+    Its windows say roughly where a face is. From there, at several angles, the landmark path of the hallucination
+    network finds the landmarks of a reduced face, which is aligned by them, three times; the angle counts at which the
+    network is surest.
 
     Args:
         rim (RIM): with a landmark path of 68 points.
@@ -56,15 +58,25 @@ class CascadeDetector:
         return np.array([(each['c'], each['r'], each['width']) for each in found], float).reshape(-1, 3) / scale
 
     def _points(self, photo, window):
-        left, top, side = window
-        template = alignment_template(1)
-        shape = (template - template[:2].mean(0)) / np.ptp(template[:2, 0])
-        points = (shape * _EYES_APART + _EYES) * side + (left, top)
+        """Five points (5, 2) of the face in a window, from the start whose heatmaps have the highest peaks in the end."""
+        points = [start_points(window, angle) for angle in _ANGLES]
         for _ in range(_ROUNDS):
-            face, matrix = align_face(photo, points, _LANDMARK_SIZE)
-            landmarks = self.rim.priors(face).landmarks
-            if landmarks is None:
+            faces = [align_face(photo, each, _LANDMARK_SIZE) for each in points]
+            found = self.rim.priors([face for face, _ in faces])
+            if found[0].landmarks is None:
                 raise ValueError('--detect cascade: these weights have no landmark path; name another detector')
-            landmarks = (landmarks + 0.5) * (_LANDMARK_SIZE / self.rim.image_size) - 0.5
-            points = warp_points(five_points(landmarks), cv2.invertAffineTransform(matrix)).astype(float)
-        return points
+            points = [self._in_photo(each.landmarks, matrix) for each, (_, matrix) in zip(found, faces)]
+        return points[np.argmax([each.peaks.mean() for each in found])]
+
+    def _in_photo(self, landmarks, matrix):
+        landmarks = (landmarks + 0.5) * (_LANDMARK_SIZE / self.rim.image_size) - 0.5
+        return warp_points(five_points(landmarks), cv2.invertAffineTransform(matrix)).astype(float)
+
+
+def start_points(window, angle):
+    """Where the five points are in a window, more or less, for a head turned by ``angle`` degrees: (5, 2)."""
+    left, top, side = window
+    points = alignment_template(1)
+    points = (points - points[:2].mean(0)) / np.ptp(points[:2, 0]) * _EYES_APART + _EYES
+    turn = cv2.getRotationMatrix2D(points.mean(0), angle, 1)
+    return (points @ turn[:, :2].T + turn[:, 2]) * side + (left, top)

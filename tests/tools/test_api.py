@@ -48,6 +48,7 @@ def test_priors_are_those_of_the_generator(tiny, rim, faces):
     with torch.no_grad():
         expected = tiny.model.net_eval.generator(to_tensor(faces[1])[None])
     assert np.allclose(found[1].landmarks, heatmap_landmarks(expected.heatmaps, 64)[0], atol=1e-3)
+    assert np.allclose(found[1].peaks, expected.heatmaps[0].flatten(1).max(1).values, atol=1e-5)
     assert torch.allclose(found[1].parsing, expected.parsing[0], atol=1e-5)
 
 

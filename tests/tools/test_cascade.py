@@ -9,7 +9,7 @@ import pytest
 from rim_plugin.data.alignment import alignment_template
 from rim_plugin.data.drawn_faces import draw_face
 from rim_plugin.data.landmarks import five_points
-from rim_plugin.tools.cascade import CascadeDetector
+from rim_plugin.tools.cascade import CascadeDetector, start_points
 
 COLOURS = np.array([(255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 0), (255, 0, 255)], np.uint8)
 INDICES = (range(36, 42), range(42, 48), (30, ), (48, ), (54, ))  # of the five points in 68
@@ -18,16 +18,21 @@ INDICES = (range(36, 42), range(42, 48), (30, ), (48, ), (54, ))  # of the five 
 class SeesDots:
     """Finds five points of a face by the colours of their dots, in pixels of a face of ``image_size``."""
 
-    image_size = 224
+    image_size, upright = 224, 90
 
-    def priors(self, face):
+    def priors(self, faces):
+        return [self.seen(face) for face in faces]
+
+    def seen(self, face):
         landmarks = np.zeros((68, 2))
         y, x = np.mgrid[:len(face), :len(face)]
         for colour, indices in zip(COLOURS, INDICES):
             weight = (np.abs(face.astype(int) - colour).sum(2) < 150) + 1e-9
             found = np.array([(x * weight).sum(), (y * weight).sum()]) / weight.sum()
             landmarks[list(indices)] = (found + 0.5) * (self.image_size / len(face)) - 0.5
-        return SimpleNamespace(landmarks=landmarks)
+        eyes = landmarks[42:48].mean(0) - landmarks[36:42].mean(0)
+        sure = self.upright - abs(np.degrees(np.arctan2(eyes[1], eyes[0])))  # surest of faces that are upright
+        return SimpleNamespace(landmarks=landmarks, peaks=np.full(68, sure))
 
 
 def dotted(points, size=400):
@@ -50,8 +55,24 @@ def test_landmarks_align_what_the_window_only_hints_at(angle, scale, shift):
     assert np.abs(found - points).max() < 2.5, found - points
 
 
+def test_the_surest_start_counts():
+    class Stubborn(SeesDots):
+        """Leaves every start where it is."""
+
+        def seen(self, face):
+            found = super().seen(face)
+            points = alignment_template(224)
+            for point, indices in zip(points, INDICES):
+                found.landmarks[list(indices)] = point
+            return found
+
+    truth = start_points((100, 100, 200), 10)
+    found = CascadeDetector(Stubborn())._points(dotted(truth), (100, 100, 200))
+    np.testing.assert_allclose(found, truth, atol=1)
+
+
 def test_weights_without_landmarks_are_named():
-    detector = CascadeDetector(SimpleNamespace(priors=lambda face: SimpleNamespace(landmarks=None), image_size=224))
+    detector = CascadeDetector(SimpleNamespace(priors=lambda faces: [SimpleNamespace(landmarks=None)] * 9))
     with pytest.raises(ValueError, match='cascade.*landmark path'):
         detector._points(dotted(()), (100, 100, 120))
 
