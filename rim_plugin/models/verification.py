@@ -87,11 +87,19 @@ class FaceVerification:
                 'embedding': 'sum over face and mirror image' if mirror else 'face alone'}
 
     @torch.no_grad()
-    def embed_faces(self, dataset, mirror):
-        """Unit embeddings float64 (N, D) of the faces as gallery and as probes, NaN where a face is not used so."""
+    def embed_faces(self, dataset, mirror, gallery=None):
+        """Unit embeddings float64 (N, D) of the faces as gallery and as probes, NaN where a face is not used so.
+
+        Args:
+            dataset (FacePairDataset): the faces.
+            mirror (bool): add the embedding of the mirror image.
+            gallery (ndarray | None): the former, where they are known.
+        """
         options = self.opt['val']
         as_gallery, as_probe = used_faces(dataset)
         sides = {'gt': (self.embed_gallery, as_gallery, []), 'lq': (self.embed_probe, as_probe, [])}
+        if gallery is not None:
+            del sides['gt']
         loader = DataLoader(dataset, batch_size=options.get('batch_size', 16), num_workers=options.get(
             'num_workers', 0), generator=torch.Generator())  # its own: the training's random state stays as it is
         with tqdm(total=len(dataset), unit='face', desc=dataset.opt['name'],
@@ -104,7 +112,8 @@ class FaceVerification:
                         embeddings = embed(faces) + embed(faces.flip(3)) if mirror else embed(faces)
                         found.append(F.normalize(embeddings.cpu().double()))
                 bar.update(len(batch['index']))
-        return [spread(used, found) for _, used, found in sides.values()]
+        embeddings = [spread(used, found) for _, used, found in sides.values()]
+        return embeddings if gallery is None else [gallery, *embeddings]
 
     def _verification_metrics(self, data, name):
         """Values of those of ``val.metrics`` that are computed from pairs and whose data are there."""

@@ -50,7 +50,8 @@ class CascadeDetector:
         """Windows with faces: (k, 3), left, top and side in pixels of the photo, float64."""
         height, width = photo.shape[:2]
         scale = min(_LONG_SIDE / max(height, width), _LARGEST_SCALE)
-        grey = cv2.resize(cv2.cvtColor(photo, cv2.COLOR_RGB2GRAY), (round(width * scale), round(height * scale)),
+        size = [max(round(side * scale), 1) for side in (width, height)]
+        grey = cv2.resize(cv2.cvtColor(photo, cv2.COLOR_RGB2GRAY), size,
                           interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC)
         found = self.cascade.detect_multi_scale(grey, scale_factor=_GROWTH, step_ratio=_STEP,
                                                 min_size=(_SMALLEST, _SMALLEST), max_size=grey.shape,

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
+from rim_plugin.archs.recogniser import FACE_SIZE
 from rim_plugin.data.prepare import find_photos
 from rim_plugin.data.resize import to_tensor
 from rim_plugin.models.pictures import GAP, comparison_sheet
@@ -132,14 +133,15 @@ def _small_face(rim, path):
 
 
 def _photos(rim, jobs, report, detector, scale):
-    """Picture of each photo of ``jobs``."""
+    """Picture of each photo of ``jobs``; faces that the recogniser takes as they are stay as they are, too."""
+    largest = min(rim.image_size, FACE_SIZE)
     for path, target in jobs:
         try:
             photo = read_image(path)
             canvas = enlarged_photo(path, photo, scale)
-            faces = find_faces(photo, detector, rim.image_size)
+            faces = find_faces(photo, detector, largest)
             if not faces:
-                raise UnreadableImage(f'{path}: no face below {rim.image_size} pixels found in it')
+                raise UnreadableImage(f'{path}: no face below {largest} pixels found in it')
         except UnreadableImage as error:
             report.skipped.append(str(error))
             continue

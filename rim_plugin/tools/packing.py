@@ -3,11 +3,13 @@
 import shlex
 from pathlib import Path
 
+import numpy as np
+
 from rim_plugin.archs.recogniser import FACE_SIZE
 from rim_plugin.benchmark.report import environment
 from rim_plugin.data.face_pair_dataset import FacePairDataset
 from rim_plugin.data.lmdb_writer import write_atomically
-from rim_plugin.models.verification import verification_data, verification_figures
+from rim_plugin.models.verification import used_faces, verification_data, verification_figures
 from rim_plugin.options import OptionsError, read_options
 from rim_plugin.tools.api import RIM
 from rim_plugin.tools.calibration import calibrate
@@ -78,12 +80,15 @@ def measure(weights, options_file):
         tuple[list[Calibration], dict]: by size of the probe, and by name of the dataset its protocol and figures.
     """
     inference = RIM(weights).inference
-    calibrations, results = {}, {}
+    calibrations, results, galleries = {}, {}, {}
     for options in (read_options(options_file).get('datasets') or {}).values():
         if options['type'] != 'FacePairDataset':
             continue
         dataset = FacePairDataset({**options, 'phase': 'test'})
-        data = verification_data(dataset, *inference.embed_faces(dataset, mirror=True))
+        place = tuple(dataset.protocol[key] for key in ('faces', 'pair_list', 'gallery_size'))
+        embeddings = inference.embed_faces(dataset, True, _known(galleries.get(place), dataset))
+        galleries.setdefault(place, embeddings[0])
+        data = verification_data(dataset, *embeddings)
         size = min(dataset.protocol['query_size'] or FACE_SIZE, FACE_SIZE)
         calibrations[size] = calibrate(size, data['scores'], data['issame'])
         results[dataset.opt['name']] = {'protocol': inference.protocol(dataset, mirror=True),
@@ -91,6 +96,12 @@ def measure(weights, options_file):
     if not results:
         raise OptionsError(f'{options_file}: names no dataset of type FacePairDataset')
     return list(calibrations.values()), results
+
+
+def _known(gallery, dataset):
+    """Embeddings of another dataset of the same faces, where they have all gallery faces of this one; else None."""
+    used = used_faces(dataset)[0].numpy()
+    return gallery if gallery is not None and np.isfinite(gallery[used]).all() else None
 
 
 def model_card(weights, name, notes=''):

@@ -91,5 +91,6 @@ def test_faces_of_a_photo_are_found():
         eyes = np.array((left, top)) + side * np.array((0.479, 0.388))
         truth = [five_points(face[1])[:2].mean(0) + place for face, place in zip(faces, places)]
         assert min(np.abs(eyes - each).max() for each in truth) < 0.2 * side
-    assert detector.windows(np.full((300, 300, 3), 128, np.uint8)).shape == (0, 3)
+    for shape in ((300, 300), (1, 1), (1, 4000)):
+        assert detector.windows(np.full((*shape, 3), 128, np.uint8)).shape == (0, 3)
     assert detector(np.full((300, 300, 3), 128, np.uint8)).shape == (0, 5, 2)

@@ -8,12 +8,16 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import yaml
 from PIL import Image
 
 from rim_plugin.data.alignment import alignment_template
 from rim_plugin.tools import cli
 from rim_plugin.tools.images import read_image
+from rim_plugin.tools.inference import Inference
+from rim_plugin.tools.packing import measure
 from rim_plugin.tools.photos import cut_face, find_faces, paste_faces
+from rim_plugin.tools.weights import load_weights
 
 SCRIPTS = Path(__file__).parents[2] / 'scripts'
 POINTS = np.stack([alignment_template(40) + (30, 20), alignment_template(24) + (100, 60)])  # 40, 24 pixels
@@ -242,6 +246,18 @@ def test_weights_are_packed_with_thresholds_and_card(tiny, tmp_path, make_face, 
     cli.verify([str(tmp_path / 'a.png')] * 2 + ['--weights', str(tmp_path / 'w/x.safetensors')])
     assert 'same person' in capsys.readouterr().out
     assert '.safetensors' in failed(cli.pack, *arguments, '-o', tmp_path / 'x.pth')
+
+
+def test_a_gallery_that_is_known_is_not_embedded_again(tiny, tmp_path, make_face, monkeypatch):
+    datasets, results, counts = face_pairs(tmp_path, make_face), [], []
+    embed = Inference.embed_gallery
+    monkeypatch.setattr(Inference, 'embed_gallery', lambda self, faces: counts.append(len(faces)) or embed(self, faces))
+    for names in (('test', 'test_8'), ('test_8', 'test')):
+        (tmp_path / 'verify.yml').write_text(yaml.safe_dump({'datasets': {name: datasets[name] for name in names}},
+                                                            sort_keys=False))
+        results.append(measure(load_weights(tiny.weights), str(tmp_path / 'verify.yml'))[1])
+    assert results[0] == results[1]
+    assert sum(counts) == 2 * (12 + 6 + 12)  # faces and mirror images; one order knows 12 before it needs 6
 
 
 @pytest.mark.parametrize('name', ['hallucinate', 'verify', 'gallery', 'export', 'pack_weights'])
