@@ -25,7 +25,7 @@ class CascadeDetector:
     network is surest.
 
     Args:
-        rim (RIM): with a landmark path of 68 points.
+        rim (RIM): with a landmark path.
     """
 
     def __init__(self, rim):

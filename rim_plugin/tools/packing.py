@@ -87,7 +87,7 @@ def measure(weights, options_file):
         dataset = FacePairDataset({**options, 'phase': 'test'})
         place = tuple(dataset.protocol[key] for key in ('faces', 'pair_list', 'gallery_size'))
         embeddings = inference.embed_faces(dataset, True, _known(galleries.get(place), dataset))
-        galleries.setdefault(place, embeddings[0])
+        galleries[place] = embeddings[0]
         data = verification_data(dataset, *embeddings)
         size = min(dataset.protocol['query_size'] or FACE_SIZE, FACE_SIZE)
         calibrations[size] = calibrate(size, data['scores'], data['issame'])
