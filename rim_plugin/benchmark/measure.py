@@ -75,11 +75,33 @@ def measure_images(model, options, pictures):
     return {'images': found, 'arrays': arrays}
 
 
-def measure_pairs(model, options, mirror):
-    """Verification on a list of pairs; ``arrays``: score, kind and fold of every pair."""
+def measure_gallery(model, options, mirror):
+    """Embeddings of all faces of a list of pairs at full resolution; ``arrays``: ``embeddings`` (N, D)."""
     dataset = build_dataset({'phase': 'val', 'scale': 8, **options})
     with evaluation(*model.averaged.values()):
-        data = verification_data(dataset, *model.embed_faces(dataset, mirror))
+        return {'arrays': {'embeddings': model.embed_faces(dataset, mirror)[0]}}
+
+
+def _gallery(cache, model, key, arguments):
+    """The embeddings of :func:`measure_gallery`, from the cache where another method or size has left them there."""
+    if cache.get(key) is None:
+        cache.put(key, measure_gallery(model, *arguments))
+    return cache.get(key)['arrays']['embeddings']
+
+
+def measure_pairs(model, options, mirror, gallery):
+    """Verification on a list of pairs; ``arrays``: score, kind and fold of every pair.
+
+    Args:
+        model (RIMModel): see :func:`build_method`. options (dict): of the FacePairDataset. mirror (bool): see
+            :meth:`FaceVerification.embed_faces`. gallery (ndarray): what :func:`measure_gallery` found.
+    """
+    dataset = build_dataset({'phase': 'val', 'scale': 8, **options})
+    faces = (gallery, None)
+    if dataset.probe_columns:
+        with evaluation(*model.averaged.values()):
+            faces = model.embed_faces(dataset, mirror, gallery)
+    data = verification_data(dataset, *faces)
     return {'figures': verification_figures(data), 'protocol': model.protocol(dataset, mirror),
             'arrays': {key: np.asarray(data[key]) for key in ('scores', 'issame', 'folds')}}
 
@@ -127,7 +149,8 @@ def main(job):
         line = {'key': unit['key']}
         try:
             model = model or build_method(job['networks'], job['weights'], job['recogniser'], job['gallery'])
-            cache.put(unit['key'], MEASURES[unit['kind']](model, *unit['arguments']))
+            known = [_gallery(cache, model, **unit['gallery'])] if unit['gallery'] else []
+            cache.put(unit['key'], MEASURES[unit['kind']](model, *unit['arguments'], *known))
         except Exception as error:  # a row that says so
             line['error'] = f'{type(error).__name__}: {error}'.splitlines()[0]
         print('RESULT', json.dumps(line), flush=True)

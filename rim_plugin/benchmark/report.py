@@ -14,6 +14,7 @@ import numpy as np
 import torch
 
 from rim_plugin import __version__
+from rim_plugin.benchmark.budget import training_budget
 from rim_plugin.benchmark.figures import NAMES, Plots
 from rim_plugin.benchmark.paper import RECOGNITION_TABLES, SR_TABLE
 from rim_plugin.benchmark.statistics import mean_interval
@@ -115,14 +116,15 @@ class _Report:
 
     def recognition_section(self, name):
         sizes = [str(size) for size in self.benchmark.query_sizes]
-        found = {method.title: {size: self.found[(method.name, 'pairs', name, size)] for size in sizes}
-                 for method in self.benchmark.methods if (method.name, 'pairs', name, sizes[0]) in self.found}
+        found = {method.title: {size: self.found[(method.name, 'pairs', name, size)] for size in sizes
+                                if (method.name, 'pairs', name, size) in self.found}
+                 for method in self.benchmark.methods if 'recognition' in method.tables}
         done = {title: {size: result for size, result in results.items() if 'error' not in result}
                 for title, results in found.items()}
         done = {title: results for title, results in done.items() if results}
         parts = [f'## Recognition: {name}', self.protocol(done)]
         for figure, title in _PAIR_FIGURES.items():
-            rows = [[title, *_pair_cells(results, figure)] for title, results in found.items()]
+            rows = [[title, *_pair_cells(results, figure, sizes)] for title, results in found.items()]
             parts += [f'**{title}** by probe size (pixels)', _table(['method', *sizes], rows)]
         if len(done) > 1 and self.reference.title in done:
             rows = [[title, *self.differences(results, done[self.reference.title])]
@@ -165,10 +167,10 @@ class _Report:
 
     def methods_section(self):
         rows = [[method.title, f'`{method.file}`', ' '.join(f'`{entry}`' for entry in method.force) or '-',
-                 ', '.join(f'`{path}`' for path in method.weights.values()) or '-',
+                 ', '.join(f'`{path}`' for path in dict.fromkeys(method.weights.values())) or '-', _budget(method),
                  f'{method.recogniser["type"]} `{method.recogniser.get("weights", "-")}`' if method.recogniser else '-']
                 for method in self.benchmark.methods]
-        return ['## Methods', _table(['method', 'options', 'changes', 'weights', 'recogniser'], rows)]
+        return ['## Methods', _table(['method', 'options', 'changes', 'weights', 'trained', 'recogniser'], rows)]
 
     def everything(self):
         """All values, JSON."""
@@ -176,7 +178,8 @@ class _Report:
                    for key, result in self.found.items()]
         return {'benchmark': self.benchmark.name, 'environment': environment(), 'seed': 0,
                 'methods': {method.name: {'title': method.title, 'options': method.file, 'force': method.force,
-                                          'weights': method.weights, 'recogniser': method.recogniser}
+                                          'weights': method.weights, 'training': training_budget(method),
+                                          'recogniser': method.recogniser}
                             for method in self.benchmark.methods}, 'results': results}
 
     def image_csv(self, name):
@@ -221,13 +224,18 @@ def _device():
     return f'CPU, {torch.get_num_threads()} threads'
 
 
-def _pair_cells(results, figure):
+def _budget(method):
+    found = training_budget(method)
+    return f'{found["iterations"]:,} x {found["batch"]} faces, {found["seconds"] / 60:.1f} minutes' if found else '-'
+
+
+def _pair_cells(results, figure, sizes):
     """Cells of one method: its figure at each size, or once what is wrong."""
     errors = [result['error'] for result in results.values() if 'error' in result]
     if len(errors) == len(results):
         return errors[:1]
     cells = []
-    for result in results.values():
+    for result in (results.get(size, {}) for size in sizes):
         value = result.get('figures', {}).get(figure)
         spread = f' +- {result["figures"]["accuracy_std"]:.4f}' if figure == 'accuracy' and value is not None else ''
         cells.append(result.get('error', '-') if value is None else f'{value:.4f}{spread}')

@@ -20,18 +20,27 @@ class Unit(NamedTuple):
     Attributes:
         method (Method): whose. kind (str): speed | sr | pairs. place (tuple[str]): the set, and the probes' size.
         arguments (list): of its function in :mod:`rim_plugin.benchmark.measure`, after the model.
+        gallery (list): for pairs, the arguments with which the gallery is embedded.
     """
 
     method: object
     kind: str
     place: tuple
     arguments: list
+    gallery: list = ()
 
     @property
     def key(self):
         method = self.method
         return content_key(self.kind, self.arguments, method.networks, method.weights, method.recogniser,
                            method.gallery, _HERE if self.kind == 'speed' else None)
+
+    @property
+    def gallery_key(self):
+        """Of the gallery's embeddings, which methods with the same recogniser of gallery faces share."""
+        method = self.method
+        embedder = method.recogniser if method.gallery == 'teacher' else [method.networks, method.weights]
+        return content_key('gallery', self.gallery, embedder)
 
 
 def run_benchmark(benchmark):
@@ -68,10 +77,10 @@ def units_of(benchmark, method):
                   for name, options in benchmark.sr_sets.items()]
     if 'recognition' in method.tables:
         for name, options in benchmark.pair_sets.items():
-            for size in benchmark.query_sizes:
-                seen = {'probe_side': 'none'} if size == 'full' else {'query_size': size}
-                units.append(Unit(method, 'pairs', (name, str(size)),
-                                  [{**options, 'name': f'{name}_{size}', **seen}, benchmark.mirror]))
+            for size in method.query_sizes:
+                full = [{**options, 'name': name, 'probe_side': 'none'}, benchmark.mirror]
+                seen = full if size == 'full' else [{**options, 'name': name, 'query_size': size}, benchmark.mirror]
+                units.append(Unit(method, 'pairs', (name, str(size)), seen, full))
     return units
 
 
@@ -104,7 +113,9 @@ def _measure(cache, method, units, bar):
         return {}
     job = {'cache': str(cache.folder), 'networks': method.networks, 'weights': method.weights,
            'recogniser': method.recogniser, 'gallery': method.gallery,
-           'units': [{'key': key, 'kind': unit.kind, 'arguments': unit.arguments} for key, unit in missing.items()]}
+           'units': [{'key': key, 'kind': unit.kind, 'arguments': unit.arguments, 'gallery':
+                      {'key': unit.gallery_key, 'arguments': unit.gallery} if unit.gallery else None}
+                     for key, unit in missing.items()]}
     errors, last = dict.fromkeys(missing, 'the measuring process ended early'), ''
     process = subprocess.Popen([sys.executable, '-m', 'rim_plugin.benchmark.measure'], stdin=subprocess.PIPE,
                                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)

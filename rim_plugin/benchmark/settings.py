@@ -7,8 +7,9 @@ from rim_plugin.options import OptionsError, did_you_mean, read_options
 
 _KEYS = {'name', 'output', 'reference', 'recogniser', 'mirror', 'sr_sets', 'pair_sets', 'query_sizes', 'pictures',
          'train_missing', 'force', 'methods'}
-_METHOD_KEYS = {'title', 'options', 'force', 'weights', 'recogniser', 'tables'}
+_METHOD_KEYS = {'title', 'options', 'force', 'weights', 'recogniser', 'tables', 'query_sizes'}
 TABLES = ('sr', 'recognition')
+_QUERY_SIZES = [28]
 
 
 class Method(NamedTuple):
@@ -22,6 +23,7 @@ class Method(NamedTuple):
         recogniser (dict | None): the network of gallery faces, and of probes where there is no ``network_r``: ``type``,
             its arguments and ``weights``.
         tables (tuple[str]): in which tables it has a row.
+        query_sizes (list): at which sizes of probes it is verified.
     """
 
     name: str
@@ -32,6 +34,7 @@ class Method(NamedTuple):
     weights: dict
     recogniser: dict
     tables: tuple
+    query_sizes: list
 
     @property
     def networks(self):
@@ -86,8 +89,8 @@ def read_benchmark(path):
         raise OptionsError(f'{path}: reference: no method {reference!r}{did_you_mean(reference, options["methods"])}')
     return Benchmark(options['name'], Path(options.get('output', 'results/benchmark'), options['name']), methods,
                      reference, options.get('mirror', True), options.get('sr_sets') or {},
-                     options.get('pair_sets') or {}, options.get('query_sizes', [28]), options.get('pictures', 4),
-                     options.get('train_missing', False))
+                     options.get('pair_sets') or {}, options.get('query_sizes', _QUERY_SIZES),
+                     options.get('pictures', 4), options.get('train_missing', False))
 
 
 def _method(path, options, name, block):
@@ -100,12 +103,16 @@ def _method(path, options, name, block):
         method = read_options(block['options'], force)
     recogniser = block.get('recogniser', options.get('recogniser'))
     tables = tuple(block.get('tables', TABLES))
+    sizes = block.get('query_sizes', options.get('query_sizes', _QUERY_SIZES))
     if recogniser is None and options.get('pair_sets'):
         raise OptionsError(f'{path}: recogniser: missing; pair_sets need one for the gallery')
+    for size in sizes:
+        if size not in options.get('query_sizes', _QUERY_SIZES):
+            raise OptionsError(f'{path}: {where}query_sizes: {size} is not among those of the benchmark')
     for table in tables:
         if table not in TABLES:
             raise OptionsError(f'{path}: {where}tables: {table!r} is none of {", ".join(TABLES)}')
-    found = Method(name, block.get('title', name), block['options'], force, method, {}, recogniser, tables)
+    found = Method(name, block.get('title', name), block['options'], force, method, {}, recogniser, tables, sizes)
     return found._replace(weights={**_default_weights(found), **(block.get('weights') or {})})
 
 

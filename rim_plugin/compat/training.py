@@ -3,6 +3,8 @@
 import os
 import signal
 import sys
+import warnings
+
 import torch
 from basicsr.models.base_model import BaseModel
 from basicsr.utils import get_root_logger
@@ -71,7 +73,9 @@ def _update_learning_rate(original):
             if _stop_agreed(self):
                 _save_and_exit(self)
             RUN.iteration = current_iter
-        original(self, current_iter, warmup_iter)
+        with warnings.catch_warnings():  # a part that its phase does not train yet has a schedule, but makes no step
+            warnings.filterwarnings('ignore', 'Detected call of `lr_scheduler.step')
+            original(self, current_iter, warmup_iter)
 
     return update_learning_rate
 

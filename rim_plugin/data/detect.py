@@ -10,7 +10,7 @@ import numpy as np
 
 from rim_plugin.data.annotations import LeftOut
 
-_HOW_TO_NAME = "Name 'insightface', the path of an OpenCV YuNet .onnx file, or 'module:function'."
+_HOW_TO_NAME = "Name {}'insightface', the path of an OpenCV YuNet .onnx file, or 'module:function'."
 
 
 def _insightface():
@@ -43,22 +43,23 @@ def _yunet(path):
     return detect
 
 
-def _function(spec):
+def _function(spec, how_to_name):
     """``module:function`` from the import path."""
     module, _, name = spec.partition(':')
     try:
         return getattr(importlib.import_module(module), name)
     except (ImportError, AttributeError) as error:
-        raise RuntimeError(f'Detector {spec}: {error}. {_HOW_TO_NAME}') from None
+        raise RuntimeError(f'Detector {spec}: {error}. {how_to_name}') from None
 
 
-def load_detector(spec):
+def load_detector(spec, more=()):
     """A detector by name.
 
     Args:
         spec (str): ``insightface``; the path of a YuNet ``.onnx`` file; or ``module:function``, a function from an
             RGB image, uint8 (H, W, 3), to (k, 5, 2) points: left eye, right eye, nose, left and right mouth corner
             of k faces as seen in the picture.
+        more (dict): detectors that only the caller has: name to a function without arguments that makes one.
 
     Returns:
         callable: such a function.
@@ -66,15 +67,18 @@ def load_detector(spec):
     Raises:
         RuntimeError: it cannot be loaded, or its model cannot be fetched; the message says what to do.
     """
+    if spec in more:
+        return more[spec]()
     if spec == 'insightface':
         return _insightface()
+    how_to_name = _HOW_TO_NAME.format(''.join(f'{name!r}, ' for name in more))
     if spec.endswith('.onnx'):
         if not Path(spec).is_file():
             raise RuntimeError(f"Detector {spec}: no such file. OpenCV's model zoo has it under face_detection_yunet.")
         return _yunet(spec)
     if ':' in spec:
-        return _function(spec)
-    raise RuntimeError(f'Unknown detector {spec!r}. {_HOW_TO_NAME}')
+        return _function(spec, how_to_name)
+    raise RuntimeError(f'Unknown detector {spec!r}. {how_to_name}')
 
 
 class Detected:

@@ -192,10 +192,8 @@ def _rim(args):
 def _detector(args, rim):
     if args.detect is None:
         return None
-    if args.detect == 'cascade':
-        return CascadeDetector(rim)
     try:
-        return load_detector(args.detect)
+        return load_detector(args.detect, {'cascade': lambda: CascadeDetector(rim)})
     except cv2.error as error:
         raise RuntimeError(f'Detector {args.detect}: OpenCV cannot read it as YuNet ({error})') from None
 

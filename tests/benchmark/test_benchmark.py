@@ -15,6 +15,7 @@ from basicsr.data import build_dataset
 from basicsr.metrics import calculate_psnr, calculate_ssim
 from basicsr.utils import tensor2img
 
+from rim_plugin.benchmark.budget import training_budget
 from rim_plugin.benchmark.cache import Cache, content_key
 from rim_plugin.benchmark.report import write_report
 from rim_plugin.benchmark.run import run_benchmark
@@ -124,6 +125,13 @@ def test_a_method_without_weights_is_trained_first(folder):
     results = run_benchmark(small)
     assert Path('experiments/trained/models/net_g_latest.pth').is_file()
     assert all('error' not in result for _, result in results)
+    log = next(Path('experiments/trained').glob('train_*.log'))
+    line = '2026-01-01 {},000 INFO: {}\n'.format
+    log.write_text(line('09:00:00', 'before') + line('10:00:00', 'Start training from') + line('10:00:40', 'Stopped'))
+    log.with_name('train_trained_z.log').write_text(line('11:00:00', 'Start training from') + line('11:00:21', 'End'))
+    assert training_budget(small.methods[0]) == {'iterations': 1, 'batch': 1, 'seconds': 61}
+    assert '| 1 x 1 faces, 1.0 minutes |' in write_report(small, results).with_suffix('.md').read_text()
+    assert training_budget(benchmark().methods[0]) is None
     broken = benchmark(methods={'srcnn': method}, force=[*force, 'name=broken', 'train:pixel_opt=~'], train_missing=True)
     for _, result in run_benchmark(broken):
         assert result['error'].startswith('training failed (out/small/logs/srcnn.log): ')
@@ -146,16 +154,19 @@ def test_recognition_at_every_size_and_at_full_resolution(folder):
                       pair_sets={'few': {'type': 'FacePairDataset', 'dataroot_gt': 'faces', 'pair_list': 'pairs.txt',
                                          'io_backend': {'type': 'disk'}, 'identification': True}},
                       methods={'teacher': {'title': 'Teacher', 'options': 'teacher.yml'},
-                               'sr': {'title': 'SRCNN + teacher', 'options': 'srcnn.yml'}})
+                               'sr': {'title': 'SRCNN + teacher', 'options': 'srcnn.yml'},
+                               'full': {'title': 'At full', 'options': 'srcnn.yml', 'query_sizes': ['full']}})
     results = run_benchmark(small)
-    assert [unit.place for unit, _ in results] == [('few', '14'), ('few', 'full')] * 2
+    assert [unit.place for unit, _ in results] == [('few', '14'), ('few', 'full')] * 2 + [('few', 'full')]
     assert all('error' not in result for _, result in results), results
+    assert len(list(small.folder.glob('cache/*.npz'))) == 5  # and the gallery, which the methods share
     scores = {(unit.method.name, unit.place[1]): result['arrays']['scores'] for unit, result in results}
     np.testing.assert_allclose(scores['teacher', 'full'], scores['sr', 'full'], atol=1e-6)
     assert np.abs(scores['teacher', '14'] - scores['sr', '14']).max() > 1e-3
     text = write_report(small, results).with_suffix('.md').read_text()
     accuracy = results[0][1]['figures']['accuracy']
     assert re.search(rf'\| Teacher \| {accuracy:.4f} \+- ', text) and 'Rank-1' in text
+    assert re.search(r'\| At full \| - \| [01]\.\d{4} \+- ', text) and re.search(r'\| At full \| - \| [+-]0\.\d', text)
     right = []
     for method in ('sr', 'teacher'):
         arrays = next(result['arrays'] for unit, result in results if unit.method.name == method and '14' in unit.place)
@@ -180,6 +191,7 @@ def test_a_file_takes_a_method_of_its_base_away(folder):
     ({'methods': {'a': {'options': 'bicubic.yml', 'wieghts': {}}}}, "methods.a.wieghts: unknown key; did you mean 'weights'"),
     ({'methods': {'a': {'options': 'absent.yml'}}}, 'absent.yml: no such options file'),
     ({'methods': {'a': {'options': 'bicubic.yml', 'tables': ['rs']}}}, "'rs' is none of sr, recognition"),
+    ({'methods': {'a': {'options': 'bicubic.yml', 'query_sizes': [9]}}}, 'a.query_sizes: 9 is not among those'),
     ({'pair_sets': {'few': {}}}, 'recogniser: missing'),
     ({'methods': {'a': {'options': 'bicubic.yml', 'title': 'A'}, 'b': {'options': 'srcnn.yml', 'title': 'A'}}},
      "two have the title 'A'"),

@@ -158,7 +158,8 @@ def test_photos_without_faces_or_too_large_are_left_out(tiny, photo, tmp_path, c
     Image.new('L', (3000, 2000)).save(photo)
     failed(run, photo, '-o', tmp_path / 'out', '--detect', f'{__name__}:two_faces', '--scale', '8')
     assert 'give a smaller --scale' in capsys.readouterr().err
-    assert 'Unknown detector' in failed(run, photo, '-o', tmp_path / 'out', '--detect', 'unheard')
+    assert "Unknown detector 'unheard'. Name 'cascade', 'insightface'" in failed(
+        run, photo, '-o', tmp_path / 'out', '--detect', 'unheard')
     (tmp_path / 'net.onnx').write_text('no network')
     assert 'net.onnx' in failed(run, photo, '-o', tmp_path / 'out', '--detect', tmp_path / 'net.onnx')
 

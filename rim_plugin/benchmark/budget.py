@@ -1,0 +1,35 @@
+"""What a method's training took, for a fair comparison: faces seen, and time by the clock."""
+
+import re
+from datetime import datetime
+from pathlib import Path
+
+_STAMP = re.compile(r'^(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d),\d{3} ')
+
+
+def training_budget(method):
+    """The budget of a training whose weights a method uses.
+
+    Args:
+        method (Method): see :mod:`rim_plugin.benchmark.settings`.
+
+    Returns:
+        dict | None: ``iterations`` and ``batch`` of its options, ``seconds`` from the start to the end of the training,
+        added over the logs of an interrupted one. None where the weights are not those that a training of its options
+        leaves in ``experiments/NAME/``.
+    """
+    folder = Path('experiments', method.options['name'])
+    logs = sorted(folder.glob('train_*.log'))
+    if 'train' not in method.options or not logs or method.missing or not method.weights \
+            or any(Path(path).parent != folder / 'models' for path in method.weights.values()):
+        return None
+    return {'iterations': method.options['train']['total_iter'],
+            'batch': method.options['datasets']['train']['batch_size_per_gpu'], 'seconds': sum(map(_seconds, logs))}
+
+
+def _seconds(log):
+    lines = log.read_text(encoding='utf-8').splitlines()
+    start = next((i for i, line in enumerate(lines) if 'Start training' in line), len(lines))
+    stamps = [match[1] for match in map(_STAMP.match, lines[start:]) if match]
+    first, last = (datetime.fromisoformat(stamps[i]) for i in (0, -1)) if stamps else (datetime.min, ) * 2
+    return (last - first).seconds
