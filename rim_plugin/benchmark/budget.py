@@ -30,6 +30,7 @@ def training_budget(method):
 def _seconds(log):
     lines = log.read_text(encoding='utf-8').splitlines()
     start = next((i for i, line in enumerate(lines) if 'Start training' in line), len(lines))
-    stamps = [match[1] for match in map(_STAMP.match, lines[start:]) if match]
+    end = next((i + 1 for i, line in enumerate(lines) if 'End of training' in line), len(lines))
+    stamps = [match[1] for match in map(_STAMP.match, lines[start:end]) if match]
     first, last = (datetime.fromisoformat(stamps[i]) for i in (0, -1)) if stamps else (datetime.min, ) * 2
     return (last - first).seconds

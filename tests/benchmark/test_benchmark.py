@@ -128,7 +128,8 @@ def test_a_method_without_weights_is_trained_first(folder):
     log = next(Path('experiments/trained').glob('train_*.log'))
     line = '2026-01-01 {},000 INFO: {}\n'.format
     log.write_text(line('09:00:00', 'before') + line('10:00:00', 'Start training from') + line('10:00:40', 'Stopped'))
-    log.with_name('train_trained_z.log').write_text(line('11:00:00', 'Start training from') + line('11:00:21', 'End'))
+    log.with_name('train_trained_z.log').write_text(line('11:00:00', 'Start training from') + line(
+        '11:00:21', 'End of training.') + line('11:09:00', 'validation'))
     assert training_budget(small.methods[0]) == {'iterations': 1, 'batch': 1, 'seconds': 61}
     assert '| 1 x 1 faces, 1.0 minutes |' in write_report(small, results).with_suffix('.md').read_text()
     assert training_budget(benchmark().methods[0]) is None
