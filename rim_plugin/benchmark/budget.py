@@ -31,6 +31,5 @@ def _seconds(log):
     lines = log.read_text(encoding='utf-8').splitlines()
     start = next((i for i, line in enumerate(lines) if 'Start training' in line), len(lines))
     end = next((i + 1 for i, line in enumerate(lines) if 'End of training' in line), len(lines))
-    stamps = [match[1] for match in map(_STAMP.match, lines[start:end]) if match]
-    first, last = (datetime.fromisoformat(stamps[i]) for i in (0, -1)) if stamps else (datetime.min, ) * 2
-    return (last - first).seconds
+    stamps = [datetime.fromisoformat(match[1]) for match in map(_STAMP.match, lines[start:end]) if match]
+    return (stamps[-1] - stamps[0]).total_seconds() if stamps else 0

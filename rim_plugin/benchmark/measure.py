@@ -84,9 +84,11 @@ def measure_gallery(model, options, mirror):
 
 def _gallery(cache, model, key, arguments):
     """The embeddings of :func:`measure_gallery`, from the cache where another method or size has left them there."""
-    if cache.get(key) is None:
-        cache.put(key, measure_gallery(model, *arguments))
-    return cache.get(key)['arrays']['embeddings']
+    found = cache.get(key)
+    if found is None:
+        found = measure_gallery(model, *arguments)
+        cache.put(key, found)
+    return found['arrays']['embeddings']
 
 
 def measure_pairs(model, options, mirror, gallery):
@@ -97,11 +99,8 @@ def measure_pairs(model, options, mirror, gallery):
             :meth:`FaceVerification.embed_faces`. gallery (ndarray): what :func:`measure_gallery` found.
     """
     dataset = build_dataset({'phase': 'val', 'scale': 8, **options})
-    faces = (gallery, None)
-    if dataset.probe_columns:
-        with evaluation(*model.averaged.values()):
-            faces = model.embed_faces(dataset, mirror, gallery)
-    data = verification_data(dataset, *faces)
+    with evaluation(*model.averaged.values()):
+        data = verification_data(dataset, *model.embed_faces(dataset, mirror, gallery))
     return {'figures': verification_figures(data), 'protocol': model.protocol(dataset, mirror),
             'arrays': {key: np.asarray(data[key]) for key in ('scores', 'issame', 'folds')}}
 

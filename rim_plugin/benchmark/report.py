@@ -59,6 +59,7 @@ class _Report:
         self.benchmark = benchmark
         self.found = {(unit.method.name, unit.kind, *unit.place): result for unit, result in results}
         titles = [method.title for method in benchmark.methods]
+        self.budgets = {method.name: training_budget(method) for method in benchmark.methods}
         self.reference = next(method for method in benchmark.methods if method.name == benchmark.reference)
         self.plots = Plots(benchmark.folder / 'figures', titles, self.reference.title)
 
@@ -167,7 +168,8 @@ class _Report:
 
     def methods_section(self):
         rows = [[method.title, f'`{method.file}`', ' '.join(f'`{entry}`' for entry in method.force) or '-',
-                 ', '.join(f'`{path}`' for path in dict.fromkeys(method.weights.values())) or '-', _budget(method),
+                 ', '.join(f'`{path}`' for path in dict.fromkeys(method.weights.values())) or '-',
+                 _budget(self.budgets[method.name]),
                  f'{method.recogniser["type"]} `{method.recogniser.get("weights", "-")}`' if method.recogniser else '-']
                 for method in self.benchmark.methods]
         return ['## Methods', _table(['method', 'options', 'changes', 'weights', 'trained', 'recogniser'], rows)]
@@ -178,7 +180,7 @@ class _Report:
                    for key, result in self.found.items()]
         return {'benchmark': self.benchmark.name, 'environment': environment(), 'seed': 0,
                 'methods': {method.name: {'title': method.title, 'options': method.file, 'force': method.force,
-                                          'weights': method.weights, 'training': training_budget(method),
+                                          'weights': method.weights, 'training': self.budgets[method.name],
                                           'recogniser': method.recogniser}
                             for method in self.benchmark.methods}, 'results': results}
 
@@ -224,8 +226,7 @@ def _device():
     return f'CPU, {torch.get_num_threads()} threads'
 
 
-def _budget(method):
-    found = training_budget(method)
+def _budget(found):
     return f'{found["iterations"]:,} x {found["batch"]} faces, {found["seconds"] / 60:.1f} minutes' if found else '-'
 
 

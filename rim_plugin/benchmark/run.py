@@ -77,8 +77,8 @@ def units_of(benchmark, method):
                   for name, options in benchmark.sr_sets.items()]
     if 'recognition' in method.tables:
         for name, options in benchmark.pair_sets.items():
+            full = [{**options, 'name': name, 'probe_side': 'none'}, benchmark.mirror]
             for size in method.query_sizes:
-                full = [{**options, 'name': name, 'probe_side': 'none'}, benchmark.mirror]
                 seen = full if size == 'full' else [{**options, 'name': name, 'query_size': size}, benchmark.mirror]
                 units.append(Unit(method, 'pairs', (name, str(size)), seen, full))
     return units

@@ -9,7 +9,6 @@ _KEYS = {'name', 'output', 'reference', 'recogniser', 'mirror', 'sr_sets', 'pair
          'train_missing', 'force', 'methods'}
 _METHOD_KEYS = {'title', 'options', 'force', 'weights', 'recogniser', 'tables', 'query_sizes'}
 TABLES = ('sr', 'recognition')
-_QUERY_SIZES = [28]
 
 
 class Method(NamedTuple):
@@ -78,6 +77,7 @@ def read_benchmark(path):
     """
     options = read_options(path)
     _check_keys(path, '', options, _KEYS, {'name', 'methods'})
+    options.setdefault('query_sizes', [28])
     options['methods'] = {name: block for name, block in options['methods'].items() if block is not None}
     methods = [_method(path, options, name, block) for name, block in options['methods'].items()]
     titles = [method.title for method in methods]
@@ -89,8 +89,8 @@ def read_benchmark(path):
         raise OptionsError(f'{path}: reference: no method {reference!r}{did_you_mean(reference, options["methods"])}')
     return Benchmark(options['name'], Path(options.get('output', 'results/benchmark'), options['name']), methods,
                      reference, options.get('mirror', True), options.get('sr_sets') or {},
-                     options.get('pair_sets') or {}, options.get('query_sizes', _QUERY_SIZES),
-                     options.get('pictures', 4), options.get('train_missing', False))
+                     options.get('pair_sets') or {}, options['query_sizes'], options.get('pictures', 4),
+                     options.get('train_missing', False))
 
 
 def _method(path, options, name, block):
@@ -103,11 +103,11 @@ def _method(path, options, name, block):
         method = read_options(block['options'], force)
     recogniser = block.get('recogniser', options.get('recogniser'))
     tables = tuple(block.get('tables', TABLES))
-    sizes = block.get('query_sizes', options.get('query_sizes', _QUERY_SIZES))
+    sizes = block.get('query_sizes', options['query_sizes'])
     if recogniser is None and options.get('pair_sets'):
         raise OptionsError(f'{path}: recogniser: missing; pair_sets need one for the gallery')
     for size in sizes:
-        if size not in options.get('query_sizes', _QUERY_SIZES):
+        if size not in options['query_sizes']:
             raise OptionsError(f'{path}: {where}query_sizes: {size} is not among those of the benchmark')
     for table in tables:
         if table not in TABLES:

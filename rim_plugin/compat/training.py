@@ -21,6 +21,8 @@ def patch():
     replace_method(BaseModel, 'model_ema', _model_ema)
     replace_method(BaseModel, 'reduce_loss_dict', _reduce_loss_dict)
     replace_method(BaseModel, 'update_learning_rate', _update_learning_rate)
+    # A part that its phase does not train yet has a schedule, but makes no step.
+    warnings.filterwarnings('ignore', 'Detected call of `lr_scheduler.step')
 
 
 def _get_optimizer(original):
@@ -73,9 +75,7 @@ def _update_learning_rate(original):
             if _stop_agreed(self):
                 _save_and_exit(self)
             RUN.iteration = current_iter
-        with warnings.catch_warnings():  # a part that its phase does not train yet has a schedule, but makes no step
-            warnings.filterwarnings('ignore', 'Detected call of `lr_scheduler.step')
-            original(self, current_iter, warmup_iter)
+        original(self, current_iter, warmup_iter)
 
     return update_learning_rate
 

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from basicsr.utils import get_root_logger
 from basicsr.utils.registry import METRIC_REGISTRY
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Subset
 from tqdm import tqdm
 
 from rim_plugin.data.lmdb_writer import write_atomically
@@ -100,9 +100,10 @@ class FaceVerification:
         sides = {'gt': (self.embed_gallery, as_gallery, []), 'lq': (self.embed_probe, as_probe, [])}
         if gallery is not None:
             del sides['gt']
-        loader = DataLoader(dataset, batch_size=options.get('batch_size', 16), num_workers=options.get(
+        needed = torch.stack([used for _, used, _ in sides.values()]).any(0).nonzero().flatten().tolist()
+        loader = DataLoader(Subset(dataset, needed), batch_size=options.get('batch_size', 16), num_workers=options.get(
             'num_workers', 0), generator=torch.Generator())  # its own: the training's random state stays as it is
-        with tqdm(total=len(dataset), unit='face', desc=dataset.opt['name'],
+        with tqdm(total=len(needed), unit='face', desc=dataset.opt['name'],
                   disable=not options.get('pbar', False)) as bar:
             for batch in loader:
                 for key, (embed, used, found) in sides.items():

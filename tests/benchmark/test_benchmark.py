@@ -132,6 +132,8 @@ def test_a_method_without_weights_is_trained_first(folder):
         '11:00:21', 'End of training.') + line('11:09:00', 'validation'))
     assert training_budget(small.methods[0]) == {'iterations': 1, 'batch': 1, 'seconds': 61}
     assert '| 1 x 1 faces, 1.0 minutes |' in write_report(small, results).with_suffix('.md').read_text()
+    log.write_text('2026-01-01 10:00:00,000 INFO: Start training from\n2026-01-03 10:00:09,000 INFO: End of training.\n')
+    assert training_budget(small.methods[0])['seconds'] == 2 * 24 * 3600 + 30
     assert training_budget(benchmark().methods[0]) is None
     broken = benchmark(methods={'srcnn': method}, force=[*force, 'name=broken', 'train:pixel_opt=~'], train_missing=True)
     for _, result in run_benchmark(broken):
