@@ -19,8 +19,8 @@ def main():
     how = parser.add_mutually_exclusive_group(required=True)
     how.add_argument('--landmarks', help='folder of .pts (68 points, 1-based), folder of Helen-194 .txt, or a text '
                      'file of five points (lines: photo, then x y of left eye, right eye, nose, mouth corners)')
-    how.add_argument('--detector', help="faces without annotation: 'insightface' (fetches its model), a YuNet .onnx "
-                     "file, or 'module:function' from an RGB image to (k, 5, 2) points")
+    how.add_argument('--detector', help="faces without annotation: 'insightface' (fetches its model), an SCRFD or "
+                     "YuNet .onnx file, or 'module:function' from an RGB image to (k, 5, 2) points")
     parser.add_argument('--parsing', help='folder of parsing maps: palette or grey PNG, classes 0 to 10')
     parser.add_argument('--size', type=int, default=224, help='side of the faces in pixels (%(default)s)')
     parser.add_argument('--quality', type=int, default=95, help='JPEG quality (%(default)s)')

@@ -10,25 +10,50 @@ import numpy as np
 
 from rim_plugin.data.annotations import LeftOut
 
-_HOW_TO_NAME = "Name {}'insightface', the path of an OpenCV YuNet .onnx file, or 'module:function'."
+_HOW_TO_NAME = "Name {}'insightface', the path of an .onnx file (SCRFD or OpenCV's YuNet), or 'module:function'."
+_HOW_TO_INSTALL = ("Install it (pip install insightface onnxruntime), or name another detector: a YuNet .onnx file or "
+                   "'module:function'.")
 
 
 def _insightface():
     """insightface's default detector (SCRFD); its model pack is fetched on first use."""
-    try:
-        from insightface.app import FaceAnalysis
-    except ImportError as error:
-        raise RuntimeError(f'Detector insightface: {error}. Install it (pip install insightface onnxruntime), or name '
-                           "another detector: a YuNet .onnx file or 'module:function'.") from None
+    FaceAnalysis = _of_insightface('app').FaceAnalysis
     try:
         analysis = FaceAnalysis(allowed_modules=['detection'])
         analysis.prepare(ctx_id=-1, det_size=(640, 640))
     except Exception as error:  # whatever its download, unzipping and session building raise
         raise RuntimeError('Detector insightface: its model could not be fetched or loaded '
                            f'({type(error).__name__}: {textwrap.shorten(str(error), 120)}). Put the unpacked pack into '
-                           '~/.insightface/models/buffalo_l by hand, or name another detector: a YuNet .onnx file or '
+                           '~/.insightface/models/buffalo_l by hand, or name another detector: an .onnx file or '
                            "'module:function'.") from None
     return lambda image: np.array([face.kps for face in analysis.get(image[:, :, ::-1])])
+
+
+def _of_insightface(module):
+    try:
+        return importlib.import_module(f'insightface.{module}')
+    except ImportError as error:
+        raise RuntimeError(f'Detector insightface: {error}. {_HOW_TO_INSTALL}') from None
+
+
+def _onnx(path):
+    """SCRFD by insightface, or YuNet by OpenCV: which, say the outputs, some at each of three strides."""
+    if not Path(path).is_file():
+        raise RuntimeError(f"Detector {path}: no such file. OpenCV's model zoo has YuNet under face_detection_yunet, "
+                           'insightface its SCRFD in its model packs (det_10g.onnx).')
+    try:
+        outputs = len(cv2.dnn.readNetFromONNX(path).getUnconnectedOutLayersNames())
+        return {9: _scrfd, 12: _yunet}[outputs](path)
+    except (cv2.error, KeyError) as error:
+        raise RuntimeError(f'Detector {path}: neither SCRFD with points nor YuNet of 2023 or later, or damaged '
+                           f'({textwrap.shorten(str(error), 120)})') from None
+
+
+def _scrfd(path):
+    """insightface's SCRFD with five points a face."""
+    detector = _of_insightface('model_zoo').get_model(path, providers=['CPUExecutionProvider'])
+    detector.prepare(ctx_id=-1, input_size=(640, 640))
+    return lambda image: detector.detect(np.ascontiguousarray(image[:, :, ::-1]))[1]
 
 
 def _yunet(path):
@@ -56,9 +81,9 @@ def load_detector(spec, more=()):
     """A detector by name.
 
     Args:
-        spec (str): ``insightface``; the path of a YuNet ``.onnx`` file; or ``module:function``, a function from an
-            RGB image, uint8 (H, W, 3), to (k, 5, 2) points: left eye, right eye, nose, left and right mouth corner
-            of k faces as seen in the picture.
+        spec (str): ``insightface``; the path of an ``.onnx`` file, SCRFD or YuNet; or ``module:function``, a function
+            from an RGB image, uint8 (H, W, 3), to (k, 5, 2) points: left eye, right eye, nose, left and right mouth
+            corner of k faces as seen in the picture.
         more (dict): detectors that only the caller has: name to a function without arguments that makes one.
 
     Returns:
@@ -73,9 +98,7 @@ def load_detector(spec, more=()):
         return _insightface()
     how_to_name = _HOW_TO_NAME.format(''.join(f'{name!r}, ' for name in more))
     if spec.endswith('.onnx'):
-        if not Path(spec).is_file():
-            raise RuntimeError(f"Detector {spec}: no such file. OpenCV's model zoo has it under face_detection_yunet.")
-        return _yunet(spec)
+        return _onnx(spec)
     if ':' in spec:
         return _function(spec, how_to_name)
     raise RuntimeError(f'Unknown detector {spec!r}. {how_to_name}')

@@ -69,17 +69,18 @@ class RIMModel(HallucinationTraining, RecognitionTraining, BatchedValidation, Fa
     ``coarse_opt``, ``pixel_opt``, ``landmark_opt``, ``parsing_opt``, ``domain_opt``, ``distill_opt`` (Eq. 11),
     ``residual_opt`` (Eq. 12), ``embedding_opt`` (Eq. 11 on f_S^K + f_A^K or its embedding), ``contrast_opt``
     (ContrastiveDistillationLoss), ``identity_opt`` and ``center_opt`` (SoftmaxLoss or ArcFaceLoss, CenterLoss, for
-    faces of known identity; leave one out and that term is off); ``domain_interval`` (the domain loss every that
-    many iterations); ``assistant_target`` (``sum``: in its phase the assistant's losses see f_S^K + f_A^K, and Eq. 12
-    counts | ``own``: Eq. 11 of its own maps and embedding, so that the sum averages two estimates whose errors differ:
-    with ``network_r: assistant_view: probe``); ``start_from_teacher`` (student and assistant begin with the teacher's
+    faces of known identity; leave one out and that term is off); ``classifier_lr`` (of the weights of
+    ``identity_opt``; default: that of ``optim_s``); ``domain_interval`` (the domain loss every that many iterations);
+    ``assistant_target`` (``sum``: in its phase the assistant's losses see f_S^K + f_A^K, and Eq. 12 counts | ``own``:
+    Eq. 11 of its own maps and embedding, so that the sum averages two estimates whose errors differ: with
+    ``network_r: assistant_view: probe``); ``start_from_teacher`` (student and assistant begin with the teacher's
     weights); ``amp`` (bf16, fp16, none); ``channels_last``; ``compile`` (teacher, HRN, integrator, on a CPU with a C++
-    compiler; ``network_g`` only where a batch has one probe size); ``accumulate`` (micro-batches a step; the domain loss is then taken within
-    each).
+    compiler; ``network_g`` only where a batch has one probe size); ``accumulate`` (micro-batches a step; the domain loss
+    is then taken within each).
     """
 
     train_keys = frozenset(['phase', 'phases', 'grad_clip', 'domain_interval', 'start_from_teacher', 'amp', 'compile',
-                            'channels_last', 'accumulate', 'assistant_target',
+                            'channels_last', 'accumulate', 'assistant_target', 'classifier_lr',
                             *(f'optim_{label}' for label in PHASES['joint']), *(f'{name}_opt' for name in LOSSES)])
     val_keys = frozenset(['metrics', 'batch_size', 'num_workers', 'num_pictures', 'pbar', 'save_img', 'suffix',
                           'val_freq', 'mirror', 'gallery'])
@@ -193,17 +194,24 @@ class RIMModel(HallucinationTraining, RecognitionTraining, BatchedValidation, Fa
 
     def setup_optimizers(self):
         """An optimizer for each part that a phase trains, see PHASES; RMSprop at 1e-3 by default."""
+        if 'classifier_lr' in self.opt['train'] and 'identity' not in self.losses:
+            raise ValueError('train.identity_opt is missing: train.classifier_lr is the learning rate of its weights')
         net_d, net_r = self.bare.get('d'), self.bare.get('r')
-        learning = [self.losses['identity']] if 'identity' in self.losses else []  # has weights, one a person
+        classifier = self.losses.get('identity')  # has weights, one vector a person
         parts = {'g': self.bare.get('g'), 'i': net_d and net_d.integrator,
                  'd': net_d.discriminator if net_d and 'domain' in self.losses else None,
-                 's': net_r and torch.nn.ModuleList([net_r.student, *learning]), 'a': net_r and net_r.assistant}
+                 's': net_r and torch.nn.ModuleList([net_r.student, *([classifier] if classifier else [])]),
+                 'a': net_r and net_r.assistant}
         self.parts = {}
         for label, net in parts.items():
             if net is None or self.phases.training(label) is None:
                 continue
             options = dict(self.opt['train'].get(f'optim_{label}') or {'type': 'RMSprop', 'lr': 1e-3})
-            optimizer = self.get_optimizer(options.pop('type'), net.parameters(), **options)
+            params = net.parameters()
+            if label == 's' and classifier:
+                rate = self.opt['train'].get('classifier_lr', options['lr'])
+                params = [{'params': net_r.student.parameters()}, {'params': classifier.parameters(), 'lr': rate}]
+            optimizer = self.get_optimizer(options.pop('type'), params, **options)
             self.parts[label] = (net, optimizer)
             self.optimizers.append(optimizer)
 

@@ -47,7 +47,7 @@ class CascadeDetector:
         return np.array([self._points(photo, window) for window in windows]).reshape(-1, 5, 2)
 
     def windows(self, photo):
-        """Windows with faces: (k, 3), left, top and side in pixels of the photo, float64."""
+        """Windows with faces, one a face: (k, 3), left, top and side in pixels of the photo, float64, largest first."""
         height, width = photo.shape[:2]
         scale = min(_LONG_SIDE / max(height, width), _LARGEST_SCALE)
         size = [max(round(side * scale), 1) for side in (width, height)]
@@ -56,7 +56,7 @@ class CascadeDetector:
         found = self.cascade.detect_multi_scale(grey, scale_factor=_GROWTH, step_ratio=_STEP,
                                                 min_size=(_SMALLEST, _SMALLEST), max_size=grey.shape,
                                                 min_neighbor_number=_NEIGHBOURS)
-        return np.array([(each['c'], each['r'], each['width']) for each in found], float).reshape(-1, 3) / scale
+        return apart([np.array((each['c'], each['r'], each['width'])) / scale for each in found])
 
     def _points(self, photo, window):
         """Five points (5, 2) of the face in a window, from the start whose heatmaps have the highest peaks in the end."""
@@ -72,6 +72,16 @@ class CascadeDetector:
     def _in_photo(self, landmarks, matrix):
         landmarks = (landmarks + 0.5) * (_LANDMARK_SIZE / self.rim.image_size) - 0.5
         return warp_points(five_points(landmarks), cv2.invertAffineTransform(matrix)).astype(float)
+
+
+def apart(windows):
+    """Of windows (left, top, side), the largest, and each whose middle lies outside those taken before: (k, 3)."""
+    taken = []
+    for window in sorted(windows, key=lambda each: -each[2]):
+        middle = window[:2] + window[2] / 2
+        if not any(np.all(abs(middle - other[:2] - other[2] / 2) < other[2] / 2) for other in taken):
+            taken.append(window)
+    return np.array(taken).reshape(-1, 3)
 
 
 def start_points(window, angle):

@@ -6,7 +6,6 @@ import json
 import sys
 from pathlib import Path
 
-import cv2
 
 from rim_plugin.data.detect import load_detector
 from rim_plugin.tools.api import RIM
@@ -181,7 +180,7 @@ def _add_weights(parser):
 def _add_networks(parser):
     parser.add_argument('--detect', metavar='DETECTOR', help="the pictures are whole photos, whose faces are found by "
                         "'cascade' (upright, frontal faces; fetches nothing), 'insightface' (fetches its model), an "
-                        "OpenCV YuNet .onnx file, or 'module:function'")
+                        "SCRFD or YuNet .onnx file, or 'module:function'")
     return _add_weights(parser)
 
 
@@ -192,10 +191,7 @@ def _rim(args):
 def _detector(args, rim):
     if args.detect is None:
         return None
-    try:
-        return load_detector(args.detect, {'cascade': lambda: CascadeDetector(rim)})
-    except cv2.error as error:
-        raise RuntimeError(f'Detector {args.detect}: OpenCV cannot read it as YuNet ({error})') from None
+    return load_detector(args.detect, {'cascade': lambda: CascadeDetector(rim)})
 
 
 def _print_skipped(lines):

@@ -62,6 +62,51 @@ def test_insightface_gets_bgr(monkeypatch):
     assert load_detector('insightface')(IMAGE + np.array([1, 2, 3], np.uint8)).shape == (2, 5, 2)
 
 
+def onnx_network(path, answers):
+    """A file with a network of 640 x 640 pixels, whose outputs are these arrays, by name, whatever it sees."""
+    onnx = pytest.importorskip('onnx')
+    nodes = [onnx.helper.make_node('ReduceMean', ['image'], ['mean'], keepdims=0),
+             onnx.helper.make_node('Sub', ['mean', 'mean'], ['zero'])]
+    nodes += [onnx.helper.make_node('Add', [f'{name}_is', 'zero'], [name]) for name in answers]
+    value = onnx.helper.make_tensor_value_info
+    graph = onnx.helper.make_graph(
+        nodes, 'constant', [value('image', 1, [1, 3, 640, 640])],
+        [value(name, 1, answer.shape) for name, answer in answers.items()],
+        [onnx.numpy_helper.from_array(answer, f'{name}_is') for name, answer in answers.items()])
+    onnx.save(onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid('', 13)], ir_version=8), path)
+
+
+def scrfd_that_finds(face):
+    """Outputs of SCRFD, in insightface's order, that show one face with these points, (5, 2) in 640 x 640 pixels."""
+    answers = {f'{kind}_{stride}': np.zeros((2 * (640 // stride) ** 2, values), np.float32)
+               for kind, values in (('score', 1), ('bbox', 4), ('kps', 10)) for stride in (8, 16, 32)}
+    row, column = 16, 20
+    anchor = 2 * (row * 80 + column)
+    answers['score_8'][anchor], answers['bbox_8'][anchor] = 0.9, 1
+    answers['kps_8'][anchor] = ((face - 8 * np.array([column, row])) / 8).ravel()
+    return answers
+
+
+def test_an_scrfd_file_goes_to_insightface(tmp_path):
+    pytest.importorskip('insightface.model_zoo', exc_type=ImportError)
+    path = str(tmp_path / 'scrfd.onnx')
+    onnx_network(path, scrfd_that_finds(FACE * 640 / 50))  # the picture's longer side becomes 640
+    assert load_detector(path)(IMAGE) == pytest.approx(FACE[None], abs=1e-4)
+
+
+@pytest.mark.parametrize('content', [b'', b'no network'])
+def test_a_damaged_file_is_named(tmp_path, content):
+    (tmp_path / 'a.onnx').write_bytes(content)
+    with pytest.raises(RuntimeError, match='a.onnx: neither SCRFD with points nor YuNet of 2023 or later, or damaged'):
+        load_detector(str(tmp_path / 'a.onnx'))
+
+
+def test_another_network_is_no_detector(tmp_path):
+    onnx_network(tmp_path / 'a.onnx', {'embedding': np.zeros((1, 128), np.float32)})
+    with pytest.raises(RuntimeError, match='a.onnx: neither SCRFD with points nor YuNet'):
+        load_detector(str(tmp_path / 'a.onnx'))
+
+
 def test_yunet_rows_become_points(tmp_path, monkeypatch):
     (tmp_path / 'yunet.onnx').write_bytes(b'')
     answers = [np.concatenate([[0, 0, 9, 9], FACE.ravel(), [0.9]])[None], None]
@@ -74,6 +119,9 @@ def test_yunet_rows_become_points(tmp_path, monkeypatch):
         def detect(self, image):
             return 1, answers.pop(0)
 
+    layers = [f'{kind}_{stride}' for kind in ('cls', 'obj', 'bbox', 'kps') for stride in (8, 16, 32)]
+    net = type('Net', (), {'getUnconnectedOutLayersNames': lambda self: layers})
+    monkeypatch.setattr(cv2.dnn, 'readNetFromONNX', lambda path: net())
     monkeypatch.setattr(cv2.FaceDetectorYN, 'create', lambda path, config, size: Yunet())
     detect = load_detector(str(tmp_path / 'yunet.onnx'))
     assert np.array_equal(detect(IMAGE), FACE[None])

@@ -205,6 +205,19 @@ def test_identities_train_the_student_and_their_own_weights(teacher):
         model.optimize_parameters(2)
 
 
+def test_weights_of_identities_have_a_learning_rate_of_their_own(teacher):
+    steps = {}
+    for rate in ({}, {'classifier_lr': 1e-2}):  # Adam's first step is as long as the learning rate
+        model = recogniser(teacher, phase='student', optim_s={'type': 'Adam', 'lr': 1e-4}, **rate, **IDENTITY)
+        before, head = model.losses['identity'].weight.clone(), next(model.bare['r'].student.parameters()).clone()
+        step_with_identities(model)
+        steps[len(rate)] = [(now - old).abs().max().item() for now, old in (
+            (model.losses['identity'].weight, before), (next(model.bare['r'].student.parameters()), head))]
+    assert steps == {0: pytest.approx([1e-4, 1e-4], rel=0.01), 1: pytest.approx([1e-2, 1e-4], rel=0.01)}
+    with pytest.raises(ValueError, match='train.identity_opt is missing: train.classifier_lr'):
+        recogniser(teacher, phase='student', classifier_lr=1e-2)
+
+
 def test_weights_of_identities_rest_while_the_assistant_learns(teacher):
     model = recogniser(teacher, phases={'assistant': 1, 'student': 999}, **IDENTITY)
     before = model.losses['identity'].weight.clone()

@@ -9,7 +9,7 @@ import pytest
 from rim_plugin.data.alignment import alignment_template
 from rim_plugin.data.drawn_faces import draw_face
 from rim_plugin.data.landmarks import five_points
-from rim_plugin.tools.cascade import CascadeDetector, start_points
+from rim_plugin.tools.cascade import CascadeDetector, apart, start_points
 
 COLOURS = np.array([(255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 0), (255, 0, 255)], np.uint8)
 INDICES = (range(36, 42), range(42, 48), (30, ), (48, ), (54, ))  # of the five points in 68
@@ -94,3 +94,9 @@ def test_faces_of_a_photo_are_found():
     for shape in ((300, 300), (1, 1), (1, 4000)):
         assert detector.windows(np.full((*shape, 3), 128, np.uint8)).shape == (0, 3)
     assert detector(np.full((300, 300, 3), 128, np.uint8)).shape == (0, 5, 2)
+
+
+def test_windows_of_one_face_become_one():
+    found = apart(np.array([(11., 12, 80), (10, 10, 100), (140, 20, 60), (30, 30, 20)]))
+    assert found.tolist() == [[10, 10, 100], [140, 20, 60]]
+    assert apart([]).shape == (0, 3)
