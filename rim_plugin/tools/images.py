@@ -39,6 +39,8 @@ def read_image(path):
         raise
     except FileNotFoundError:
         raise UnreadableImage(f'{path}: no such file') from None
+    except IsADirectoryError:
+        raise UnreadableImage(f'{path}: a folder; name one picture in it') from None
     except Image.DecompressionBombError:
         raise UnreadableImage(_too_large(path, 'far more than 100')) from None
     except Image.UnidentifiedImageError:

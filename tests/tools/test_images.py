@@ -61,7 +61,7 @@ def test_what_is_no_picture_is_refused(tmp_path):
     (tmp_path / 'empty.png').write_bytes(b'')
     assert 'not a picture' in refused(tmp_path / 'text.jpg') and 'not a picture' in refused(tmp_path / 'empty.png')
     assert 'no such file' in refused(tmp_path / 'absent.png')
-    assert 'unreadable' in refused(tmp_path)
+    assert 'a folder; name one picture in it' in refused(tmp_path)
 
 
 def test_truncated_pictures_are_refused(tmp_path, make_face):
