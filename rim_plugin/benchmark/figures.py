@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 from matplotlib import colormaps
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator
 
 from rim_plugin.metrics.verification import roc
 
@@ -84,13 +85,15 @@ class Plots:
         """PSNR over milliseconds a face; ``points``: title to (ms, dB)."""
         figure, axes = self._axes(f'{name}: quality against time', 'milliseconds a face, batch 1 (logarithmic)',
                                   NAMES['psnr_y'])
+        middle = np.sqrt(np.prod([f([time for time, _ in points.values()]) for f in (min, max)]))
         for title, (milliseconds, quality) in points.items():
             axes.plot(milliseconds, quality, 'o', ms=10 if title == self.reference else 7, color=self.colours[title])
-            axes.annotate(title, (milliseconds, quality), (7, 4), textcoords='offset points')
+            side, align = (-7, 'right') if milliseconds > middle else (7, 'left')  # the label stays within the axes
+            axes.annotate(title, (milliseconds, quality), (side, 4), textcoords='offset points', ha=align)
         axes.set_xscale('log')
+        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         axes.xaxis.set_major_formatter('{x:g}')
-        axes.xaxis.set_minor_formatter('{x:g}')
-        axes.tick_params(axis='x', which='minor', labelsize=8)
+        axes.minorticks_off()
         axes.margins(0.15)
         return self._save(figure, f'speed_{name}')
 

@@ -27,8 +27,10 @@ _IMAGE_METRICS = {'psnr_y': ('PSNR Y', 2), 'ssim_y': ('SSIM Y', 4), 'psnr_rgb': 
 _PAIR_FIGURES = {'accuracy': 'Accuracy', 'tar_at_far_1e-3': 'TAR at FAR 1e-3', 'auc': 'AUC', 'rank_1': 'Rank-1'}
 _STYLE = '''body{font:15px/1.5 system-ui,sans-serif;max-width:110em;margin:2em auto;padding:0 1em;color:#222}
 table{border-collapse:collapse;margin:1em 0;font-size:13px;display:block;overflow-x:auto}
-td,th{padding:.3em .6em;border-bottom:1px solid #ddd;text-align:right;white-space:nowrap}
-td:first-child,th:first-child{text-align:left}img{max-width:100%}code{background:#f3f3f3;padding:0 .2em}'''
+td,th{padding:.3em .6em;border-bottom:1px solid #ddd;text-align:right}td{white-space:nowrap}
+td:first-child,th:first-child{text-align:left}img{max-width:100%}
+td:has(code){text-align:left;vertical-align:top}td:has(code+code){white-space:normal;min-width:50em}
+code{background:#f3f3f3;padding:0 .2em;overflow-wrap:anywhere}'''
 _PAPER = "The paper's own figures, not comparable in absolute terms (other data, recogniser, alignment, pairs):"
 
 
