@@ -85,7 +85,8 @@ class Plots:
         """PSNR over milliseconds a face; ``points``: title to (ms, dB)."""
         figure, axes = self._axes(f'{name}: quality against time', 'milliseconds a face, batch 1 (logarithmic)',
                                   NAMES['psnr_y'])
-        middle = np.sqrt(np.prod([f([time for time, _ in points.values()]) for f in (min, max)]))
+        times = [milliseconds for milliseconds, _ in points.values()]
+        middle = np.sqrt(min(times) * max(times))
         for title, (milliseconds, quality) in points.items():
             axes.plot(milliseconds, quality, 'o', ms=10 if title == self.reference else 7, color=self.colours[title])
             side, align = (-7, 'right') if milliseconds > middle else (7, 'left')  # the label stays within the axes

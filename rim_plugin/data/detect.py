@@ -11,8 +11,6 @@ import numpy as np
 from rim_plugin.data.annotations import LeftOut
 
 _HOW_TO_NAME = "Name {}'insightface', the path of an .onnx file (SCRFD or OpenCV's YuNet), or 'module:function'."
-_HOW_TO_INSTALL = ("Install it (pip install insightface onnxruntime), or name another detector: a YuNet .onnx file or "
-                   "'module:function'.")
 
 
 def _insightface():
@@ -33,7 +31,8 @@ def _of_insightface(module):
     try:
         return importlib.import_module(f'insightface.{module}')
     except ImportError as error:
-        raise RuntimeError(f'Detector insightface: {error}. {_HOW_TO_INSTALL}') from None
+        raise RuntimeError(f'Detector insightface: {error}. Install it (pip install insightface onnxruntime), or name '
+                           "another detector: a YuNet .onnx file or 'module:function'.") from None
 
 
 def _onnx(path):

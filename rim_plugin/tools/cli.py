@@ -6,7 +6,6 @@ import json
 import sys
 from pathlib import Path
 
-
 from rim_plugin.data.detect import load_detector
 from rim_plugin.tools.api import RIM
 from rim_plugin.tools.cascade import CascadeDetector
