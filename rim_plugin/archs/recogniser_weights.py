@@ -7,11 +7,12 @@ from basicsr.utils import get_root_logger
 
 from rim_plugin.archs.iresnet_arch import BLOCKS
 from rim_plugin.archs.onnx_files import iresnet_weights
-from rim_plugin.compat.checkpoints import misfit, read_weights, some
+from rim_plugin.compat.checkpoints import is_packed, misfit, read_weights, some
 from rim_plugin.options import OptionsError
 
 # where weights lie in a checkpoint: BasicSR's (the averaged ones first), most others', arcface_torch's of a training
 _WRAPPERS = ('params_ema', 'params', 'state_dict', 'state_dict_backbone')
+_PACKED_STUDENT = 'hrn.student.net.'  # in a weights file of scripts/pack_weights.py
 # face.evoLVe's parts under arcface_torch's names
 _EVOLVE_ENDS = {'input_layer.0': 'conv1', 'input_layer.1': 'bn1', 'input_layer.2': 'prelu', 'output_layer.0': 'bn2',
                 'output_layer.3': 'fc', 'output_layer.4': 'features'}
@@ -26,7 +27,7 @@ def load_recogniser_weights(net, path):
         net (Recogniser): e.g. IResNet, MobileFaceNet.
         path (str): ``.safetensors``; ``.pth`` or ``.pt``, bare or wrapped (``params_ema``, ``params``, ``state_dict``,
             ``state_dict_backbone``), with or without ``module.``; ``.onnx`` for IResNet. Keys are those of
-            arcface_torch or face.evoLVe for IResNet.
+            arcface_torch or face.evoLVe for IResNet. Of a file that scripts/pack_weights.py made: HRN's student.
 
     Raises:
         OptionsError: missing or damaged file, or weights of another network.
@@ -46,6 +47,8 @@ def _read(path):
     if path.endswith('.onnx'):
         return iresnet_weights(path)
     weights = _unwrap(read_weights(path, param_key=None), path)
+    if is_packed(weights):
+        return _packed_student(weights, path)
     return _from_evolve(weights) if 'input_layer.0.weight' in weights else weights
 
 
@@ -56,6 +59,14 @@ def _unwrap(content, path):
             isinstance(key, str) and torch.is_tensor(value) for key, value in content.items()):
         raise OptionsError(f'{path}: holds no weights, neither bare nor under one of {", ".join(_WRAPPERS)}')
     return {key.removeprefix('module.'): value for key, value in content.items()}
+
+
+def _packed_student(weights, path):
+    student = {key.removeprefix(_PACKED_STUDENT): value for key, value in weights.items()
+               if key.startswith(_PACKED_STUDENT)}
+    if not student:
+        raise OptionsError(f'{path}: holds a network for hallucination alone, no recogniser')
+    return student
 
 
 def _from_evolve(weights):

@@ -207,9 +207,14 @@ def _load_network(_original):
     return load_network
 
 
+def is_packed(weights):
+    """Whether these are the tensors of a weights file that scripts/pack_weights.py made, by their names."""
+    return all(key.startswith(('fhn.', 'hrn.')) for key in weights)
+
+
 def _unpacked(net, weights):
     """A network's part of a weights file that scripts/pack_weights.py made; other weights as they are."""
-    if not all(key.startswith(('fhn.', 'hrn.')) for key in weights):
+    if not is_packed(weights):
         return weights
     packed, own = _PACKED.get(type(net).__name__, ('fhn.', ''))
     part = {own + key.removeprefix(packed): value for key, value in weights.items() if key.startswith(packed)}

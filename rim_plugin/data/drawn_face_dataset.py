@@ -47,15 +47,15 @@ class DrawnFaceDataset(data.Dataset):
 
     def __init__(self, opt):
         self.opt = opt
-        self._persons = _whole_number(opt, 'num_identities', None, 1)
-        self._faces = _whole_number(opt, 'faces_per_identity', 1, 1)
-        self._first = _whole_number(opt, 'first_identity', 0, 0)
-        self._seed = _whole_number(opt, 'seed', 0, 0)
+        self._persons = whole_number(opt, 'num_identities', None, 1)
+        self._faces = whole_number(opt, 'faces_per_identity', 1, 1)
+        self._first = whole_number(opt, 'first_identity', 0, 0)
+        self._seed = whole_number(opt, 'seed', 0, 0)
         if opt.get('gt_size', PICTURE) != PICTURE:
             raise ValueError(
-                f'{_name(opt)}: gt_size is {opt["gt_size"]}, but faces are drawn at {PICTURE}: leave it out.')
+                f'{dataset_name(opt)}: gt_size is {opt["gt_size"]}, but faces are drawn at {PICTURE}: leave it out.')
         self._query_size = QuerySize(opt)
-        self._prior_size = _whole_number(opt, 'prior_size', 56, 1)
+        self._prior_size = whole_number(opt, 'prior_size', 56, 1)
         self._sigma = opt.get('heatmap_sigma', 1.3)
         self._use_hflip = opt.get('use_hflip', False)
 
@@ -64,7 +64,7 @@ class DrawnFaceDataset(data.Dataset):
 
     def __getitem__(self, index):
         if not 0 <= index < len(self):
-            raise IndexError(f'{_name(self.opt)} has {len(self)} faces, there is no face {index}.')
+            raise IndexError(f'{dataset_name(self.opt)} has {len(self)} faces, there is no face {index}.')
         if data.get_worker_info():
             cv2.setNumThreads(0)  # the workers themselves are the parallelism
         identity, number = self._first + index // self._faces, index % self._faces
@@ -77,13 +77,13 @@ class DrawnFaceDataset(data.Dataset):
         return {**item, 'identity': torch.tensor(identity), 'lq_path': key, 'gt_path': key}
 
 
-def _name(opt):
+def dataset_name(opt):
     return f'dataset {opt.get("name", "DrawnFaceDataset")}'
 
 
-def _whole_number(opt, key, default, least):
+def whole_number(opt, key, default, least):
     value = opt.get(key, default)
     if type(value) is not int or value < least:
         found = 'is missing' if value is None else f'is {value!r}'
-        raise ValueError(f'{_name(opt)}: {key} {found}; it must be a whole number of at least {least}.')
+        raise ValueError(f'{dataset_name(opt)}: {key} {found}; it must be a whole number of at least {least}.')
     return value

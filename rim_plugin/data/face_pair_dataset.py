@@ -2,50 +2,28 @@
 
 from collections import defaultdict
 from pathlib import Path
-from typing import NamedTuple
 from urllib.parse import unquote
 
 import cv2
 import numpy as np
 from basicsr.utils.registry import DATASET_REGISTRY
-from torch.utils import data
 
 from rim_plugin.data.alignment import align_face
 from rim_plugin.data.annotations import LeftOut, open_annotations
-from rim_plugin.data.face_item import QuerySize, face_item
+from rim_plugin.data.face_pairs import FacePairs
 from rim_plugin.data.face_prior_dataset import open_store
 from rim_plugin.data.landmarks import five_points
 from rim_plugin.data.pair_lists import PairListError, read_pair_list
 from rim_plugin.data.prepare import read_photo, find_photos
 
-# Columns of ``pairs`` that are probes, by option ``probe_side``.
-PROBE_COLUMNS = {'none': (), 'first': (0, ), 'second': (1, ), 'both': (0, 1)}
 ALIGNED = 'aligned'
 
 
-class IdentificationSets(NamedTuple):
-    """Indices of the gallery, the first image of every person, and of the probes, all their other images."""
-
-    gallery: np.ndarray
-    probes: np.ndarray
-
-
 @DATASET_REGISTRY.register()
-class FacePairDataset(data.Dataset):
+class FacePairDataset(FacePairs):
     """Faces of LFW's ``pairs.txt``, of lists like it (XQLFW, CALFW, CPLFW), or of insightface's ``.bin``.
 
-    An item is one face: ``gt`` (3, gt_size, gt_size) and ``lq`` (3, q, q), float32 RGB in [0, 1], its ``index`` and its
-    name as ``lq_path`` and ``gt_path``. The pairs are attributes, so that each face is embedded once:
-
-    Attributes:
-        pairs (ndarray): (P, 2) indices of the faces.
-        issame (ndarray): (P, ) bool.
-        folds (ndarray): (P, ) int.
-        names (list[str] | None): the person of each face, where the list tells it.
-        probe_columns (tuple[int]): which of the two columns of ``pairs`` are probes, seen at low resolution.
-        identification (IdentificationSets | None): with option ``identification``.
-        protocol (dict): what a result file must say of list, pairs, resolution, alignment and interpolation; None for
-            what was not done.
+    Items and attributes: see :class:`~rim_plugin.data.face_pairs.FacePairs`.
 
     Args:
         opt (dict): options
@@ -57,10 +35,7 @@ class FacePairDataset(data.Dataset):
                 :func:`~rim_plugin.data.annotations.open_annotations`, or ``aligned`` where the photos are aligned
                 faces of gt_size already. Default: none, a prepared store.
             gt_size (int): side of the faces. Default: 224, for a ``.bin`` 112.
-            query_size (int): side q of the probe. Default: 28.
-            probe_side (str): which face of a pair is the probe: first, second, both or none. Default: second.
-            identification (bool): also rank probes in a gallery: the first image of every person in the list against
-                all their other images. Default: False.
+            query_size, probe_side, identification: see FacePairs.
 
     Raises:
         FileNotFoundError: faces or list are not there, or an image of the list is not among the faces.
@@ -72,43 +47,26 @@ class FacePairDataset(data.Dataset):
 
     def __init__(self, opt):
         self.opt = opt
-        self._place = f'dataset {opt.get("name", "FacePairDataset")}'
         if not opt.get('dataroot_gt'):
-            raise ValueError(f'{self._place}: dataroot_gt is missing. Name a prepared store, a folder of photos or a '
+            raise ValueError(f'{self.place}: dataroot_gt is missing. Name a prepared store, a folder of photos or a '
                              '.bin file.')
         encoded = Path(opt['dataroot_gt']).suffix == '.bin'
-        self._gt_size = opt.get('gt_size', 112 if encoded else 224)
-        self._query_size = QuerySize({**opt, 'phase': 'val'})(0)
-        side = opt.get('probe_side', 'second')
-        if side not in PROBE_COLUMNS:
-            raise ValueError(f"{self._place}: probe_side: '{side}' is unknown; choose one of "
-                             f'{", ".join(PROBE_COLUMNS)}')
-        self.probe_columns = PROBE_COLUMNS[side]
-        listed = self._read_list(opt['dataroot_gt'] if encoded else opt.get('pair_list'))
-        self.pairs, self.issame, self.folds, self.names = listed.pairs, listed.issame, listed.folds, listed.identities
-        self._faces = _EncodedFaces(listed.images) if encoded else self._find_faces(listed.images)
-        self.identification = self._identification_sets() if opt.get('identification') else None
-        self.protocol = {
-            'pair_list': str(opt['dataroot_gt'] if encoded else opt['pair_list']), 'faces': str(opt['dataroot_gt']),
-            'images': len(self), 'pairs': len(self.pairs), 'same_pairs': int(self.issame.sum()),
-            'folds': len(np.unique(self.folds)), 'fold_rule': listed.fold_rule, 'probe_side': side,
-            'query_size': self._query_size if self.probe_columns else None, 'gallery_size': self._gt_size,
-            'alignment': self._faces.alignment,
-            'downscaling': f'antialiased bicubic from {self._gt_size} to {self._query_size} px, rounded to 8 bits'
-                           if self.probe_columns else None,
-        }
-        self[0]  # a wrong gt_size is found before a training begins
+        pair_list = opt['dataroot_gt'] if encoded else opt.get('pair_list')
+        listed = self._read_list(pair_list)
+        faces = _EncodedFaces(listed.images) if encoded else self._find_faces(listed.images)
+        super().__init__(opt, listed, faces, opt.get('gt_size', 112 if encoded else 224), str(pair_list),
+                         str(opt['dataroot_gt']))
 
     def _read_list(self, path):
         if not path:
-            raise ValueError(f"{self._place}: pair_list is missing. Name LFW's pairs.txt or a list like it.")
+            raise ValueError(f"{self.place}: pair_list is missing. Name LFW's pairs.txt or a list like it.")
         try:
             return read_pair_list(path)
         except (FileNotFoundError, PairListError) as error:
-            raise type(error)(f'{self._place}: pair_list: {error}') from None
+            raise type(error)(f'{self.place}: pair_list: {error}') from None
 
     def _find_faces(self, images):
-        faces = _Photos(self.opt, self._place) if self.opt.get('landmarks') else _StoredFaces(self.opt)
+        faces = _Photos(self.opt, self.place) if self.opt.get('landmarks') else _StoredFaces(self.opt)
         by_name = defaultdict(list)
         for path in faces.paths:
             by_name[path.rsplit('/')[-1]].append(path)
@@ -116,47 +74,19 @@ class FacePairDataset(data.Dataset):
         absent = [image for image, paths in zip(images, found) if not paths]
         if absent:
             raise FileNotFoundError(
-                f"{self._place}: {len(absent)} of the {len(images)} images in pair_list {self.opt['pair_list']} are "
+                f"{self.place}: {len(absent)} of the {len(images)} images in pair_list {self.opt['pair_list']} are "
                 f"not in dataroot_gt {self.opt['dataroot_gt']}, the first '{absent[0]}'. Add them (left_out.txt of a "
                 'prepared store says why a photo is not in it), or take their pairs out of the list.')
         for image, paths in zip(images, found):
             if len(paths) > 1:
-                raise ValueError(f"{self._place}: image '{image}' of pair_list is both '{paths[0]}' and '{paths[1]}' "
+                raise ValueError(f"{self.place}: image '{image}' of pair_list is both '{paths[0]}' and '{paths[1]}' "
                                  f"in dataroot_gt {self.opt['dataroot_gt']}. Name a folder with one of them.")
         try:
             faces.choose([path for path, in found])
         except LeftOut as fault:
-            raise ValueError(f'{self._place}: landmarks: {fault.reason}: {fault.detail}. Complete the annotations, or '
+            raise ValueError(f'{self.place}: landmarks: {fault.reason}: {fault.detail}. Complete the annotations, or '
                              'take the pairs of this face out of the list.') from None
         return faces
-
-    def _identification_sets(self):
-        if self.names is None:
-            raise ValueError(f'{self._place}: identification: a .bin does not tell who the faces are. Set '
-                             'identification: false, or use a text list with its photos.')
-        _, first = np.unique(self.names, return_index=True)
-        others = np.setdiff1d(np.arange(len(self)), first)
-        if not others.size:
-            raise ValueError(f'{self._place}: identification: no person of the list has two images, so that there is '
-                             'no probe. Set identification: false.')
-        return IdentificationSets(np.sort(first), others)
-
-    def __len__(self):
-        return len(self._faces)
-
-    def __getitem__(self, index):
-        if data.get_worker_info():
-            cv2.setNumThreads(0)  # the workers themselves are the parallelism
-        name = self._faces.name(index)
-        try:
-            face = self._faces.read(index, self._gt_size)
-        except (LeftOut, ValueError) as error:
-            raise ValueError(f"{self._place}: face '{name}' of {self.opt['dataroot_gt']} cannot be used ({error}). "
-                             'Replace it, or take its pairs out of the list.') from None
-        if face.shape[:2] != (self._gt_size, self._gt_size):
-            raise ValueError(f"{self._place}: gt_size is {self._gt_size}, but face '{name}' has the shape "
-                             f'{face.shape}: set gt_size to its side, or prepare the faces again.')
-        return {**face_item(face, self._query_size), 'index': index, 'lq_path': name, 'gt_path': name}
 
 
 def _decode(encoded):
@@ -175,9 +105,6 @@ class _EncodedFaces:
     def __init__(self, images):
         self._images = images
 
-    def __len__(self):
-        return len(self._images)
-
     def name(self, index):
         return f'{index:05d}'
 
@@ -195,9 +122,6 @@ class _NamedFaces:
 
     def choose(self, paths):
         self._chosen = paths
-
-    def __len__(self):
-        return len(self._chosen)
 
     def name(self, index):
         return self._chosen[index]

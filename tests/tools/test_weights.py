@@ -10,6 +10,7 @@ import yaml
 from basicsr.archs import build_network as build
 from safetensors.torch import load_file, save_file
 
+from rim_plugin.archs.recogniser_weights import load_recogniser_weights
 from rim_plugin.options import OptionsError, read_options
 from rim_plugin.tools.api import RIM
 from rim_plugin.tools.weights import Weights, build_network, load_weights, save_weights, trained_weights
@@ -62,6 +63,16 @@ def test_a_training_begins_with_a_weights_file(tiny):
     assert all(torch.equal(value, fhn.state_dict()[key]) for key, value in tiny.model.net_eval.state_dict().items())
     told = refused(tiny.model.load_network, build(dict(SRCNN)), str(tiny.weights))
     assert 'does not fit SRCNN: missing: body.0.bias' in told
+
+
+def test_the_student_in_a_weights_file_is_a_recogniser(tiny, tmp_path):
+    net = build({'type': 'MobileFaceNet'})
+    load_recogniser_weights(net, tiny.weights)
+    student = tiny.model.averaged['r'].student.net.state_dict()
+    assert all(torch.equal(value, student[key]) for key, value in net.state_dict().items())
+    fhn = {key: value for key, value in load_file(tiny.weights).items() if key.startswith('fhn.')}
+    save_file(fhn, tmp_path / 'fhn.safetensors')
+    assert 'no recogniser' in refused(load_recogniser_weights, net, tmp_path / 'fhn.safetensors')
 
 
 def copy_of(net):
