@@ -160,12 +160,14 @@ class _Report:
 
     @staticmethod
     def protocol(done):
-        """What the result files say of gallery, probes and folds, of the first method and size."""
-        if not done:
+        """What the result files say of gallery, probes and folds, of the first method and a size below the full one."""
+        protocols = [result['protocol'] for results in done.values() for result in results.values()]
+        if not protocols:
             return 'No method could be measured.'
-        first = next(iter(next(iter(done.values())).values()))
-        told = ', '.join(f'{key.replace("_", " ")}: {value}' for key, value in first['protocol'].items()
-                         if key not in ('query_size', 'upscaling', 'probe_side') and value is not None)
+        first = next((found for found in protocols if found['query_size']), protocols[0])
+        told = ', '.join(f'{key.replace("_", " ")}: {value}' for key, value in first.items()
+                         if key not in ('query_size', 'upscaling') and value is not None)
+        told = told.replace(f' to {first["query_size"]} px', " to the probe's size")
         return f'Accuracy with the threshold chosen on the other folds, +- standard deviation over the folds. {told}.'
 
     def methods_section(self):
@@ -225,7 +227,7 @@ def _environment_line():
 def _device():
     if torch.cuda.is_available():
         return torch.cuda.get_device_name()
-    return f'CPU, {torch.get_num_threads()} threads'
+    return f'CPU, threads: {torch.get_num_threads()}'
 
 
 def _budget(found):
@@ -257,7 +259,11 @@ def _interval(interval, digits, sign=''):
 
 def _table(header, rows):
     lines = [header, ['---'] * len(header), *([*row, *[''] * (len(header) - len(row))] for row in rows)]
-    return '\n'.join('| ' + ' | '.join(str(cell).replace('|', '/') for cell in line) + ' |' for line in lines)
+    return '\n'.join('| ' + ' | '.join(map(_cell, line)) + ' |' for line in lines)
+
+
+def _cell(value):
+    return f'{value:.3f}' if isinstance(value, float) else str(value).replace('|', '/')
 
 
 def _image(path):

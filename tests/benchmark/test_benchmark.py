@@ -169,6 +169,8 @@ def test_recognition_at_every_size_and_at_full_resolution(folder):
     text = write_report(small, results).with_suffix('.md').read_text()
     accuracy = results[0][1]['figures']['accuracy']
     assert re.search(rf'\| Teacher \| {accuracy:.4f} \+- ', text) and 'Rank-1' in text
+    assert 'probe side: second' in text and "antialiased bicubic from 224 to the probe's size, rounded" in text
+    assert '| HR-HR | VGGFace2 | - | 0.994 | - | 0.840 |' in text  # the paper's, beside it
     assert re.search(r'\| At full \| - \| [01]\.\d{4} \+- ', text) and re.search(r'\| At full \| - \| [+-]0\.\d', text)
     right = []
     for method in ('sr', 'teacher'):
