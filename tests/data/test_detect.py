@@ -1,6 +1,5 @@
 import sys
 
-import cv2
 import numpy as np
 import pytest
 
@@ -62,15 +61,15 @@ def test_insightface_gets_bgr(monkeypatch):
     assert load_detector('insightface')(IMAGE + np.array([1, 2, 3], np.uint8)).shape == (2, 5, 2)
 
 
-def onnx_network(path, answers):
-    """A file with a network of 640 x 640 pixels, whose outputs are these arrays, by name, whatever it sees."""
+def onnx_network(path, answers, side=640):
+    """A file with a network of side x side pixels, whose outputs are these arrays, by name, whatever it sees."""
     onnx = pytest.importorskip('onnx')
     nodes = [onnx.helper.make_node('ReduceMean', ['image'], ['mean'], keepdims=0),
              onnx.helper.make_node('Sub', ['mean', 'mean'], ['zero'])]
     nodes += [onnx.helper.make_node('Add', [f'{name}_is', 'zero'], [name]) for name in answers]
     value = onnx.helper.make_tensor_value_info
     graph = onnx.helper.make_graph(
-        nodes, 'constant', [value('image', 1, [1, 3, 640, 640])],
+        nodes, 'constant', [value('image', 1, [1, 3, side, side])],
         [value(name, 1, answer.shape) for name, answer in answers.items()],
         [onnx.numpy_helper.from_array(answer, f'{name}_is') for name, answer in answers.items()])
     onnx.save(onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid('', 13)], ir_version=8), path)
@@ -107,25 +106,25 @@ def test_another_network_is_no_detector(tmp_path):
         load_detector(str(tmp_path / 'a.onnx'))
 
 
-def test_yunet_rows_become_points(tmp_path, monkeypatch):
-    (tmp_path / 'yunet.onnx').write_bytes(b'')
-    answers = [np.concatenate([[0, 0, 9, 9], FACE.ravel(), [0.9]])[None], None]
+def yunet_that_finds(face, side):
+    """Outputs of YuNet, in OpenCV's order, that show one face with these points, (5, 2), or none."""
+    answers = {f'{kind}_{stride}': np.zeros((1, (side // stride) ** 2, values), np.float32)
+               for kind, values in (('cls', 1), ('obj', 1), ('bbox', 4), ('kps', 10)) for stride in (8, 16, 32)}
+    if face is not None:
+        row, column = 2, 1
+        cell = row * (side // 8) + column
+        answers['cls_8'][0, cell] = answers['obj_8'][0, cell] = 0.95
+        answers['kps_8'][0, cell] = (face / 8 - (column, row)).ravel()
+    return answers
 
-    class Yunet:
 
-        def setInputSize(self, size):
-            assert size == (50, 40)
-
-        def detect(self, image):
-            return 1, answers.pop(0)
-
-    layers = [f'{kind}_{stride}' for kind in ('cls', 'obj', 'bbox', 'kps') for stride in (8, 16, 32)]
-    net = type('Net', (), {'getUnconnectedOutLayersNames': lambda self: layers})
-    monkeypatch.setattr(cv2.dnn, 'readNetFromONNX', lambda path: net())
-    monkeypatch.setattr(cv2.FaceDetectorYN, 'create', lambda path, config, size: Yunet())
-    detect = load_detector(str(tmp_path / 'yunet.onnx'))
-    assert np.array_equal(detect(IMAGE), FACE[None])
-    assert detect(IMAGE).shape == (0, 5, 2)
+@pytest.mark.parametrize('face', [FACE, None])
+def test_a_yunet_file_goes_to_opencv(tmp_path, face):
+    path = str(tmp_path / 'yunet.onnx')
+    onnx_network(path, yunet_that_finds(face, 64), 64)  # OpenCV pads the picture to multiples of 32
+    found = load_detector(path)(IMAGE)
+    assert found.shape == (0 if face is None else 1, 5, 2) and found == pytest.approx(np.reshape(
+        [] if face is None else face, (-1, 5, 2)), abs=1e-4)
 
 
 def test_the_largest_face_is_taken():
