@@ -45,6 +45,7 @@ setup(
     extras_require={
         'search': ['faiss-cpu>=1.8'],
         'detect': ['insightface>=1.0', 'onnxruntime>=1.16'],
+        'lpips': ['lpips>=0.1.4'],
         'onnx': ['onnx>=1.16', 'onnxruntime>=1.16'],
         'test': ['pytest>=8.2', 'pytest-timeout>=2.2', 'pytest-xdist>=3.5'],
     },

@@ -15,6 +15,7 @@ from torch.utils.data import DataLoader
 
 from rim_plugin.benchmark.cache import Cache
 from rim_plugin.metrics.image_quality import calculate_psnr_batch, calculate_ssim_batch
+from rim_plugin.metrics.lpips import calculate_lpips
 from rim_plugin.models.batched_validation import comparison_rows
 from rim_plugin.models.pictures import face_columns
 from rim_plugin.models.rim_model import evaluation
@@ -45,17 +46,18 @@ def build_method(networks, weights, recogniser, gallery='teacher'):
                         'val': {'batch_size': _BATCH, 'gallery': gallery}, **blocks})
 
 
-def measure_images(model, options, pictures):
+def measure_images(model, options, pictures, lpips=None):
     """Quality of every face of an SR set.
 
     Args:
         model (RIMModel): with ``network_g``. options (dict): of the dataset. pictures (int): faces kept for the grid.
+        lpips (str | None): AlexNet's weights, see :func:`~rim_plugin.metrics.lpips.calculate_lpips`.
 
     Returns:
-        dict: ``images``: names, PSNR in dB and SSIM of RGB and Y without crop, and ``identity``, the recogniser's cosine
-        between SR and HR face (empty without one); ``arrays``: BGR pictures of the first faces, ``FACE/COLUMN``.
+        dict: ``images``: names, PSNR in dB and SSIM of RGB and Y without crop, ``identity``, the recogniser's cosine
+        between SR and HR face (empty without one), and ``lpips`` (empty without weights); ``arrays``: BGR pictures of the first faces, ``FACE/COLUMN``.
     """
-    found = {key: [] for key in ('name', 'psnr_y', 'ssim_y', 'psnr_rgb', 'ssim_rgb', 'identity')}
+    found = {key: [] for key in ('name', 'psnr_y', 'ssim_y', 'psnr_rgb', 'ssim_rgb', 'identity', 'lpips')}
     arrays = {}
     for batch in DataLoader(build_dataset({'phase': 'val', 'scale': 8, **options}), batch_size=_BATCH):
         model.feed_data(batch)
@@ -64,6 +66,8 @@ def measure_images(model, options, pictures):
         for metric, function in (('psnr', calculate_psnr_batch), ('ssim', calculate_ssim_batch)):
             for colour in ('y', 'rgb'):
                 found[f'{metric}_{colour}'] += function(data, test_y_channel=colour == 'y').tolist()
+        if lpips is not None:
+            found['lpips'] += calculate_lpips(data, lpips).tolist()
         if model.teacher is not None:
             with torch.no_grad():
                 sr, hr = (model.teacher(data[key].clamp(0, 1)).embedding for key in ('sr', 'gt'))

@@ -23,7 +23,7 @@ from rim_plugin.metrics.verification import fold_accuracy
 
 _PACKAGES = ('basicsr', 'torch', 'torchvision', 'numpy', 'scikit-learn', 'mmengine')
 _IMAGE_METRICS = {'psnr_y': ('PSNR Y', 2), 'ssim_y': ('SSIM Y', 4), 'psnr_rgb': ('PSNR RGB', 2),
-                  'ssim_rgb': ('SSIM RGB', 4), 'identity': ('identity', 3)}
+                  'ssim_rgb': ('SSIM RGB', 4), 'identity': ('identity', 3), 'lpips': ('LPIPS (less is better)', 3)}
 _PAIR_FIGURES = {'accuracy': 'Accuracy', 'tar_at_far_1e-3': 'TAR at FAR 1e-3', 'auc': 'AUC', 'rank_1': 'Rank-1'}
 _STYLE = '''body{font:15px/1.5 system-ui,sans-serif;max-width:110em;margin:2em auto;padding:0 1em;color:#222}
 table{border-collapse:collapse;margin:1em 0;font-size:13px;display:block;overflow-x:auto}
@@ -81,12 +81,13 @@ class _Report:
     def sr_section(self, name, options):
         rows = self.of_kind('sr', name)
         done = {method.title: result for method, result in rows if 'error' not in result}
+        metrics = [metric for metric in _IMAGE_METRICS if any(result['images'][metric] for result in done.values())]
         size = options.get('query_size', 28)
         parts = [f'## Super-resolution: {name}', f'Probes of {size} x {size} pixels to 224 x 224, no crop; means over '
                  f'{len(next(iter(done.values()))["images"]["name"]) if done else 0} faces with bootstrap 95 % '
                  'intervals. Identity: cosine of the recogniser between SR and HR face. Difference: paired, to '
                  f'{self.reference.title}. Time and memory: 28-pixel probes, {_device()}.',
-                 _table(self.sr_header(), [self.sr_row(name, method, result) for method, result in rows])]
+                 _table(self.sr_header(metrics), [self.sr_row(name, metrics, *row) for row in rows])]
         if done:
             parts += [_image(self.plots.picture_grid(name, {key: value['arrays'] for key, value in done.items()}))]
             parts += [_image(self.plots.score_distribution(
@@ -97,15 +98,15 @@ class _Report:
         return [*parts, f'*{_PAPER} {SR_TABLE[0]}*', _table(*SR_TABLE[1:])]
 
     @staticmethod
-    def sr_header():
-        return ['method', *(title for title, _ in _IMAGE_METRICS.values()), 'PSNR Y difference', 'parameters', 'GMACs',
+    def sr_header(metrics):
+        return ['method', *(_IMAGE_METRICS[metric][0] for metric in metrics), 'PSNR Y difference', 'parameters', 'GMACs',
                 'ms, batch 1', 'ms, batch 32', 'peak MiB']
 
-    def sr_row(self, name, method, result):
+    def sr_row(self, name, metrics, method, result):
         if 'error' in result:
             return [method.title, result['error']]
-        cells = [_interval(mean_interval(result['images'][metric]), digits) if result['images'][metric] else '-'
-                 for metric, (_, digits) in _IMAGE_METRICS.items()]
+        cells = [_interval(mean_interval(result['images'][metric]), _IMAGE_METRICS[metric][1])
+                 if result['images'][metric] else '-' for metric in metrics]
         other = self.found.get((self.reference.name, 'sr', name), {})
         difference = '-'
         if 'images' in other and method is not self.reference:

@@ -73,7 +73,7 @@ def units_of(benchmark, method):
     units = []
     if benchmark.sr_sets and 'sr' in method.tables and 'g' in method.networks:
         units.append(Unit(method, 'speed', (), []))
-        units += [Unit(method, 'sr', (name, ), [dict(options, name=name), benchmark.pictures])
+        units += [Unit(method, 'sr', (name, ), [dict(options, name=name), benchmark.pictures, benchmark.lpips])
                   for name, options in benchmark.sr_sets.items()]
     if 'recognition' in method.tables:
         for name, options in benchmark.pair_sets.items():

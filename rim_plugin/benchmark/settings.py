@@ -6,7 +6,7 @@ from typing import NamedTuple
 from rim_plugin.options import OptionsError, did_you_mean, read_options
 
 _KEYS = {'name', 'output', 'reference', 'recogniser', 'mirror', 'sr_sets', 'pair_sets', 'query_sizes', 'pictures',
-         'train_missing', 'force', 'methods'}
+         'lpips', 'train_missing', 'force', 'methods'}
 _METHOD_KEYS = {'title', 'options', 'force', 'weights', 'recogniser', 'tables', 'query_sizes'}
 TABLES = ('sr', 'recognition')
 
@@ -66,6 +66,7 @@ class Benchmark(NamedTuple):
     pair_sets: dict
     query_sizes: list
     pictures: int
+    lpips: str | None
     train_missing: bool
 
 
@@ -78,6 +79,10 @@ def read_benchmark(path):
     options = read_options(path)
     _check_keys(path, '', options, _KEYS, {'name', 'methods'})
     options.setdefault('query_sizes', [28])
+    lpips = options.get('lpips')
+    if lpips is not None and not Path(lpips).is_file():
+        raise OptionsError(f"{path}: lpips: {lpips}: no such file. Name torchvision's AlexNet (alexnet-owt-7be5be79.pth), "
+                           'or leave the key out: the report does without LPIPS.')
     options['methods'] = {name: block for name, block in options['methods'].items() if block is not None}
     methods = [_method(path, options, name, block) for name, block in options['methods'].items()]
     titles = [method.title for method in methods]
@@ -90,7 +95,7 @@ def read_benchmark(path):
     return Benchmark(options['name'], Path(options.get('output', 'results/benchmark'), options['name']), methods,
                      reference, options.get('mirror', True), options.get('sr_sets') or {},
                      options.get('pair_sets') or {}, options['query_sizes'], options.get('pictures', 4),
-                     options.get('train_missing', False))
+                     lpips, options.get('train_missing', False))
 
 
 def _method(path, options, name, block):

@@ -41,11 +41,13 @@ def _onnx(path):
         raise RuntimeError(f"Detector {path}: no such file. OpenCV's model zoo has YuNet under face_detection_yunet, "
                            'insightface its SCRFD in its model packs (det_10g.onnx).')
     try:
-        outputs = len(cv2.dnn.readNetFromONNX(path).getUnconnectedOutLayersNames())
-        return {9: _scrfd, 12: _yunet}[outputs](path)
-    except (cv2.error, KeyError) as error:
-        raise RuntimeError(f'Detector {path}: neither SCRFD with points nor YuNet of 2023 or later, or damaged '
-                           f'({textwrap.shorten(str(error), 120)})') from None
+        outputs, fault = len(cv2.dnn.readNetFromONNX(path).getUnconnectedOutLayersNames()), ''
+    except cv2.error as error:
+        outputs, fault = 0, f', or damaged ({textwrap.shorten(str(error), 120)})'
+    load = {9: _scrfd, 12: _yunet}.get(outputs)
+    if load is None:
+        raise RuntimeError(f'Detector {path}: neither SCRFD with points nor YuNet of 2023 or later{fault}')
+    return load(path)
 
 
 def _scrfd(path):

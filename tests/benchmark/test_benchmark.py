@@ -14,6 +14,7 @@ from basicsr.archs import build_network
 from basicsr.data import build_dataset
 from basicsr.metrics import calculate_psnr, calculate_ssim
 from basicsr.utils import tensor2img
+from torchvision.models import alexnet
 
 from rim_plugin.benchmark.budget import training_budget
 from rim_plugin.benchmark.cache import Cache, content_key
@@ -86,6 +87,17 @@ def test_report_tells_what_basicsr_measures_image_by_image(folder):
     for name in ('csd_drawn_psnr_y', 'csd_drawn_ssim_y', 'pictures_drawn', 'speed_drawn'):
         assert cv2.imread(str(page.parent / f'figures/{name}.png')) is not None
         assert (page.parent / f'figures/{name}.svg').read_text().count('<path') > 5
+
+
+def test_lpips_where_its_weights_are_given(folder):
+    pytest.importorskip('lpips')
+    torch.save(alexnet().state_dict(), 'alexnet.pth')
+    small = benchmark(lpips='alexnet.pth', methods={'bicubic': {'title': 'Bicubic', 'options': 'bicubic.yml'}})
+    results = run_benchmark(small)
+    values = next(result['images']['lpips'] for unit, result in results if unit.kind == 'sr')
+    assert len(values) == 3 and min(values) > 0
+    text = write_report(small, results).with_suffix('.md').read_text()
+    assert '| LPIPS (less is better) |' in text and f' {np.mean(values):.3f} [' in text and 'identity |' not in text
 
 
 def test_only_what_changed_is_measured_again_and_failures_stay_in_their_rows(folder, monkeypatch):
@@ -197,6 +209,7 @@ def test_a_file_takes_a_method_of_its_base_away(folder):
     ({'methods': {'a': {'options': 'absent.yml'}}}, 'absent.yml: no such options file'),
     ({'methods': {'a': {'options': 'bicubic.yml', 'tables': ['rs']}}}, "'rs' is none of sr, recognition"),
     ({'methods': {'a': {'options': 'bicubic.yml', 'query_sizes': [9]}}}, 'a.query_sizes: 9 is not among those'),
+    ({'lpips': 'none.pth'}, 'lpips: none.pth: no such file'),
     ({'pair_sets': {'few': {}}}, 'recogniser: missing'),
     ({'methods': {'a': {'options': 'bicubic.yml', 'title': 'A'}, 'b': {'options': 'srcnn.yml', 'title': 'A'}}},
      "two have the title 'A'"),

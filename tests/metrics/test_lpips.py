@@ -1,0 +1,94 @@
+"""LPIPS against its formula in float64, on AlexNet with random weights: the trained ones are not in the repository."""
+
+import sys
+from importlib.resources import files
+
+import pytest
+import torch
+from torchvision.models import alexnet
+
+from rim_plugin.metrics.lpips import calculate_lpips
+from rim_plugin.models.batched_validation import needs_only_images
+from rim_plugin.options import OptionsError
+
+RELUS = (1, 4, 7, 9, 11)  # layers of AlexNet's features
+MEAN, STD = torch.tensor([[-.030, -.088, -.188], [.458, .448, .450]], dtype=torch.float64).reshape(2, 1, 3, 1, 1)
+lpips = pytest.importorskip('lpips')
+
+
+@pytest.fixture(scope='module')
+def weights(tmp_path_factory):
+    torch.manual_seed(0)
+    path = tmp_path_factory.mktemp('lpips') / 'alexnet.pth'
+    torch.save(alexnet().state_dict(), path)
+    return path
+
+
+def images(count, side=64):
+    generator = torch.Generator().manual_seed(1)
+    gt = torch.rand(count, 3, side, side, generator=generator)
+    return gt + 0.2 * torch.randn(gt.shape, generator=generator), gt
+
+
+def by_formula(weights, sr, gt):
+    """Zhang et al., Eq. 1: mean over places of the weighted squared differences of unit feature vectors, all layers."""
+    net = alexnet().double()
+    net.load_state_dict(torch.load(weights))
+    heads = torch.load(str(files('lpips') / 'weights/v0.1/alex.pth'), map_location='cpu')
+    maps = []
+    for image in (sr, gt):
+        x = ((image.double().clamp(0, 1) * 255).round() / 255 * 2 - 1 - MEAN) / STD
+        maps.append([])
+        for number, layer in enumerate(net.features[:12]):
+            x = layer(x)
+            if number in RELUS:
+                maps[-1].append((x / x.norm(dim=1, keepdim=True).clamp(min=1e-10)).clone())
+    distances = torch.zeros(len(sr), dtype=torch.float64)
+    for number, (a, b) in enumerate(zip(*maps)):
+        distances += ((a - b).square() * heads[f'lin{number}.model.1.weight'].double()).sum(1).mean((1, 2))
+    return distances
+
+
+@pytest.mark.parametrize('count', [1, 3, 17])
+@torch.no_grad()
+def test_equals_the_formula(weights, count):
+    sr, gt = images(count)
+    before = sr.clone()
+    found = calculate_lpips({'sr': sr, 'gt': gt}, str(weights))
+    assert found.shape == (count, ) and found.dtype == torch.float64 and torch.equal(sr, before)
+    assert found.min() > 1e-3
+    torch.testing.assert_close(found, by_formula(weights, sr, gt), rtol=1e-4, atol=1e-7)
+
+
+def test_identical_images_have_none(weights):
+    gt = (images(2)[1] * 255).round() / 255
+    assert calculate_lpips({'sr': gt + 0.4 / 255, 'gt': gt}, str(weights)).abs().max() == 0
+
+
+def test_bicubic_has_it_too():
+    assert needs_only_images({'type': 'calculate_lpips'})
+
+
+@pytest.mark.parametrize('change, words', [
+    (lambda state: None, 'no such file. Wanted is torchvision'),
+    (lambda state: {'features.0.weight': state['features.0.weight']}, 'missing: 0.bias'),
+    (lambda state: {**state, 'features.0.weight': torch.zeros(64, 3, 3, 3)}, 'other shape: 0.weight (64, 3, 3, 3)')])
+def test_wrong_weights_are_told(tmp_path, change, words):
+    content = change(alexnet().state_dict())
+    if content is not None:
+        torch.save(content, tmp_path / 'net.pth')
+    with pytest.raises(OptionsError) as caught:
+        calculate_lpips(dict(zip(('sr', 'gt'), images(1))), str(tmp_path / 'net.pth'))
+    assert words in str(caught.value) and 'net.pth' in str(caught.value)
+
+
+def test_without_the_package_it_says_so(weights, monkeypatch):
+    monkeypatch.setitem(sys.modules, 'lpips', None)
+    with pytest.raises(OptionsError, match='pip install lpips'):
+        calculate_lpips(dict(zip(('sr', 'gt'), images(1))), f'{weights}.other')
+
+
+@pytest.mark.parametrize('shape', [(1, 1, 64, 64), (1, 3, 64, 32), (3, 64, 64)])
+def test_images_of_other_shapes_are_refused(weights, shape):
+    with pytest.raises(ValueError, match='must have one shape'):
+        calculate_lpips({'sr': torch.zeros(shape), 'gt': torch.zeros(1, 3, 64, 64)}, str(weights))
