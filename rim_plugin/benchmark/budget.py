@@ -4,6 +4,8 @@ import re
 from datetime import datetime
 from pathlib import Path
 
+from rim_plugin.options import read_options
+
 _STAMP = re.compile(r'^(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d),\d{3} ')
 
 
@@ -14,7 +16,7 @@ def training_budget(method):
         method (Method): see :mod:`rim_plugin.benchmark.settings`.
 
     Returns:
-        dict | None: ``iterations`` and ``batch`` of its options, ``seconds`` from the start to the end of the training,
+        dict | None: ``iterations`` and ``batch`` as trained, ``seconds`` from the start to the end of the training,
         added over the logs of an interrupted one. None where the weights are not those that a training of its options
         leaves in ``experiments/NAME/``.
     """
@@ -23,8 +25,10 @@ def training_budget(method):
     if 'train' not in method.options or not logs or method.missing or not method.weights \
             or any(Path(path).parent != folder / 'models' for path in method.weights.values()):
         return None
-    return {'iterations': method.options['train']['total_iter'],
-            'batch': method.options['datasets']['train']['batch_size_per_gpu'], 'seconds': sum(map(_seconds, logs))}
+    kept = folder / 'options.yml'  # of the run, from which the method's may have gone on to differ
+    options = read_options(kept) if kept.is_file() else method.options
+    return {'iterations': options['train']['total_iter'],
+            'batch': options['datasets']['train']['batch_size_per_gpu'], 'seconds': sum(map(_seconds, logs))}
 
 
 def _seconds(log):

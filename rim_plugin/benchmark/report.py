@@ -1,29 +1,20 @@
-"""The report of a benchmark: one page to read (HTML and Markdown), tables as CSV, everything as JSON."""
+"""The report of a benchmark: one page to read (HTML and Markdown); every value as JSON, of faces and pairs as CSV."""
 
 import base64
-import csv
-import io
 import json
-import platform
 import re
-import subprocess
-from importlib.metadata import version
 
 import markdown
 import numpy as np
-import torch
 
-from rim_plugin import __version__
-from rim_plugin.benchmark.budget import training_budget
 from rim_plugin.benchmark.figures import NAMES, Plots
 from rim_plugin.benchmark.paper import RECOGNITION_TABLES, SR_TABLE
 from rim_plugin.benchmark.statistics import mean_interval
+from rim_plugin.benchmark.values import IMAGE_METRICS, Values, device_name, environment
 from rim_plugin.data.lmdb_writer import write_atomically
-from rim_plugin.metrics.verification import fold_accuracy
 
-_PACKAGES = ('basicsr', 'torch', 'torchvision', 'numpy', 'scikit-learn', 'mmengine')
-_IMAGE_METRICS = {'psnr_y': ('PSNR Y', 2), 'ssim_y': ('SSIM Y', 4), 'psnr_rgb': ('PSNR RGB', 2),
-                  'ssim_rgb': ('SSIM RGB', 4), 'identity': ('identity', 3), 'lpips': ('LPIPS (less is better)', 3)}
+_METRICS = {'psnr_y': ('PSNR Y', 2), 'ssim_y': ('SSIM Y', 4), 'psnr_rgb': ('PSNR RGB', 2),
+            'ssim_rgb': ('SSIM RGB', 4), 'identity': ('identity', 3), 'lpips': ('LPIPS (less is better)', 3)}
 _PAIR_FIGURES = {'accuracy': 'Accuracy', 'tar_at_far_1e-3': 'TAR at FAR 1e-3', 'auc': 'AUC', 'rank_1': 'Rank-1'}
 _STYLE = '''body{font:15px/1.5 system-ui,sans-serif;max-width:110em;margin:2em auto;padding:0 1em;color:#222}
 table{border-collapse:collapse;margin:1em 0;font-size:13px;display:block;overflow-x:auto}
@@ -35,7 +26,7 @@ _PAPER = "The paper's own figures, not comparable in absolute terms (other data,
 
 
 def write_report(benchmark, results):
-    """Write ``report.html``, ``report.md``, ``results.json``, ``images_SET.csv`` and ``figures/``.
+    """Write ``report.html``, ``report.md``, ``results.json``, ``images_SET.csv``, ``pairs_SET.csv`` and ``figures/``.
 
     Args:
         benchmark (Benchmark): what was asked.
@@ -44,31 +35,25 @@ def write_report(benchmark, results):
     Returns:
         Path: of the HTML page.
     """
-    report = _Report(benchmark, results)
-    text = report.markdown()
+    values = Values(benchmark, results)
+    text = _Report(values).markdown()
     folder = benchmark.folder
     write_atomically(folder / 'report.md', text)
     write_atomically(folder / 'report.html', _page(text, folder, benchmark.name))
-    write_atomically(folder / 'results.json', json.dumps(report.everything(), indent=1) + '\n')
+    write_atomically(folder / 'results.json', json.dumps(values.everything(), indent=1) + '\n')
     for name in benchmark.sr_sets:
-        write_atomically(folder / f'images_{name}.csv', report.image_csv(name))
+        write_atomically(folder / f'images_{name}.csv', values.image_csv(name))
+    for name in benchmark.pair_sets:
+        write_atomically(folder / f'pairs_{name}.csv', values.pair_csv(name))
     return folder / 'report.html'
 
 
 class _Report:
 
-    def __init__(self, benchmark, results):
-        self.benchmark = benchmark
-        self.found = {(unit.method.name, unit.kind, *unit.place): result for unit, result in results}
-        titles = [method.title for method in benchmark.methods]
-        self.budgets = {method.name: training_budget(method) for method in benchmark.methods}
-        self.reference = next(method for method in benchmark.methods if method.name == benchmark.reference)
-        self.plots = Plots(benchmark.folder / 'figures', titles, self.reference.title)
-
-    def of_kind(self, *place):
-        """Methods that should have a result at this place, with it: list of (Method, dict)."""
-        return [(method, self.found[(method.name, *place)]) for method in self.benchmark.methods
-                if (method.name, *place) in self.found]
+    def __init__(self, values):
+        self.values, self.benchmark = values, values.benchmark
+        titles = [method.title for method in self.benchmark.methods]
+        self.plots = Plots(self.benchmark.folder / 'figures', titles, values.reference.title)
 
     def markdown(self):
         parts = [f'# {self.benchmark.name}', _environment_line()]
@@ -79,49 +64,53 @@ class _Report:
         return '\n\n'.join([*parts, *self.methods_section()]) + '\n'
 
     def sr_section(self, name, options):
-        rows = self.of_kind('sr', name)
+        rows = self.values.of_kind('sr', name)
         done = {method.title: result for method, result in rows if 'error' not in result}
-        metrics = [metric for metric in _IMAGE_METRICS if any(result['images'][metric] for result in done.values())]
+        metrics = [metric for metric in IMAGE_METRICS
+                   if any(result['images'].get(metric) for result in done.values())]
         size = options.get('query_size', 28)
         parts = [f'## Super-resolution: {name}', f'Probes of {size} x {size} pixels to 224 x 224, no crop; means over '
                  f'{len(next(iter(done.values()))["images"]["name"]) if done else 0} faces with bootstrap 95 % '
-                 'intervals. Identity: cosine of the recogniser between SR and HR face. Difference: paired, to '
-                 f'{self.reference.title}. Time and memory: 28-pixel probes, {_device()}.',
-                 _table(self.sr_header(metrics), [self.sr_row(name, metrics, *row) for row in rows])]
+                 'intervals. Identity: cosine of the recogniser between SR and HR face. Time and '
+                 f'memory: 28-pixel probes, {device_name()}.', self.sr_table(metrics, rows)]
+        differences = {method.title: self.values.differences(method.name, 'sr', name) for method, _ in rows}
+        if any(differences.values()):
+            table = [[title, *(_interval(found[metric], _METRICS[metric][1], '+') if metric in found else '-'
+                               for metric in metrics)] for title, found in differences.items() if found]
+            parts += [f'**Difference to {self.values.reference.title}**, paired, with bootstrap 95 % intervals',
+                      _table(['method', *(_METRICS[metric][0] for metric in metrics)], table)]
         if done:
-            parts += [_image(self.plots.picture_grid(name, {key: value['arrays'] for key, value in done.items()}))]
+            if self.benchmark.pictures:
+                pictures = {title: result['arrays'] for title, result in done.items()}
+                parts += [_image(self.plots.picture_grid(name, pictures))]
             parts += [_image(self.plots.score_distribution(
                 name, metric, {key: value['images'][metric] for key, value in done.items()})) for metric in NAMES]
             timed = {method.title: (speed['speed']['ms_1'], np.mean(done[method.title]['images']['psnr_y']))
-                     for method, speed in self.of_kind('speed') if 'speed' in speed and method.title in done}
+                     for method, speed in self.values.of_kind('speed') if 'speed' in speed and method.title in done}
             parts += [_image(self.plots.quality_over_time(name, timed))] if timed else []
         return [*parts, f'*{_PAPER} {SR_TABLE[0]}*', _table(*SR_TABLE[1:])]
 
-    @staticmethod
-    def sr_header(metrics):
-        return ['method', *(_IMAGE_METRICS[metric][0] for metric in metrics), 'PSNR Y difference', 'parameters', 'GMACs',
-                'ms, batch 1', 'ms, batch 32', 'peak MiB']
+    def sr_table(self, metrics, rows):
+        header = ['method', *(_METRICS[metric][0] for metric in metrics), 'parameters', 'GMACs', 'ms, batch 1',
+                  'ms, batch 32', 'peak MiB']
+        return _table(header, [self.sr_row(metrics, *row) for row in rows])
 
-    def sr_row(self, name, metrics, method, result):
+    def sr_row(self, metrics, method, result):
         if 'error' in result:
             return [method.title, result['error']]
-        cells = [_interval(mean_interval(result['images'][metric]), _IMAGE_METRICS[metric][1])
-                 if result['images'][metric] else '-' for metric in metrics]
-        other = self.found.get((self.reference.name, 'sr', name), {})
-        difference = '-'
-        if 'images' in other and method is not self.reference:
-            values = np.subtract(result['images']['psnr_y'], other['images']['psnr_y'])
-            difference = _interval(mean_interval(values), 2, '+')
-        speed = self.found[(method.name, 'speed')].get('speed')
-        if speed is None:
-            return [method.title, *cells, difference, self.found[(method.name, 'speed')]['error']]
-        return [method.title, *cells, difference, f'{speed["parameters"]:,}', f'{speed["gmacs"]:.2f}',
-                f'{speed["ms_1"]:.1f}', f'{speed["ms_32"]:.1f}', f'{speed["peak_mib"]:.0f}']
+        cells = [_interval(mean_interval(result['images'][metric]), _METRICS[metric][1])
+                 if result['images'].get(metric) else '-' for metric in metrics]
+        measured = self.values.found[(method.name, 'speed')]
+        if 'error' in measured:
+            return [method.title, *cells, measured['error']]
+        speed = measured['speed']
+        return [method.title, *cells, f'{speed["parameters"]:,}', f'{speed["gmacs"]:.2f}', f'{speed["ms_1"]:.1f}',
+                f'{speed["ms_32"]:.1f}', f'{speed["peak_mib"]:.0f}']
 
     def recognition_section(self, name):
         sizes = [str(size) for size in self.benchmark.query_sizes]
-        found = {method.title: {size: self.found[(method.name, 'pairs', name, size)] for size in sizes
-                                if (method.name, 'pairs', name, size) in self.found}
+        found = {method.title: {size: self.values.found[(method.name, 'pairs', name, size)] for size in sizes
+                                if (method.name, 'pairs', name, size) in self.values.found}
                  for method in self.benchmark.methods if 'recognition' in method.tables}
         done = {title: {size: result for size, result in results.items() if 'error' not in result}
                 for title, results in found.items()}
@@ -130,10 +119,9 @@ class _Report:
         for figure, title in _PAIR_FIGURES.items():
             rows = [[title, *_pair_cells(results, figure, sizes)] for title, results in found.items()]
             parts += [f'**{title}** by probe size (pixels)', _table(['method', *sizes], rows)]
-        if len(done) > 1 and self.reference.title in done:
-            rows = [[title, *self.differences(results, done[self.reference.title])]
-                    for title, results in done.items() if title != self.reference.title]
-            parts += [f'**Accuracy, difference to {self.reference.title}**, the same pairs, with bootstrap 95 % '
+        rows = self.accuracy_differences(name, sizes)
+        if rows:
+            parts += [f'**Accuracy, difference to {self.values.reference.title}**, the same pairs, with bootstrap 95 % '
                       'intervals over the pairs', _table(['method', *sizes], rows)]
         if done:
             parts.append(_image(self.plots.accuracy_over_size(name, {
@@ -148,16 +136,13 @@ class _Report:
             parts += [f'*{_PAPER} {title}*', _table(*table)]
         return parts
 
-    def differences(self, results, others):
-        """Cells of one method: by how much more of the pairs get the right verdict than by the reference's results."""
-        cells = []
-        for size in map(str, self.benchmark.query_sizes):
-            if size not in results or size not in others:
-                cells.append('-')
-                continue
-            mine, reference = (_verdicts(each[size]['arrays']) for each in (results, others))
-            cells.append(_interval(mean_interval(mine - reference), 4, '+'))
-        return cells
+    def accuracy_differences(self, name, sizes):
+        rows = []
+        for method in self.benchmark.methods:
+            found = [self.values.differences(method.name, 'pairs', name, size).get('accuracy') for size in sizes]
+            if any(found):
+                rows.append([method.title, *(_interval(each, 4, '+') if each else '-' for each in found)])
+        return rows
 
     @staticmethod
     def protocol(done):
@@ -174,61 +159,16 @@ class _Report:
     def methods_section(self):
         rows = [[method.title, f'`{method.file}`', ' '.join(f'`{entry}`' for entry in method.force) or '-',
                  ', '.join(f'`{path}`' for path in dict.fromkeys(method.weights.values())) or '-',
-                 _budget(self.budgets[method.name]),
+                 _budget(self.values.budgets[method.name]),
                  f'{method.recogniser["type"]} `{method.recogniser.get("weights", "-")}`' if method.recogniser else '-']
                 for method in self.benchmark.methods]
         return ['## Methods', _table(['method', 'options', 'changes', 'weights', 'trained', 'recogniser'], rows)]
-
-    def everything(self):
-        """All values, JSON."""
-        results = [{'method': key[0], 'kind': key[1], 'place': list(key[2:]), **summary(result)}
-                   for key, result in self.found.items()]
-        return {'benchmark': self.benchmark.name, 'environment': environment(), 'seed': 0,
-                'methods': {method.name: {'title': method.title, 'options': method.file, 'force': method.force,
-                                          'weights': method.weights, 'training': self.budgets[method.name],
-                                          'recogniser': method.recogniser}
-                            for method in self.benchmark.methods}, 'results': results}
-
-    def image_csv(self, name):
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator='\n')
-        writer.writerow(['method', 'image', *_IMAGE_METRICS])
-        for method, result in self.of_kind('sr', name):
-            images = result.get('images', {'name': []})
-            columns = [images[metric] or [''] * len(images['name']) for metric in _IMAGE_METRICS if images['name']]
-            writer.writerows([method.name, *row] for row in zip(images['name'], *columns))
-        return text.getvalue()
-
-
-def summary(result):
-    """A result's JSON values, with means and intervals of the images' metrics; scores of pairs as lists."""
-    values = {key: value for key, value in result.items() if key != 'arrays'}
-    if 'images' in result:
-        values['means'] = {metric: mean_interval(result['images'][metric]) for metric in _IMAGE_METRICS
-                           if result['images'][metric]}
-    if 'figures' in result:
-        values['scores'] = result['arrays']['scores'].tolist()
-    return values
-
-
-def environment():
-    """Versions, machine and commit."""
-    commit = subprocess.run(['git', 'describe', '--always', '--dirty'], capture_output=True, text=True)
-    return {'python': platform.python_version(), 'machine': f'{platform.machine()}, {_device()}',
-            'packages': {'rim-plugin': __version__, **{name: version(name) for name in _PACKAGES}},
-            'commit': commit.stdout.strip() or None}
 
 
 def _environment_line():
     found = environment()
     packages = ', '.join(f'{name} {number}' for name, number in found['packages'].items())
     return f'Commit {found["commit"]}; Python {found["python"]}, {packages}; {found["machine"]}.'
-
-
-def _device():
-    if torch.cuda.is_available():
-        return torch.cuda.get_device_name()
-    return f'CPU, threads: {torch.get_num_threads()}'
 
 
 def _budget(found):
@@ -246,11 +186,6 @@ def _pair_cells(results, figure, sizes):
         spread = f' +- {result["figures"]["accuracy_std"]:.4f}' if figure == 'accuracy' and value is not None else ''
         cells.append(result.get('error', '-') if value is None else f'{value:.4f}{spread}')
     return cells
-
-
-def _verdicts(arrays):
-    """Whether the verdict on each pair is right, 0.0 or 1.0."""
-    return fold_accuracy(arrays['scores'], arrays['issame'], arrays['folds']).correct.astype(float)
 
 
 def _interval(interval, digits, sign=''):

@@ -101,7 +101,8 @@ def _train(benchmark, method):
         done = subprocess.run(command + (['--force_yml', *method.force] if method.force else []), stdout=stream,
                               stderr=subprocess.STDOUT, env={**os.environ, 'PYTHONUNBUFFERED': '1'})
     if done.returncode:
-        return f'training failed ({log}): {log.read_text().strip().splitlines()[-1]}'
+        told = log.read_text(encoding='utf-8', errors='replace').strip().splitlines() or ['it wrote nothing']
+        return f'training failed ({log}): {told[-1]}'
     return f'training left no {method.missing[0]} ({log})' if method.missing else None
 
 

@@ -79,11 +79,9 @@ def read_benchmark(path):
     options = read_options(path)
     _check_keys(path, '', options, _KEYS, {'name', 'methods'})
     options.setdefault('query_sizes', [28])
-    lpips = options.get('lpips')
-    if lpips is not None and not Path(lpips).is_file():
-        raise OptionsError(f"{path}: lpips: {lpips}: no such file. Name torchvision's AlexNet (alexnet-owt-7be5be79.pth), "
-                           'or leave the key out: the report does without LPIPS.')
-    options['methods'] = {name: block for name, block in options['methods'].items() if block is not None}
+    if isinstance(options['methods'], dict):
+        options['methods'] = {name: block for name, block in options['methods'].items() if block is not None}
+    _check_values(path, options)
     methods = [_method(path, options, name, block) for name, block in options['methods'].items()]
     titles = [method.title for method in methods]
     for title in titles:
@@ -95,7 +93,7 @@ def read_benchmark(path):
     return Benchmark(options['name'], Path(options.get('output', 'results/benchmark'), options['name']), methods,
                      reference, options.get('mirror', True), options.get('sr_sets') or {},
                      options.get('pair_sets') or {}, options['query_sizes'], options.get('pictures', 4),
-                     lpips, options.get('train_missing', False))
+                     options.get('lpips'), options.get('train_missing', False))
 
 
 def _method(path, options, name, block):
@@ -106,6 +104,7 @@ def _method(path, options, name, block):
     if 'train' in method:
         force = [*(options.get('force') or []), *force]
         method = read_options(block['options'], force)
+    _check_recogniser(path, where, block)
     recogniser = block.get('recogniser', options.get('recogniser'))
     tables = tuple(block.get('tables', TABLES))
     sizes = block.get('query_sizes', options['query_sizes'])
@@ -118,7 +117,12 @@ def _method(path, options, name, block):
         if table not in TABLES:
             raise OptionsError(f'{path}: {where}tables: {table!r} is none of {", ".join(TABLES)}')
     found = Method(name, block.get('title', name), block['options'], force, method, {}, recogniser, tables, sizes)
-    return found._replace(weights={**_default_weights(found), **(block.get('weights') or {})})
+    named = block.get('weights') or {}
+    for label in named:
+        if label not in found.networks:
+            raise OptionsError(f'{path}: {where}weights.{label}: its options have no network_{label}, only '
+                               f'{", ".join(f"network_{known}" for known in found.networks)}')
+    return found._replace(weights={**_default_weights(found), **named})
 
 
 def _default_weights(method):
@@ -128,6 +132,24 @@ def _default_weights(method):
                 for label in method.networks}
     named = {label: method.options.get('path', {}).get(f'pretrain_network_{label}') for label in method.networks}
     return {label: path for label, path in named.items() if path is not None}
+
+
+def _check_values(path, options):
+    for key, kind, words in (('methods', dict, 'a block of methods, NAME: {options: FILE, ...}'),
+                             ('query_sizes', list, 'a list of sides of probes, in pixels or full')):
+        if not isinstance(options[key], kind) or not options[key]:
+            raise OptionsError(f'{path}: {key}: {options[key]!r} is not {words}')
+    _check_recogniser(path, '', options)
+    lpips = options.get('lpips')
+    if lpips is not None and not Path(lpips).is_file():
+        raise OptionsError(f"{path}: lpips: {lpips}: no such file. Name torchvision's AlexNet (alexnet-owt-7be5be79.pth), "
+                           'or leave the key out: the report does without LPIPS.')
+
+
+def _check_recogniser(path, where, block):
+    recogniser = block.get('recogniser')
+    if recogniser is not None and not (isinstance(recogniser, dict) and 'type' in recogniser):
+        raise OptionsError(f'{path}: {where}recogniser: {recogniser!r} is no block with type and weights')
 
 
 def _check_keys(path, where, block, known, needed):

@@ -69,6 +69,13 @@ def test_report_tells_what_basicsr_measures_image_by_image(folder):
             for metric, function in (('psnr', calculate_psnr), ('ssim', calculate_ssim)):
                 expected = function(sr, gt, crop_border=0, test_y_channel=y)
                 assert images['srcnn'][f'{metric}_{colour}'][i] == pytest.approx(expected, abs=1e-4)
+    assert images['srcnn'].keys() == {'name', 'psnr_y', 'ssim_y', 'psnr_rgb', 'ssim_rgb', 'identity', 'lpips'}
+    told = next(entry['difference'] for entry in found['results'] if (entry['kind'], entry['method']) == ('sr', 'srcnn'))
+    for metric in ('psnr_y', 'ssim_y', 'psnr_rgb', 'ssim_rgb'):
+        mean, low, high = told[metric]
+        assert mean == pytest.approx(np.mean(np.subtract(images['srcnn'][metric], images['bicubic'][metric])))
+        assert low <= mean <= high
+    assert 'antialiased bicubic' in found['sr_sets']['drawn']['downscaling'] and found['reference'] == 'bicubic'
     rows = [row for row in csv.reader((page.parent / 'images_drawn.csv').open()) if row[0] == 'bicubic']
     assert [float(row[2]) for row in rows] == images['bicubic']['psnr_y']
     text = (page.parent / 'report.md').read_text()
@@ -147,6 +154,8 @@ def test_a_method_without_weights_is_trained_first(folder):
     log.write_text('2026-01-01 10:00:00,000 INFO: Start training from\n2026-01-03 10:00:09,000 INFO: End of training.\n')
     assert training_budget(small.methods[0])['seconds'] == 2 * 24 * 3600 + 30
     assert training_budget(benchmark().methods[0]) is None
+    longer = benchmark(methods={'srcnn': method}, force=[*force, 'train:total_iter=9'], train_missing=True)
+    assert training_budget(longer.methods[0])['iterations'] == 1  # as trained, whatever the options say today
     broken = benchmark(methods={'srcnn': method}, force=[*force, 'name=broken', 'train:pixel_opt=~'], train_missing=True)
     for _, result in run_benchmark(broken):
         assert result['error'].startswith('training failed (out/small/logs/srcnn.log): ')
@@ -192,6 +201,13 @@ def test_recognition_at_every_size_and_at_full_resolution(folder):
         limits = np.array([np.inf if limit is None else limit for limit in thresholds])[arrays['folds']]
         right.append(np.mean((arrays['scores'] >= limits) == arrays['issame']))
     assert f'| SRCNN + teacher | {right[0] - right[1]:+.4f} [' in text and '| +0.0000 [+0.0000, +0.0000] |' in text
+    found = json.loads((small.folder / 'results.json').read_text())
+    one = next(entry for entry in found['results'] if entry['method'] == 'sr' and entry['place'] == ['few', '14'])
+    assert one['difference']['accuracy'][0] == pytest.approx(right[0] - right[1])
+    lines = list(csv.DictReader((small.folder / 'pairs_few.csv').open()))
+    assert [float(line['sr_14']) for line in lines] == one['scores'] and len(lines) == 8
+    assert [line['issame'] == '1' for line in lines] == found['pairs']['few']['issame']
+    assert [int(line['fold']) for line in lines] == found['pairs']['few']['folds']
     assert (small.folder / 'figures/roc_few_14.png').is_file() and (small.folder / 'figures/accuracy_few.svg').is_file()
 
 
@@ -209,6 +225,10 @@ def test_a_file_takes_a_method_of_its_base_away(folder):
     ({'methods': {'a': {'options': 'absent.yml'}}}, 'absent.yml: no such options file'),
     ({'methods': {'a': {'options': 'bicubic.yml', 'tables': ['rs']}}}, "'rs' is none of sr, recognition"),
     ({'methods': {'a': {'options': 'bicubic.yml', 'query_sizes': [9]}}}, 'a.query_sizes: 9 is not among those'),
+    ({'methods': {}}, 'methods: {} is not a block of methods'), ({'methods': ['a']}, "methods: ['a'] is not a block"),
+    ({'methods': {'a': None}}, 'methods: {} is not a block'), ({'query_sizes': 28}, 'query_sizes: 28 is not a list'),
+    ({'recogniser': 'abc'}, "recogniser: 'abc' is no block with type"),
+    ({'methods': {'a': {'options': 'bicubic.yml', 'weights': {'q': 'x'}}}}, 'methods.a.weights.q: its options have no'),
     ({'lpips': 'none.pth'}, 'lpips: none.pth: no such file'),
     ({'pair_sets': {'few': {}}}, 'recogniser: missing'),
     ({'methods': {'a': {'options': 'bicubic.yml', 'title': 'A'}, 'b': {'options': 'srcnn.yml', 'title': 'A'}}},

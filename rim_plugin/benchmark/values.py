@@ -1,0 +1,137 @@
+"""The results of a benchmark as values: paired differences, everything as JSON, faces and pairs as CSV."""
+
+import csv
+import io
+import platform
+import subprocess
+from importlib.metadata import version
+
+import numpy as np
+import torch
+
+from rim_plugin import __version__
+from rim_plugin.benchmark.budget import training_budget
+from rim_plugin.benchmark.statistics import mean_interval
+from rim_plugin.metrics.verification import fold_accuracy
+
+IMAGE_METRICS = ('psnr_y', 'ssim_y', 'psnr_rgb', 'ssim_rgb', 'identity', 'lpips')
+_PACKAGES = ('basicsr', 'torch', 'torchvision', 'numpy', 'scikit-learn', 'mmengine')
+_SR_PROTOCOL = {'downscaling': 'antialiased bicubic from the HR face to query_size, rounded to 8 bits',
+                'metrics': 'of 8-bit images, no crop; Y of BT.601; identity: cosine of the recogniser, SR and HR face'}
+
+
+class Values:
+    """What was measured, by place.
+
+    Args:
+        benchmark (Benchmark): what was asked. results (list[tuple[Unit, dict]]): see :func:`run_benchmark`.
+
+    Attributes:
+        found (dict): (method's name, kind, *place) to the result.
+        reference (Method): to which differences are taken.
+        budgets (dict): method's name to what :func:`training_budget` finds.
+    """
+
+    def __init__(self, benchmark, results):
+        self.benchmark = benchmark
+        self.found = {(unit.method.name, unit.kind, *unit.place): result for unit, result in results}
+        self.reference = next(method for method in benchmark.methods if method.name == benchmark.reference)
+        self.budgets = {method.name: training_budget(method) for method in benchmark.methods}
+
+    def of_kind(self, *place):
+        """Methods that should have a result at this place, with it: list of (Method, dict)."""
+        return [(method, self.found[(method.name, *place)]) for method in self.benchmark.methods
+                if (method.name, *place) in self.found]
+
+    def differences(self, name, *place):
+        """A method's paired differences to the reference at a place.
+
+        Returns:
+            dict: metric of images, or ``accuracy`` (by how much more of the pairs get the right verdict), to mean and
+            bounds of the 95 % bootstrap interval; empty for the reference and where one of both was not measured.
+        """
+        mine, other = (self.found.get((each, *place), {}) for each in (name, self.reference.name))
+        if name == self.reference.name or mine.keys() != other.keys():
+            return {}
+        if 'images' in mine:
+            both = [metric for metric in IMAGE_METRICS if mine['images'].get(metric) and other['images'].get(metric)]
+            return {metric: mean_interval(np.subtract(mine['images'][metric], other['images'][metric]))
+                    for metric in both}
+        if 'figures' in mine:
+            return {'accuracy': mean_interval(_verdicts(mine['arrays']) - _verdicts(other['arrays']))}
+        return {}
+
+    def everything(self):
+        """All values, for JSON."""
+        results = [{'method': key[0], 'kind': key[1], 'place': list(key[2:]), **_summary(result),
+                    'difference': self.differences(*key)} for key, result in self.found.items()]
+        methods = {method.name: {'title': method.title, 'options': method.file, 'force': method.force,
+                                 'weights': method.weights, 'training': self.budgets[method.name],
+                                 'recogniser': method.recogniser} for method in self.benchmark.methods}
+        return {'benchmark': self.benchmark.name, 'environment': environment(), 'seed': 0,
+                'reference': self.reference.name, 'methods': methods,
+                'sr_sets': {name: {**_SR_PROTOCOL, **options} for name, options in self.benchmark.sr_sets.items()},
+                'pairs': {name: self._kinds(name) for name in self.benchmark.pair_sets}, 'results': results}
+
+    def _of_pairs(self, name):
+        """Results on a list of pairs: (method's name, size) to the arrays."""
+        return {(key[0], key[3]): result['arrays'] for key, result in self.found.items()
+                if key[1:3] == ('pairs', name) and 'arrays' in result}
+
+    def _kinds(self, name):
+        """Kind and fold of every pair of a list, which all its results share; the scores are with the results."""
+        arrays = next(iter(self._of_pairs(name).values()), {'issame': np.array([]), 'folds': np.array([])})
+        return {key: arrays[key].tolist() for key in ('issame', 'folds')}
+
+    def image_csv(self, name):
+        """Every face of an SR set by every method: a line each."""
+        rows = [['method', 'image', *IMAGE_METRICS]]
+        for method, result in self.of_kind('sr', name):
+            images = result.get('images', {'name': []})
+            columns = [images.get(metric) or [''] * len(images['name']) for metric in IMAGE_METRICS]
+            rows += [[method.name, *row] for row in zip(images['name'], *columns)]
+        return _csv(rows)
+
+    def pair_csv(self, name):
+        """Every pair of a list: a line each, with its score by every method at every size."""
+        scores = {f'{method}_{size}': arrays['scores'] for (method, size), arrays in self._of_pairs(name).items()}
+        kinds = self._kinds(name)
+        return _csv([['pair', 'issame', 'fold', *scores], *zip(
+            range(len(kinds['folds'])), map(int, kinds['issame']), kinds['folds'], *scores.values())])
+
+
+def _csv(rows):
+    text = io.StringIO()
+    csv.writer(text, lineterminator='\n').writerows(rows)
+    return text.getvalue()
+
+
+def _summary(result):
+    """A result's JSON values, with means and intervals of the images' metrics; scores of pairs as lists."""
+    values = {key: value for key, value in result.items() if key != 'arrays'}
+    if 'images' in result:
+        values['means'] = {metric: mean_interval(result['images'][metric]) for metric in IMAGE_METRICS
+                           if result['images'].get(metric)}
+    if 'figures' in result:
+        values['scores'] = result['arrays']['scores'].tolist()
+    return values
+
+
+def _verdicts(arrays):
+    """Whether the verdict on each pair is right, 0.0 or 1.0."""
+    return fold_accuracy(arrays['scores'], arrays['issame'], arrays['folds']).correct.astype(float)
+
+
+def environment():
+    """Versions, machine and commit."""
+    commit = subprocess.run(['git', 'describe', '--always', '--dirty'], capture_output=True, text=True)
+    return {'python': platform.python_version(), 'machine': f'{platform.machine()}, {device_name()}',
+            'packages': {'rim-plugin': __version__, **{name: version(name) for name in _PACKAGES}},
+            'commit': commit.stdout.strip() or None}
+
+
+def device_name():
+    """The GPU, or the CPU with its number of threads."""
+    if torch.cuda.is_available():
+        return torch.cuda.get_device_name()
+    return f'CPU, threads: {torch.get_num_threads()}'
