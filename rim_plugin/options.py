@@ -4,12 +4,24 @@ import argparse
 import difflib
 import os
 import re
+import sys
+from pathlib import Path
+
 import torch
 import yaml
+
+_SHIPPED = 'weights/rim.safetensors'
 
 
 class OptionsError(ValueError):
     """A mistake in what the user gave (options file, command line, weights file), told in one line."""
+
+
+def shipped_weights():
+    """Path of the weights that come with the plugin: ``weights/rim.safetensors`` of the repository or installation."""
+    places = (Path(__file__).parents[1] / 'weights', Path(sys.prefix) / 'share' / 'rim-plugin')
+    files = [place / 'rim.safetensors' for place in places]
+    return next((file for file in files if file.is_file()), files[0])
 
 
 def did_you_mean(name, known):
@@ -65,10 +77,15 @@ def _changed(options, forced):
     options = {key: value for key, value in options.items() if not _is_empty_network(options, key)}
     if isinstance(options.get('path'), dict):
         gone = {f'{word}_{label}' for label in absent for word in ('pretrain_network', 'strict_load', 'param_key')}
-        options['path'] = {key: value for key, value in options['path'].items() if key not in gone}
+        options['path'] = {key: _found(value) for key, value in options['path'].items() if key not in gone}
     if isinstance(options.get('datasets'), dict):
         options['datasets'] = {key: value for key, value in options['datasets'].items() if value is not None}
     return options
+
+
+def _found(path):
+    """The weights that come with the plugin are found from any folder."""
+    return str(shipped_weights()) if path == _SHIPPED and not os.path.exists(path) else path
 
 
 def _is_empty_network(options, key):

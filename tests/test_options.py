@@ -180,3 +180,14 @@ def test_launchers_say_it_in_one_line_and_create_nothing(tmp_path, command):
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1].startswith(f'Error: {file}: ') and 'Traceback' not in done.stderr
     assert os.listdir(tmp_path) == ['o.yml'] and not os.path.exists(os.path.join(root, 'experiments', 'tiny'))
+
+
+def test_the_weights_of_the_plugin_are_found_from_any_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path('a.yml').write_text('path:\n  pretrain_network_t: weights/rim.safetensors\n  pretrain_network_g: weights/x.pth\n')
+    found = read_options('a.yml')['path']
+    assert Path(found['pretrain_network_t']).samefile(Path(__file__).parents[1] / 'weights/rim.safetensors')
+    assert found['pretrain_network_g'] == 'weights/x.pth'
+    Path('weights').mkdir()
+    Path('weights/rim.safetensors').touch()
+    assert read_options('a.yml')['path']['pretrain_network_t'] == 'weights/rim.safetensors'

@@ -1,6 +1,10 @@
 """Files of a run: written whole or not at all, read without running code, resumed exactly."""
 
+import hashlib
+import json
 import os
+from pathlib import Path
+
 import torch
 from basicsr.models.base_model import BaseModel
 from basicsr.utils import get_root_logger
@@ -88,9 +92,36 @@ def read_weights(path, param_key='params'):
 def _read_safetensors(path):
     from safetensors.torch import load_file
     try:
-        return load_file(path)
+        weights = load_file(path)
     except Exception as error:
         raise OptionsError(f'{path}: not a readable safetensors file ({error})') from error
+    if is_packed(weights):
+        require_digest(path)
+    return weights
+
+
+def require_digest(path):
+    """The SHA-256 (hexadecimal) of a weights file that scripts/pack_weights.py made.
+
+    Raises:
+        OptionsError: it is not that of NAME.json beside the file, or there is none.
+    """
+    path = Path(path)
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    if digest != _expected_digest(path):
+        raise OptionsError(f'{path}: its SHA-256 is {digest[:12]}..., not that of {path.with_suffix(".json").name}: '
+                           'damaged, or another file; fetch both again')
+    return digest
+
+
+def _expected_digest(path):
+    sidecar = path.with_suffix('.json')
+    try:
+        return json.loads(sidecar.read_text(encoding='utf-8'))['sha256']
+    except FileNotFoundError:
+        raise OptionsError(f'{sidecar}: missing; it holds the SHA-256 of {path.name}: put it there, too') from None
+    except (ValueError, KeyError, TypeError):
+        raise OptionsError(f'{sidecar}: holds no SHA-256 of {path.name}: fetch it again') from None
 
 
 def some(names):

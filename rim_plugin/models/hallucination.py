@@ -78,10 +78,16 @@ class HallucinationTraining:
         return sr, terms
 
     def _has_prior(self, name, estimate, key, chunk):
-        if estimate is not None and key in chunk:
+        if estimate is None:
+            fault = 'network_g has no such path'
+        elif key not in chunk:
+            fault = f"the training data have no '{key}'"
+        elif key == 'heatmaps' and chunk[key].shape[1] != estimate.shape[1]:
+            fault = f'the training faces have {chunk[key].shape[1]} landmarks, network_g:num_landmarks is ' \
+                    f'{estimate.shape[1]}'
+        else:
             return True
         if name not in self.warned:
             self.warned.add(name)
-            place = 'network_g has no such path' if estimate is None else f"the training data have no '{key}'"
-            get_root_logger().warning(f'{name}_opt is off: {place}.')
+            get_root_logger().warning(f'{name}_opt is off: {fault}.')
         return False

@@ -10,10 +10,11 @@ from rim_plugin.archs.layers import resize
 from rim_plugin.archs.recogniser import FACE_SIZE
 from rim_plugin.data.heatmaps import heatmap_landmarks
 from rim_plugin.data.resize import check_image, to_tensor
+from rim_plugin.options import shipped_weights
 from rim_plugin.tools.calibration import at_size, probability
 from rim_plugin.tools.images import MIN_SIDE
 from rim_plugin.tools.inference import Inference
-from rim_plugin.tools.weights import build_network, default_weights, load_weights
+from rim_plugin.tools.weights import build_network, load_weights
 
 _OTHER_SR_SIZE = 224  # what networks other than FHN are trained to make here
 
@@ -81,7 +82,7 @@ class RIM:
         Raises:
             OptionsError: the file is missing, damaged, not of this format or of another architecture.
         """
-        path = default_weights() if path is None else path
+        path = shipped_weights() if path is None else path
         return cls(load_weights(path), device, batch, path)
 
     @property

@@ -166,7 +166,7 @@ def pack(argv):
     parser.add_argument('--notes', help='text file for the card: data and their terms, other results')
     args = parser.parse_args(argv)
     weights = pack_weights(args.opt, args.output, args.fhn, args.hrn, args.verify, args.commit, args.notes,
-                           ['scripts/pack_weights.py', *argv])
+                           ['scripts/run.sh', 'python', 'scripts/pack_weights.py', *argv])
     print(f'{args.output}: SHA-256 {weights.sha256}')
 
 

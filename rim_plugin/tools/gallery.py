@@ -67,7 +67,8 @@ class Gallery:
             GalleryError: no such file, no index, or one made with other weights.
         """
         if not Path(path).is_file():
-            raise GalleryError(f'{path}: no such gallery; rim-gallery enrol makes one')
+            what = 'a folder; the gallery is a file, named first' if Path(path).is_dir() else 'no such gallery'
+            raise GalleryError(f'{path}: {what}; rim-gallery enrol makes one')
         try:
             with safe_open(path, 'np') as file:
                 header, embeddings = json.loads(file.metadata()['gallery']), file.get_tensor('embeddings')
@@ -173,7 +174,7 @@ def gallery_photos(source):
     if not source.is_file():
         raise FileNotFoundError(f'{source}: no such folder, nor a list of people')
     try:
-        lines = source.read_text(encoding='utf-8').splitlines()
+        lines = source.read_text(encoding='utf-8-sig').splitlines()
     except UnicodeDecodeError:
         raise GalleryError(f'{source}: neither a folder nor a text file (UTF-8) with lines NAME<tab>PHOTO') from None
     found = []

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from rim_plugin.archs.recogniser import FACE_SIZE
-from rim_plugin.benchmark.report import environment
+from rim_plugin.benchmark.values import environment
 from rim_plugin.data.face_pair_dataset import FacePairDataset
 from rim_plugin.data.lmdb_writer import write_atomically
 from rim_plugin.models.verification import used_faces, verification_data, verification_figures
@@ -22,7 +22,8 @@ Research on faces at low resolution: enlarging them, and comparing them with oth
 face is a guess: details that are not in the small picture are invented, the more the smaller it is. It is no evidence
 of what a person looks like. A verdict on a small probe is often wrong, see above, and how often differs between groups
 of people in a way that was not measured here. Not for decisions about persons, nor for watching people without their
-consent.
+consent. Faces are personal data: have a reason and the law on your side for each that you keep or compare. A verdict
+is no proof of identity.
 
 The code is under the licence of the repository (`LICENSE`). The faces that the networks learned from are not inside,
 but most come under terms of non-commercial research: use these weights for research."""
@@ -118,7 +119,7 @@ def model_card(weights, name, notes=''):
         'iterations of the options': f"{facts['iterations']}{f' ({steps})' if steps else ''}, "
                                      f"{facts['batch']} faces each",
         'seed': facts['seed'],
-        'taught by': f"`{facts['teacher']}`, whose weights are not inside" if facts['teacher'] else 'no teacher',
+        'taught by': f"`{facts['teacher']}`, which is not needed with these" if facts['teacher'] else 'no teacher',
         'began as': "copies of the teacher's weights" if facts['starts_from_teacher'] else 'random weights',
         'packed from': ', '.join(f'`{path}`' for path in facts['files']),
     }

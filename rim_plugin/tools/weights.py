@@ -2,13 +2,12 @@
 
 The tensors of the hallucination network begin with ``fhn.``, those of the recogniser with ``hrn.``; the metadata
 ``rim`` hold as JSON the format's number, each network's options, the calibrations and how they were trained.
-NAME.json holds the SHA-256 and the same facts to read. No weights of a teacher are inside: only its options, from which
-HRN takes strides and normalisation.
+NAME.json holds the SHA-256 and the same facts to read. The teacher is not inside: only its options, from which HRN takes
+strides and normalisation, and what networks that began as its copies kept.
 """
 
 import hashlib
 import json
-import sys
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,7 +16,7 @@ from basicsr.utils.registry import ARCH_REGISTRY
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
-from rim_plugin.compat.checkpoints import read_weights, require_fit
+from rim_plugin.compat.checkpoints import read_weights, require_digest, require_fit
 from rim_plugin.data.lmdb_writer import write_atomically
 from rim_plugin.options import OptionsError
 from rim_plugin.tools.calibration import Calibration
@@ -42,13 +41,6 @@ class Weights(NamedTuple):
     calibrations: tuple = ()
     facts: dict = {}
     sha256: str = ''
-
-
-def default_weights():
-    """Path of the weights that come with the plugin: ``weights/rim.safetensors`` of the repository or installation."""
-    places = (Path(__file__).parents[2] / 'weights', Path(sys.prefix) / 'share' / 'rim-plugin')
-    files = [place / 'rim.safetensors' for place in places]
-    return next((file for file in files if file.is_file()), files[0])
 
 
 def trained_weights(options, fhn=None, hrn=None):
@@ -167,10 +159,7 @@ def load_weights(path):
     if header.get('format') != FORMAT:
         raise OptionsError(f'{path}: is of format {header.get("format")}, and this version of rim_plugin reads format '
                            f'{FORMAT}: update it')
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    if digest != _expected_digest(path):
-        raise OptionsError(f'{path}: its SHA-256 is {digest[:12]}..., not that of {path.with_suffix(".json").name}: '
-                           'damaged, or another file; fetch both again')
+    digest = require_digest(path)
     calibrations = tuple(Calibration(**each) for each in header['calibrations'])
     return Weights(header['networks'], tensors, calibrations, header['facts'], digest)
 
@@ -185,13 +174,3 @@ def _read(path):
             return json.loads(metadata['rim']), {key: file.get_tensor(key) for key in file.keys()}
     except (SafetensorError, json.JSONDecodeError) as error:
         raise OptionsError(f'{path}: damaged, or no weights file of RIM ({error}); {_HOW_TO_MAKE}') from None
-
-
-def _expected_digest(path):
-    sidecar = path.with_suffix('.json')
-    try:
-        return json.loads(sidecar.read_text(encoding='utf-8'))['sha256']
-    except FileNotFoundError:
-        raise OptionsError(f'{sidecar}: missing; it holds the SHA-256 of {path.name}: put it there, too') from None
-    except (ValueError, KeyError, TypeError):
-        raise OptionsError(f'{sidecar}: holds no SHA-256 of {path.name}: fetch it again') from None

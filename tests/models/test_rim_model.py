@@ -124,6 +124,17 @@ def test_absent_priors_turn_their_loss_off_with_one_warning(caplog):
     assert caplog.text.count('parsing_opt is off') == 1
 
 
+def test_faces_with_other_landmarks_turn_their_loss_off(caplog):
+    model, data = rim_model(), batch()
+    data['heatmaps'] = data['heatmaps'][:, :3]
+    logging.getLogger('basicsr').addHandler(caplog.handler)
+    model.feed_data(data)
+    model.optimize_parameters(1)
+    logging.getLogger('basicsr').removeHandler(caplog.handler)
+    assert 'l_landmark' not in model.get_current_log() and 'l_parsing' in model.get_current_log()
+    assert 'landmark_opt is off: the training faces have 3 landmarks, network_g:num_landmarks is ' in caplog.text
+
+
 def test_accumulated_micro_batches_make_the_same_step():
     models = [rim_model(domain_opt=None, accumulate=count) for count in (1, 4)]
     logs = [steps(model, 3)[-1] for model in models]

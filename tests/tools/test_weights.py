@@ -11,6 +11,7 @@ from basicsr.archs import build_network as build
 from safetensors.torch import load_file, save_file
 
 from rim_plugin.archs.recogniser_weights import load_recogniser_weights
+from rim_plugin.compat.checkpoints import read_weights
 from rim_plugin.options import OptionsError, read_options
 from rim_plugin.tools.api import RIM
 from rim_plugin.tools.weights import Weights, build_network, load_weights, save_weights, trained_weights
@@ -70,8 +71,8 @@ def test_the_student_in_a_weights_file_is_a_recogniser(tiny, tmp_path):
     load_recogniser_weights(net, tiny.weights)
     student = tiny.model.averaged['r'].student.net.state_dict()
     assert all(torch.equal(value, student[key]) for key, value in net.state_dict().items())
-    fhn = {key: value for key, value in load_file(tiny.weights).items() if key.startswith('fhn.')}
-    save_file(fhn, tmp_path / 'fhn.safetensors')
+    fhn = {key: value for key, value in load_weights(tiny.weights).tensors.items() if key.startswith('fhn.')}
+    save_weights(Weights({}, fhn), tmp_path / 'fhn.safetensors')
     assert 'no recogniser' in refused(load_recogniser_weights, net, tmp_path / 'fhn.safetensors')
 
 
@@ -112,6 +113,16 @@ def test_every_changed_byte_is_found(copy):
     content[-1] ^= 1
     copy.write_bytes(content)
     assert 'SHA-256' in refused(load_weights, copy)
+
+
+def test_a_training_does_not_begin_with_a_changed_file(copy):
+    content = bytearray(copy.read_bytes())
+    content[-1] ^= 1
+    copy.write_bytes(content)
+    assert 'its SHA-256 is' in refused(load_recogniser_weights, build({'type': 'MobileFaceNet'}), copy)
+    assert 'its SHA-256 is' in refused(read_weights, copy)
+    copy.with_suffix('.json').unlink()
+    assert 'missing; it holds the SHA-256' in refused(read_weights, copy)
 
 
 def test_a_truncated_file_is_refused(copy):
