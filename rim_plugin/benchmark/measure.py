@@ -55,7 +55,8 @@ def measure_images(model, options, pictures, lpips=None):
 
     Returns:
         dict: ``images``: names, PSNR in dB and SSIM of RGB and Y without crop, ``identity``, the recogniser's cosine
-        between SR and HR face (empty without one), and ``lpips`` (empty without weights); ``arrays``: BGR pictures of the first faces, ``FACE/COLUMN``.
+        between SR and HR face (empty without one), and ``lpips`` (empty without weights); ``arrays``: BGR pictures of
+        the first faces, ``FACE/COLUMN``.
     """
     found = {key: [] for key in ('name', 'psnr_y', 'ssim_y', 'psnr_rgb', 'ssim_rgb', 'identity', 'lpips')}
     arrays = {}

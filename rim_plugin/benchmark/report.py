@@ -13,8 +13,6 @@ from rim_plugin.benchmark.statistics import mean_interval
 from rim_plugin.benchmark.values import IMAGE_METRICS, Values, device_name, environment
 from rim_plugin.data.lmdb_writer import write_atomically
 
-_METRICS = {'psnr_y': ('PSNR Y', 2), 'ssim_y': ('SSIM Y', 4), 'psnr_rgb': ('PSNR RGB', 2),
-            'ssim_rgb': ('SSIM RGB', 4), 'identity': ('identity', 3), 'lpips': ('LPIPS (less is better)', 3)}
 _PAIR_FIGURES = {'accuracy': 'Accuracy', 'tar_at_far_1e-3': 'TAR at FAR 1e-3', 'auc': 'AUC', 'rank_1': 'Rank-1'}
 _STYLE = '''body{font:15px/1.5 system-ui,sans-serif;max-width:110em;margin:2em auto;padding:0 1em;color:#222}
 table{border-collapse:collapse;margin:1em 0;font-size:13px;display:block;overflow-x:auto}
@@ -66,19 +64,18 @@ class _Report:
     def sr_section(self, name, options):
         rows = self.values.of_kind('sr', name)
         done = {method.title: result for method, result in rows if 'error' not in result}
-        metrics = [metric for metric in IMAGE_METRICS
-                   if any(result['images'].get(metric) for result in done.values())]
+        metrics = [metric for metric in IMAGE_METRICS if any(result['images'][metric] for result in done.values())]
         size = options.get('query_size', 28)
         parts = [f'## Super-resolution: {name}', f'Probes of {size} x {size} pixels to 224 x 224, no crop; means over '
                  f'{len(next(iter(done.values()))["images"]["name"]) if done else 0} faces with bootstrap 95 % '
                  'intervals. Identity: cosine of the recogniser between SR and HR face. Time and '
                  f'memory: 28-pixel probes, {device_name()}.', self.sr_table(metrics, rows)]
-        differences = {method.title: self.values.differences(method.name, 'sr', name) for method, _ in rows}
+        differences = {method.title: self.values.differences[(method.name, 'sr', name)] for method, _ in rows}
         if any(differences.values()):
-            table = [[title, *(_interval(found[metric], _METRICS[metric][1], '+') if metric in found else '-'
+            table = [[title, *(_interval(found[metric], IMAGE_METRICS[metric][1], '+') if metric in found else '-'
                                for metric in metrics)] for title, found in differences.items() if found]
             parts += [f'**Difference to {self.values.reference.title}**, paired, with bootstrap 95 % intervals',
-                      _table(['method', *(_METRICS[metric][0] for metric in metrics)], table)]
+                      _table(['method', *(IMAGE_METRICS[metric][0] for metric in metrics)], table)]
         if done:
             if self.benchmark.pictures:
                 pictures = {title: result['arrays'] for title, result in done.items()}
@@ -91,15 +88,15 @@ class _Report:
         return [*parts, f'*{_PAPER} {SR_TABLE[0]}*', _table(*SR_TABLE[1:])]
 
     def sr_table(self, metrics, rows):
-        header = ['method', *(_METRICS[metric][0] for metric in metrics), 'parameters', 'GMACs', 'ms, batch 1',
+        header = ['method', *(IMAGE_METRICS[metric][0] for metric in metrics), 'parameters', 'GMACs', 'ms, batch 1',
                   'ms, batch 32', 'peak MiB']
         return _table(header, [self.sr_row(metrics, *row) for row in rows])
 
     def sr_row(self, metrics, method, result):
         if 'error' in result:
             return [method.title, result['error']]
-        cells = [_interval(mean_interval(result['images'][metric]), _METRICS[metric][1])
-                 if result['images'].get(metric) else '-' for metric in metrics]
+        cells = [_interval(mean_interval(result['images'][metric]), IMAGE_METRICS[metric][1])
+                 if result['images'][metric] else '-' for metric in metrics]
         measured = self.values.found[(method.name, 'speed')]
         if 'error' in measured:
             return [method.title, *cells, measured['error']]
@@ -139,7 +136,8 @@ class _Report:
     def accuracy_differences(self, name, sizes):
         rows = []
         for method in self.benchmark.methods:
-            found = [self.values.differences(method.name, 'pairs', name, size).get('accuracy') for size in sizes]
+            found = [self.values.differences.get((method.name, 'pairs', name, size), {}).get('accuracy')
+                     for size in sizes]
             if any(found):
                 rows.append([method.title, *(_interval(each, 4, '+') if each else '-' for each in found)])
         return rows

@@ -14,7 +14,9 @@ from rim_plugin.benchmark.budget import training_budget
 from rim_plugin.benchmark.statistics import mean_interval
 from rim_plugin.metrics.verification import fold_accuracy
 
-IMAGE_METRICS = ('psnr_y', 'ssim_y', 'psnr_rgb', 'ssim_rgb', 'identity', 'lpips')
+# of images: title and digits
+IMAGE_METRICS = {'psnr_y': ('PSNR Y', 2), 'ssim_y': ('SSIM Y', 4), 'psnr_rgb': ('PSNR RGB', 2),
+                 'ssim_rgb': ('SSIM RGB', 4), 'identity': ('identity', 3), 'lpips': ('LPIPS (less is better)', 3)}
 _PACKAGES = ('basicsr', 'torch', 'torchvision', 'numpy', 'scikit-learn', 'mmengine')
 _SR_PROTOCOL = {'downscaling': 'antialiased bicubic from the HR face to query_size, rounded to 8 bits',
                 'metrics': 'of 8-bit images, no crop; Y of BT.601; identity: cosine of the recogniser, SR and HR face'}
@@ -30,6 +32,9 @@ class Values:
         found (dict): (method's name, kind, *place) to the result.
         reference (Method): to which differences are taken.
         budgets (dict): method's name to what :func:`training_budget` finds.
+        differences (dict): as ``found``, to the paired differences to the reference: metric of images, or ``accuracy``
+            (by how much more of the pairs get the right verdict), to mean and bounds of the 95 % bootstrap interval;
+            empty for the reference and where one of both was not measured.
     """
 
     def __init__(self, benchmark, results):
@@ -37,24 +42,19 @@ class Values:
         self.found = {(unit.method.name, unit.kind, *unit.place): result for unit, result in results}
         self.reference = next(method for method in benchmark.methods if method.name == benchmark.reference)
         self.budgets = {method.name: training_budget(method) for method in benchmark.methods}
+        self.differences = {key: self._difference(*key) for key in self.found}
 
     def of_kind(self, *place):
         """Methods that should have a result at this place, with it: list of (Method, dict)."""
         return [(method, self.found[(method.name, *place)]) for method in self.benchmark.methods
                 if (method.name, *place) in self.found]
 
-    def differences(self, name, *place):
-        """A method's paired differences to the reference at a place.
-
-        Returns:
-            dict: metric of images, or ``accuracy`` (by how much more of the pairs get the right verdict), to mean and
-            bounds of the 95 % bootstrap interval; empty for the reference and where one of both was not measured.
-        """
+    def _difference(self, name, *place):
         mine, other = (self.found.get((each, *place), {}) for each in (name, self.reference.name))
         if name == self.reference.name or mine.keys() != other.keys():
             return {}
         if 'images' in mine:
-            both = [metric for metric in IMAGE_METRICS if mine['images'].get(metric) and other['images'].get(metric)]
+            both = [metric for metric in IMAGE_METRICS if mine['images'][metric] and other['images'][metric]]
             return {metric: mean_interval(np.subtract(mine['images'][metric], other['images'][metric]))
                     for metric in both}
         if 'figures' in mine:
@@ -64,7 +64,7 @@ class Values:
     def everything(self):
         """All values, for JSON."""
         results = [{'method': key[0], 'kind': key[1], 'place': list(key[2:]), **_summary(result),
-                    'difference': self.differences(*key)} for key, result in self.found.items()]
+                    'difference': self.differences[key]} for key, result in self.found.items()]
         methods = {method.name: {'title': method.title, 'options': method.file, 'force': method.force,
                                  'weights': method.weights, 'training': self.budgets[method.name],
                                  'recogniser': method.recogniser} for method in self.benchmark.methods}
@@ -87,9 +87,10 @@ class Values:
         """Every face of an SR set by every method: a line each."""
         rows = [['method', 'image', *IMAGE_METRICS]]
         for method, result in self.of_kind('sr', name):
-            images = result.get('images', {'name': []})
-            columns = [images.get(metric) or [''] * len(images['name']) for metric in IMAGE_METRICS]
-            rows += [[method.name, *row] for row in zip(images['name'], *columns)]
+            if 'images' in result:
+                names = result['images']['name']
+                columns = [result['images'][metric] or [''] * len(names) for metric in IMAGE_METRICS]
+                rows += [[method.name, *row] for row in zip(names, *columns)]
         return _csv(rows)
 
     def pair_csv(self, name):
@@ -111,7 +112,7 @@ def _summary(result):
     values = {key: value for key, value in result.items() if key != 'arrays'}
     if 'images' in result:
         values['means'] = {metric: mean_interval(result['images'][metric]) for metric in IMAGE_METRICS
-                           if result['images'].get(metric)}
+                           if result['images'][metric]}
     if 'figures' in result:
         values['scores'] = result['arrays']['scores'].tolist()
     return values

@@ -73,8 +73,13 @@ class DrawnFaceDataset(data.Dataset):
             face, landmarks, parsing = mirror_face(face, landmarks, parsing)
         item = face_item(face, self._query_size(index), landmarks, parsing, self._prior_size, self._sigma,
                          self._query_size.canvas)
-        key = f'{identity:06d}_{number:04d}'
+        key = face_key(identity, number)
         return {**item, 'identity': torch.tensor(identity), 'lq_path': key, 'gt_path': key}
+
+
+def face_key(identity, number):
+    """Name of a drawn face."""
+    return f'{identity:06d}_{number:04d}'
 
 
 def dataset_name(opt):

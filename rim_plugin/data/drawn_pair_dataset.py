@@ -5,7 +5,7 @@ from itertools import combinations
 import numpy as np
 from basicsr.utils.registry import DATASET_REGISTRY
 
-from rim_plugin.data.drawn_face_dataset import dataset_name, whole_number
+from rim_plugin.data.drawn_face_dataset import dataset_name, face_key, whole_number
 from rim_plugin.data.drawn_faces import draw_face
 from rim_plugin.data.drawn_geometry import PICTURE
 from rim_plugin.data.face_pairs import FacePairs
@@ -57,7 +57,7 @@ class _DrawnFaces:
         return self._first + index // self._shots, index % self._shots
 
     def name(self, index):
-        return '{:06d}_{:04d}'.format(*self._place(index))
+        return face_key(*self._place(index))
 
     def read(self, index, size):
         return draw_face(self._seed, *self._place(index)).image
@@ -81,7 +81,7 @@ def drawn_pairs(persons, shots, folds, first=0):
                 pairs += [(person * shots + a, person * shots + b), (person * shots + a, other * shots + b)]
                 issame += [True, False]
                 fold_of += [fold, fold]
-    identities = [f'{first + person:06d}' for person in range(persons) for _ in range(shots)]
-    images = [f'{identity}_{index % shots:04d}' for index, identity in enumerate(identities)]
+    faces = [(first + person, shot) for person in range(persons) for shot in range(shots)]
+    identities, images = [f'{person:06d}' for person, _ in faces], [face_key(*face) for face in faces]
     return PairList(images, identities, np.array(pairs, np.int64), np.array(issame), np.array(fold_of, np.int64),
                     'every person in one fold')

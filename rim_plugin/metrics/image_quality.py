@@ -54,7 +54,7 @@ def calculate_ssim_batch(data, crop_border=0, test_y_channel=False):
 
 
 for _metric in (calculate_psnr_batch, calculate_ssim_batch):
-    _metric.batched = True
+    _metric.batched = _metric.images_alone = True
     _metric.better = 'higher'
 
 

@@ -32,18 +32,18 @@ def calculate_lpips(data, weights):
     shapes = [tuple(data[key].shape) for key in ('sr', 'gt')]
     if shapes[0] != shapes[1] or len(shapes[0]) != 4 or shapes[0][1] != 3:
         raise ValueError(f'LPIPS: sr and gt must have one shape (N, 3, H, W), not {shapes[0]} and {shapes[1]}')
-    net = lpips_network(str(weights)).to(data['sr'].device)
+    net = _network(str(weights)).to(data['sr'].device)
     sr, gt = (data[key].detach().clamp(0, 1).mul(255).round().div(127.5).sub(1) for key in ('sr', 'gt'))
     chunks = zip(sr.split(_IMAGES_AT_A_TIME), gt.split(_IMAGES_AT_A_TIME))
     return torch.cat([net(a, b).flatten().double() for a, b in chunks])
 
 
-calculate_lpips.batched = True
+calculate_lpips.batched = calculate_lpips.images_alone = True
 calculate_lpips.better = 'lower'
 
 
 @lru_cache(maxsize=1)
-def lpips_network(weights):
+def _network(weights):
     """The network of ``lpips`` with AlexNet's weights from a file; see :func:`calculate_lpips`."""
     try:
         import lpips

@@ -15,7 +15,6 @@ from rim_plugin.models.pictures import comparison_sheet
 
 # BasicSR's per-image functions, computed in batches with the same result
 BATCHED = {'calculate_psnr': 'calculate_psnr_batch', 'calculate_ssim': 'calculate_ssim_batch'}
-_OF_TWO_IMAGES = {*BATCHED, *BATCHED.values(), 'calculate_lpips'}
 
 
 class BatchedValidation:
@@ -102,7 +101,7 @@ def of_images(options):
 
 def needs_only_images(options):
     """Whether a metric compares SR and HR images alone, so that bicubic can be measured with it."""
-    return options['type'] in _OF_TWO_IMAGES
+    return getattr(metric_function(options), 'images_alone', False)
 
 
 def collect(values, metrics, data):
