@@ -51,14 +51,15 @@ class SizeModulation(nn.Module):
         nn.init.zeros_(self.net[-1].weight)
         nn.init.zeros_(self.net[-1].bias)
 
-    def forward(self, size):
-        """Side of the probes in pixels (int) to scales and shifts: (layers, 2, channels, 1, 1)."""
-        octaves = self.net[0].weight.new_full((1, ), math.log2(size / 20))
-        return self.net(octaves).view(self.layers, 2, self.channels, 1, 1)
+    def forward(self, groups):
+        """Probes of several sizes, list of (n, 3, q, q), to scales and shifts: (layers, 2, N, channels, 1, 1)."""
+        sizes = [[math.log2(probes.shape[-1] / 20)] for probes in groups]
+        found = self.net(self.net[0].weight.new_tensor(sizes)).view(len(groups), self.layers, 2, 1, self.channels, 1, 1)
+        return torch.cat([each.expand(-1, -1, len(probes), -1, -1, -1) for each, probes in zip(found, groups)], 2)
 
 
 class CoarseSRNet(nn.Module):
-    """G_theta_c: probe (N, 3, h, w) to the coarse image (N, 3, image_size, image_size).
+    """G_theta_c: probes, (N, 3, h, w) or a list of such tensors of several sizes, to (N, 3, image_size, image_size).
 
     The probe is enlarged to ``input_size`` by bicubic and folded into channels on ``work_size`` (pixel unshuffle); a
     sub-pixel step goes from there to ``image_size`` (neither where they are equal, as in the paper). Learns the
@@ -90,12 +91,17 @@ class CoarseSRNet(nn.Module):
         self.tail = SubPixelImage(channels, sub_pixel_scale(image_size, work_size))
 
     def forward(self, lq):
-        modulation = None if self.modulation is None else self.modulation(lq.shape[-1])
-        features = modulate(self.head(self.fold(resize(lq, self.input_size))), modulation, 0)
+        groups = [lq] if torch.is_tensor(lq) else lq
+        modulation = None if self.modulation is None else self.modulation(groups)
+        features = modulate(self.head(self.fold(_resized(groups, self.input_size))), modulation, 0)
         for _ in range(self.repeats):
             for index, block in enumerate(self.body, 1):
                 features = modulate(block(features), modulation, index)
-        return resize(lq, self.image_size) + self.tail(features)
+        return _resized(groups, self.image_size) + self.tail(features)
+
+
+def _resized(groups, size):
+    return torch.cat([resize(probes, size) for probes in groups])
 
 
 def modulate(features, modulation, index):
@@ -247,8 +253,7 @@ class TriPathGenerator(nn.Module):
             lq (Tensor | list[Tensor]): (N, 3, h, w) in [0, 1], any h and w, or probes of several sizes, N in all.
             hr (Tensor | None): (N, 3, S, S) in [0, 1].
         """
-        coarse = self.coarse(lq) if torch.is_tensor(lq) else torch.cat([self.coarse(probes) for probes in lq])
-        probe = self.encode(coarse)
+        probe = self.encode(self.coarse(lq))
         return probe if hr is None else (probe, self.encode(hr, estimates=False))
 
 
@@ -263,7 +268,8 @@ class FHN(nn.Module):
             ``in_channels`` and ``image_size``.
 
     Shapes:
-        lq (N, 3, h, w) in [0, 1] RGB to SR (N, 3, image_size, image_size) in about [0, 1], not clamped.
+        lq (N, 3, h, w) in [0, 1] RGB, or a list of such tensors of several sizes, N faces in all, to SR (N, 3,
+        image_size, image_size) in about [0, 1], not clamped.
     """
 
     def __init__(self, generator=None, integrator=None):

@@ -1,7 +1,7 @@
 """RIM's heterogeneous recognition sub-net, section 3.2 of the paper: student and assistant."""
 
 import math
-from typing import NamedTuple
+from typing import NamedTuple, Optional
 
 import torch
 from basicsr.utils.registry import ARCH_REGISTRY
@@ -71,10 +71,12 @@ class HRNOutput(NamedTuple):
         student: f_S^1 to f_S^K, block maps (N, C_k, h_k, w_k) in the shapes of the teacher's.
         assistant: f_A^1 to f_A^K, the same shapes; empty without assistant.
         fused: f_S^K + f_A^K (N, C_K, h_K, w_K), times the factor of ``fusion``; or that of the two which is there.
+        embedding: (N, D), not normalised, of ``fused`` by the own head; None for ``head: teacher``.
     """
     student: tuple
     assistant: tuple
     fused: Tensor
+    embedding: Optional[Tensor]
 
 
 @ARCH_REGISTRY.register()
@@ -139,19 +141,25 @@ class HRN(nn.Module):
         """
         student = self.student(image) if 's' in parts else ()
         if self.assistant is None or 'a' not in parts:
-            return HRNOutput(student, (), student[-1])
+            return self._output(student, (), student[-1])
         view = image if probe is None else probe
         assistant = self.assistant(view.detach())  # Eq. 12 is theta_A's alone: what made the image learns by Eq. 11
         fused = self.share * (student[-1] + assistant[-1]) if student else assistant[-1]
-        return HRNOutput(student, assistant, fused)
+        return self._output(student, assistant, fused)
 
-    def embed(self, fused, teacher):
-        """Fused map (N, C_K, h_K, w_K) to the embedding (N, D), not normalised, by the head of the options.
+    def _output(self, student, assistant, fused):
+        # within forward, so that DistributedDataParallel sees the head at work
+        return HRNOutput(student, assistant, fused, self.student.net.head(fused) if self.own_head else None)
+
+    @staticmethod
+    def embed(found, teacher):
+        """HRNOutput to the embedding (N, D), not normalised, by the head of the options.
 
         Args:
+            found (HRNOutput): what :meth:`forward` gave.
             teacher (Recogniser): with its weights; only ``head: teacher`` uses it.
         """
-        return (self.student.net if self.own_head else teacher).head(fused)
+        return teacher.head(found.fused) if found.embedding is None else found.embedding
 
     def start_from(self, teacher):
         """Copy the teacher's weights into the student, and into an assistant of its architecture; scales stay as is.
@@ -164,7 +172,8 @@ class HRN(nn.Module):
                              f'teacher, {_describe(teacher)}; give the student the type and options of the teacher')
         for branch in (self.student, self.assistant):
             if branch is not None and _same_network(branch.net, teacher):
-                branch.net.load_state_dict(teacher.state_dict())
+                weights = teacher.state_dict()
+                branch.net.load_state_dict({key: weights[key] for key in branch.net.state_dict()})
 
 
 def _share(fusion):
@@ -183,10 +192,16 @@ def _build(role, options):
 
 
 def _matching(role, options, teacher, adapters, own_head=False):
-    """Student or assistant from its options; checked against the teacher."""
+    """Student or assistant from its options, with a head only where it is used; checked against the teacher."""
+    net = _checked(role, options, teacher, adapters, own_head)
+    if not own_head:
+        net.drop_head()
+    return net
+
+
+def _checked(role, options, teacher, adapters, own_head):
     if options.get('type', 'ResNet') == 'ResNet':
-        arguments = {key: value for key, value in options.items() if key != 'type'}
-        return ResNet(teacher, with_head=own_head, **arguments)
+        return ResNet(teacher, **{key: value for key, value in options.items() if key != 'type'})
     net = _build(role, options)
     strides, wanted = ([info.stride for info in each.feature_info] for each in (net, teacher))
     fits = strides == wanted and tuple(net.crop) == tuple(teacher.crop)
@@ -204,6 +219,9 @@ def _describe(net):
            f'embedding {net.embedding_size}-D)'
 
 
-def _same_network(a, b):
-    shapes_a, shapes_b = ({key: value.shape for key, value in net.state_dict().items()} for net in (a, b))
-    return type(a) is type(b) and shapes_a == shapes_b and (a.mean, a.std, a.crop) == (b.mean, b.std, b.crop)
+def _same_network(net, teacher):
+    """Whether a network, with or without head, is one like the teacher."""
+    of_teacher = teacher.state_dict()
+    alike = all(key in of_teacher and of_teacher[key].shape == value.shape for key, value in net.state_dict().items())
+    return type(net) is type(teacher) and alike and \
+        (net.mean, net.std, net.crop) == (teacher.mean, teacher.std, teacher.crop)

@@ -63,6 +63,7 @@ class IResNet(Recogniser):
 
     feature_info = tuple(FeatureInfo(channels, stride) for channels, stride in ((64, 2), (128, 4), (256, 8), (512, 16)))
     embedding_size = 512
+    head_layers = ('bn2', 'fc', 'features')
 
     def __init__(self, depth=50, variant='insightface'):
         check_choice('depth', str(depth), [str(known) for known in BLOCKS])

@@ -53,6 +53,7 @@ class MobileFaceNet(Recogniser):
 
     feature_info = tuple(FeatureInfo(channels, stride) for channels, stride in ((64, 2), (64, 4), (128, 8), (512, 16)))
     embedding_size = 128
+    head_layers = ('linear7', 'linear1')
 
     def __init__(self):
         super().__init__(mean=0.5, std=128 / 255, crop=(8, 104))

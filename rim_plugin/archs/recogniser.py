@@ -29,7 +29,8 @@ class RecogniserOutput(NamedTuple):
 class Recogniser(nn.Module):
     """Aligned face (N, 3, h, w), RGB in [0, 1], to RecogniserOutput; resized to 112 pixels first, antialiased.
 
-    A network has ``feature_info`` (tuple of FeatureInfo, one a block), ``embedding_size``, ``block_maps`` and ``head``.
+    A network has ``feature_info`` (tuple of FeatureInfo, one a block), ``embedding_size``, ``block_maps``, ``head`` and
+    ``head_layers``, the names of the layers that only the head uses.
 
     Args:
         mean, std (float): its normalisation of values in [0, 1].
@@ -59,6 +60,12 @@ class Recogniser(nn.Module):
     def head(self, block):
         """Last block map to the embedding (N, D), not normalised."""
         raise NotImplementedError
+
+    def drop_head(self):
+        """Take the head away, for who needs the block maps alone; ``head`` and ``forward`` no longer work."""
+        for name in self.head_layers:
+            delattr(self, name)
+        self.head_layers = ()
 
     def forward(self, image):
         maps = self.block_maps(self.prepare(image))

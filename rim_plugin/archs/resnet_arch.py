@@ -48,16 +48,18 @@ class ResNet(Recogniser):
     Args:
         teacher (Recogniser): gives feature_info, embedding_size, crop and normalisation; not kept.
         depth (int): 18 or 34. Default: 34.
-        with_head (bool): have a ``head``: BN - flatten - fully connected - BN, as ResNet-IR's. Default: False.
 
     Shapes:
-        see Recogniser; block maps and embedding as the teacher's.
+        see Recogniser; block maps and embedding as the teacher's. The head is BN - flatten - fully connected - BN, as
+        ResNet-IR's.
 
     Raises:
         ValueError: an unknown depth, or a teacher without four blocks whose strides grow from 2 by whole factors.
     """
 
-    def __init__(self, teacher, depth=34, with_head=False):
+    head_layers = ('embedding', )
+
+    def __init__(self, teacher, depth=34):
         check_choice('depth', str(depth), [str(known) for known in LAYERS])
         super().__init__(teacher.mean, teacher.std, teacher.crop)
         self.feature_info, self.embedding_size = teacher.feature_info, teacher.embedding_size
@@ -71,7 +73,7 @@ class ResNet(Recogniser):
         for info, before, count in zip(self.feature_info, strides, LAYERS[int(depth)]):
             self.stages.append(_stage(width, info.channels, info.stride // before, count))
             width = info.channels
-        self.embedding = self._embedding() if with_head else None
+        self.embedding = self._embedding()
         he_init(self)
 
     def _embedding(self):

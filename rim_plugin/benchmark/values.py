@@ -3,6 +3,7 @@
 import csv
 import io
 import platform
+import shutil
 import subprocess
 from importlib.metadata import version
 
@@ -124,11 +125,12 @@ def _verdicts(arrays):
 
 
 def environment():
-    """Versions, machine and commit."""
-    commit = subprocess.run(['git', 'describe', '--always', '--dirty'], capture_output=True, text=True)
+    """Versions, machine and commit, which is None without git or outside a checkout."""
+    command = ['git', 'describe', '--always', '--dirty']
+    commit = subprocess.run(command, capture_output=True, text=True).stdout.strip() if shutil.which('git') else ''
     return {'python': platform.python_version(), 'machine': f'{platform.machine()}, {device_name()}',
             'packages': {'rim-plugin': __version__, **{name: version(name) for name in _PACKAGES}},
-            'commit': commit.stdout.strip() or None}
+            'commit': commit or None}
 
 
 def device_name():

@@ -72,7 +72,7 @@ def mirror_face(image, landmarks=None, parsing=None):
             + np.float32([image.shape[1] - 1, 0])
     if parsing is not None:
         parsing = PARSING_FLIP.astype(parsing.dtype)[parsing[:, ::-1]]
-    return image[:, ::-1], landmarks, parsing
+    return cv2.flip(np.ascontiguousarray(image), 1), landmarks, parsing
 
 
 def face_item(gt, query_size, landmarks=None, parsing=None, prior_size=56, heatmap_sigma=1.3, canvas=None):

@@ -33,6 +33,8 @@ class FacePriorDataset(data.Dataset):
                 is padded and comes with ``lq_size``, which RIMModel understands. Default: 1.
             prior_size (int): side of heatmaps and parsing map. Default: 56.
             heatmap_sigma (float): standard deviation of heatmaps in their pixels. Default: 1.3.
+            priors (bool): whether items have landmarks, heatmaps and parsing map. Recognition needs none, and comes to
+                more faces a second without. Default: True.
             identities (str): a text file, one face a line: its name, with or without extension, and its person (what
                 follows the second space is not read). Items then have ``identity``, int64 scalar: the person's place in
                 the sorted order of all persons in the file, or -1 for faces that it does not name, and for morphs.
@@ -53,7 +55,7 @@ class FacePriorDataset(data.Dataset):
     option_keys = frozenset({
         'dataroot_gt', 'io_backend', 'gt_size', 'query_size', 'prior_size', 'heatmap_sigma', 'use_hflip', 'max_faces',
         'query_sizes_per_batch', 'meta_info_file', 'phase', 'batch_size_per_gpu', 'augment', 'identities',
-        'dataset_enlarge_ratio'
+        'dataset_enlarge_ratio', 'priors'
     })
 
     def __init__(self, opt):
@@ -67,6 +69,7 @@ class FacePriorDataset(data.Dataset):
         self._query_size = QuerySize(opt)
         self._prior_size = opt.get('prior_size', 56)
         self._sigma = opt.get('heatmap_sigma', 1.3)
+        self._priors = opt.get('priors', True)
         self._use_hflip = opt.get('use_hflip', False)
         self._identities = self._read_identities(opt.get('identities'))
         self._augment = self._augmentation(opt.get('augment'))
@@ -119,7 +122,7 @@ class FacePriorDataset(data.Dataset):
         if self._augment and self._iteration(index) >= self._augment.from_iter:
             other = self._face(random.choice(self._keys)) if self._augment.wants_morph() else None
             face = self._augment(face, other)
-        face, landmarks, parsing = face
+        face, landmarks, parsing = face if self._priors else (face[0], None, None)
         if self._use_hflip and random.random() < 0.5:
             face, landmarks, parsing = mirror_face(face, landmarks, parsing)
         item = face_item(face, self._query_size(index), landmarks, parsing, self._prior_size, self._sigma,
@@ -130,9 +133,9 @@ class FacePriorDataset(data.Dataset):
 
     def _face(self, key):
         """Image, landmarks and parsing map as they are stored; None for what is not."""
-        return (np.ascontiguousarray(self._decode('gt', key, cv2.IMREAD_COLOR)[:, :, ::-1]),
+        return (cv2.cvtColor(self._decode('gt', key, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB),
                 None if self._store.landmarks is None else self._store.landmarks[key],
-                self._decode('parsing', key, cv2.IMREAD_GRAYSCALE) if self._store.has_parsing else None)
+                self._decode('parsing', key, cv2.IMREAD_GRAYSCALE) if self._priors and self._store.has_parsing else None)
 
     def _iteration(self, index):
         """The iteration, from 1, to which an item belongs; ``index`` is a SampleIndex, or an int of the first."""

@@ -13,6 +13,7 @@ from basicsr.models.base_model import BaseModel
 from basicsr.models.sr_model import SRModel
 from basicsr.utils import get_root_logger
 from basicsr.utils.registry import MODEL_REGISTRY
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from rim_plugin.archs.fhn_arch import TriPathGenerator
 from rim_plugin.archs.layers import check_choice
@@ -304,13 +305,16 @@ class RIMModel(HallucinationTraining, RecognitionTraining, BatchedValidation, Fa
 
     @torch.no_grad()
     def model_ema(self, decay=0.999):
-        """Move the averaged networks towards the current ones; buffers are copied."""
+        """Move the averaged networks towards the current ones, as far as their phase trains them; buffers are
+        copied."""
         for label, average_net in self.averaged.items():
             net = self.bare[label]
-            for value, average in zip(net.parameters(), average_net.parameters()):
-                average.lerp_(value, 1 - decay)
-            for value, average in zip(net.buffers(), average_net.buffers()):
-                average.copy_(value)
+            pairs = [(average, value) for average, value in zip(average_net.parameters(), net.parameters())
+                     if value.requires_grad]
+            if pairs:
+                get_ema_multi_avg_fn(decay)(*map(list, zip(*pairs)), None)
+                for value, average in zip(net.buffers(), average_net.buffers()):
+                    average.copy_(value)
 
     @property
     def amp_state(self):

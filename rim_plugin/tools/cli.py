@@ -159,7 +159,7 @@ def pack(argv):
     parser.add_argument('-opt', required=True, help='options file of the training')
     parser.add_argument('-o', '--output', required=True, help='NAME.safetensors; NAME.json and NAME.md come with it')
     parser.add_argument('--fhn', help='net_fhn_*.pth')
-    parser.add_argument('--hrn', help='net_r_*.pth, trained with head: own')
+    parser.add_argument('--hrn', nargs='+', default=(), help='net_r_*.pth, trained with head: own; the mean of several')
     parser.add_argument('--verify', metavar='OPTIONS', help='options file with pairs of faces, which are measured and '
                         'teach the thresholds, as options/test/lfw.yml')
     parser.add_argument('--commit', help="of the training (today's)")

@@ -29,13 +29,14 @@ The code is under the licence of the repository (`LICENSE`). The faces that the 
 but most come under terms of non-commercial research: use these weights for research."""
 
 
-def pack(options_file, output, fhn=None, hrn=None, verify=None, commit=None, notes=None, command=()):
+def pack(options_file, output, fhn=None, hrn=(), verify=None, commit=None, notes=None, command=()):
     """Write NAME.safetensors, NAME.json and the model card NAME.md.
 
     Args:
         options_file (str): of the training.
         output (str | Path): NAME.safetensors.
-        fhn, hrn (str | None): the training's ``net_fhn_*.pth`` and ``net_r_*.pth``.
+        fhn (str | None), hrn (Sequence[str]): the training's ``net_fhn_*.pth`` and ``net_r_*.pth``, see
+            :func:`~rim_plugin.tools.weights.trained_weights`.
         verify (str | None): options file whose pairs of faces are measured, and teach the thresholds.
         commit (str | None): of the training. Default: today's.
         notes (str | None): text file for the card: data and their terms, other results.
@@ -54,7 +55,8 @@ def pack(options_file, output, fhn=None, hrn=None, verify=None, commit=None, not
     notes = Path(notes).read_text(encoding='utf-8') if notes else ''
     options = read_options(options_file)
     weights = trained_weights(options, fhn, hrn)
-    facts = training_facts(options, options_file, [path for path in (fhn, hrn) if path], commit)
+    facts = training_facts(options, options_file, [path for path in (fhn, *hrn) if path], commit)
+    facts['recognisers'] = len(hrn)
     calibrations, facts['results'] = measure(weights, verify) if verify else ((), {})
     facts['command'] = shlex.join(command)
     weights = save_weights(weights._replace(calibrations=tuple(calibrations), facts=facts), output)
@@ -122,6 +124,7 @@ def model_card(weights, name, notes=''):
         'taught by': f"`{facts['teacher']}`, which is not needed with these" if facts['teacher'] else 'no teacher',
         'began as': "copies of the teacher's weights" if facts['starts_from_teacher'] else 'random weights',
         'packed from': ', '.join(f'`{path}`' for path in facts['files']),
+        'recogniser': f"mean of {facts['recognisers']} trainings" if facts['recognisers'] > 1 else 'of one training',
     }
     table = '\n'.join(f'| {key} | {value} |' for key, value in rows.items())
     return f'# {name}\n\n| | |\n|---|---|\n{table}\n\n{notes}\n\n## Measured\n\n{_results(weights)}\n\n' \

@@ -3,7 +3,7 @@
 The tensors of the hallucination network begin with ``fhn.``, those of the recogniser with ``hrn.``; the metadata
 ``rim`` hold as JSON the format's number, each network's options, the calibrations and how they were trained.
 NAME.json holds the SHA-256 and the same facts to read. The teacher is not inside: only its options, from which HRN takes
-strides and normalisation, and what networks that began as its copies kept.
+strides and normalisation.
 """
 
 import hashlib
@@ -15,6 +15,7 @@ import torch
 from basicsr.utils.registry import ARCH_REGISTRY
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
+from torch import nn
 
 from rim_plugin.compat.checkpoints import read_weights, require_digest, require_fit
 from rim_plugin.data.lmdb_writer import write_atomically
@@ -43,14 +44,15 @@ class Weights(NamedTuple):
     sha256: str = ''
 
 
-def trained_weights(options, fhn=None, hrn=None):
+def trained_weights(options, fhn=None, hrn=()):
     """The averaged weights (``params_ema``) of a training, in half precision.
 
     Args:
         options (dict): of the training, with ``network_g`` (and ``network_d``) for ``fhn``, ``network_r`` and
             ``network_t`` for ``hrn``.
         fhn (str | None): ``net_fhn_*.pth``, or ``net_g_*.pth`` of an SR network without priors.
-        hrn (str | None): ``net_r_*.pth``.
+        hrn (Sequence[str]): ``net_r_*.pth``. Of several the mean is taken, which often surpasses each where they began
+            with the same weights (model soups: Wortsman et al., ICML 2022).
 
     Returns:
         Weights: without calibrations and facts.
@@ -59,16 +61,44 @@ def trained_weights(options, fhn=None, hrn=None):
         OptionsError: a file cannot be read or does not fit the options; no file is named; the recogniser cannot embed
             without its teacher.
     """
-    files = {label: path for label, path in (('fhn', fhn), ('hrn', hrn)) if path is not None}
+    files = {label: paths for label, paths in (('fhn', [fhn] if fhn else []), ('hrn', list(hrn))) if paths}
     if not files:
         raise OptionsError('no weights are named: net_fhn_*.pth, net_r_*.pth or both')
-    networks = {label: _network_options(options, label) for label in files}
-    tensors = {f'{label}.{key}': _half(value) for label, path in files.items()
-               for key, value in read_weights(path, 'params_ema').items()}
-    weights = Weights(networks, tensors)
-    for label, path in files.items():
-        build_network(weights, label, path)
-    return weights
+    networks, tensors = {label: _network_options(options, label) for label in files}, {}
+    for label, paths in files.items():
+        states = [_folded_state(networks, label, path) for path in paths]
+        tensors.update({f'{label}.{key}': _half(_mean([state[key] for state in states])) for key in states[0]})
+    return Weights(networks, tensors)
+
+
+def _folded_state(networks, label, path):
+    found = {f'{label}.{key}': value for key, value in read_weights(path, 'params_ema').items()}
+    return fold_statistics(build_network(Weights(networks, found), label, path)).state_dict()
+
+
+def _mean(values):
+    return sum(values) / len(values) if values[0].is_floating_point() else values[0]
+
+
+def fold_statistics(net):
+    """Fold BatchNorm's running statistics into its scales and shifts, so that mean 0 and variance 1 stay behind.
+
+    In evaluation the network computes what it did. Statistics that training never touched (``norm_eval``) are those of
+    the network whose weights it began with; what is left after folding are numbers that were trained.
+
+    Args:
+        net (nn.Module): changed in place; its BatchNorm layers have scales and shifts.
+
+    Returns:
+        nn.Module: ``net``.
+    """
+    for layer in net.modules():
+        if isinstance(layer, nn.modules.batchnorm._BatchNorm):
+            scale = layer.weight.data * (layer.running_var + layer.eps).rsqrt()
+            layer.bias.data -= scale * layer.running_mean
+            layer.weight.data = scale * (1 + layer.eps)**0.5
+            layer.reset_running_stats()
+    return net
 
 
 def _network_options(options, label):

@@ -168,7 +168,7 @@ def test_probes_of_several_sizes_go_through_as_one_by_one():
     net = small(coarse_size_modulation=True)
     torch.nn.init.normal_(net.coarse.modulation.net[-1].weight)
     torch.nn.init.normal_(net.coarse.tail.conv.weight, std=0.1)
-    probes = [torch.rand(2, 3, 8, 8), torch.rand(1, 3, 16, 16)]
+    net, probes = net.double(), [torch.rand(2, 3, 8, 8).double(), torch.rand(1, 3, 16, 16).double()]
     found, alone = net(probes), [net(group) for group in probes]
     for name in ('coarse', 'fused', 'heatmaps'):
         torch.testing.assert_close(getattr(found, name), torch.cat([getattr(each, name) for each in alone]))

@@ -21,7 +21,7 @@ def test_resnet_matches_any_teacher_by_construction(teacher):
     with torch.no_grad():
         found, truth = hrn(image), net(image)
         assert shapes(found.student) == shapes(found.assistant) == shapes(truth.blocks)
-        assert hrn.embed(found.fused, net).shape == truth.embedding.shape
+        assert hrn.embed(found, net).shape == truth.embedding.shape
 
 
 def test_resnet34_has_the_parameters_of_its_layers():
@@ -83,16 +83,28 @@ def test_starting_from_the_teacher_gives_its_maps():
     with torch.no_grad():
         truth, found = teacher(image), hrn(image)
         assert all(torch.equal(a, b) for a, b in zip(found.student, truth.blocks, strict=True))
-        assert torch.equal(hrn.embed(found.fused, teacher), truth.embedding)
+        assert torch.equal(hrn.embed(found, teacher), truth.embedding)
     with pytest.raises(ValueError, match='start_from: the student, ResNet.*MobileFaceNet'):
         HRN(MOBILE, RESNET18, None).start_from(teacher)
+
+
+def test_only_who_embeds_has_a_head():
+    names = {'linear7', 'linear1', 'embedding', 'bn2', 'fc', 'features'}
+    for head, student, assistant in (('teacher', MOBILE, RESNET18), ('own', MOBILE, MOBILE), ('own', RESNET18, MOBILE)):
+        hrn = HRN(MOBILE, student, assistant, head=head)
+        assert bool(names & dict(hrn.student.net.named_children()).keys()) == (head == 'own')
+        assert not names & dict(hrn.assistant.net.named_children()).keys()
+        found = hrn.eval()(torch.rand(2, 3, 112, 112))
+        assert (found.embedding is not None) == (head == 'own')
+    face = {'type': 'IResNet', 'depth': 18}
+    assert not names & dict(HRN(face, face, None).student.net.named_children()).keys()
 
 
 @pytest.mark.parametrize('student', [MOBILE, RESNET18], ids=lambda s: s['type'])
 def test_own_head(student):
     hrn = HRN(MOBILE, student, None, head='own').eval()
     found = hrn(torch.rand(2, 3, 112, 112))
-    assert hrn.embed(found.fused, None).shape == (2, 128)
+    assert hrn.embed(found, None).shape == (2, 128)
 
 
 def test_batch_norm_keeps_its_statistics_by_option():

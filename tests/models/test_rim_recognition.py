@@ -248,7 +248,7 @@ def test_the_gallery_may_be_embedded_by_the_student(teacher):
     assert torch.equal(model.embed_gallery(faces), model.teacher(faces).embedding)
     model.gallery = 'hrn'
     with torch.no_grad():
-        own = model.averaged['r'].embed(model.averaged['r'](faces).fused, model.teacher)
+        own = model.averaged['r'].embed(model.averaged['r'](faces), model.teacher)
         assert torch.equal(model.embed_gallery(faces), own) and torch.equal(model.embed_probe(faces), own)
     assert not torch.equal(own, model.teacher(faces).embedding)
     assert 'to the hrn' in model.probe_upscaling

@@ -19,7 +19,7 @@ from tiny_rim import OPTIONS, rim_model  # noqa: E402
 from rim_plugin.options import read_options  # noqa: E402
 from rim_plugin.tools.api import RIM  # noqa: E402
 from rim_plugin.tools.calibration import Calibration  # noqa: E402
-from rim_plugin.tools.weights import save_weights, trained_weights  # noqa: E402
+from rim_plugin.tools.weights import fold_statistics, save_weights, trained_weights  # noqa: E402
 
 ALIKE = {'type': 'MobileFaceNet'}
 RECOGNITION = {'network_t': ALIKE, 'network_r': {'type': 'HRN', 'student': ALIKE, 'assistant': ALIKE, 'head': 'own',
@@ -45,14 +45,14 @@ def tiny(tmp_path_factory):
                       distill_opt={'type': 'DistillationLoss'}, phase='student')
     model.gallery = 'hrn'
     for net in model.averaged.values():
-        net.eval()
+        fold_statistics(net.eval())
         net.load_state_dict({key: value.half().to(value) for key, value in net.state_dict().items()})
     for name, net in (('fhn', model.net_eval), ('r', model.averaged['r'])):
         torch.save({'params': model.bare['r'].state_dict(), 'params_ema': net.state_dict()}, folder / f'net_{name}.pth')
     options = {key: OPTIONS[key] for key in ('network_g', 'network_d', 'train')}
     (folder / 'train.yml').write_text(yaml.safe_dump({**options, **RECOGNITION, 'manual_seed': 7}))
     files = [str(folder / name) for name in ('train.yml', 'net_fhn.pth', 'net_r.pth')]
-    weights = trained_weights(read_options(files[0]), *files[1:])
+    weights = trained_weights(read_options(files[0]), files[1], files[2:])
     save_weights(weights._replace(calibrations=CALIBRATIONS), folder / 'tiny.safetensors')
     return Tiny(model, *files, folder / 'tiny.safetensors')
 

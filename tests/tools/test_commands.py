@@ -239,7 +239,7 @@ def test_weights_are_packed_with_thresholds_and_card(tiny, tmp_path, make_face, 
     assert [each['size'] for each in facts['calibrations']] == [8, 112] and facts['facts']['seed'] == 7
     assert facts['facts']['results']['lfw']['figures']['auc'] == 1
     card = (tmp_path / 'w/x.md').read_text()
-    for told in (facts['sha256'], 'Faces of nobody.', '`abc`', '| lfw_8 | 8 |', '| lfw | full |', 'Intended use',
+    for told in (facts['sha256'], 'of one training', 'Faces of nobody.', '`abc`', '| lfw_8 | 8 |', '| lfw | full |', 'Intended use',
                  'scripts/pack_weights.py', 'random weights'):
         assert told in card, told
     Image.fromarray(make_face(64)).save(tmp_path / 'a.png')

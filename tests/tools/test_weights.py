@@ -14,7 +14,8 @@ from rim_plugin.archs.recogniser_weights import load_recogniser_weights
 from rim_plugin.compat.checkpoints import read_weights
 from rim_plugin.options import OptionsError, read_options
 from rim_plugin.tools.api import RIM
-from rim_plugin.tools.weights import Weights, build_network, load_weights, save_weights, trained_weights
+from rim_plugin.tools.weights import (Weights, build_network, fold_statistics, load_weights, save_weights,
+                                       trained_weights)
 
 SRCNN = {'type': 'SRCNN', 'channels': [4, 2]}
 
@@ -44,10 +45,27 @@ def test_the_averaged_weights_come_back_from_half_precision(tiny):
     assert {value.dtype for value in weights.tensors.values()} == {torch.float16, torch.int64}
 
 
+def test_statistics_are_folded_into_what_was_trained(tiny):
+    torch.manual_seed(3)
+    net = build({'type': 'MobileFaceNet'}).double().eval()
+    for layer in net.modules():
+        if isinstance(layer, torch.nn.BatchNorm2d):
+            for value in (layer.weight, layer.bias, layer.running_mean):
+                value.data.normal_()
+            layer.running_var.uniform_(0.1, 3)
+    folded, face = fold_statistics(deepcopy(net)), torch.rand(2, 3, 112, 112).double()
+    torch.testing.assert_close(folded(face).embedding, net(face).embedding, rtol=1e-9, atol=1e-9)
+    assert not torch.equal(folded.conv1.bn.weight, net.conv1.bn.weight)
+    for key, value in [*folded.state_dict().items(), *load_weights(tiny.weights).tensors.items()]:
+        if 'running' in key:
+            assert torch.equal(value, torch.full_like(value, float(key.endswith('var')))), key
+
+
 def test_neither_discriminator_nor_teacher_is_inside(tiny):
     keys = load_file(tiny.weights).keys()
     assert {'.'.join(key.split('.')[:2]) for key in keys} == {'fhn.generator', 'fhn.integrator', 'hrn.student',
                                                               'hrn.assistant'}
+    assert not any('assistant.net.linear' in key for key in keys)  # a head that nobody uses
 
 
 def test_a_training_begins_with_a_weights_file(tiny):
@@ -82,6 +100,20 @@ def copy_of(net):
     for value in net.parameters():
         value.data.normal_()
     return net
+
+
+def test_several_recognisers_become_their_mean(tiny, tmp_path):
+    options, other = read_options(tiny.options), copy_of(tiny.model.averaged['r'])
+    torch.save({'params_ema': other.state_dict()}, tmp_path / 'net_r.pth')
+    mean = trained_weights(options, tiny.fhn, [tiny.hrn, str(tmp_path / 'net_r.pth')])
+    first, second = tiny.model.averaged['r'].state_dict(), other.state_dict()
+    for key, value in build_network(mean, 'hrn').state_dict().items():
+        torch.testing.assert_close(value, (first[key] + second[key]) / 2, rtol=1e-3, atol=1e-6, check_dtype=False)
+    assert all(torch.equal(mean.tensors[key], value) for key, value in load_weights(tiny.weights).tensors.items()
+               if key.startswith('fhn.'))
+    torch.save({'params_ema': build({'type': 'MobileFaceNet'}).state_dict()}, tmp_path / 'net_r.pth')
+    assert 'net_r.pth does not fit HRN' in refused(trained_weights, options, None,
+                                                    [tiny.hrn, str(tmp_path / 'net_r.pth')])
 
 
 def test_what_half_precision_cannot_hold_stays_as_it_is(tmp_path):
@@ -166,12 +198,12 @@ def test_another_architecture_is_refused(tiny, tmp_path, change, told):
 def test_trainings_that_cannot_be_packed_are_refused(tiny, tmp_path, change, told):
     options = {**read_options(tiny.options), **change}
     (tmp_path / 'o.yml').write_text(yaml.safe_dump(options))
-    assert told in refused(trained_weights, read_options(str(tmp_path / 'o.yml')), tiny.fhn, tiny.hrn)
+    assert told in refused(trained_weights, read_options(str(tmp_path / 'o.yml')), tiny.fhn, [tiny.hrn])
 
 
 def test_files_that_do_not_fit_the_options_are_refused(tiny):
     options = read_options(tiny.options)
-    assert 'does not fit HRN' in refused(trained_weights, options, None, tiny.fhn)
+    assert 'does not fit HRN' in refused(trained_weights, options, None, [tiny.fhn])
     assert 'net_fhn_*.pth' in refused(trained_weights, options)
 
 

@@ -1,0 +1,96 @@
+"""On a GPU: what it computes against the CPU's, in every network, in training steps of every phase, at inference."""
+
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from basicsr.archs import build_network
+from safetensors.torch import save_file
+
+for folder in ('archs', 'models'):
+    sys.path.insert(0, str(Path(__file__).parent / folder))
+
+from test_registered_archs import OURS, build, inputs, tensors  # noqa: E402
+from tiny_rim import batch, rim_model  # noqa: E402
+
+pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason='no GPU')
+ALIKE = {'type': 'MobileFaceNet'}
+
+
+@pytest.fixture(autouse=True)
+def single_precision(monkeypatch):
+    """No TF32, which has 10 bits of mantissa."""
+    monkeypatch.setattr(torch.backends.cudnn, 'allow_tf32', False)
+    monkeypatch.setattr(torch.backends.cuda.matmul, 'allow_tf32', False)
+
+
+def distance(found, expected):
+    return float((found.cpu().double() - expected.double()).norm() / expected.double().norm().clamp(min=1e-12))
+
+
+@pytest.mark.parametrize('name', OURS)
+def test_networks_give_what_they_give_on_the_cpu(name):
+    torch.manual_seed(0)
+    net, data = build(name).eval(), inputs(name)
+    for value in net.parameters():  # a layer that starts at zero would hide what is before it
+        if not value.any():
+            torch.nn.init.normal_(value, std=0.1)
+    expected = tensors(net(*data))
+    found = tensors(net.cuda()(*(item.cuda() for item in data)))
+    for ours, theirs in zip(found, expected, strict=True):
+        assert distance(ours, theirs) < 1e-4
+
+
+@pytest.fixture(scope='module')
+def teacher(tmp_path_factory):
+    torch.manual_seed(1)
+    path = tmp_path_factory.mktemp('teacher') / 'teacher.safetensors'
+    save_file(build_network(dict(ALIKE)).state_dict(), path)
+    return str(path)
+
+
+def recogniser(teacher, num_gpu, **train):
+    torch.manual_seed(0)
+    adam = {f'optim_{label}': {'type': 'Adam', 'lr': 1e-4} for label in 'gidsa'}
+    return rim_model(
+        path={'pretrain_network_t': teacher}, start_from_teacher=True, distill_opt={'type': 'DistillationLoss'},
+        embedding_opt={'type': 'DistillationLoss', 'target': 'embedding', 'distance': 'cosine'},
+        contrast_opt={'type': 'ContrastiveDistillationLoss'}, residual_opt={'type': 'ResidualDistillationLoss'},
+        networks={'num_gpu': num_gpu, 'network_t': ALIKE, 'network_r': {
+            'type': 'HRN', 'student': ALIKE, 'assistant': ALIKE, 'assistant_scale': 0.5, 'head': 'own',
+            'norm_eval': True}}, **adam, **train)
+
+
+@pytest.mark.parametrize('phase', ['fhn', 'student', 'assistant', 'joint'])
+def test_a_step_has_the_losses_of_the_cpu(teacher, phase):
+    logs = []
+    for num_gpu in (0, 1):
+        model = recogniser(teacher, num_gpu, phase=phase)
+        for iteration in (1, 2):
+            model.feed_data(batch(4))
+            model.optimize_parameters(iteration)
+        logs.append(dict(model.get_current_log()))
+    assert logs[0].keys() == logs[1].keys()
+    for name, value in logs[0].items():
+        assert logs[1][name] == pytest.approx(value, rel=2e-3, abs=1e-5), name
+
+
+@pytest.mark.parametrize('amp', ['bf16', 'fp16'])
+def test_mixed_precision_trains(teacher, amp):
+    model = recogniser(teacher, 1, phase='joint', amp=amp)
+    losses = []
+    for iteration in range(1, 21):
+        model.feed_data(batch(4))
+        model.optimize_parameters(iteration)
+        losses.append(model.get_current_log()['l_pixel'])
+    assert losses[-1] < losses[0]
+    assert all(torch.isfinite(value).all() for value in model.bare['g'].parameters())
+
+
+def test_embeddings_of_probes_are_those_of_the_cpu(teacher):
+    probes = torch.rand(3, 3, 20, 20)
+    on_cpu, on_gpu = (recogniser(teacher, num_gpu, phase='student') for num_gpu in (0, 1))
+    with torch.no_grad():
+        assert distance(on_gpu.embed_probe(probes.cuda()), on_cpu.embed_probe(probes)) < 1e-4
+        assert distance(on_gpu.embed_gallery(probes.cuda()), on_cpu.embed_gallery(probes)) < 1e-4
