@@ -26,7 +26,8 @@ def single_precision(monkeypatch):
 
 
 def distance(found, expected):
-    return float((found.cpu().double() - expected.double()).norm() / expected.double().norm().clamp(min=1e-12))
+    found, expected = found.detach().cpu().double(), expected.detach().double()
+    return float((found - expected).norm() / expected.norm().clamp(min=1e-12))
 
 
 @pytest.mark.parametrize('name', OURS)
@@ -78,9 +79,9 @@ def test_a_step_has_the_losses_of_the_cpu(teacher, phase):
 
 @pytest.mark.parametrize('amp', ['bf16', 'fp16'])
 def test_mixed_precision_trains(teacher, amp):
-    model = recogniser(teacher, 1, phase='joint', amp=amp)
+    model = recogniser(teacher, 1, phase='fhn', amp=amp)
     losses = []
-    for iteration in range(1, 21):
+    for iteration in range(1, 41):  # fp16 finds its loss scale first
         model.feed_data(batch(4))
         model.optimize_parameters(iteration)
         losses.append(model.get_current_log()['l_pixel'])

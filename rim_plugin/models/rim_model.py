@@ -370,6 +370,8 @@ class RIMModel(HallucinationTraining, RecognitionTraining, BatchedValidation, Fa
         data['coarse'] = self.found.coarse
         if self.found.heatmaps is not None:
             data['estimated_landmarks'] = heatmap_landmarks(self.found.heatmaps, self.output.shape[-1])
+            if 'landmarks' in data and data['landmarks'].shape != data['estimated_landmarks'].shape:
+                del data['landmarks']  # others, faces with five points: not to be compared
         if self.found.parsing is not None:
             data['parsing_logits'] = self.found.parsing
         return data

@@ -110,6 +110,17 @@ def test_a_missing_prior_is_absent(stores, tmp_path):
         (tmp_path / 'landmarks.npz').rename(stores / 'bare/landmarks.npz')
 
 
+def test_items_without_priors_are_the_same_faces(stores):
+    options = {'augment': {'morph': 1, 'rotate': 3}, 'use_hflip': True}
+    items = []
+    for priors in (True, False):
+        random.seed(5)
+        items.append(dataset(stores, priors=priors, **options)[1])
+    whole, faces = items
+    assert whole.keys() - faces.keys() == {'landmarks', 'heatmaps', 'parsing'}
+    assert_equal(faces, {key: whole[key] for key in faces})
+
+
 def test_meta_info_file_names_the_faces(stores, tmp_path):
     every = [item['gt_path'] for item in dataset(stores)]
     file = tmp_path / 'some.txt'

@@ -256,6 +256,14 @@ def test_validation_without_priors_leaves_their_metrics_out():
     assert set(model.metric_results) == {'psnr_y'}
 
 
+def test_other_landmarks_than_the_networks_are_not_compared():
+    model, faces = rim_model(), Faces(4)
+    for item in faces.items:
+        item['landmarks'] = torch.rand(68, 2)
+    model.nondist_validation(torch.utils.data.DataLoader(faces), 1, None, False)
+    assert set(model.metric_results) == {'psnr_y', 'parsing_miou'}
+
+
 def test_validation_writes_a_sheet_of_faces(tmp_path):
     model = rim_model(path={'visualization': str(tmp_path)})
     model.nondist_validation(torch.utils.data.DataLoader(Faces(4)), 30, None, True)

@@ -26,9 +26,10 @@ def teacher(tmp_path_factory):
     return str(path)
 
 
-def options_of_all_phases(folder, teacher, batch_size=2, **changes):
+def options_of_all_phases(folder, teacher, batch_size=2, head='teacher', **changes):
     folder.mkdir(exist_ok=True)
-    return str(write_options(folder, batch_size, {'network_t': TEACHER, 'network_r': HRN, 'find_unused_parameters': True},
+    return str(write_options(folder, batch_size, {'network_t': TEACHER, 'network_r': {**HRN, 'head': head},
+                                              'find_unused_parameters': True},
                              {'pretrain_network_t': teacher}, **{**TRAIN, **changes}))
 
 
@@ -54,9 +55,9 @@ def test_killed_and_resumed_across_phases_ends_with_the_same_weights(unbroken, t
 def test_two_processes_equal_one_in_every_phase(teacher, tmp_path):
     calm = {f'optim_{label}': {'type': 'SGD', 'lr': 1e-3} for label in 'gidsa'}  # no division of rounding by rounding
     one, two = tmp_path / 'one', tmp_path / 'two'
-    finish(start(one, 'rim_plugin.train', '-opt', options_of_all_phases(one, teacher, 2, **calm)))
+    finish(start(one, 'rim_plugin.train', '-opt', options_of_all_phases(one, teacher, 2, 'own', **calm)))
     finish(start(two, 'torch.distributed.run', '--standalone', '--nproc_per_node=2', '-m', 'rim_plugin.train', '-opt',
-                 options_of_all_phases(two, teacher, 1, **calm), '--launcher', 'pytorch'))
+                 options_of_all_phases(two, teacher, 1, 'own', **calm), '--launcher', 'pytorch'))
     expected, found = final_weights(one, ITERATIONS), final_weights(two, ITERATIONS)
     first = {(file.replace('_2.', f'_{ITERATIONS}.'), *key): value
              for (file, *key), value in final_weights(one, 2).items()}
