@@ -5,8 +5,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from basicsr.archs import build_network
-from safetensors.torch import save_file
 
 for folder in ('archs', 'models'):
     sys.path.insert(0, str(Path(__file__).parent / folder))
@@ -41,14 +39,6 @@ def test_networks_give_what_they_give_on_the_cpu(name):
     found = tensors(net.cuda()(*(item.cuda() for item in data)))
     for ours, theirs in zip(found, expected, strict=True):
         assert distance(ours, theirs) < 1e-4
-
-
-@pytest.fixture(scope='module')
-def teacher(tmp_path_factory):
-    torch.manual_seed(1)
-    path = tmp_path_factory.mktemp('teacher') / 'teacher.safetensors'
-    save_file(build_network(dict(ALIKE)).state_dict(), path)
-    return str(path)
 
 
 def recogniser(teacher, num_gpu, **train):

@@ -52,9 +52,12 @@ class SizeModulation(nn.Module):
         nn.init.zeros_(self.net[-1].bias)
 
     def forward(self, groups):
-        """Probes of several sizes, list of (n, 3, q, q), to scales and shifts: (layers, 2, N, channels, 1, 1)."""
+        """Probes of several sizes, list of (n, 3, q, q), to scales and shifts: (layers, 2, N, channels, 1, 1), for one
+        size (layers, 2, 1, channels, 1, 1)."""
         sizes = [[math.log2(probes.shape[-1] / 20)] for probes in groups]
         found = self.net(self.net[0].weight.new_tensor(sizes)).view(len(groups), self.layers, 2, 1, self.channels, 1, 1)
+        if len(groups) == 1:  # for a batch of any size, which an exported network may get
+            return found[0]
         return torch.cat([each.expand(-1, -1, len(probes), -1, -1, -1) for each, probes in zip(found, groups)], 2)
 
 

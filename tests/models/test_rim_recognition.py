@@ -5,8 +5,6 @@ import shutil
 import pytest
 import torch
 import torch.nn.functional as F
-from basicsr.archs import build_network
-from safetensors.torch import save_file
 from tiny_rim import INTEGRATOR, PATHS, batch, rim_model
 
 from rim_plugin.archs.layers import resize
@@ -15,14 +13,6 @@ ALIKE = {'type': 'MobileFaceNet'}
 LOSSES = {'distill_opt': {'type': 'DistillationLoss'}, 'residual_opt': {'type': 'ResidualDistillationLoss'},
           'embedding_opt': {'type': 'DistillationLoss', 'target': 'embedding', 'distance': 'cosine'},
           **{f'optim_{label}': {'type': 'Adam', 'lr': 1e-3} for label in 'sa'}}
-
-
-@pytest.fixture(scope='module')
-def teacher(tmp_path_factory):
-    torch.manual_seed(1)
-    path = tmp_path_factory.mktemp('teacher') / 'teacher.safetensors'
-    save_file(build_network(dict(ALIKE)).state_dict(), path)
-    return str(path)
 
 
 def recogniser(teacher, networks=None, path=None, **train):

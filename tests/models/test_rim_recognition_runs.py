@@ -2,9 +2,7 @@
 
 import pytest
 import torch
-from basicsr.archs import build_network
 from runs import final_weights, finish, kill_at, start, write_options
-from safetensors.torch import save_file
 
 TEACHER = {'type': 'MobileFaceNet'}
 HRN = {'type': 'HRN', 'student': TEACHER, 'assistant': TEACHER, 'norm_eval': True}
@@ -16,14 +14,6 @@ TRAIN = {'total_iter': ITERATIONS, 'phases': {'fhn': 2, 'student': 2, 'assistant
          'embedding_opt': {'type': 'DistillationLoss', 'target': 'embedding', 'distance': 'cosine'},
          'contrast_opt': {'type': 'ContrastiveDistillationLoss', 'loss_weight': 0.1, 'temperature': 1,
                           'same_person': 0.99999, 'queue_size': 5}}
-
-
-@pytest.fixture(scope='module')
-def teacher(tmp_path_factory):
-    torch.manual_seed(1)
-    path = tmp_path_factory.mktemp('teacher') / 'teacher.safetensors'
-    save_file(build_network(dict(TEACHER)).state_dict(), path)
-    return str(path)
 
 
 def options_of_all_phases(folder, teacher, batch_size=2, head='teacher', **changes):

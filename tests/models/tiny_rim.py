@@ -6,8 +6,8 @@ import torch
 from basicsr.models import build_model
 
 PATHS = {'image_size': 64, 'work_size': 16, 'num_landmarks': 5, 'coarse_channels': 4, 'coarse_blocks': 1,
-         'coarse_repeats': 1, 'global_channels': 4, 'global_blocks': 1, 'prior_channels': 4, 'prior_blocks': 1,
-         'hourglass_blocks': 1, 'norm': 'none'}
+         'coarse_repeats': 1, 'coarse_size_modulation': True, 'global_channels': 4, 'global_blocks': 1,
+         'prior_channels': 4, 'prior_blocks': 1, 'hourglass_blocks': 1, 'norm': 'none'}
 INTEGRATOR = {'work_size': 16, 'channels': 4, 'blocks': 1, 'norm': 'none'}
 OPTIONS = {
     'name': 'tiny', 'model_type': 'RIMModel', 'num_gpu': 0, 'dist': False, 'rank': 0, 'world_size': 1, 'is_train': True,
