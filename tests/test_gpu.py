@@ -10,10 +10,10 @@ for folder in ('archs', 'models'):
     sys.path.insert(0, str(Path(__file__).parent / folder))
 
 from test_registered_archs import OURS, build, inputs, tensors  # noqa: E402
-from tiny_rim import batch, rim_model  # noqa: E402
+from test_rim_recognition import ALIKE, recogniser  # noqa: E402
+from tiny_rim import batch  # noqa: E402
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason='no GPU')
-ALIKE = {'type': 'MobileFaceNet'}
 
 
 @pytest.fixture(autouse=True)
@@ -41,23 +41,19 @@ def test_networks_give_what_they_give_on_the_cpu(name):
         assert distance(ours, theirs) < 1e-4
 
 
-def recogniser(teacher, num_gpu, **train):
-    torch.manual_seed(0)
+def on_device(teacher, num_gpu, **train):
     adam = {f'optim_{label}': {'type': 'Adam', 'lr': 1e-4} for label in 'gidsa'}
-    return rim_model(
-        path={'pretrain_network_t': teacher}, start_from_teacher=True, distill_opt={'type': 'DistillationLoss'},
-        embedding_opt={'type': 'DistillationLoss', 'target': 'embedding', 'distance': 'cosine'},
-        contrast_opt={'type': 'ContrastiveDistillationLoss'}, residual_opt={'type': 'ResidualDistillationLoss'},
-        networks={'num_gpu': num_gpu, 'network_t': ALIKE, 'network_r': {
-            'type': 'HRN', 'student': ALIKE, 'assistant': ALIKE, 'assistant_scale': 0.5, 'head': 'own',
-            'norm_eval': True}}, **adam, **train)
+    hrn = {'type': 'HRN', 'student': ALIKE, 'assistant': ALIKE, 'assistant_scale': 0.5, 'head': 'own',
+           'norm_eval': True}
+    return recogniser(teacher, {'num_gpu': num_gpu, 'network_r': hrn},
+                      contrast_opt={'type': 'ContrastiveDistillationLoss'}, **adam, **train)
 
 
 @pytest.mark.parametrize('phase', ['fhn', 'student', 'assistant', 'joint'])
 def test_a_step_has_the_losses_of_the_cpu(teacher, phase):
     logs = []
     for num_gpu in (0, 1):
-        model = recogniser(teacher, num_gpu, phase=phase)
+        model = on_device(teacher, num_gpu, phase=phase)
         for iteration in (1, 2):
             model.feed_data(batch(4))
             model.optimize_parameters(iteration)
@@ -69,7 +65,7 @@ def test_a_step_has_the_losses_of_the_cpu(teacher, phase):
 
 @pytest.mark.parametrize('amp', ['bf16', 'fp16'])
 def test_mixed_precision_trains(teacher, amp):
-    model = recogniser(teacher, 1, phase='fhn', amp=amp)
+    model = on_device(teacher, 1, phase='fhn', amp=amp)
     losses = []
     for iteration in range(1, 41):  # fp16 finds its loss scale first
         model.feed_data(batch(4))
@@ -81,7 +77,7 @@ def test_mixed_precision_trains(teacher, amp):
 
 def test_embeddings_of_probes_are_those_of_the_cpu(teacher):
     probes = torch.rand(3, 3, 20, 20)
-    on_cpu, on_gpu = (recogniser(teacher, num_gpu, phase='student') for num_gpu in (0, 1))
+    on_cpu, on_gpu = (on_device(teacher, num_gpu, phase='student') for num_gpu in (0, 1))
     with torch.no_grad():
         assert distance(on_gpu.embed_probe(probes.cuda()), on_cpu.embed_probe(probes)) < 1e-4
         assert distance(on_gpu.embed_gallery(probes.cuda()), on_cpu.embed_gallery(probes)) < 1e-4

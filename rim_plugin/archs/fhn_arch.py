@@ -7,8 +7,8 @@ import torch
 from basicsr.utils.registry import ARCH_REGISTRY
 from torch import Tensor, nn
 
-from rim_plugin.archs.layers import (PRIOR_STRIDE, Hourglass, SubPixelImage, check_choice, conv_prelu, residual_stack,
-                                     resize)
+from rim_plugin.archs.layers import (PRIOR_STRIDE, Hourglass, SubPixelImage, check_choice, conv_prelu, probe_groups,
+                                     residual_stack, resize, resize_groups)
 from rim_plugin.archs.mix_discriminator_arch import FeatureIntegrator
 
 CONCAT = ('features', 'features+priors')
@@ -94,17 +94,13 @@ class CoarseSRNet(nn.Module):
         self.tail = SubPixelImage(channels, sub_pixel_scale(image_size, work_size))
 
     def forward(self, lq):
-        groups = [lq] if torch.is_tensor(lq) else lq
+        groups = probe_groups(lq)
         modulation = None if self.modulation is None else self.modulation(groups)
-        features = modulate(self.head(self.fold(_resized(groups, self.input_size))), modulation, 0)
+        features = modulate(self.head(self.fold(resize_groups(groups, self.input_size))), modulation, 0)
         for _ in range(self.repeats):
             for index, block in enumerate(self.body, 1):
                 features = modulate(block(features), modulation, index)
-        return _resized(groups, self.image_size) + self.tail(features)
-
-
-def _resized(groups, size):
-    return torch.cat([resize(probes, size) for probes in groups])
+        return resize_groups(groups, self.image_size) + self.tail(features)
 
 
 def modulate(features, modulation, index):

@@ -25,6 +25,16 @@ def resize(image, size):
     return F.interpolate(image, (size, size), mode='bicubic', align_corners=False, antialias=True)
 
 
+def probe_groups(lq):
+    """Probes, (N, 3, q, q) or a list of such tensors of several sizes, as a list."""
+    return [lq] if torch.is_tensor(lq) else lq
+
+
+def resize_groups(groups, size):
+    """Images of several sizes, tensors (n, C, h, w), as one batch (N, C, size, size), see :func:`resize`."""
+    return torch.cat([resize(images, size) for images in groups])
+
+
 def he_init(module):
     """He initialisation of all convolutions below ``module`` for PReLU (slope 0.25), with zero biases."""
     for layer in module.modules():

@@ -65,7 +65,6 @@ class Recogniser(nn.Module):
         """Take the head away, for who needs the block maps alone; ``head`` and ``forward`` no longer work."""
         for name in self.head_layers:
             delattr(self, name)
-        self.head_layers = ()
 
     def forward(self, image):
         maps = self.block_maps(self.prepare(image))

@@ -7,7 +7,7 @@ from basicsr.models.esrgan_model import ESRGANModel
 from basicsr.models.sr_model import SRModel
 from basicsr.utils.registry import MODEL_REGISTRY
 
-from rim_plugin.archs.layers import resize
+from rim_plugin.archs.layers import resize, resize_groups
 from rim_plugin.data.face_item import split_probes
 from rim_plugin.models.batched_validation import BatchedValidation
 
@@ -49,7 +49,7 @@ class FaceBatches(BatchedValidation):
         if not hasattr(net, 'input_size'):
             raise ValueError(f'query_sizes_per_batch: {type(net).__name__} takes probes of one size in a batch; leave '
                              'that option out, or wrap the network in FixedInput')
-        return torch.cat([resize(group, net.input_size) for group in probes])
+        return resize_groups(probes, net.input_size)
 
     def validation_data(self):
         """The batch and its SR faces, for metrics and pictures."""

@@ -6,13 +6,9 @@ import torch
 from basicsr.utils import get_root_logger
 
 from rim_plugin.archs.fhn_arch import FHN
+from rim_plugin.archs.layers import probe_groups
 
 PRIORS = (('landmark', 'heatmaps'), ('parsing', 'parsing'))
-
-
-def probe_groups(lq):
-    """Probes of a batch, (N, 3, q, q) or a list of such tensors, as a list."""
-    return [lq] if torch.is_tensor(lq) else lq
 
 
 class HallucinationTraining:

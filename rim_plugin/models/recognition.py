@@ -6,10 +6,9 @@ import torch
 from basicsr.archs import build_network
 
 from rim_plugin.archs.fhn_arch import FHN
-from rim_plugin.archs.layers import resize
+from rim_plugin.archs.layers import probe_groups, resize_groups
 from rim_plugin.archs.recogniser import FACE_SIZE, RecogniserOutput
 from rim_plugin.archs.recogniser_weights import load_recogniser_weights
-from rim_plugin.models.hallucination import probe_groups
 
 
 class RecognitionTraining:
@@ -82,9 +81,10 @@ class RecognitionTraining:
         """
         groups = probe_groups(lq)
         small = [probes.shape[-1] < FACE_SIZE for probes in groups]
-        found = self._hallucinated(list(compress(groups, small))) if sr is None else \
-            compress(sr.split([len(probes) for probes in groups]), small)
-        found = iter(found)
+        if sr is None:
+            found = iter(self._hallucinated(list(compress(groups, small))))
+        else:
+            found = compress(sr.split([len(probes) for probes in groups]), small)
         return _one_batch(next(found) if is_small else probes for probes, is_small in zip(groups, small))
 
     def _hallucinated(self, groups):
@@ -134,4 +134,4 @@ class RecognitionTraining:
 def _one_batch(faces):
     """Faces of several sizes as one tensor, of 112 pixels then."""
     faces = list(faces)
-    return faces[0] if len(faces) == 1 else torch.cat([resize(face, FACE_SIZE) for face in faces])
+    return faces[0] if len(faces) == 1 else resize_groups(faces, FACE_SIZE)

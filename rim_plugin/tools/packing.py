@@ -124,8 +124,10 @@ def model_card(weights, name, notes=''):
         'taught by': f"`{facts['teacher']}`, which is not needed with these" if facts['teacher'] else 'no teacher',
         'began as': "copies of the teacher's weights" if facts['starts_from_teacher'] else 'random weights',
         'packed from': ', '.join(f'`{path}`' for path in facts['files']),
-        'recogniser': f"mean of {facts['recognisers']} trainings" if facts['recognisers'] > 1 else 'of one training',
     }
+    if facts['recognisers']:
+        count = facts['recognisers']
+        rows['recogniser'] = f'mean of {count} trainings' if count > 1 else 'of one training'
     table = '\n'.join(f'| {key} | {value} |' for key, value in rows.items())
     return f'# {name}\n\n| | |\n|---|---|\n{table}\n\n{notes}\n\n## Measured\n\n{_results(weights)}\n\n' \
            f'## Intended use, licence\n\n{_INTENDED}\n'.replace('\n\n\n\n', '\n\n')
