@@ -1,8 +1,8 @@
 """Checks options against what is registered and what constructors take, before anything is created on disk.
 
 A misspelt key is found by comparing with the constructor's signature (networks, losses, metrics, optimizers,
-schedulers), with the class attributes ``option_keys``, ``train_keys`` and ``val_keys`` of our models and datasets, and
-with BasicSR's own names. Models and datasets that declare no keys may read any: there a key is only an error when it
+schedulers), with the class attributes ``option_keys``, ``train_keys`` and ``val_keys`` of our models and datasets (and ``inner_blocks``
+of networks within which are others), and with BasicSR's own names. Models and datasets that declare no keys may read any: there a key is only an error when it
 looks like a known one.
 """
 
@@ -45,6 +45,13 @@ def check(options, file, is_train, auto_resume=False):
     _Checker(file).check(options, is_train, auto_resume)
 
 
+def check_dataset(block, path, file):
+    """Check the block (dict) of one dataset, which stands at ``path`` in ``file``; raises as :func:`check`."""
+    checker = _Checker(file)
+    checker.require(block, f'{path}.', {'type'})
+    checker.dataset(block, path, checker.registered(DATASET_REGISTRY, 'dataset', block['type'], f'{path}.type'))
+
+
 class _Checker:
 
     def __init__(self, file):
@@ -63,6 +70,7 @@ class _Checker:
         self.path(self.block(options, 'path'), networks, model, auto_resume)
         if is_train:
             self.train(self.block(options, 'train'), model)
+            self.schedule(options['train'])
             self.logger(self.block(options, 'logger'))
         if options.get('val') is not None:
             self.val(self.block(options, 'val'), model, is_train)
@@ -115,10 +123,22 @@ class _Checker:
         self.known(values, f'{path}.', set(named), strict=not any(p.kind == p.VAR_KEYWORD for p in parameters))
         needed = {name for name, p in named.items() if p.default is p.empty}
         self.require(values, f'{path}.', needed - optional)
+        for key, inner in getattr(function, 'inner_blocks', {}).items():
+            if isinstance(values.get(key), dict):
+                self.inner(values[key], f'{path}.{key}', inner)
         for key, value in values.items():
             default = named[key].default if key in named else None
             if isinstance(value, str) and isinstance(default, (int, float)) and not isinstance(default, bool):
                 self.fail(f'{path}.{key}', f'{value!r} is a text, a number is expected')
+
+    def inner(self, block, path, cls):
+        """Arguments of a network within a network, some of which the outer one gives; where ``cls`` is a dict, the block
+        names the type, one of these, the first by default, or a registered one."""
+        if isinstance(cls, dict):
+            self.require(block, f'{path}.', set() if cls else {'type'})
+            kind = block.get('type', next(iter(cls), None))
+            cls = cls.get(kind) or self.registered(ARCH_REGISTRY, 'network', kind, f'{path}.type')
+        self.arguments(block, path, cls, optional=set(inspect.signature(cls).parameters))
 
     def datasets(self, datasets, is_train):
         self.require(datasets, 'datasets.', {'train'} if is_train else set())
@@ -170,6 +190,18 @@ class _Checker:
             self.require(optimizer, f'train.{key}.', {'lr'})
         if 'scheduler' in block:
             self.chosen(block, 'train.scheduler', 'scheduler', _SCHEDULERS, 'optimizer')
+
+    def schedule(self, train):
+        """BasicSR finds out in the first iteration after the last period, perhaps after hours."""
+        scheduler = train.get('scheduler') or {}
+        if scheduler.get('type') != 'CosineAnnealingRestartLR':
+            return
+        periods, weights = scheduler['periods'], scheduler.get('restart_weights', (1, ))
+        if len(periods) != len(weights):
+            self.fail('train.scheduler.restart_weights', f'{len(weights)} for {len(periods)} periods; one for each')
+        if sum(periods) < train['total_iter']:
+            self.fail('train.scheduler.periods', f'they add up to {sum(periods)}, less than train.total_iter, '
+                                                 f'{train["total_iter"]}')
 
     def chosen(self, parent, path, kind, types, given):
         """A block with a ``type`` out of ``types`` and that class's arguments except ``given``. Returns the block."""

@@ -221,6 +221,12 @@ class TestLaunch:
         opt = self.parse(monkeypatch, '-opt', file)
         assert opt['num_gpu'] == 0 and opt['datasets']['train']['prefetch_mode'] is None
 
+    def test_one_of_several_gpus_without_a_launcher(self, monkeypatch, tmp_path, capsys):
+        monkeypatch.setattr(torch.cuda, 'is_available', lambda: True)
+        monkeypatch.setattr(torch.cuda, 'device_count', lambda: 3)
+        opt = self.parse(monkeypatch, '-opt', write_options(tmp_path / 'o.yml', num_gpu='auto'))
+        assert opt['num_gpu'] == 1 and 'torchrun --nproc_per_node=3' in capsys.readouterr().out
+
     def test_unknown_keys_under_path_are_no_folders(self, tmp_path, monkeypatch):
         monkeypatch.chdir(tmp_path)
         path = {'experiments_root': 'run', 'models': 'run/models', 'teacher': 'weights'}

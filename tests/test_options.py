@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from basicsr.models import build_model
 from rim_plugin.options import OptionsError, read_options, take_forced
 from rim_plugin.options_check import check
 from tiny_training import write_options
@@ -26,16 +27,42 @@ def test_right_options_pass(tmp_path):
     check(read_options(file), file, False)
 
 
-OURS = (file for file in (Path(__file__).parent.parent / 'options').rglob('*.yml') if file.parent.name not in ('base', 'benchmark'))
+OURS = sorted(file for file in (Path(__file__).parent.parent / 'options').rglob('*.yml')
+              if file.parent.name not in ('base', 'benchmark'))
 
 
-@pytest.mark.parametrize('file', sorted(OURS), ids=lambda f: f.stem)
+@pytest.mark.parametrize('file', OURS, ids=lambda f: f.stem)
 def test_options_of_this_project_pass(file, monkeypatch):
     monkeypatch.setattr('os.path.exists', lambda path: True)  # the data need not be here
     check(read_options(str(file)), str(file), file.parent.name != 'test')
 
 
+RIM = [file for file in OURS if 'RIMModel' in file.read_text() or file.parent.name in ('ablation', 'recognition')
+       or file.name.startswith('rim')]
+
+
+@pytest.mark.parametrize('file', RIM, ids=lambda f: f.stem)
+def test_models_of_this_project_are_built(file, monkeypatch):
+    monkeypatch.setattr('rim_plugin.models.recognition.load_recogniser_weights', lambda net, path: None)
+    options = read_options(str(file), ['num_gpu=0', 'train:compile=false'] if file.parent.name != 'test' else ['num_gpu=0'])
+    options['path'] = {'pretrain_network_t': 'random'}
+    options.update(dist=False, rank=0, world_size=1, is_train='train' in options)
+    model = build_model(options)
+    assert model.is_train == hasattr(model, 'phases')
+
+
 @pytest.mark.parametrize('changes, message', [
+    (dict(train__scheduler={'type': 'CosineAnnealingRestartLR', 'periods': [1, 2]}),
+     'train.scheduler.restart_weights: 1 for 2 periods; one for each'),
+    (dict(train__scheduler={'type': 'CosineAnnealingRestartLR', 'periods': [1, 1], 'restart_weights': [1, 1]},
+          train__total_iter=3), 'train.scheduler.periods: they add up to 2, less than train.total_iter, 3'),
+    (dict(network_g={'type': 'FHN', 'integrator': {'chanels': 3}}),
+     "network_g.integrator.chanels: unknown key; did you mean 'channels'?"),
+    (dict(network_g={'type': 'HRN', 'teacher': {}, 'student': {'type': 'MobileFacNet'}}),
+     "network_g.student.type: unknown network 'MobileFacNet'; did you mean 'MobileFaceNet'?"),
+    (dict(network_g={'type': 'HRN', 'teacher': {}, 'student': {'type': 'ResNet', 'depht': 18}}),
+     "network_g.student.depht: unknown key; did you mean 'depth'?"),
+    (dict(network_g={'type': 'FixedInput', 'net': {}}), 'network_g.net.type: missing'),
     (dict(network_g__type='TinyNett'), "network_g.type: unknown network 'TinyNett'; did you mean 'TinyNet'?"),
     (dict(network_g__widht=3), "network_g.widht: unknown key; did you mean 'width'?"),
     (dict(network_g__width='many'), "network_g.width: 'many' is a text, a number is expected"),

@@ -271,6 +271,8 @@ class FHN(nn.Module):
         image_size, image_size) in about [0, 1], not clamped.
     """
 
+    inner_blocks = {'generator': TriPathGenerator, 'integrator': FeatureIntegrator}
+
     def __init__(self, generator=None, integrator=None):
         super().__init__()
         self.generator = TriPathGenerator(**(generator or {}))

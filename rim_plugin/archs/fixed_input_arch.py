@@ -21,6 +21,8 @@ class FixedInput(nn.Module):
         lq (N, 3, h, w) in [0, 1], any h and w, to what ``net`` makes of (N, 3, input_size, input_size).
     """
 
+    inner_blocks = {'net': {}}
+
     def __init__(self, net, input_size=28):
         super().__init__()
         self.input_size = input_size

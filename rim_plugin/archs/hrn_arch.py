@@ -116,6 +116,8 @@ class HRN(nn.Module):
             that does not match the teacher.
     """
 
+    inner_blocks = {'student': {'ResNet': ResNet}, 'assistant': {'ResNet': ResNet}}
+
     def __init__(self, teacher, student=RESNET34, assistant=RESNET34, head='teacher', adapters=False, norm_eval=False,
                  assistant_view='sr', assistant_scale=0., fusion='sum'):
         super().__init__()

@@ -83,6 +83,8 @@ class MixAdversarialDiscriminator(nn.Module):
         fused (N, C, S / 4, S / 4), coarse (N, 3, S, S) to SR (N, 3, S, S) and embeddings (N, E).
     """
 
+    inner_blocks = {'integrator': FeatureIntegrator, 'discriminator': DomainDiscriminator}
+
     def __init__(self, in_channels, image_size=224, integrator=None, discriminator=None):
         super().__init__()
         self.integrator = FeatureIntegrator(in_channels, image_size, **(integrator or {}))

@@ -243,6 +243,16 @@ def is_packed(weights):
     return all(key.startswith(('fhn.', 'hrn.')) for key in weights)
 
 
+def packed_options(path, label):
+    """Options (dict) of a network, ``fhn`` or ``hrn``, in a weights file of scripts/pack_weights.py; {} for other files."""
+    if not str(path).endswith('.safetensors'):
+        return {}
+    from safetensors import safe_open
+    with safe_open(path, 'pt') as file:
+        header = json.loads((file.metadata() or {}).get('rim', '{}'))
+    return header.get('networks', {}).get(label, {})
+
+
 def _unpacked(net, weights):
     """A network's part of a weights file that scripts/pack_weights.py made; other weights as they are."""
     if not is_packed(weights):

@@ -103,8 +103,16 @@ def _one_line_errors(before):
 
 
 def _fit_to_machine(opt):
-    """Without a GPU, ``num_gpu: 1`` and ``prefetch_mode: cuda`` crash in BasicSR (CPU training: Real-ESRGAN#91)."""
+    """Without a GPU, ``num_gpu: 1`` and ``prefetch_mode: cuda`` crash in BasicSR (CPU training: Real-ESRGAN#91).
+
+    Several GPUs without a launcher would be DataParallel's, which splits each tensor of a batch of several probe sizes by
+    itself, so that probes and faces no longer belong together.
+    """
     if torch.cuda.is_available():
+        if opt['num_gpu'] > 1 and not opt['dist']:
+            print(f'One of {opt["num_gpu"]} GPUs is used; all with: torchrun --nproc_per_node={opt["num_gpu"]} -m '
+                  'rim_plugin.train -opt FILE --launcher pytorch', flush=True)
+            opt['num_gpu'] = 1
         return
     devices.keep_memory()
     if opt['num_gpu'] != 0:

@@ -9,7 +9,7 @@ from torch.utils import data
 
 from rim_plugin.data.drawn_faces import draw_face
 from rim_plugin.data.drawn_geometry import PICTURE
-from rim_plugin.data.face_item import QuerySize, face_item, mirror_face
+from rim_plugin.data.face_item import QuerySize, dataset_name, face_item, mirror_face, whole_number
 
 
 @DATASET_REGISTRY.register()
@@ -54,7 +54,7 @@ class DrawnFaceDataset(data.Dataset):
         if opt.get('gt_size', PICTURE) != PICTURE:
             raise ValueError(
                 f'{dataset_name(opt)}: gt_size is {opt["gt_size"]}, but faces are drawn at {PICTURE}: leave it out.')
-        self._query_size = QuerySize(opt)
+        self._query_size = QuerySize(opt, PICTURE)
         self._prior_size = whole_number(opt, 'prior_size', 56, 1)
         self._sigma = opt.get('heatmap_sigma', 1.3)
         self._use_hflip = opt.get('use_hflip', False)
@@ -80,15 +80,3 @@ class DrawnFaceDataset(data.Dataset):
 def face_key(identity, number):
     """Name of a drawn face."""
     return f'{identity:06d}_{number:04d}'
-
-
-def dataset_name(opt):
-    return f'dataset {opt.get("name", "DrawnFaceDataset")}'
-
-
-def whole_number(opt, key, default, least):
-    value = opt.get(key, default)
-    if type(value) is not int or value < least:
-        found = 'is missing' if value is None else f'is {value!r}'
-        raise ValueError(f'{dataset_name(opt)}: {key} {found}; it must be a whole number of at least {least}.')
-    return value

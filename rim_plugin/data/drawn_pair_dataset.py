@@ -5,9 +5,10 @@ from itertools import combinations
 import numpy as np
 from basicsr.utils.registry import DATASET_REGISTRY
 
-from rim_plugin.data.drawn_face_dataset import dataset_name, face_key, whole_number
+from rim_plugin.data.drawn_face_dataset import face_key
 from rim_plugin.data.drawn_faces import draw_face
 from rim_plugin.data.drawn_geometry import PICTURE
+from rim_plugin.data.face_item import dataset_name, whole_number
 from rim_plugin.data.face_pairs import FacePairs
 from rim_plugin.data.pair_lists import PairList
 

@@ -11,6 +11,20 @@ from rim_plugin.data.landmarks import PARSING_FLIP, flip_permutation
 from rim_plugin.data.resize import degrade, to_tensor
 
 
+def dataset_name(opt):
+    """How errors call the dataset of these options (dict)."""
+    return f'dataset {opt.get("name", opt.get("type", "of faces"))}'
+
+
+def whole_number(opt, key, default, least):
+    """``opt[key]``, or ``default``; ValueError, naming dataset and key, unless an int of at least ``least``."""
+    value = opt.get(key, default)
+    if type(value) is not int or value < least:
+        found = 'is missing' if value is None else f'is {value!r}'
+        raise ValueError(f'{dataset_name(opt)}: {key} {found}; it must be a whole number of at least {least}.')
+    return value
+
+
 class QuerySize:
     """Side of the low-resolution probe: one number, or drawn from a list in training, once or more for each batch.
 
@@ -20,23 +34,27 @@ class QuerySize:
     Args:
         opt (dict): a dataset's options: ``query_size`` (int or list of int; default 28), ``query_sizes_per_batch`` (how
             many draws a batch has; default 1), ``phase`` and ``batch_size_per_gpu``.
+        largest (int | None): side of the faces, which probes do not exceed.
 
     Attributes:
         global_batch (int): faces in a step, of all ranks together.
         canvas (int | None): with several sizes in a batch, the side to which all its probes are padded.
 
     Raises:
-        ValueError: a size is not a positive whole number; there is a list outside training; or the draws do not divide
-            the batch.
+        ValueError: a size is not a positive whole number, or larger than the faces; there is a list outside training; or
+            the draws do not divide the batch.
     """
 
     _ONE_NUMBER = 'query_size must be one number outside training; add one val_NAME dataset per size.'
 
-    def __init__(self, opt):
+    def __init__(self, opt, largest=None):
         sizes, self._draws = opt.get('query_size', 28), opt.get('query_sizes_per_batch', 1)
         self._sizes = list(sizes) if isinstance(sizes, (list, tuple)) else [sizes]
         if not self._sizes or not all(type(size) is int and size > 0 for size in self._sizes):
             raise ValueError(f'query_size must be a number of pixels or a list of such numbers, but is {sizes!r}.')
+        if largest is not None and max(self._sizes) > largest:
+            raise ValueError(f'{dataset_name(opt)}: query_size {max(self._sizes)} is larger than the faces, which have '
+                             f'{largest} pixels.')
         if len(self._sizes) > 1 and opt.get('phase') != 'train':
             raise ValueError(self._ONE_NUMBER)
         self.global_batch = opt.get('batch_size_per_gpu', 1) * get_dist_info()[1]

@@ -11,7 +11,7 @@ from basicsr.utils.registry import DATASET_REGISTRY
 from torch.utils import data
 
 from rim_plugin.data.augment import FaceAugmentation
-from rim_plugin.data.face_item import QuerySize, face_item, mirror_face
+from rim_plugin.data.face_item import QuerySize, dataset_name, face_item, mirror_face, whole_number
 from rim_plugin.data.face_store import SUFFIXES, FaceStore
 
 
@@ -65,9 +65,11 @@ class FacePriorDataset(data.Dataset):
         if self._store.shape != (gt_size, gt_size, 3):
             raise ValueError(f'gt_size is {gt_size}, but the faces in dataroot_gt {opt["dataroot_gt"]} have the shape '
                              f'{self._store.shape}: set gt_size, or prepare them again with --size {gt_size}.')
-        self._keys = self._listed(opt.get('meta_info_file'))[:opt.get('max_faces')]
-        self._query_size = QuerySize(opt)
-        self._prior_size = opt.get('prior_size', 56)
+        self._keys = self._listed(opt.get('meta_info_file'))
+        if opt.get('max_faces') is not None:
+            self._keys = self._keys[:whole_number(opt, 'max_faces', None, 1)]
+        self._query_size = QuerySize(opt, gt_size)
+        self._prior_size = whole_number(opt, 'prior_size', 56, 1)
         self._sigma = opt.get('heatmap_sigma', 1.3)
         self._priors = opt.get('priors', True)
         self._use_hflip = opt.get('use_hflip', False)
@@ -80,7 +82,7 @@ class FacePriorDataset(data.Dataset):
         try:
             augment = FaceAugmentation(**options)
         except (TypeError, ValueError) as error:
-            raise ValueError(f'dataset {self.opt.get("name", "FacePriorDataset")}: augment: {error}') from None
+            raise ValueError(f'{dataset_name(self.opt)}: augment: {error}') from None
         if self.opt.get('phase') != 'train':
             raise ValueError('augment is for training; take it out of the other datasets')
         if augment.morph and self._store.landmarks is None:

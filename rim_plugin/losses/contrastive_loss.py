@@ -24,7 +24,8 @@ class ContrastiveDistillationLoss(nn.Module):
         loss_weight (float): factor on the result. Default: 1.0.
         temperature (float): tau, > 0. Default: 0.07.
         queue_size (int): how many of the teacher's embeddings are kept, those of all ranks together. Default: 4096.
-        same_person (float): cosine with t_0 above which a face counts as the same person. Default: 0.5.
+        same_person (float): cosine with t_0 above which a face counts as the same person, above -1 and below 1: at 1, t_0
+            itself, which the queue holds, would count as another. Default: 0.5.
 
     Raises:
         ValueError: an option out of its range, or embeddings of different shapes.
@@ -36,6 +37,8 @@ class ContrastiveDistillationLoss(nn.Module):
             raise ValueError(f'ContrastiveDistillationLoss: temperature must be above 0, not {temperature}')
         if queue_size < 1:
             raise ValueError(f'ContrastiveDistillationLoss: queue_size must be 1 or more, not {queue_size}')
+        if not -1 < same_person < 1:
+            raise ValueError(f'ContrastiveDistillationLoss: same_person must be between -1 and 1, not {same_person}')
         self.loss_weight, self.temperature = loss_weight, temperature
         self.queue_size, self.same_person = queue_size, same_person
         self.register_buffer('queue', torch.zeros(0, 0))

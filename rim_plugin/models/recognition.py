@@ -1,14 +1,18 @@
 """Training of the heterogeneous recognition network by residual knowledge distillation: Eqs. 11 and 12."""
 
+from inspect import signature
 from itertools import compress
 
 import torch
 from basicsr.archs import build_network
+from basicsr.utils import get_root_logger
 
 from rim_plugin.archs.fhn_arch import FHN
+from rim_plugin.archs.hrn_arch import HRN
 from rim_plugin.archs.layers import probe_groups, resize_groups
 from rim_plugin.archs.recogniser import FACE_SIZE, RecogniserOutput
 from rim_plugin.archs.recogniser_weights import load_recogniser_weights
+from rim_plugin.compat.checkpoints import packed_options
 
 
 class RecognitionTraining:
@@ -33,6 +37,16 @@ class RecognitionTraining:
             raise ValueError('path.pretrain_network_t is missing: name the weights of the teacher, network_t')
         return net.to(self.device, memory_format=self.layout).eval().requires_grad_(False)
 
+    def warn_of_other_options(self, path):
+        """Two options of HRN change what it computes, but neither names nor shapes of the weights in ``path`` (str)."""
+        trained = packed_options(path, 'hrn')
+        for key in ('assistant_view', 'fusion') if trained else ():
+            default = signature(HRN).parameters[key].default
+            there, here = trained.get(key, default), self.opt['network_r'].get(key, default)
+            if there != here:
+                get_root_logger().warning(f'{path} was trained with network_r.{key}: {there}; here it is {here}, with '
+                                          'which these weights do worse.')
+
     def recognition_terms(self, chunk, sr):
         """The terms of Eqs. 11 and 12, and of the embedding, that the phase trains, by name.
 
@@ -53,7 +67,7 @@ class RecognitionTraining:
         if self.phase == 'assistant' and parts == 'sa':
             names.remove('distill')  # the student's, which is constant
         terms = {name: self.losses[name](output, teacher) for name in names if name in self.losses}
-        if 'residual' in self.losses and parts == 'sa':
+        if 'residual' in self.losses and parts == 'sa' and found.assistant:
             terms['residual'] = self.losses['residual'](found.assistant, found.student, teacher.blocks)
         for name in ('identity', 'center'):
             if name in self.losses:

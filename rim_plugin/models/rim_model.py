@@ -87,6 +87,7 @@ class RIMModel(HallucinationTraining, RecognitionTraining, BatchedValidation, Fa
                           'val_freq', 'mirror', 'gallery'])
 
     def __init__(self, opt):
+        opt.setdefault('find_unused_parameters', True)  # under DDP: a phase, or a loss that is off, leaves parts out
         BaseModel.__init__(self, opt)
         train = opt.get('train') or {}
         self.layout = torch.channels_last if train.get('channels_last', True) else torch.contiguous_format
@@ -98,6 +99,8 @@ class RIMModel(HallucinationTraining, RecognitionTraining, BatchedValidation, Fa
             net.to(self.device, memory_format=self.layout)
             self._load(net, label, opt['path'].get(f'param_key_{label}', 'params'))
             self.print_network(net)
+        if self.gallery == 'hrn' and 'r' not in self.bare:
+            raise ValueError('val.gallery is hrn, but there is no network_r: leave it out, or set it to teacher')
         self.fhn = self.net_eval = self.compose_fhn(self.bare)
         if self.is_train:
             self.init_training_settings()
@@ -124,6 +127,8 @@ class RIMModel(HallucinationTraining, RecognitionTraining, BatchedValidation, Fa
         path = self.opt['path'].get(f'pretrain_network_{label}')
         if path is not None:
             self.load_network(net, path, self.opt['path'].get(f'strict_load_{label}', True), param_key)
+            if label == 'r':
+                self.warn_of_other_options(path)
 
     def init_training_settings(self):
         """Phases, losses, optimizers, EMA and the wrappers for distributed training, from ``train:``."""
@@ -132,7 +137,7 @@ class RIMModel(HallucinationTraining, RecognitionTraining, BatchedValidation, Fa
         check_choice('train.amp', amp, AMP)
         self.amp_dtype = AMP[amp]
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=amp == 'fp16')
-        self.accumulate = train.get('accumulate', 1)
+        self.accumulate = self._micro_batches()
         self.grad_clip = train.get('grad_clip')
         self.losses = {name: build_loss(train[f'{name}_opt']).to(self.device) for name in LOSSES
                        if train.get(f'{name}_opt')}
@@ -145,6 +150,13 @@ class RIMModel(HallucinationTraining, RecognitionTraining, BatchedValidation, Fa
         self.setup_optimizers()
         self.setup_schedulers()
 
+    def _micro_batches(self):
+        count = self.opt['train'].get('accumulate', 1)
+        batch = self.opt.get('datasets', {}).get('train', {}).get('batch_size_per_gpu', count)
+        if type(count) is not int or count < 1 or batch % count:
+            raise ValueError(f'train.accumulate is {count!r}; it has to divide the batch of {batch}')
+        return count
+
     def _check_phases(self):
         """What a phase cannot do without."""
         needs = {'g': ('network_g', ('pixel', )), 's': ('network_r', ('distill', 'embedding', 'identity')),
@@ -155,11 +167,30 @@ class RIMModel(HallucinationTraining, RecognitionTraining, BatchedValidation, Fa
                 continue
             if network not in self.opt:
                 raise ValueError(f'{network} is missing: phase {phase} trains it')
+            if part == 'a' and self.bare['r'].assistant is None:
+                if phase == 'joint':
+                    continue  # which trains the others
+                raise ValueError(f'network_r.assistant is none: phase {phase} trains it')
             if not any(name in self.losses for name in losses):
                 raise ValueError(f'train.{losses[0]}_opt is missing: phase {phase} needs it; add e.g. {{type: '
                                  f'{EXAMPLES[losses[0]]}}}')
-            if part == 'a' and self.bare['r'].assistant is None:
-                raise ValueError(f'network_r.assistant is none: phase {phase} trains it')
+        self._check_head()
+        self._warn_of_idle_losses()
+
+    def _check_head(self):
+        """An own head learns from a loss on the embedding alone; untrained, it would project at random."""
+        known = self.opt['train'].get('start_from_teacher') or self.opt['path'].get('pretrain_network_r')
+        if self.phases.training('s') and self.bare['r'].own_head and not known \
+                and not any(name in self.losses for name in ('embedding', 'contrast', 'identity')):
+            raise ValueError('network_r.head is own, and nothing trains it: add train.embedding_opt, e.g. {type: '
+                             'DistillationLoss, target: embedding, distance: cosine}, or set head: teacher')
+
+    def _warn_of_idle_losses(self):
+        idle = [] if 'd' in self.bare else [name for name in ('coarse', 'landmark', 'parsing', 'domain')
+                                            if name in self.losses]
+        if idle:
+            get_root_logger().warning(', '.join(f'train.{name}_opt' for name in idle) + ': off, since they are for a '
+                                      'TriPathGenerator.')
 
     def _init_ema(self):
         self.ema_decay = self.opt['train'].get('ema_decay', 0)
@@ -273,9 +304,6 @@ class RIMModel(HallucinationTraining, RecognitionTraining, BatchedValidation, Fa
 
     def chunks(self):
         """The batch in its micro-batches: list of dicts of tensors."""
-        count = len(self.data['lq'])
-        if count % self.accumulate:
-            raise ValueError(f'train.accumulate: {self.accumulate} does not divide the batch of {count}')
         parts = {key: value.chunk(self.accumulate) for key, value in self.data.items()}
         chunks = [{key: value[i] for key, value in parts.items()} for i in range(self.accumulate)]
         for chunk in chunks:

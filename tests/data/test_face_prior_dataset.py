@@ -182,6 +182,8 @@ def test_padded_probes_are_split_as_they_were(stores):
     ({'gt_size': 112}, r'gt_size is 112.*224.*prepare them again with --size 112'),
     ({'io_backend': {'type': 'zip'}}, 'lmdb or disk, but is zip'), ({'io_backend': {}}, 'lmdb or disk'),
     ({'dataroot_gt': None}, 'Faces: dataroot_gt is missing'),
+    ({'query_size': [7, 225]}, 'query_size 225 is larger than the faces, which have 224 pixels'),
+    ({'prior_size': 0}, 'prior_size is 0'), ({'max_faces': -5}, 'max_faces is -5'),
 ])
 def test_options_that_do_not_fit_are_refused(stores, options, message):
     with pytest.raises(ValueError, match=message):

@@ -141,8 +141,11 @@ def test_accumulated_micro_batches_make_the_same_step():
     assert logs[0] == pytest.approx(logs[1], rel=1e-4)
     for a, b in zip(models[0].bare['g'].parameters(), models[1].bare['g'].parameters(), strict=True):
         torch.testing.assert_close(a, b, atol=2e-4, rtol=0)
-    with pytest.raises(ValueError, match='accumulate: 3'):
-        steps(rim_model(accumulate=3))
+    four = {'datasets': {'train': {'batch_size_per_gpu': 4}}}
+    rim_model(networks=four, accumulate=2)
+    for count in (3, 0, 1.5, None):
+        with pytest.raises(ValueError, match=f'train.accumulate is {count}; it has to divide the batch of 4'):
+            rim_model(networks=four, accumulate=count)
 
 
 def test_accumulate_trains_with_a_domain_loss_too():

@@ -5,6 +5,7 @@ import shutil
 import pytest
 import torch
 import torch.nn.functional as F
+from basicsr.utils import get_root_logger
 from tiny_rim import INTEGRATOR, PATHS, batch, rim_model
 
 from rim_plugin.archs.layers import resize
@@ -17,7 +18,7 @@ LOSSES = {'distill_opt': {'type': 'DistillationLoss'}, 'residual_opt': {'type': 
 
 def recogniser(teacher, networks=None, path=None, **train):
     return rim_model(
-        path={'pretrain_network_t': teacher, **(path or {})}, start_from_teacher=True, **{**LOSSES, **train},
+        path={'pretrain_network_t': teacher, **(path or {})}, **{'start_from_teacher': True, **LOSSES, **train},
         networks={'network_t': ALIKE, 'network_r': {'type': 'HRN', 'student': ALIKE, 'assistant': ALIKE,
                                                     'norm_eval': True}, **(networks or {})})
 
@@ -45,6 +46,22 @@ def test_each_phase_trains_its_parts_and_no_others(teacher, phase, parts, terms)
     model.optimize_parameters(1)
     assert learned(before, weights(model)) == parts
     assert set(model.get_current_log()) == {f'l_{term}' for term in terms}
+
+
+def test_the_joint_phase_does_without_an_assistant(teacher):
+    model = recogniser(teacher, {'network_r': {'type': 'HRN', 'student': ALIKE, 'assistant': None}}, phase='joint')
+    before = {key: value.clone() for key, value in model.bare['r'].student.state_dict().items()}
+    model.feed_data(batch(2))
+    model.optimize_parameters(1)
+    assert any(not torch.equal(value, before[key]) for key, value in model.bare['r'].student.state_dict().items())
+    assert 'l_residual' not in model.get_current_log() and 'l_distill' in model.get_current_log()
+
+
+def test_losses_of_another_generator_are_off_with_a_warning(teacher, monkeypatch, caplog):
+    logger = get_root_logger()
+    monkeypatch.setattr(logger, 'handlers', [*logger.handlers, caplog.handler])
+    rim_model(networks={'network_g': {'type': 'SRCNN'}, 'network_d': None})
+    assert 'train.coarse_opt, train.landmark_opt, train.parsing_opt, train.domain_opt: off' in caplog.text
 
 
 @pytest.mark.slow
@@ -287,6 +304,9 @@ def test_probes_of_full_resolution_go_to_the_teacher_smaller_ones_to_the_student
      'distill_opt is missing'),
     ({'network_r': {'type': 'HRN', 'student': ALIKE, 'assistant': None}}, {'phase': 'assistant'}, {}, 'assistant'),
     ({}, {'phase': 'assistant', 'assistant_target': 'mine'}, {}, 'train.assistant_target'),
+    ({'network_r': {'type': 'HRN', 'student': ALIKE, 'assistant': None, 'head': 'own'}},
+     {'phase': 'student', 'start_from_teacher': False, 'embedding_opt': None}, {}, 'head is own, and nothing trains it'),
+    ({'network_r': None, 'val': {'gallery': 'hrn'}}, {}, {}, 'val.gallery is hrn, but there is no network_r'),
 ])
 def test_what_a_phase_lacks_is_named(teacher, networks, train, path, words):
     with pytest.raises(ValueError, match=words):

@@ -18,8 +18,7 @@ TRAIN = {'total_iter': ITERATIONS, 'phases': {'fhn': 2, 'student': 2, 'assistant
 
 def options_of_all_phases(folder, teacher, batch_size=2, head='teacher', **changes):
     folder.mkdir(exist_ok=True)
-    return str(write_options(folder, batch_size, {'network_t': TEACHER, 'network_r': {**HRN, 'head': head},
-                                              'find_unused_parameters': True},
+    return str(write_options(folder, batch_size, {'network_t': TEACHER, 'network_r': {**HRN, 'head': head}},
                              {'pretrain_network_t': teacher}, **{**TRAIN, **changes}))
 
 

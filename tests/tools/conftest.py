@@ -42,7 +42,8 @@ def tiny(tmp_path_factory):
     torch.manual_seed(1)
     save_file(build_network(dict(ALIKE)).state_dict(), folder / 'teacher.safetensors')
     model = rim_model(networks=RECOGNITION, path={'pretrain_network_t': str(folder / 'teacher.safetensors')},
-                      distill_opt={'type': 'DistillationLoss'}, phase='student')
+                      distill_opt={'type': 'DistillationLoss'}, phase='student',
+                      embedding_opt={'type': 'DistillationLoss', 'target': 'embedding', 'distance': 'cosine'})
     model.gallery = 'hrn'
     for net in model.averaged.values():
         fold_statistics(net.eval())

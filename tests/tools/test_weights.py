@@ -8,6 +8,7 @@ import pytest
 import torch
 import yaml
 from basicsr.archs import build_network as build
+from basicsr.utils import get_root_logger
 from safetensors.torch import load_file, save_file
 
 from rim_plugin.archs.recogniser_weights import load_recogniser_weights
@@ -82,6 +83,21 @@ def test_a_training_begins_with_a_weights_file(tiny):
     assert all(torch.equal(value, fhn.state_dict()[key]) for key, value in tiny.model.net_eval.state_dict().items())
     told = refused(tiny.model.load_network, build(dict(SRCNN)), str(tiny.weights))
     assert 'does not fit SRCNN: missing: body.0.bias' in told
+
+
+def test_a_recogniser_that_computes_something_else_with_them_is_told(tiny, monkeypatch, caplog):
+    logger = get_root_logger()
+    monkeypatch.setattr(logger, 'handlers', [*logger.handlers, caplog.handler])
+    trained = tiny.model.opt['network_r']
+    for changed, told in (({}, ''), ({'fusion': 'mean'}, 'network_r.fusion: sum; here it is mean'),
+                          ({'assistant_view': 'sr'}, 'network_r.assistant_view: probe; here it is sr')):
+        caplog.clear()
+        monkeypatch.setitem(tiny.model.opt, 'network_r', {**trained, **changed})
+        tiny.model.warn_of_other_options(str(tiny.weights))
+        assert len({record.getMessage() for record in caplog.records}) == len(changed) and told in caplog.text
+    caplog.clear()
+    tiny.model.warn_of_other_options(tiny.hrn)  # of a training: the options are not in it
+    assert not caplog.records
 
 
 def test_the_student_in_a_weights_file_is_a_recogniser(tiny, tmp_path):
