@@ -1,8 +1,10 @@
 """Faces without annotation: five points by a detector."""
 
 import importlib
+import sys
 import textwrap
 import threading
+from contextlib import redirect_stdout
 from pathlib import Path
 
 import cv2
@@ -17,14 +19,15 @@ def _insightface():
     """insightface's default detector (SCRFD); its model pack is fetched on first use."""
     FaceAnalysis = _of_insightface('app').FaceAnalysis
     try:
-        analysis = FaceAnalysis(allowed_modules=['detection'])
-        analysis.prepare(ctx_id=-1, det_size=(640, 640))
+        with redirect_stdout(sys.stderr):
+            analysis = FaceAnalysis(allowed_modules=['detection'])
+            analysis.prepare(ctx_id=-1, det_size=(640, 640))
     except Exception as error:  # whatever its download, unzipping and session building raise
         raise RuntimeError('Detector insightface: its model could not be fetched or loaded '
                            f'({type(error).__name__}: {textwrap.shorten(str(error), 120)}). Put the unpacked pack into '
                            '~/.insightface/models/buffalo_l by hand, or name another detector: an .onnx file or '
                            "'module:function'.") from None
-    return lambda image: np.array([face.kps for face in analysis.get(image[:, :, ::-1])])
+    return _within(640, lambda image: np.array([face.kps for face in analysis.get(image)]))
 
 
 def _of_insightface(module):
@@ -52,9 +55,21 @@ def _onnx(path):
 
 def _scrfd(path):
     """insightface's SCRFD with five points a face."""
-    detector = _of_insightface('model_zoo').get_model(path, providers=['CPUExecutionProvider'])
+    with redirect_stdout(sys.stderr):
+        detector = _of_insightface('model_zoo').get_model(path, providers=['CPUExecutionProvider'])
     detector.prepare(ctx_id=-1, input_size=(640, 640))
-    return lambda image: detector.detect(np.ascontiguousarray(image[:, :, ::-1]))[1]
+    return _within(640, lambda image: detector.detect(image)[1])
+
+
+def _within(size, detect):
+    """``detect``, which takes BGR scaled to ``size`` pixels, for RGB; a strip that would vanish there shows no face."""
+
+    def detector(image):
+        if max(image.shape[:2]) > size * min(image.shape[:2]):
+            return np.zeros((0, 5, 2))
+        return detect(np.ascontiguousarray(image[:, :, ::-1]))
+
+    return detector
 
 
 def _yunet(path):
@@ -73,9 +88,12 @@ def _function(spec, how_to_name):
     """``module:function`` from the import path."""
     module, _, name = spec.partition(':')
     try:
-        return getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError) as error:
+        found = getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError, ValueError) as error:
         raise RuntimeError(f'Detector {spec}: {error}. {how_to_name}') from None
+    if not callable(found):
+        raise RuntimeError(f'Detector {spec}: is no function. {how_to_name}')
+    return found
 
 
 def load_detector(spec, more=()):
@@ -105,6 +123,20 @@ def load_detector(spec, more=()):
     raise RuntimeError(f'Unknown detector {spec!r}. {how_to_name}')
 
 
+def found_points(detector, image):
+    """What a detector finds in an image, uint8 RGB (H, W, 3): points, float64 (k, 5, 2).
+
+    Raises:
+        RuntimeError: it returns something else.
+    """
+    points = np.asarray(detector(image), np.float64)
+    if points.ndim == 3 and points.shape[1:] == (5, 2):
+        return points
+    if points.ndim and not len(points):
+        return np.zeros((0, 5, 2))
+    raise RuntimeError(f'The detector must return points of shape (k, 5, 2), but returned {points.shape}.')
+
+
 class Detected:
     """Five points of the largest face of a photo: what an annotation reader is, by a detector.
 
@@ -120,9 +152,7 @@ class Detected:
 
     def __call__(self, name, image):
         with self._lock:
-            faces = np.asarray(self._detector(image), np.float64)
+            faces = found_points(self._detector, image)
         if not len(faces):
             raise LeftOut('no face found')
-        if faces.shape[1:] != (5, 2):
-            raise RuntimeError(f'The detector must return points of shape (k, 5, 2), but returned {faces.shape}.')
         return faces[np.ptp(faces, axis=1).sum(1).argmax()]

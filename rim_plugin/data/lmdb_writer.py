@@ -7,6 +7,8 @@ without it is unfinished.
 import io
 import os
 import re
+import shutil
+import threading
 from pathlib import Path
 
 import lmdb
@@ -20,13 +22,22 @@ _PENDING_BYTES = 4 * 2**20
 
 
 def write_atomically(path, content):
-    """Write ``content`` (str or bytes) to ``path`` such that a reader finds the old file or the new one, whole."""
-    temporary = Path(f'{path}.tmp')
-    with open(temporary, 'wb') as file:
-        file.write(content.encode() if isinstance(content, str) else content)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
+    """Write ``content`` (str or bytes) to ``path`` such that a reader finds the old file or the new one, whole.
+
+    Several may write at once. A file that is replaced keeps its permissions, a link to it stays a link.
+    """
+    path = os.path.realpath(path)
+    temporary = Path(f'{path}.{os.getpid()}-{threading.get_native_id()}.tmp')
+    try:
+        with open(temporary, 'wb') as file:
+            file.write(content.encode() if isinstance(content, str) else content)
+            file.flush()
+            os.fsync(file.fileno())
+        if os.path.exists(path):
+            shutil.copymode(path, temporary)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def _extension_and_shape(encoded):

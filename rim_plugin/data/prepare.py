@@ -18,7 +18,7 @@ from rim_plugin.data.face_store import FaceStoreWriter, face_key
 from rim_plugin.data.landmarks import PARSING_CLASSES, five_points
 from rim_plugin.data.lmdb_writer import write_atomically
 
-_PHOTO_EXTENSIONS = {'.jpg', '.jpeg', '.png', '.bmp', '.tif', '.tiff', '.webp'}
+_PHOTO_EXTENSIONS = {'.jpg', '.jpeg', '.png', '.bmp', '.gif', '.jp2', '.pgm', '.ppm', '.tif', '.tiff', '.webp'}
 
 
 @dataclass
@@ -54,7 +54,7 @@ def find_photos(folder, subset=None):
     folder = Path(folder)
     if not folder.is_dir():
         raise FileNotFoundError(f'Photos: no such folder: {folder}')
-    names = sorted(p.relative_to(folder) for p in folder.rglob('*') if p.suffix.lower() in _PHOTO_EXTENSIONS)
+    names = sorted(path.relative_to(folder) for path in _files(folder) if path.suffix.lower() in _PHOTO_EXTENSIONS)
     if not names:
         raise FileNotFoundError(f'Photos: {folder} holds none ({", ".join(sorted(_PHOTO_EXTENSIONS))}).')
     if subset is None:
@@ -66,12 +66,26 @@ def find_photos(folder, subset=None):
     return sorted(wanted)
 
 
+def _files(folder, above=()):
+    """Paths below a folder, those of linked folders, too, but not of a folder within itself.
+
+    Raises:
+        PermissionError: a folder may not be listed.
+    """
+    real = folder.resolve()
+    for path in folder.iterdir() if real not in above else ():
+        if path.is_dir():
+            yield from _files(path, (*above, real))
+        else:
+            yield path
+
+
 def read_photo(path, upright):
     """uint8 RGB; ``upright``: turned as its EXIF data say, else the stored pixels, to which annotations refer."""
     try:
         with Image.open(path) as image:
             return np.array((ImageOps.exif_transpose(image) if upright else image).convert('RGB'))
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+    except Exception as error:  # Pillow's readers of damaged EXIF blocks and rare kinds raise anything
         raise LeftOut('unreadable or truncated photo', str(error)) from None
 
 
@@ -141,7 +155,7 @@ def _without_doubles(names, left_out):
 
 
 def prepare_faces(photos, output, landmarks=None, parsing=None, detector=None, size=224, quality=95, backend='lmdb',
-                  workers=None, subset=None):
+                  workers=None, subset=None, detectors=()):
     """Align the faces of a folder of photos and store them with their landmarks and parsing maps.
 
     A stopped run is taken up by the same call; a finished one is brought up to date, also with another folder of
@@ -159,6 +173,7 @@ def prepare_faces(photos, output, landmarks=None, parsing=None, detector=None, s
         backend (str): ``lmdb`` or ``disk`` (a folder of files).
         workers (int | None): threads; as many as processors by default.
         subset (str | Path | None): text file naming the wanted photos, one relative path a line.
+        detectors (dict): further names for ``detector``, each with a function without arguments that makes it.
 
     Returns:
         Summary: counts and reasons.
@@ -166,15 +181,18 @@ def prepare_faces(photos, output, landmarks=None, parsing=None, detector=None, s
     Raises:
         FileNotFoundError: photos, annotations or the parsing folder are not there.
         RuntimeError: the detector cannot be loaded.
-        ValueError: neither or both of ``landmarks`` and ``detector``; other settings than those of the faces already
+        ValueError: neither or both of ``landmarks`` and ``detector``; a number out of its range; other settings than those of the faces already
             in ``output``; not one face could be prepared.
     """
     if (landmarks is None) == (detector is None):
         raise ValueError('Name either the annotations (landmarks) or a detector that finds the faces.')
     if parsing is not None and not Path(parsing).is_dir():
         raise FileNotFoundError(f'Parsing maps: no such folder: {parsing}')
+    for name, value, least, most in (('size', size, 4, 4096), ('quality', quality, 1, 100), ('workers', workers, 1, 1024)):
+        if value is not None and not least <= value <= most:
+            raise ValueError(f'{name} is {value}: it has to be {least} to {most}.')
     names = find_photos(photos, subset)
-    annotations = open_annotations(landmarks) if landmarks else Detected(load_detector(detector))
+    annotations = open_annotations(landmarks) if landmarks else Detected(load_detector(detector, detectors))
     maker = _FaceMaker(Path(photos), annotations, parsing and Path(parsing), size, quality)
     settings = {'size': size, 'quality': quality, 'num_landmarks': annotations.num_landmarks, 'parsing': bool(parsing)}
     summary = Summary(Path(output))

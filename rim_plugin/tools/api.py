@@ -1,6 +1,7 @@
 """RIM in a few lines of Python: hallucinate, embed and compare faces."""
 
 from collections import defaultdict
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
@@ -201,6 +202,7 @@ class RIM:
         return net
 
     def _small(self, images):
+        images = images if _is_one(images) else list(images)
         for image in _listed(images):
             self.check_small(image)
         return images
@@ -226,7 +228,7 @@ class RIM:
 
 
 def _is_one(images):
-    return isinstance(images, np.ndarray) and images.ndim == 3
+    return isinstance(images, np.ndarray) and images.ndim < 4 or not isinstance(images, Iterable)
 
 
 def _listed(images):

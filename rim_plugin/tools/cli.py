@@ -6,11 +6,14 @@ import json
 import sys
 from pathlib import Path
 
+import cv2
+import torch
+
 from rim_plugin.data.detect import load_detector
 from rim_plugin.tools.api import RIM
 from rim_plugin.tools.cascade import CascadeDetector
 from rim_plugin.tools.export import export_onnx
-from rim_plugin.tools.gallery import Gallery
+from rim_plugin.tools.gallery import Gallery, locked
 from rim_plugin.tools.gallery import enrol as enrol_people
 from rim_plugin.tools.hallucination import hallucinate_files
 from rim_plugin.tools.packing import pack as pack_weights
@@ -22,9 +25,11 @@ def command(main):
 
     @functools.wraps(main)
     def run(argv=None):
+        for stream in (sys.stdout, sys.stderr):  # names that it cannot show are written as \\u....
+            stream.reconfigure(errors='backslashreplace')
         try:
             main(sys.argv[1:] if argv is None else argv)
-        except (OSError, RuntimeError, ValueError) as error:
+        except (OSError, RuntimeError, ValueError, cv2.error) as error:
             sys.exit(f'Error: {" ".join(str(error).split())}')
         except KeyboardInterrupt:
             sys.exit(130)
@@ -39,7 +44,7 @@ def hallucinate(argv):
         description='Enlarge small faces to 224 pixels, or photos with the faces in them.'))
     parser.add_argument('inputs', nargs='+', metavar='INPUT', help='pictures or folders of aligned faces')
     parser.add_argument('-o', '--output', required=True, metavar='OUT', help='folder for NAME.png')
-    parser.add_argument('--scale', type=int, choices=range(1, 9), default=4, metavar='N',
+    parser.add_argument('--scale', type=_whole(1, 8), default=4, metavar='N',
                         help='with --detect: times that photos become larger, 1 to 8 (%(default)s)')
     parser.add_argument('--compare', action='store_true', help='also NAME_compare.png: bicubic interpolation, result')
     parser.add_argument('--priors', action='store_true', help='also NAME_priors.png: landmarks and parsing maps')
@@ -88,7 +93,7 @@ def gallery(argv):
     enrol.add_argument('people', metavar='PEOPLE', help='folder with a sub-folder of photos for each person, or a text '
                        'file of lines NAME<tab>PHOTO')
     search.add_argument('photo', metavar='PHOTO', help='picture of an aligned face')
-    search.add_argument('-k', '--ranks', type=int, choices=range(1, 1001), default=5, metavar='K',
+    search.add_argument('-k', '--ranks', type=_whole(1, 1000), default=5, metavar='K',
                         help='how many persons to show (%(default)s)')
     search.add_argument('--json', action='store_true', help='print JSON')
     remove.add_argument('name', metavar='NAME')
@@ -99,11 +104,19 @@ def gallery(argv):
 def _enrol(args):
     rim = _rim(args)
     sha256 = rim.weights.sha256
-    index = Gallery.load(args.index, sha256) if Path(args.index).exists() else Gallery(sha256)
-    count, skipped = enrol_people(index, rim, args.people, _detector(args, rim))
-    index.save(args.index)
+    _loaded(args.index, sha256)  # a wrong one is told before the work
+    found = Gallery(sha256)
+    count, skipped = enrol_people(found, rim, args.people, _detector(args, rim))
+    with locked(args.index):
+        index = _loaded(args.index, sha256)
+        index.add(found.photos, found.embeddings)
+        index.save(args.index)
     _print_skipped(skipped)
     print(f'{count} photos enrolled; {args.index}: {_size(index)}')
+
+
+def _loaded(path, sha256):
+    return Gallery.load(path, sha256) if Path(path).exists() else Gallery(sha256)
 
 
 def _search(args):
@@ -114,7 +127,7 @@ def _search(args):
     verdicts = [rim.judge(hit.similarity, (len(face), hit.side)) for hit in hits]
     if args.json:
         print(json.dumps([{**hit._asdict(), 'threshold': verdict.threshold, 'same': verdict.same}
-                          for hit, verdict in zip(hits, verdicts)], ensure_ascii=False))
+                          for hit, verdict in zip(hits, verdicts)]))
         return
     for hit, verdict in zip(hits, verdicts):
         relation = 'reaches' if verdict.same else 'below'
@@ -130,9 +143,10 @@ def _list(args):
 
 
 def _remove(args):
-    index = Gallery.load(args.index)
-    count = index.remove(args.name)
-    index.save(args.index)
+    with locked(args.index):
+        index = Gallery.load(args.index)
+        count = index.remove(args.name)
+        index.save(args.index)
     print(f'{args.name}: {count} photos removed; {args.index}: {_size(index)}')
 
 
@@ -145,7 +159,7 @@ def export(argv):
     """rim-export: ONNX files."""
     parser = argparse.ArgumentParser(description='Export the networks, checked against PyTorch through onnxruntime.')
     parser.add_argument('--onnx', required=True, metavar='FOLDER', help='folder for fhn_SIZE.onnx and embed_SIZE.onnx')
-    parser.add_argument('--size', type=int, choices=range(4, 225), default=28, metavar='SIZE',
+    parser.add_argument('--size', type=_whole(4, 224), default=28, metavar='SIZE',
                         help='side of the probes in pixels, 4 to 224 (%(default)s)')
     args = _add_weights(parser).parse_args(argv)
     for path, difference in export_onnx(_rim(args), args.onnx, args.size).items():
@@ -170,6 +184,15 @@ def pack(argv):
     print(f'{args.output}: SHA-256 {weights.sha256}')
 
 
+def _whole(least, most):
+    def number(text):
+        if not text.isdecimal() or not least <= int(text) <= most:
+            raise argparse.ArgumentTypeError(f'{text} is no whole number from {least} to {most}')
+        return int(text)
+
+    return number
+
+
 def _add_weights(parser):
     parser.add_argument('--weights', help='NAME.safetensors (those of the repository)')
     parser.add_argument('--device', help='cuda or cpu (a GPU where there is one)')
@@ -184,6 +207,10 @@ def _add_networks(parser):
 
 
 def _rim(args):
+    try:
+        torch.empty(0, device=args.device).cpu()
+    except (AssertionError, RuntimeError) as error:  # as a torch without that backend has it
+        raise ValueError(f'--device {args.device}: {error}; --device cpu is always there') from None
     return RIM.from_pretrained(args.weights, args.device)
 
 

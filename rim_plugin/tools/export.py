@@ -12,6 +12,7 @@ from torch import nn
 from torch.overrides import TorchFunctionMode
 
 from rim_plugin.data.lmdb_writer import write_atomically
+from rim_plugin.tools.images import require_folder
 
 TOLERANCE = 1e-4
 _OPSET = 17
@@ -42,8 +43,10 @@ def export_onnx(rim, folder, size):
         dict[Path, float]: files, and by how much their outputs differ at most from PyTorch's.
 
     Raises:
+        NotADirectoryError: ``folder`` is a file.
         RuntimeError: onnx or onnxruntime is not installed, or an output differs by more than 1e-4; nothing is written.
     """
+    require_folder(Path(folder))
     modules, inference = {}, rim.inference
     if inference.net_eval is not None:
         modules['fhn'] = ('face', inference.net_eval)

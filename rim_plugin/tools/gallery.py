@@ -1,7 +1,10 @@
 """A gallery of enrolled faces in one index file, and its search."""
 
+import fcntl
 import json
+import os
 from collections import Counter
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -70,10 +73,11 @@ class Gallery:
             what = 'a folder; the gallery is a file, named first' if Path(path).is_dir() else 'no such gallery'
             raise GalleryError(f'{path}: {what}; rim-gallery enrol makes one')
         try:
+            open(path, 'rb').close()  # safetensors calls a file that may not be read a missing one
             with safe_open(path, 'np') as file:
                 header, embeddings = json.loads(file.metadata()['gallery']), file.get_tensor('embeddings')
         except (SafetensorError, KeyError, TypeError, json.JSONDecodeError):
-            raise GalleryError(f'{path}: damaged, or no gallery of rim-gallery: enrol it again') from None
+            raise GalleryError(f'{path}: damaged, or no gallery of rim-gallery: remove it, or name another file') from None
         if sha256 not in (None, header['sha256']):
             raise GalleryError(f"{path}: made with other weights (SHA-256 {header['sha256'][:12]}..., now "
                                f'{sha256[:12]}...), whose embeddings cannot be compared: name those by --weights, or '
@@ -88,11 +92,12 @@ class Gallery:
 
     def add(self, photos, embeddings):
         """Enrol photos (list[Enrolled]) with embeddings (n, D); one of the same name and file is replaced."""
-        new = {each[:2] for each in photos}
+        rows = {each[:2]: row for row, each in enumerate(photos)}  # of two that are the same, the last
+        new, photos = set(rows), [photos[row] for row in rows.values()]
         kept = [index for index, each in enumerate(self.photos) if each[:2] not in new]
         old = [] if self.embeddings is None else [self.embeddings[kept]]
-        self.photos = [self.photos[index] for index in kept] + list(photos)
-        self.embeddings, self._index = np.concatenate([*old, np.asarray(embeddings, np.float32)]), None
+        self.photos = [self.photos[index] for index in kept] + photos
+        self.embeddings, self._index = np.concatenate([*old, np.asarray(embeddings, np.float32)[[*rows.values()]]]), None
 
     def remove(self, name):
         """Take a person out; returns the number of photos.
@@ -135,6 +140,19 @@ class Gallery:
             best.setdefault(self.photos[index].name, (similarity, self.photos[index]))
         return [Hit(rank, name, float(similarity), photo.file, photo.side)
                 for rank, (name, (similarity, photo)) in enumerate(list(best.items())[:ranks], 1)]
+
+
+@contextmanager
+def locked(path):
+    """Others who change a gallery in the folder of the index ``path`` wait; makes the folder."""
+    folder = Path(path).parent
+    folder.mkdir(parents=True, exist_ok=True)
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
 
 
 def _faiss_index(embeddings):
@@ -211,7 +229,7 @@ def enrol(gallery, rim, source, detector=None):
             for name, path in part:
                 try:
                     faces.append(read_face(path, detector))
-                    photos.append(Enrolled(name, str(path), len(faces[-1])))
+                    photos.append(Enrolled(name, os.path.abspath(path), len(faces[-1])))
                 except UnreadableImage as error:
                     skipped.append(str(error))
             embeddings.append(rim.embed(faces))

@@ -1,5 +1,6 @@
 """Folders of faces or photos through the hallucination network."""
 
+import os
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,7 +12,7 @@ from rim_plugin.archs.recogniser import FACE_SIZE
 from rim_plugin.data.prepare import find_photos
 from rim_plugin.data.resize import to_tensor
 from rim_plugin.models.pictures import GAP, comparison_sheet
-from rim_plugin.tools.images import UnreadableImage, read_image, write_png
+from rim_plugin.tools.images import UnreadableImage, read_image, require_folder, write_png
 from rim_plugin.tools.photos import enlarge, enlarged_photo, find_faces, paste_faces
 
 
@@ -81,11 +82,12 @@ def hallucinate_files(rim, inputs, output, detector=None, scale=4, compare=False
 
 def plan_files(inputs, output, suffixes, force):
     """dict of each picture's path to its target without extension; raises what :func:`hallucinate_files` says."""
+    require_folder(output)
     jobs = {path: (output / name).with_suffix('') for each in inputs for path, name in _pictures(Path(each))}
-    own, sources = {path.resolve() for path in jobs}, {}
+    own, sources = {os.path.realpath(path) for path in jobs}, {}
     for path, target in jobs.items():
         for file in (_file(target, suffix) for suffix in ('', *suffixes)):
-            if file.resolve() in own:
+            if os.path.realpath(file) in own:
                 raise ValueError(f'{file} is one of the inputs: name another output folder')
             if file in sources:
                 raise ValueError(f'{sources[file]} and {path} would both become {file}: rename one, or give them '

@@ -45,7 +45,9 @@ def read_image(path):
         raise UnreadableImage(_too_large(path, 'far more than 100')) from None
     except Image.UnidentifiedImageError:
         raise UnreadableImage(f'{path}: not a picture, or of a kind that is not read: save it as PNG or JPEG') from None
-    except (OSError, SyntaxError, ValueError) as error:
+    except PermissionError:
+        raise UnreadableImage(f'{path}: may not be read: it is somebody else\'s') from None
+    except Exception as error:  # Pillow's readers of damaged EXIF blocks and rare kinds raise anything
         raise UnreadableImage(f'{path}: damaged or unreadable ({error}): replace it, or save it anew') from None
 
 
@@ -72,6 +74,13 @@ def _to_rgb(path, image):
         image = image.convert('RGBA')
         image = Image.alpha_composite(Image.new('RGBA', image.size, 'white'), image)
     return np.array(image.convert('RGB'))
+
+
+def require_folder(path):
+    """NotADirectoryError where ``path``, into which files are to be written, or what it is in, is a file."""
+    for place in (path, *path.parents):
+        if place.exists() and not place.is_dir():
+            raise NotADirectoryError(f'{place} is a file: name a folder to write into')
 
 
 def write_png(path, image):

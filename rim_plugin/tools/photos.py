@@ -8,7 +8,7 @@ import numpy as np
 from rim_plugin.archs.recogniser import FACE_SIZE
 from rim_plugin.data.alignment import align_face, alignment_matrix
 from rim_plugin.data.annotations import LeftOut
-from rim_plugin.data.detect import Detected
+from rim_plugin.data.detect import Detected, found_points
 from rim_plugin.tools.api import check_face
 from rim_plugin.tools.images import MAX_PIXELS, MIN_SIDE, UnreadableImage, read_image
 
@@ -42,7 +42,7 @@ def cut_face(photo, points, largest):
 def find_faces(photo, detector, largest):
     """list[PhotoFace]: the faces of a photo smaller than ``largest`` pixels; ``detector``: see load_detector."""
     faces = []
-    for points in np.asarray(detector(photo), np.float64).reshape(-1, 5, 2):
+    for points in found_points(detector, photo):
         try:
             faces.append(cut_face(photo, points, largest))
         except ValueError:  # five points within four pixels: nothing to see

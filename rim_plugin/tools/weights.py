@@ -197,6 +197,7 @@ def load_weights(path):
 def _read(path):
     """Metadata (dict) and tensors of the file."""
     try:
+        open(path, 'rb').close()  # safetensors calls a file that may not be read a missing one
         with safe_open(path, 'pt') as file:
             metadata = file.metadata() or {}
             if 'rim' not in metadata:

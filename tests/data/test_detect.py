@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from rim_plugin.data.annotations import LeftOut
-from rim_plugin.data.detect import Detected, load_detector
+from rim_plugin.data.detect import Detected, found_points, load_detector
 
 IMAGE = np.zeros((40, 50, 3), np.uint8)
 FACE = np.array([(10., 10), (20, 10), (15, 15), (11, 20), (19, 20)])
@@ -136,3 +136,16 @@ def test_no_face_is_left_out_and_a_wrong_shape_is_an_error():
         Detected(lambda image: [])('a.jpg', IMAGE)
     with pytest.raises(RuntimeError, match=r'\(k, 5, 2\)'):
         Detected(lambda image: [np.zeros((68, 2))])('a.jpg', IMAGE)
+
+
+@pytest.mark.parametrize('found', [None, np.zeros((1, 68, 2)), np.zeros((1, 10)), 3])
+def test_other_points_than_five_are_refused(found):
+    with pytest.raises(RuntimeError, match=r'must return points of shape \(k, 5, 2\), but returned'):
+        found_points(lambda image: found, IMAGE)
+    assert found_points(lambda image: [], IMAGE).shape == (0, 5, 2)
+
+
+@pytest.mark.parametrize('spec', ['os:sep', ':x', 'os:nothing'])
+def test_what_is_no_function_is_refused(spec):
+    with pytest.raises(RuntimeError, match=f"Detector {spec}: .* Name 'insightface'"):
+        load_detector(spec)

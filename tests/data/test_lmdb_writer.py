@@ -1,3 +1,5 @@
+from concurrent.futures import ThreadPoolExecutor
+
 import cv2
 import numpy as np
 import pytest
@@ -77,3 +79,26 @@ def test_atomic_writing_leaves_no_trace_but_the_file(tmp_path):
     write_atomically(tmp_path / 'a.txt', 'nëw')
     assert (tmp_path / 'a.txt').read_text(encoding='utf-8') == 'nëw'
     assert [p.name for p in tmp_path.iterdir()] == ['a.txt']
+
+
+def test_a_replaced_file_keeps_its_permissions_and_links(tmp_path):
+    path, link = tmp_path / 'private', tmp_path / 'link'
+    write_atomically(path, 'old')
+    path.chmod(0o600)
+    link.symlink_to(path)
+    write_atomically(link, 'new')
+    assert link.is_symlink() and path.read_text() == 'new' and path.stat().st_mode & 0o777 == 0o600
+    (tmp_path / 'folder').mkdir()
+    with pytest.raises(OSError):
+        write_atomically(tmp_path / 'folder', 'text')
+    assert sorted(each.name for each in tmp_path.iterdir()) == ['folder', 'link', 'private']
+
+
+def test_many_writers_never_tear_a_file(tmp_path):
+    path, contents = tmp_path / 'file', [bytes([value]) * 2**20 for value in range(4)]
+    write_atomically(path, contents[0])
+    with ThreadPoolExecutor() as pool:
+        written = [pool.submit(write_atomically, path, content) for content in contents * 5]
+        while not all(each.done() for each in written):
+            assert path.read_bytes() in contents
+        assert [each.result() for each in written] == [None] * 20

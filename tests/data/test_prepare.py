@@ -170,12 +170,23 @@ def test_not_one_face_is_an_error(tmp_path):
     ({'parsing': 'nowhere'}, FileNotFoundError, 'Parsing maps: no such folder: nowhere'),
     ({'landmarks': 'nowhere'}, FileNotFoundError, 'Annotations: no such file or folder: nowhere'),
     ({'landmarks': None, 'detector': 'nothing'}, RuntimeError, 'Unknown detector'),
+    ({'size': 0}, ValueError, 'size is 0: it has to be 4 to 4096'), ({'quality': 1000}, ValueError, 'quality is 1000'),
+    ({'workers': 0}, ValueError, 'workers is 0'),
 ])
 def test_wrong_calls_are_refused_before_anything_is_made(tmp_path, options, error, message):
     make_photos(tmp_path, ['a.jpg'])
     with pytest.raises(error, match=message):
         run(tmp_path, **options)
     assert not (tmp_path / 'out').exists()
+
+
+def test_linked_folders_are_searched_once(tmp_path):
+    make_photos(tmp_path, ['a.jpg', 'sub/b.pgm'])
+    (tmp_path / 'images/sub/loop').symlink_to(tmp_path / 'images')
+    (tmp_path / 'other').mkdir()
+    (tmp_path / 'other/link').symlink_to(tmp_path / 'images/sub')
+    assert prepare.find_photos(tmp_path / 'images') == [Path('a.jpg'), Path('sub/b.pgm')]
+    assert prepare.find_photos(tmp_path / 'other') == [Path('link/b.pgm'), Path('link/loop/a.jpg')]
 
 
 def test_absent_and_empty_photo_folders(tmp_path):
@@ -188,7 +199,7 @@ def test_absent_and_empty_photo_folders(tmp_path):
 def test_faces_without_annotation_by_a_detector(tmp_path, monkeypatch):
     make_photos(tmp_path, ['a.jpg', 'grey.png'])
     Image.open(tmp_path / 'images/grey.png').convert('L').save(tmp_path / 'images/grey.png')
-    monkeypatch.setattr(prepare, 'load_detector', lambda spec: lambda image: FIVE_POINTS[None])
+    monkeypatch.setattr(prepare, 'load_detector', lambda spec, more: lambda image: FIVE_POINTS[None])
     run(tmp_path, landmarks=None, detector='any')
     store = FaceStore(tmp_path / 'out', 'lmdb')
     np.testing.assert_allclose(store.landmarks['grey'], alignment_template(224), atol=1e-2)
@@ -203,7 +214,7 @@ def test_only_photos_without_annotation_are_turned_by_their_exif_data(tmp_path, 
     Image.open(tmp_path / 'images/a.jpg').save(tmp_path / 'images/a.jpg', exif=exif)
     assert run(tmp_path).written == 1
     shapes = []
-    monkeypatch.setattr(prepare, 'load_detector', lambda spec: lambda image: shapes.append(image.shape) or [])
+    monkeypatch.setattr(prepare, 'load_detector', lambda spec, more: lambda image: shapes.append(image.shape) or [])
     with pytest.raises(ValueError, match='no face found'):
         run(tmp_path, 'detected', landmarks=None, parsing=None, detector='any')
     assert shapes == [(*PHOTO_SHAPE[::-1], 3)]

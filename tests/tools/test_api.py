@@ -81,3 +81,18 @@ def test_images_that_are_no_faces_are_refused(rim, image, told):
 def test_faces_that_are_large_already_are_not_hallucinated(rim, make_face):
     with pytest.raises(ValueError, match='64x64 pixels: hallucination makes faces of 64'):
         rim.hallucinate(make_face(64))
+
+
+def test_any_iterable_of_faces_will_do(rim, faces):
+    faces = [face for face in faces if len(face) < 64]
+    expected = rim.hallucinate(faces)
+    for found in (rim.hallucinate(face for face in faces), rim.hallucinate(tuple(faces))):
+        assert all(np.array_equal(a, b) for a, b in zip(found, expected, strict=True))
+    assert len(rim.priors(face for face in faces)) == len(rim.embed(face for face in faces)) == len(faces)
+
+
+@pytest.mark.parametrize('image, told', [(np.zeros((28, 28), np.uint8), r'got uint8 \(28, 28\)'), (None, 'got NoneType')])
+def test_what_is_no_face_is_named_as_a_whole(rim, image, told):
+    for function in (rim.embed, rim.hallucinate, rim.priors):
+        with pytest.raises(ValueError, match=told):
+            function(image)

@@ -267,3 +267,18 @@ def test_scripts_are_the_commands(name, monkeypatch, capsys):
     with pytest.raises(SystemExit) as caught:
         runpy.run_path(str(SCRIPTS / f'{name}.py'), run_name='__main__')
     assert caught.value.code == 0 and f'usage: {name}.py' in capsys.readouterr().out
+
+
+@pytest.mark.parametrize('argv, told', [
+    (['--device', 'nonsense'], '--device nonsense: '), (['-o', 'faces/a.png/out'], 'a.png is a file: name a folder'),
+])
+def test_wrong_arguments_of_a_command_are_named(tiny, faces, monkeypatch, argv, told):
+    monkeypatch.chdir(faces.parent)
+    assert told in failed(cli.hallucinate, 'faces', '-o', 'out', '--weights', tiny.weights, *argv)
+
+
+@pytest.mark.parametrize('ranks', ['0', '1001', '-1', 'many'])
+def test_ranks_out_of_range_are_told_in_a_line(ranks, capsys):
+    with pytest.raises(SystemExit):
+        cli.gallery(['search', 'index', 'photo.png', '-k', ranks])
+    assert f'{ranks} is no whole number from 1 to 1000' in capsys.readouterr().err

@@ -1,5 +1,7 @@
 """The gallery: enrolling, searching, refusing, writing whole."""
 
+import subprocess
+import sys
 import time
 
 import numpy as np
@@ -144,3 +146,31 @@ def test_faiss_finds_the_same(monkeypatch):
     assert [hit.file for hit in found['faiss']] == [hit.file for hit in found['numpy']]
     assert [hit.similarity for hit in found['faiss']] == pytest.approx([hit.similarity for hit in found['numpy']],
                                                                        abs=1e-5)
+
+
+def test_two_processes_lose_nothing(tmp_path):
+    path = tmp_path / 'made' / 'index'
+    program = f"""
+import os, sys
+import numpy as np
+import rim_plugin
+from rim_plugin.tools.gallery import Enrolled, Gallery, locked
+for number in range(20):
+    with locked({str(path)!r}):
+        index = Gallery.load({str(path)!r}) if os.path.exists({str(path)!r}) else Gallery('a' * 64)
+        index.add([Enrolled(sys.argv[1], str(number), 28)], np.eye(1, 8))
+        index.save({str(path)!r})
+"""
+    both = [subprocess.Popen([sys.executable, '-c', program, name]) for name in ('Ann', 'Bob')]
+    assert [each.wait(300) for each in both] == [0, 0]
+    assert Gallery.load(path).people() == {'Ann': 20, 'Bob': 20}
+
+
+def test_a_photo_named_in_two_ways_is_enrolled_once(people, rim, monkeypatch):
+    index = Gallery('a' * 64)
+    enrol(index, rim, people)
+    monkeypatch.chdir(people.parent)
+    enrol(index, rim, 'people')
+    (people / 'twice.txt').write_text('Ann\tAnn/1.png\nAnn\tAnn/1.png\n')
+    enrol(index, rim, people / 'twice.txt')
+    assert index.people() == {'Ann': 2, 'Bob': 1, 'Çelik': 1} and len(index.embeddings) == 4

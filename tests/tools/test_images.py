@@ -89,3 +89,10 @@ def test_a_picture_is_written_whole_or_not_at_all(tmp_path, make_face):
     write_png(tmp_path / 'new' / 'ü.png', make_face(20))
     assert np.array_equal(read_image(tmp_path / 'new' / 'ü.png'), make_face(20))
     assert [path.name for path in (tmp_path / 'new').iterdir()] == ['ü.png']
+
+
+def test_a_damaged_exif_block_is_told(tmp_path, make_face):
+    maker_as_fraction = bytes.fromhex('0f01050001000000260000001201030001000000060000000000000048000000') + b'\1\0\0\0'
+    block = b'Exif\0\0II*\0\x08\0\0\0\2\0' + maker_as_fraction
+    Image.fromarray(make_face(20)).save(tmp_path / 'a.jpg', exif=block)
+    assert 'damaged or unreadable' in refused(tmp_path / 'a.jpg')
