@@ -4,6 +4,7 @@
 """
 
 import argparse
+import sys
 
 import rim_plugin  # noqa: F401
 from rim_plugin.benchmark.training_speed import compare_training, speed_table
@@ -14,4 +15,8 @@ if __name__ == '__main__':
     parser.add_argument('--iterations', type=int, default=10, help='timed steps of each (default: 10)')
     parser.add_argument('--force_yml', nargs='+', default=[], help="changes for all, as BasicSR's --force_yml")
     arguments = parser.parse_args()
-    print(speed_table(compare_training(arguments.options, arguments.iterations, arguments.force_yml)))
+    if arguments.iterations < 1:
+        parser.error('--iterations has to be 1 or more')
+    results = compare_training(arguments.options, arguments.iterations, arguments.force_yml)
+    print(speed_table(results))
+    sys.exit(any('error' in result for result in results))

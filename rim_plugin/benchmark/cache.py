@@ -4,14 +4,18 @@ import hashlib
 import json
 import os
 from functools import lru_cache
+from importlib.metadata import version
 from pathlib import Path
 
+import cv2
 import numpy as np
+import torch
 
 from rim_plugin.data.lmdb_writer import write_atomically
 
 _PACKAGE = Path(__file__).parents[1]
-_CODE = ('archs', 'data', 'metrics', 'models', 'benchmark/measure.py')
+_CODE = ('archs', 'compat', 'data', 'metrics', 'models', 'benchmark/measure.py')
+_LIBRARIES = (torch.__version__, np.__version__, cv2.__version__, version('basicsr'))
 
 
 def content_key(*parts):
@@ -25,8 +29,8 @@ def content_key(*parts):
 
 @lru_cache(maxsize=1)
 def code_version():
-    """SHA-256 of the modules on which a measured value depends."""
-    digest = hashlib.sha256()
+    """SHA-256 of the modules, and the versions of the libraries, on which a measured value depends."""
+    digest = hashlib.sha256(str(_LIBRARIES).encode())
     for place in _CODE:
         files = sorted((_PACKAGE / place).glob('*.py')) or [_PACKAGE / place]
         for file in files:
@@ -40,7 +44,8 @@ def _paths(value):
         value = list(value.values())
     if isinstance(value, (list, tuple)):
         return [path for item in value for path in _paths(item)]
-    return [value] if isinstance(value, str) and os.path.exists(value) else []
+    path = os.path.expanduser(value) if isinstance(value, str) else None
+    return [path] if path and os.path.exists(path) else []
 
 
 def _state(path):
@@ -58,7 +63,7 @@ def _files(path):
 def _content(path, *_state_of_files):
     digest = hashlib.sha256()
     for file in _files(path):
-        digest.update(file.name.encode())
+        digest.update(file.relative_to(path).as_posix().encode() if file != Path(path) else file.name.encode())
         with open(file, 'rb') as stream:
             digest.update(hashlib.file_digest(stream, 'sha256').digest() if hasattr(hashlib, 'file_digest')
                           else hashlib.sha256(stream.read()).digest())

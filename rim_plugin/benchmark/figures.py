@@ -11,7 +11,7 @@ from matplotlib.ticker import LogLocator
 from rim_plugin.metrics.verification import roc
 
 NAMES = {'psnr_y': 'PSNR of Y (dB)', 'ssim_y': 'SSIM of Y'}
-FULL = 112  # pixels at which full-resolution probes are drawn: what a recogniser looks at
+FULL = 224  # pixels at which full-resolution probes are drawn
 
 
 class Plots:
@@ -25,8 +25,9 @@ class Plots:
     def __init__(self, folder, titles, reference):
         folder.mkdir(parents=True, exist_ok=True)
         self.folder, self.reference = folder, reference
-        palette = colormaps['tab10' if len(titles) <= 10 else 'tab20'].colors
-        self.colours = {title: palette[i % len(palette)] for i, title in enumerate(titles)}
+        listed = next((name for name in ('tab10', 'tab20') if len(titles) <= len(colormaps[name].colors)), None)
+        palette = colormaps[listed].colors if listed else colormaps['gist_ncar'](np.linspace(0, 0.95, len(titles)))
+        self.colours = dict(zip(titles, palette))
 
     def _style(self, title):
         thick = title == self.reference

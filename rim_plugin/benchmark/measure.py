@@ -121,10 +121,15 @@ def measure_speed(model):
     probes = torch.rand(32, 3, _SPEED_SIZE, _SPEED_SIZE, device=model.device).contiguous(memory_format=model.layout)
     timed = {f'ms_{count}': _milliseconds(net, probes[:count]) for count in (1, 32)}
     counted = get_model_complexity_info(net, inputs=(probes[:1], ), show_table=False, show_arch=False)
-    peak = torch.cuda.max_memory_allocated() / 2**20 if torch.cuda.is_available() else \
-        resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
     return {'speed': {'parameters': sum(value.numel() for value in net.parameters()),
-                      'gmacs': counted['flops'] / 1e9, **timed, 'peak_mib': peak}, 'arrays': {}}
+                      'gmacs': counted['flops'] / 1e9, **timed, 'peak_mib': peak_memory(model.device) / 2**20}, 'arrays': {}}
+
+
+def peak_memory(device):
+    """Bytes, the most so far: of the GPU's allocator, or of this process."""
+    if device.type == 'cuda':
+        return torch.cuda.max_memory_allocated()
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == 'darwin' else 1024)
 
 
 @torch.no_grad()

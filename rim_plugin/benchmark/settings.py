@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from rim_plugin.options import OptionsError, did_you_mean, read_options
+from rim_plugin.options_check import check_dataset
 
 _KEYS = {'name', 'output', 'reference', 'recogniser', 'mirror', 'sr_sets', 'pair_sets', 'query_sizes', 'pictures',
          'lpips', 'train_missing', 'force', 'methods'}
@@ -106,7 +107,9 @@ def _method(path, options, name, block):
         method = read_options(block['options'], force)
     _check_recogniser(path, where, block)
     recogniser = block.get('recogniser', options.get('recogniser'))
-    tables = tuple(block.get('tables', TABLES))
+    tables = block.get('tables', TABLES)
+    if isinstance(tables, str):
+        raise OptionsError(f'{path}: {where}tables: {tables!r} is no list, as [{tables}] is')
     sizes = block.get('query_sizes', options['query_sizes'])
     if recogniser is None and options.get('pair_sets'):
         raise OptionsError(f'{path}: recogniser: missing; pair_sets need one for the gallery')
@@ -116,7 +119,7 @@ def _method(path, options, name, block):
     for table in tables:
         if table not in TABLES:
             raise OptionsError(f'{path}: {where}tables: {table!r} is none of {", ".join(TABLES)}')
-    found = Method(name, block.get('title', name), block['options'], force, method, {}, recogniser, tables, sizes)
+    found = Method(name, block.get('title', name), block['options'], force, method, {}, recogniser, tuple(tables), sizes)
     named = block.get('weights') or {}
     for label in named:
         if label not in found.networks:
@@ -140,6 +143,9 @@ def _check_values(path, options):
         if not isinstance(options[key], kind) or not options[key]:
             raise OptionsError(f'{path}: {key}: {options[key]!r} is not {words}')
     _check_recogniser(path, '', options)
+    for sets in ('sr_sets', 'pair_sets'):
+        for name, block in (options.get(sets) or {}).items():
+            check_dataset(block, f'{sets}.{name}', path)
     lpips = options.get('lpips')
     if lpips is not None and not Path(lpips).is_file():
         raise OptionsError(f"{path}: lpips: {lpips}: no such file. Name torchvision's AlexNet (alexnet-owt-7be5be79.pth), "

@@ -1,7 +1,6 @@
 """Training throughput, peak memory and a profile of any options file, each file in a process of its own."""
 
 import json
-import resource
 import subprocess
 import sys
 import time
@@ -12,6 +11,8 @@ from basicsr.models import build_model
 from basicsr.utils.options import parse_options
 from torch.profiler import ProfilerActivity, profile
 from torch.utils.data import default_collate
+
+from rim_plugin.benchmark.measure import peak_memory
 
 WARM_UP = 2
 
@@ -37,34 +38,28 @@ def measure_training(iterations):
     for i in range(WARM_UP + 1, WARM_UP + iterations + 1):
         step(model, batches, i)
     seconds = (time.perf_counter() - began) / iterations
-    peak = peak_memory()
-    activities = [ProfilerActivity.CPU] + ([ProfilerActivity.CUDA] if torch.cuda.is_available() else [])
+    peak = peak_memory(model.device) / 2**30
+    on_gpu = model.device.type == 'cuda'
+    activities = [ProfilerActivity.CPU] + ([ProfilerActivity.CUDA] if on_gpu else [])
     with profile(activities=activities) as profiler:
         step(model, batches, WARM_UP + iterations + 1)
     return {'name': opt['name'], 'batch': size, 'seconds': seconds, 'images_per_second': size / seconds,
             'parameters': sum(value.numel() for group in model.optimizers for part in group.param_groups
                               for value in part['params']),
-            'peak_memory_gib': peak, 'shares': operator_shares(profiler)}
+            'peak_memory_gib': peak, 'shares': operator_shares(profiler, on_gpu)}
 
 
 def step(model, batches, iteration):
     """One optimisation step, finished on the device when it returns."""
     model.feed_data(batches[iteration % len(batches)])
     model.optimize_parameters(iteration)
-    if torch.cuda.is_available():
+    if model.device.type == 'cuda':
         torch.cuda.synchronize()
 
 
-def peak_memory():
-    """GiB: of the GPU's allocator where there is a GPU, else the most that this process has ever held."""
-    if torch.cuda.is_available():
-        return torch.cuda.max_memory_allocated() / 2**30
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-
-
-def operator_shares(profiler, most=6):
+def operator_shares(profiler, on_gpu, most=6):
     """The ``most`` operators with the largest own time, and their part of the whole."""
-    kind = 'self_device_time_total' if torch.cuda.is_available() else 'self_cpu_time_total'
+    kind = 'self_device_time_total' if on_gpu else 'self_cpu_time_total'
     rows = sorted(((getattr(row, kind), row.key) for row in profiler.key_averages()), reverse=True)
     total = sum(duration for duration, _ in rows) or 1
     return {key: round(duration / total, 3) for duration, key in rows[:most]}

@@ -5,6 +5,7 @@ import io
 import platform
 import shutil
 import subprocess
+from pathlib import Path
 from importlib.metadata import version
 
 import numpy as np
@@ -126,7 +127,7 @@ def _verdicts(arrays):
 
 def environment():
     """Versions, machine and commit, which is None without git or outside a checkout."""
-    command = ['git', 'describe', '--always', '--dirty']
+    command = ['git', '-C', str(Path(__file__).parent), 'describe', '--always', '--dirty']
     commit = subprocess.run(command, capture_output=True, text=True).stdout.strip() if shutil.which('git') else ''
     return {'python': platform.python_version(), 'machine': f'{platform.machine()}, {device_name()}',
             'packages': {'rim-plugin': __version__, **{name: version(name) for name in _PACKAGES}},

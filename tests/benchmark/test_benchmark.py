@@ -230,7 +230,9 @@ def test_a_file_takes_a_method_of_its_base_away(folder):
     ({'recogniser': 'abc'}, "recogniser: 'abc' is no block with type"),
     ({'methods': {'a': {'options': 'bicubic.yml', 'weights': {'q': 'x'}}}}, 'methods.a.weights.q: its options have no'),
     ({'lpips': 'none.pth'}, 'lpips: none.pth: no such file'),
-    ({'pair_sets': {'few': {}}}, 'recogniser: missing'),
+    ({'pair_sets': {'few': DRAWN}}, 'recogniser: missing'),
+    ({'sr_sets': {'few': {**DRAWN, 'query_sise': 14}}}, "sr_sets.few.query_sise: unknown key; did you mean 'query_size'?"),
+    ({'methods': {'a': {'options': 'bicubic.yml', 'tables': 'sr'}}}, "'sr' is no list, as [sr] is"),
     ({'methods': {'a': {'options': 'bicubic.yml', 'title': 'A'}, 'b': {'options': 'srcnn.yml', 'title': 'A'}}},
      "two have the title 'A'"),
 ])
@@ -258,6 +260,16 @@ def test_key_follows_the_content_of_files_and_nothing_else(tmp_path):
     assert first != content_key('sr', {'g': str(file)}, [1, {'a': 2}])
     file.write_text('one')
     assert first == content_key('sr', {'g': str(file)}, [1, {'a': 2}])
+
+
+def test_key_follows_the_folders_in_a_folder_and_home(tmp_path, monkeypatch):
+    (tmp_path / 'faces/ann').mkdir(parents=True)
+    (tmp_path / 'faces/ann/1.jpg').write_text('face')
+    monkeypatch.setenv('HOME', str(tmp_path))
+    keys = [content_key(str(tmp_path / 'faces')), content_key('~/faces')]
+    (tmp_path / 'faces/ann').rename(tmp_path / 'faces/bob')
+    keys += [content_key(str(tmp_path / 'faces')), content_key('~/faces')]
+    assert len(set(keys)) == 4
 
 
 def test_cache_gives_back_what_it_was_given(tmp_path):
