@@ -3,9 +3,11 @@
 import glob
 import os
 import re
+import shutil
 from setuptools import find_packages, setup
 
 HERE = os.path.dirname(os.path.abspath(__file__))
+shutil.rmtree(os.path.join(HERE, 'build', 'lib'), ignore_errors=True)  # modules of an earlier version would be packed again
 
 
 def read_version():
@@ -22,7 +24,7 @@ setup(
     data_files=[('share/rim-plugin', sorted(glob.glob('weights/*')))],
     entry_points={'console_scripts': [f'rim-{name} = rim_plugin.tools.cli:{name}'
                                       for name in ('hallucinate', 'verify', 'gallery', 'export')]},
-    python_requires='>=3.10',
+    python_requires='>=3.10,<3.13',
     install_requires=[
         'basicsr>=1.4.2',
         'lmdb>=1.4',
@@ -37,7 +39,6 @@ setup(
         'scikit-image>=0.22',
         'scikit-learn>=1.3',
         'scipy>=1.15',
-        'tensorboard>=2.15',
         'torch>=2.6',
         'torchvision>=0.21',
         'tqdm>=4.64',

@@ -5,6 +5,7 @@ import difflib
 import os
 import re
 import sys
+import sysconfig
 from pathlib import Path
 
 import torch
@@ -19,8 +20,9 @@ class OptionsError(ValueError):
 
 def shipped_weights():
     """Path of the weights that come with the plugin: ``weights/rim.safetensors`` of the repository or installation."""
-    places = (Path(__file__).parents[1] / 'weights', Path(sys.prefix) / 'share' / 'rim-plugin')
-    files = [place / 'rim.safetensors' for place in places]
+    root = Path(__file__).parents[1]  # the repository, or what pip's --target names
+    data = root, sysconfig.get_path('data'), sysconfig.get_path('data', sysconfig.get_preferred_scheme('user'))
+    files = [place / 'rim.safetensors' for place in (root / 'weights', *(Path(p, 'share', 'rim-plugin') for p in data))]
     return next((file for file in files if file.is_file()), files[0])
 
 

@@ -2,6 +2,7 @@
 """Makes a checkout of BasicSR train RIM with its own ``python basicsr/train.py -opt FILE``; --remove undoes it."""
 
 import argparse
+import shlex
 import sys
 
 from rim_plugin.link import LinkError, import_problem, link, unlink
@@ -23,7 +24,7 @@ def main():
     problem = import_problem(args.path)
     if problem:
         sys.exit(f'But this checkout does not import yet: {problem}')
-    print(f'Train with: cd {args.path} && PYTHONPATH=. python basicsr/train.py -opt FILE')
+    print(f'Train with: cd {shlex.quote(args.path)} && PYTHONPATH=. python basicsr/train.py -opt FILE')
 
 
 if __name__ == '__main__':

@@ -14,17 +14,19 @@ say() { echo "run.sh: $*" >&2; }
 
 wanted() { echo "$root $(cat "$root/constraints.txt" "$root/setup.py" | cksum)"; }
 
-is_set_up() { [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$(wanted)" ]; }
+is_set_up() { [ -x "$venv/bin/python" ] && [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$(wanted)" ]; }
 
 find_python() {
     # A name on PATH may still not run (pyenv's shims), and Debian's Python comes without ensurepip.
-    local candidate
-    for candidate in ${PYTHON:-} python3.12 python3.11 python3.10 python3 python; do
+    local candidate names=(python3.12 python3.11 python3.10 python3 python)
+    [ -z "${PYTHON:-}" ] || names=("$PYTHON")
+    for candidate in "${names[@]}"; do
         if "$candidate" -c 'import sys, ensurepip; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 12))' 2>/dev/null; then
             "$candidate" -c 'import sys; print(sys.executable)'
             return
         fi
     done
+    [ -z "${PYTHON:-}" ] || say "PYTHON=$PYTHON is none of these, or does not run:"
     say "no Python 3.10, 3.11 or 3.12 with ensurepip found (BasicSR 1.4.2 does not build on 3.13 and later)."
     say "Install one, e.g. 'apt-get install python3.11 python3.11-venv', or name one: PYTHON=/path/to/python3.12 scripts/run.sh ..."
     return 1
@@ -32,7 +34,8 @@ find_python() {
 
 set_up() {
     local python pip=("$venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps)
-    if [ "$(head -c ${#root} "$stamp.root" 2>/dev/null)" != "$root" ] || ! "$venv/bin/python" -m pip --version >/dev/null 2>&1; then
+    rm -f "$stamp"
+    if [ "$(cat "$stamp.root" 2>/dev/null)" != "$root" ] || ! "$venv/bin/python" -m pip --version >/dev/null 2>&1; then
         python=$(find_python)
         say "making $venv with $("$python" --version)"
         "$python" -m venv --clear "$venv"

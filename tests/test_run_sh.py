@@ -106,3 +106,29 @@ def test_no_suitable_python(project):
     done = run(project, 'true', WRONG_VERSION='1', PATH=str(tools))
     assert done.returncode == 1 and 'no Python 3.10, 3.11 or 3.12' in done.stderr and 'apt-get install' in done.stderr
     assert not (project[0] / '.venv').exists()
+
+
+def test_a_named_python_that_will_not_do_is_told(project):
+    done = run(project, 'true', PYTHON=str(project[0] / 'no python'))
+    assert done.returncode == 1 and f'PYTHON={project[0]}/no python is none of these' in done.stderr
+
+
+def test_versions_that_were_half_changed_are_put_right(project):
+    assert run(project, 'true').returncode == 0
+    constraints, before = project[0] / 'constraints.txt', (project[0] / 'constraints.txt').read_text()
+    constraints.write_text('numpy==2\nbasicsr==1.4.2\n')
+    open(project[1]['NOTES'] + '.fail', 'w').close()
+    assert run(project, 'true').returncode != 0
+    os.remove(project[1]['NOTES'] + '.fail')
+    constraints.write_text(before)
+    notes(project)
+    assert run(project, 'true').returncode == 0 and len(notes(project)) == 3
+
+
+def test_a_moved_project_or_a_lost_python_is_set_up_anew(project):
+    assert run(project, 'true').returncode == 0
+    notes(project)
+    os.remove(project[0] / '.venv/bin/python')
+    assert run(project, 'true').returncode == 0 and notes(project)[0] == 'venv'
+    moved = project[0].rename(project[0].parent / 'a proj')  # the new path is the old one's beginning
+    assert run((moved, project[1]), 'true').returncode == 0 and notes(project)[0] == 'venv'
