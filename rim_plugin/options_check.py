@@ -197,6 +197,9 @@ class _Checker:
         if scheduler.get('type') != 'CosineAnnealingRestartLR':
             return
         periods, weights = scheduler['periods'], scheduler.get('restart_weights', (1, ))
+        for key, value in (('periods', periods), ('restart_weights', weights)):
+            if not isinstance(value, (list, tuple)) or not all(isinstance(each, (int, float)) for each in value):
+                self.fail(f'train.scheduler.{key}', f'{value!r} is no list of numbers')
         if len(periods) != len(weights):
             self.fail('train.scheduler.restart_weights', f'{len(weights)} for {len(periods)} periods; one for each')
         if sum(periods) < train['total_iter']:

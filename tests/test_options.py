@@ -56,6 +56,8 @@ def test_models_of_this_project_are_built(file, monkeypatch):
      'train.scheduler.restart_weights: 1 for 2 periods; one for each'),
     (dict(train__scheduler={'type': 'CosineAnnealingRestartLR', 'periods': [1, 1], 'restart_weights': [1, 1]},
           train__total_iter=3), 'train.scheduler.periods: they add up to 2, less than train.total_iter, 3'),
+    (dict(train__scheduler={'type': 'CosineAnnealingRestartLR', 'periods': 9}),
+     'train.scheduler.periods: 9 is no list of numbers'),
     (dict(network_g={'type': 'FHN', 'integrator': {'chanels': 3}}),
      "network_g.integrator.chanels: unknown key; did you mean 'channels'?"),
     (dict(network_g={'type': 'HRN', 'teacher': {}, 'student': {'type': 'MobileFacNet'}}),

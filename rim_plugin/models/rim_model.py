@@ -99,6 +99,8 @@ class RIMModel(HallucinationTraining, RecognitionTraining, BatchedValidation, Fa
             net.to(self.device, memory_format=self.layout)
             self._load(net, label, opt['path'].get(f'param_key_{label}', 'params'))
             self.print_network(net)
+        if 'r' in self.bare and opt['path'].get('pretrain_network_r'):
+            self.warn_of_other_options(opt['path']['pretrain_network_r'])
         if self.gallery == 'hrn' and 'r' not in self.bare:
             raise ValueError('val.gallery is hrn, but there is no network_r: leave it out, or set it to teacher')
         self.fhn = self.net_eval = self.compose_fhn(self.bare)
@@ -127,8 +129,6 @@ class RIMModel(HallucinationTraining, RecognitionTraining, BatchedValidation, Fa
         path = self.opt['path'].get(f'pretrain_network_{label}')
         if path is not None:
             self.load_network(net, path, self.opt['path'].get(f'strict_load_{label}', True), param_key)
-            if label == 'r':
-                self.warn_of_other_options(path)
 
     def init_training_settings(self):
         """Phases, losses, optimizers, EMA and the wrappers for distributed training, from ``train:``."""

@@ -1,6 +1,5 @@
 """A gallery of enrolled faces in one index file, and its search."""
 
-import fcntl
 import json
 import os
 from collections import Counter
@@ -19,6 +18,10 @@ from rim_plugin.options import did_you_mean
 from rim_plugin.tools.images import UnreadableImage
 from rim_plugin.tools.photos import read_face
 
+try:
+    import fcntl
+except ImportError:  # Windows: there two who enrol at once may lose one's photos
+    fcntl = None
 try:
     import faiss
 except ImportError:  # optional: one matrix product without it
@@ -147,6 +150,9 @@ def locked(path):
     """Others who change a gallery in the folder of the index ``path`` wait; makes the folder."""
     folder = Path(path).parent
     folder.mkdir(parents=True, exist_ok=True)
+    if fcntl is None:
+        yield
+        return
     handle = os.open(folder, os.O_RDONLY)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX)
