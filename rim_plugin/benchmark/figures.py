@@ -1,6 +1,7 @@
 """Figures of a benchmark, each as PNG and SVG, with one colour a method throughout."""
 
 import textwrap
+from itertools import cycle
 
 import cv2
 import numpy as np
@@ -11,7 +12,6 @@ from matplotlib.ticker import LogLocator
 from rim_plugin.metrics.verification import roc
 
 NAMES = {'psnr_y': 'PSNR of Y (dB)', 'ssim_y': 'SSIM of Y'}
-FULL = 224  # pixels at which full-resolution probes are drawn
 
 
 class Plots:
@@ -25,9 +25,8 @@ class Plots:
     def __init__(self, folder, titles, reference):
         folder.mkdir(parents=True, exist_ok=True)
         self.folder, self.reference = folder, reference
-        listed = next((name for name in ('tab10', 'tab20') if len(titles) <= len(colormaps[name].colors)), None)
-        palette = colormaps[listed].colors if listed else colormaps['gist_ncar'](np.linspace(0, 0.95, len(titles)))
-        self.colours = dict(zip(titles, palette))
+        names = ('tab10', ) if len(titles) <= 10 else ('tab20', 'tab20b', 'tab20c')
+        self.colours = dict(zip(titles, cycle(colour for name in names for colour in colormaps[name].colors)))
 
     def _style(self, title):
         thick = title == self.reference
@@ -71,13 +70,16 @@ class Plots:
     def accuracy_over_size(self, name, accuracy):
         """Accuracy over the probe's side; ``accuracy``: title to {side or 'full': value}."""
         figure, axes = self._axes(f'{name}: verification accuracy, gallery at full resolution',
-                                  f'side of the probe (pixels; full resolution drawn at {FULL})', 'accuracy')
+                                  'side of the probe (pixels; full resolution beyond the scale)', 'accuracy')
+        sizes = {size for values in accuracy.values() for size in values}
+        places = {size: int(size) for size in sizes - {'full'}}
+        if 'full' in sizes:
+            places['full'] = 1.6 * max(places.values(), default=1)
         for title, values in accuracy.items():
-            points = sorted((FULL if size == 'full' else int(size), value) for size, value in values.items())
+            points = sorted((places[size], value) for size, value in values.items())
             axes.plot(*zip(*points), 'o-', **self._style(title))
-        sizes = sorted({FULL if size == 'full' else int(size) for values in accuracy.values() for size in values})
         axes.set_xscale('log', base=2)
-        axes.set_xticks(sizes, [str(size) for size in sizes])
+        axes.set_xticks(list(places.values()), [str(size) for size in places])
         axes.minorticks_off()
         axes.legend(loc='lower right')
         return self._save(figure, f'accuracy_{name}')
