@@ -27,7 +27,7 @@ def write_atomically(path, content):
     Several may write at once. A file that is replaced keeps its permissions, a link to it stays a link.
     """
     path = os.path.realpath(path)
-    temporary = Path(f'{path}.{os.getpid()}-{threading.get_native_id()}.tmp')
+    temporary = Path(path).with_name(f'.{os.getpid()}-{threading.get_native_id()}.tmp')
     try:
         with open(temporary, 'wb') as file:
             file.write(content.encode() if isinstance(content, str) else content)
