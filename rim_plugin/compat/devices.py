@@ -1,5 +1,6 @@
 """BasicSR without a GPU: process groups, DistributedDataParallel, memory."""
 
+import atexit
 import ctypes
 import os
 import torch
@@ -36,7 +37,11 @@ def keep_memory():
 
 
 def _init_dist_pytorch(original):
-    """BasicSR knows NCCL only and takes ``rank % 0`` without a GPU: gloo there (CPU training: Real-ESRGAN#91)."""
+    """BasicSR knows NCCL only and takes ``rank % 0`` without a GPU: gloo there (CPU training: Real-ESRGAN#91).
+
+    It never leaves the group, whose threads can then abort a process that is done ("terminate called without an active
+    exception", exit code -6, now and then).
+    """
 
     def init(backend, **kwargs):
         if torch.cuda.device_count() > 0:
@@ -44,9 +49,15 @@ def _init_dist_pytorch(original):
         if 'RANK' not in os.environ:
             raise OptionsError('--launcher pytorch: start the command with torchrun, e.g. '
                                'torchrun --nproc_per_node=2 -m rim_plugin.train -opt FILE --launcher pytorch')
-        return dist.init_process_group(backend='gloo', **kwargs)
+        dist.init_process_group(backend='gloo', **kwargs)
+        atexit.register(_leave_group)
 
     return init
+
+
+def _leave_group():
+    if dist.is_initialized():
+        dist.destroy_process_group()
 
 
 def _init_dist_slurm(original):
