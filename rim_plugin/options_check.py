@@ -49,7 +49,7 @@ def check_dataset(block, path, file):
     """Check the block (dict) of one dataset, which stands at ``path`` in ``file``; raises as :func:`check`."""
     checker = _Checker(file)
     checker.require(block, f'{path}.', {'type'})
-    checker.dataset(block, path, checker.registered(DATASET_REGISTRY, 'dataset', block['type'], f'{path}.type'))
+    checker.dataset(block, path)
 
 
 class _Checker:
@@ -70,7 +70,6 @@ class _Checker:
         self.path(self.block(options, 'path'), networks, model, auto_resume)
         if is_train:
             self.train(self.block(options, 'train'), model)
-            self.schedule(options['train'])
             self.logger(self.block(options, 'logger'))
         if options.get('val') is not None:
             self.val(self.block(options, 'val'), model, is_train)
@@ -149,9 +148,10 @@ class _Checker:
             self.block(datasets, phase, path)
             needed = {'batch_size_per_gpu', 'num_worker_per_gpu'} if phase == 'train' else set()
             self.require(block, f'{path}.', {'type', 'name'} | needed)
-            self.dataset(block, path, self.registered(DATASET_REGISTRY, 'dataset', block['type'], f'{path}.type'))
+            self.dataset(block, path)
 
-    def dataset(self, block, path, cls):
+    def dataset(self, block, path):
+        cls = self.registered(DATASET_REGISTRY, 'dataset', block['type'], f'{path}.type')
         self.declared(block, f'{path}.', _DATASET, cls, 'option_keys')
         needed = getattr(cls, 'option_keys', None) or re.findall(r"opt\['(\w+)'\]", _source(cls))
         self.require(block, f'{path}.', {key for key in needed if key in ('dataroot_gt', 'dataroot_lq')})
@@ -189,12 +189,11 @@ class _Checker:
             optimizer = self.chosen(block, f'train.{key}', 'optimizer', optimizer_types(), 'params')
             self.require(optimizer, f'train.{key}.', {'lr'})
         if 'scheduler' in block:
-            self.chosen(block, 'train.scheduler', 'scheduler', _SCHEDULERS, 'optimizer')
+            self.schedule(self.chosen(block, 'train.scheduler', 'scheduler', _SCHEDULERS, 'optimizer'), block)
 
-    def schedule(self, train):
+    def schedule(self, scheduler, train):
         """BasicSR finds out in the first iteration after the last period, perhaps after hours."""
-        scheduler = train.get('scheduler') or {}
-        if scheduler.get('type') != 'CosineAnnealingRestartLR':
+        if scheduler['type'] != 'CosineAnnealingRestartLR':
             return
         periods, weights = scheduler['periods'], scheduler.get('restart_weights', (1, ))
         for key, value in (('periods', periods), ('restart_weights', weights)):

@@ -63,7 +63,7 @@ def _files(path):
 def _content(path, *_state_of_files):
     digest = hashlib.sha256()
     for file in _files(path):
-        digest.update(file.relative_to(path).as_posix().encode() if file != Path(path) else file.name.encode())
+        digest.update(file.relative_to(Path(path).parent).as_posix().encode())
         with open(file, 'rb') as stream:
             digest.update(hashlib.file_digest(stream, 'sha256').digest() if hasattr(hashlib, 'file_digest')
                           else hashlib.sha256(stream.read()).digest())

@@ -23,14 +23,13 @@ from rim_plugin.models.batched_validation import BatchedValidation
 from rim_plugin.models.hallucination import HallucinationTraining
 from rim_plugin.models.phases import PHASES, Phases
 from rim_plugin.models.recognition import RecognitionTraining
+from rim_plugin.models.requirements import ASSISTANT_LOSSES, TrainingRequirements
 from rim_plugin.models.verification import FaceVerification
 from rim_plugin.reproducibility import check_finite
 
 LOSSES = ('coarse', 'pixel', 'landmark', 'parsing', 'domain', 'distill', 'residual', 'embedding', 'contrast',
           'identity', 'center')
-EXAMPLES = {'pixel': 'MSELoss', 'distill': 'DistillationLoss', 'residual': 'ResidualDistillationLoss'}
 GALLERY = ('teacher', 'hrn')
-ASSISTANT_LOSSES = {'sum': ('residual', 'embedding'), 'own': ('distill', 'embedding')}  # by assistant_target
 AMP = {'none': None, 'bf16': torch.bfloat16, 'fp16': torch.float16}
 
 
@@ -46,7 +45,8 @@ def evaluation(*nets):
 
 
 @MODEL_REGISTRY.register()
-class RIMModel(HallucinationTraining, RecognitionTraining, BatchedValidation, FaceVerification, SRModel):
+class RIMModel(HallucinationTraining, RecognitionTraining, TrainingRequirements, BatchedValidation, FaceVerification,
+               SRModel):
     """Resolution Invariant Model.
 
     Networks: ``network_g`` (TriPathGenerator, theta_G; or another SR network), ``network_d``
@@ -93,6 +93,8 @@ class RIMModel(HallucinationTraining, RecognitionTraining, BatchedValidation, Fa
         self.layout = torch.channels_last if train.get('channels_last', True) else torch.contiguous_format
         self.gallery = (opt.get('val') or {}).get('gallery', 'teacher')
         check_choice('val.gallery', self.gallery, GALLERY)
+        if self.gallery == 'hrn' and 'network_r' not in opt:
+            raise ValueError('val.gallery is hrn, but there is no network_r: leave it out, or set it to teacher')
         self.teacher = self.build_teacher()
         self.bare = self.averaged = self._build_networks(train.get('start_from_teacher', False))
         for label, net in self.bare.items():
@@ -101,8 +103,6 @@ class RIMModel(HallucinationTraining, RecognitionTraining, BatchedValidation, Fa
             self.print_network(net)
         if 'r' in self.bare and opt['path'].get('pretrain_network_r'):
             self.warn_of_other_options(opt['path']['pretrain_network_r'])
-        if self.gallery == 'hrn' and 'r' not in self.bare:
-            raise ValueError('val.gallery is hrn, but there is no network_r: leave it out, or set it to teacher')
         self.fhn = self.net_eval = self.compose_fhn(self.bare)
         if self.is_train:
             self.init_training_settings()
@@ -137,60 +137,18 @@ class RIMModel(HallucinationTraining, RecognitionTraining, BatchedValidation, Fa
         check_choice('train.amp', amp, AMP)
         self.amp_dtype = AMP[amp]
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=amp == 'fp16')
-        self.accumulate = self._micro_batches()
+        self.accumulate = self.micro_batches()
         self.grad_clip = train.get('grad_clip')
         self.losses = {name: build_loss(train[f'{name}_opt']).to(self.device) for name in LOSSES
                        if train.get(f'{name}_opt')}
         check_choice('train.assistant_target', train.get('assistant_target', 'sum'), ASSISTANT_LOSSES)
         self.phases, self.phase = Phases(train), None
-        self._check_phases()
+        self.check_phases()
         self.warned = set()
         self._wrap_networks(train.get('compile', False))
         self._init_ema()  # from then on every rank has rank 0's weights
         self.setup_optimizers()
         self.setup_schedulers()
-
-    def _micro_batches(self):
-        count = self.opt['train'].get('accumulate', 1)
-        batch = self.opt.get('datasets', {}).get('train', {}).get('batch_size_per_gpu', count)
-        if type(count) is not int or count < 1 or batch % count:
-            raise ValueError(f'train.accumulate is {count!r}; it has to divide the batch of {batch}')
-        return count
-
-    def _check_phases(self):
-        """What a phase cannot do without."""
-        needs = {'g': ('network_g', ('pixel', )), 's': ('network_r', ('distill', 'embedding', 'identity')),
-                 'a': ('network_r', ASSISTANT_LOSSES[self.opt['train'].get('assistant_target', 'sum')])}
-        for part, (network, losses) in needs.items():
-            phase = self.phases.training(part)
-            if phase is None:
-                continue
-            if network not in self.opt:
-                raise ValueError(f'{network} is missing: phase {phase} trains it')
-            if part == 'a' and self.bare['r'].assistant is None:
-                if phase == 'joint':
-                    continue  # which trains the others
-                raise ValueError(f'network_r.assistant is none: phase {phase} trains it')
-            if not any(name in self.losses for name in losses):
-                raise ValueError(f'train.{losses[0]}_opt is missing: phase {phase} needs it; add e.g. {{type: '
-                                 f'{EXAMPLES[losses[0]]}}}')
-        self._check_head()
-        self._warn_of_idle_losses()
-
-    def _check_head(self):
-        """An own head learns from a loss on the embedding alone; untrained, it would project at random."""
-        known = self.opt['train'].get('start_from_teacher') or self.opt['path'].get('pretrain_network_r')
-        if self.phases.training('s') and self.bare['r'].own_head and not known \
-                and not any(name in self.losses for name in ('embedding', 'contrast', 'identity')):
-            raise ValueError('network_r.head is own, and nothing trains it: add train.embedding_opt, e.g. {type: '
-                             'DistillationLoss, target: embedding, distance: cosine}, or set head: teacher')
-
-    def _warn_of_idle_losses(self):
-        idle = [] if 'd' in self.bare else [name for name in ('coarse', 'landmark', 'parsing', 'domain')
-                                            if name in self.losses]
-        if idle:
-            get_root_logger().warning(', '.join(f'train.{name}_opt' for name in idle) + ': off, since they are for a '
-                                      'TriPathGenerator.')
 
     def _init_ema(self):
         self.ema_decay = self.opt['train'].get('ema_decay', 0)
