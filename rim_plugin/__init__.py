@@ -2,16 +2,17 @@
 
 __version__ = '0.1.0'
 
-from rim_plugin import compat  # noqa: E402  first: BasicSR 1.4.2 does not import on today's torchvision without it
+from rim_plugin import compat
 
 compat.apply()
 
-from rim_plugin import archs, data, losses, metrics, models  # noqa: E402,F401
+from rim_plugin import archs, data, losses, metrics, models  # noqa: F401
 
 
 def __getattr__(name):
     """``rim_plugin.RIM``, which training does without."""
     if name == 'RIM':
         from rim_plugin.tools.api import RIM
+
         return RIM
     raise AttributeError(f'module {__name__!r} has no attribute {name!r}')

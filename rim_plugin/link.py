@@ -12,13 +12,13 @@ import rim_plugin  # noqa: F401
 _MARKS = (os.path.join('basicsr', 'train.py'), os.path.join('basicsr', 'models', 'base_model.py'))
 _REMEDIES = {
     'functional_tensor': 'this BasicSR is older than the installed torchvision. Either change, in '
-                         "{path}/basicsr/data/degradations.py, 'torchvision.transforms.functional_tensor' to "
-                         "'torchvision.transforms.functional', or train from {path} with: "
-                         'python -m rim_plugin.train -opt FILE',
+    "{path}/basicsr/data/degradations.py, 'torchvision.transforms.functional_tensor' to "
+    "'torchvision.transforms.functional', or train from {path} with: "
+    'python -m rim_plugin.train -opt FILE',
     'distutils': 'this BasicSR is older than the installed Python. Either pip install setuptools, or train from {path} '
-                 'with: python -m rim_plugin.train -opt FILE',
+    'with: python -m rim_plugin.train -opt FILE',
     'basicsr.version': 'its version file is made by: cd {path} && python setup.py egg_info',
-    "No module named 'rim_plugin'": "rim_plugin is not installed for {python}: pip install it there",
+    "No module named 'rim_plugin'": 'rim_plugin is not installed for {python}: pip install it there',
 }
 
 

@@ -7,10 +7,12 @@ run was cut can change them. ``rim_plugin.compat`` puts these pieces into BasicS
 
 import contextlib
 import math
-import numpy as np
 import os
 import random
+
+import numpy as np
 import torch
+
 from basicsr.utils.dist_util import get_dist_info
 
 
@@ -180,8 +182,11 @@ class Run:
 
     def progress(self):
         """What a state file needs for the data to go on where they were: dict of ints."""
-        return {'manual_seed': self.seed, 'batches_per_epoch': self.batches_per_epoch,
-                'batches_done': self.iteration - self._epoch_began}
+        return {
+            'manual_seed': self.seed,
+            'batches_per_epoch': self.batches_per_epoch,
+            'batches_done': self.iteration - self._epoch_began,
+        }
 
 
 RUN = Run()
@@ -191,7 +196,7 @@ def last_checkpoint(opt):
     """Path of the newest training state of the run that ``opt`` (dict) describes, or the word ``none``."""
     folder = opt['path'].get('training_states', '')
     names = os.listdir(folder) if os.path.isdir(folder) else []
-    numbers = [int(name[:-len('.state')]) for name in names if name.endswith('.state') and name[:-6].isdigit()]
+    numbers = [int(name[: -len('.state')]) for name in names if name.endswith('.state') and name[:-6].isdigit()]
     return os.path.join(folder, f'{max(numbers)}.state') if numbers else 'none'
 
 
@@ -212,4 +217,5 @@ def check_finite(model, losses):
             raise FloatingPointError(
                 f'iteration {RUN.iteration}: {name} is {value.float().mean().item()} (rank {rank}); last good '
                 f'checkpoint: {last_checkpoint(model.opt)}. Lower the learning rate or turn on gradient clipping, then '
-                'go on from there with --auto_resume.')
+                'go on from there with --auto_resume.'
+            )

@@ -6,6 +6,7 @@
 import os
 
 import rim_plugin  # noqa: F401  patches BasicSR and registers
+
 from basicsr.test import test_pipeline
 
 if __name__ == '__main__':

@@ -1,6 +1,6 @@
 """Compare methods on the same faces: tables, figures and a page to read, from an options file.
 
-    scripts/run.sh python scripts/benchmark.py -opt options/benchmark/demo.yml
+scripts/run.sh python scripts/benchmark.py -opt options/benchmark/demo.yml
 """
 
 import argparse
@@ -10,7 +10,7 @@ import rim_plugin  # noqa: F401
 from rim_plugin.benchmark.report import write_report
 from rim_plugin.benchmark.run import run_benchmark
 from rim_plugin.benchmark.settings import read_benchmark
-from rim_plugin.options import OptionsError
+from rim_plugin.errors import OptionsError
 
 if __name__ == '__main__':
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)

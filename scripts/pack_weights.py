@@ -4,7 +4,7 @@ scripts/run.sh python scripts/pack_weights.py -opt options/rim_cpu.yml --fhn exp
     --hrn experiments/rim_cpu/models/net_r_latest.pth --verify options/test/lfw.yml -o weights/my.safetensors
 """
 
-from rim_plugin.tools.cli import pack
+from rim_plugin.cli import pack
 
 if __name__ == '__main__':
     pack()

@@ -1,6 +1,6 @@
 """Time, memory and profile of training, options file against options file, on this machine.
 
-    scripts/run.sh python scripts/training_speed.py options/fhn_cpu.yml options/fhn.yml options/baselines/esrgan_psnr.yml
+scripts/run.sh python scripts/training_speed.py options/fhn_cpu.yml options/fhn.yml options/baselines/esrgan_psnr.yml
 """
 
 import argparse

@@ -1,6 +1,6 @@
 """The command rim-verify without installation: scripts/run.sh python scripts/verify.py --help"""
 
-from rim_plugin.tools.cli import verify
+from rim_plugin.cli import verify
 
 if __name__ == '__main__':
     verify()

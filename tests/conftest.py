@@ -7,8 +7,10 @@ import torch
 from safetensors.torch import save_file
 
 import rim_plugin  # noqa: F401  registers everything, and comes before BasicSR
+
 from basicsr.archs import build_network
 
+pytest_plugins = ['support.tiny_weights']
 torch.set_num_threads(1)  # two pytest-xdist processes on two cores; more threads than cores are far slower
 REAL_FACES = Path(__file__).parent.parent / 'datasets' / 'raw'
 

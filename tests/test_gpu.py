@@ -9,9 +9,9 @@ import torch
 for folder in ('archs', 'models'):
     sys.path.insert(0, str(Path(__file__).parent / folder))
 
+from support.tiny_rim import batch  # noqa: E402
 from test_registered_archs import OURS, build, inputs, tensors  # noqa: E402
 from test_rim_recognition import ALIKE, recogniser  # noqa: E402
-from tiny_rim import batch  # noqa: E402
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason='no GPU')
 
@@ -43,10 +43,21 @@ def test_networks_give_what_they_give_on_the_cpu(name):
 
 def on_device(teacher, num_gpu, **train):
     adam = {f'optim_{label}': {'type': 'Adam', 'lr': 1e-4} for label in 'gidsa'}
-    hrn = {'type': 'HRN', 'student': ALIKE, 'assistant': ALIKE, 'assistant_scale': 0.5, 'head': 'own',
-           'norm_eval': True}
-    return recogniser(teacher, {'num_gpu': num_gpu, 'network_r': hrn},
-                      contrast_opt={'type': 'ContrastiveDistillationLoss'}, **adam, **train)
+    hrn = {
+        'type': 'HRN',
+        'student': ALIKE,
+        'assistant': ALIKE,
+        'assistant_scale': 0.5,
+        'head': 'own',
+        'norm_eval': True,
+    }
+    return recogniser(
+        teacher,
+        {'num_gpu': num_gpu, 'network_r': hrn},
+        contrast_opt={'type': 'ContrastiveDistillationLoss'},
+        **adam,
+        **train,
+    )
 
 
 @pytest.mark.parametrize('phase', ['fhn', 'student', 'assistant', 'joint'])

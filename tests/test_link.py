@@ -5,10 +5,12 @@ import shutil
 import subprocess
 import sys
 
-import basicsr
 import pytest
+from support.tiny_training import write_options
+
 from rim_plugin.link import CONTENT, NAME, LinkError, import_problem, link, unlink
-from tiny_training import write_options
+
+import basicsr
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 BROKEN, MENDED = 'torchvision.transforms.functional_tensor', 'torchvision.transforms.functional'
@@ -18,8 +20,9 @@ BROKEN, MENDED = 'torchvision.transforms.functional_tensor', 'torchvision.transf
 def checkout(tmp_path, monkeypatch):
     """An unlinked checkout as upstream has it: it does not import on today's torchvision."""
     monkeypatch.setenv('PYTHONPATH', ROOT)
-    shutil.copytree(os.path.dirname(basicsr.__file__), tmp_path / 'BasicSR/basicsr',
-                    ignore=shutil.ignore_patterns('__pycache__'))
+    shutil.copytree(
+        os.path.dirname(basicsr.__file__), tmp_path / 'BasicSR/basicsr', ignore=shutil.ignore_patterns('__pycache__')
+    )
     return tmp_path / 'BasicSR'
 
 
@@ -60,7 +63,7 @@ def test_the_checkouts_own_command_trains(checkout, tmp_path):
     assert BROKEN in problem and "to 'torchvision.transforms.functional'" in problem
     mend(checkout)
     assert import_problem(str(checkout)) is None
-    shutil.copy(os.path.join(ROOT, 'tests/tiny_training.py'), checkout / 'basicsr/models/tiny_model.py')
+    shutil.copy(os.path.join(ROOT, 'tests/support/tiny_training.py'), checkout / 'basicsr/models/tiny_model.py')
     options = write_options(tmp_path / 'o.yml', train__total_iter=4)
     environment = dict(os.environ, PYTHONPATH=f'.{os.pathsep}{ROOT}')
     command = [sys.executable, 'basicsr/train.py', '-opt', options]
@@ -75,7 +78,7 @@ def test_the_checkouts_own_command_trains(checkout, tmp_path):
 def test_our_launcher_trains_with_an_unmended_checkout(checkout, tmp_path):
     link(str(checkout))
     options = write_options(tmp_path / 'o.yml', model_type='SRModel')
-    shutil.copy(os.path.join(ROOT, 'tests/tiny_training.py'), checkout / 'basicsr/models/tiny_model.py')
+    shutil.copy(os.path.join(ROOT, 'tests/support/tiny_training.py'), checkout / 'basicsr/models/tiny_model.py')
     command = [sys.executable, '-m', 'rim_plugin.train', '-opt', options]
     done = subprocess.run(command, cwd=checkout, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

@@ -12,26 +12,46 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from rim_plugin.reproducibility import (RUN, SampleIndex, SeededDataset, check_finite, epoch_order, plain, rng_state,
-                                        seeded, set_rng_state)
-from tiny_training import write_options
+from support.tiny_training import write_options
 
-TRAINING = [sys.executable, os.path.join(os.path.dirname(__file__), 'tiny_training.py')]
+from rim_plugin.reproducibility import (
+    RUN,
+    SampleIndex,
+    SeededDataset,
+    check_finite,
+    epoch_order,
+    plain,
+    rng_state,
+    seeded,
+    set_rng_state,
+)
+
+TRAINING = [sys.executable, os.path.join(os.path.dirname(__file__), 'support', 'tiny_training.py')]
 ENVIRONMENT = dict(os.environ, OMP_NUM_THREADS='1', PYTHONUNBUFFERED='1')
 
 
 def train(root, options, *arguments, check=True, **environment):
     """Run a whole training; returns what it printed."""
-    done = subprocess.run([*TRAINING, str(root), '-opt', options, *arguments], env={**ENVIRONMENT, **environment},
-                          capture_output=True, text=True, timeout=120)
+    done = subprocess.run(
+        [*TRAINING, str(root), '-opt', options, *arguments],
+        env={**ENVIRONMENT, **environment},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
     assert done.returncode == 0 or not check, done.stdout + done.stderr
     return done
 
 
 def start(root, options, *arguments, **environment):
     """Start a training in a process of its own."""
-    return subprocess.Popen([*TRAINING, str(root), '-opt', options, *arguments], env={**ENVIRONMENT, **environment},
-                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    return subprocess.Popen(
+        [*TRAINING, str(root), '-opt', options, *arguments],
+        env={**ENVIRONMENT, **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
 
 
 def wait_for(process, text):
@@ -53,8 +73,10 @@ def flat(value, name=''):
 def content(root, name='20'):
     """Weights (with EMA) of a run's end and the whole training state, bit for bit."""
     folder = root / 'experiments' / 'tiny'
-    return {file: flat(torch.load(folder / file, weights_only=True))
-            for file in (f'models/net_g_{name}.pth', f'training_states/{name}.state')}
+    return {
+        file: flat(torch.load(folder / file, weights_only=True))
+        for file in (f'models/net_g_{name}.pth', f'training_states/{name}.state')
+    }
 
 
 @pytest.fixture(scope='module')
@@ -66,7 +88,6 @@ def unbroken(tmp_path_factory):
 
 
 class TestOrder:
-
     def test_every_item_once_and_seed_and_epoch_matter(self):
         order = epoch_order(10, 2, seed=1, epoch=3)
         assert sorted(order) == sorted(list(range(10)) * 2)
@@ -79,7 +100,7 @@ class TestOrder:
         whole = epoch_order(11, 1, 0, 0)
         ranks = [epoch_order(11, 1, 0, 0, rank, world_size) for rank in range(world_size)]
         together = [index for step in zip(*ranks) for index in step]
-        assert together == whole[:len(together)] and len(whole) - len(together) < world_size
+        assert together == whole[: len(together)] and len(whole) - len(together) < world_size
         assert [index.position for index in together] == list(range(len(together)))
 
     def test_skip(self):
@@ -101,7 +122,6 @@ class Draws(torch.utils.data.Dataset):
 
 
 class TestSeeds:
-
     def test_items_follow_from_seed_epoch_and_position_only(self):
         items = SeededDataset(Draws(), seed=3)
         first = items[SampleIndex(0, 1, 2)]
@@ -146,7 +166,6 @@ def test_check_finite_names_iteration_term_and_checkpoint(tmp_path, monkeypatch,
 
 
 class TestRuns:
-
     def test_killed_at_random_moments_equals_unbroken(self, unbroken, tmp_path):
         options, chance = write_options(tmp_path / 'o.yml'), random.Random(0)
         for _ in range(3):
@@ -171,12 +190,17 @@ class TestRuns:
         assert content(tmp_path) == content(unbroken)
 
     def test_workers_and_prefetching_change_nothing(self, unbroken, tmp_path):
-        options = write_options(tmp_path / 'o.yml', datasets__train__num_worker_per_gpu=2, train__total_iter=8,
-                                datasets__train__prefetch_mode='cpu', datasets__train__persistent_workers=True)
+        options = write_options(
+            tmp_path / 'o.yml',
+            datasets__train__num_worker_per_gpu=2,
+            train__total_iter=8,
+            datasets__train__prefetch_mode='cpu',
+            datasets__train__persistent_workers=True,
+        )
         train(tmp_path, options, TINY_FED=str(tmp_path / 'fed'))
         assert content(tmp_path, '8')['models/net_g_8.pth'] == content(unbroken, '8')['models/net_g_8.pth']
         fed = (tmp_path / 'fed.0').read_text().splitlines()
-        assert fed == (unbroken / 'fed.0').read_text().splitlines()[:len(fed)] and len(fed) == 8
+        assert fed == (unbroken / 'fed.0').read_text().splitlines()[: len(fed)] and len(fed) == 8
 
     def test_two_processes_equal_one(self, tmp_path):
         net = {'type': 'TinyNet', 'dropout': 0.0, 'norm': False}  # BatchNorm and dropout differ by process
@@ -185,11 +209,18 @@ class TestRuns:
         train(one, write_options(one / 'o.yml', network_g=net), TINY_FED=str(one / 'fed'))
         options = write_options(two / 'o.yml', network_g=net, datasets__train__batch_size_per_gpu=2)
         command = [sys.executable, '-m', 'torch.distributed.run', '--nproc_per_node=2', '--standalone', *TRAINING[1:]]
-        done = subprocess.run([*command, str(two), '-opt', options, '--launcher', 'pytorch'], timeout=120,
-                              env={**ENVIRONMENT, 'TINY_FED': str(two / 'fed')}, capture_output=True, text=True)
+        done = subprocess.run(
+            [*command, str(two), '-opt', options, '--launcher', 'pytorch'],
+            timeout=120,
+            env={**ENVIRONMENT, 'TINY_FED': str(two / 'fed')},
+            capture_output=True,
+            text=True,
+        )
         assert done.returncode == 0, done.stdout + done.stderr
-        fed = [[sorted(line.split()[:-1]) for line in (root / f'fed.{rank}').read_text().splitlines()]
-               for root, rank in ((one, 0), (two, 0), (two, 1))]
+        fed = [
+            [sorted(line.split()[:-1]) for line in (root / f'fed.{rank}').read_text().splitlines()]
+            for root, rank in ((one, 0), (two, 0), (two, 1))
+        ]
         assert fed[0] == [sorted(a + b) for a, b in zip(fed[1], fed[2])]
         weights = [torch.load(root / 'experiments/tiny/models/net_g_20.pth', weights_only=True) for root in (one, two)]
         for key in ('params', 'params_ema'):

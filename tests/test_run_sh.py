@@ -9,7 +9,7 @@ import time
 import pytest
 
 SCRIPT = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), 'scripts', 'run.sh')
-STAND_IN = '''#!/bin/bash
+STAND_IN = """#!/bin/bash
 # python: -m venv makes a folder with this very script as its python, -m pip notes its arguments; else the real Python
 if [ "$1 $2" = "-m venv" ]; then
     for folder; do :; done
@@ -26,7 +26,7 @@ elif [ "$1" = "-c" ] && [[ "$2" == *version_info* ]]; then
 else
     exec REAL "$@"
 fi
-'''
+"""
 
 
 @pytest.fixture
@@ -85,8 +85,10 @@ def test_interrupted_set_up_is_done_again(project):
 
 def test_two_at_once_set_up_once(project):
     command = ['bash', str(project[0] / 'scripts/run.sh'), 'true']
-    both = [subprocess.Popen(command, env={**project[1], 'PIP_SLEEP': '0.3'}, stderr=subprocess.PIPE, text=True)
-            for _ in range(2)]
+    both = [
+        subprocess.Popen(command, env={**project[1], 'PIP_SLEEP': '0.3'}, stderr=subprocess.PIPE, text=True)
+        for _ in range(2)
+    ]
     errors = [process.communicate()[1] for process in both]
     assert [process.returncode for process in both] == [0, 0]
     assert notes(project).count('venv') == 1 and any('waiting for another set-up' in text for text in errors)

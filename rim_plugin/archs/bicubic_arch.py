@@ -1,8 +1,9 @@
 """Bicubic enlargement as a network: the row that every comparison begins with."""
 
 import torch.nn.functional as F
-from basicsr.utils.registry import ARCH_REGISTRY
 from torch import nn
+
+from basicsr.utils.registry import ARCH_REGISTRY
 
 
 @ARCH_REGISTRY.register()

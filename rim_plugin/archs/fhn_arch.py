@@ -1,15 +1,26 @@
 """RIM's face hallucination network (FHN), section 3.1 of the paper: prior-aided tri-path generator and integrator."""
 
 import math
-from typing import NamedTuple, Optional
+from typing import NamedTuple
 
 import torch
-from basicsr.utils.registry import ARCH_REGISTRY
 from torch import Tensor, nn
 
-from rim_plugin.archs.layers import (PRIOR_STRIDE, Hourglass, SubPixelImage, check_choice, conv_prelu, probe_groups,
-                                     residual_stack, resize, resize_groups)
+from rim_plugin.archs.layers import (
+    PRIOR_STRIDE,
+    Hourglass,
+    SubPixelImage,
+    conv_prelu,
+    probe_groups,
+    renamed_arguments,
+    residual_stack,
+    resize,
+    resize_groups,
+)
 from rim_plugin.archs.mix_discriminator_arch import FeatureIntegrator
+from rim_plugin.errors import check_choice
+
+from basicsr.utils.registry import ARCH_REGISTRY
 
 CONCAT = ('features', 'features+priors')
 
@@ -26,13 +37,14 @@ class TriPathOutput(NamedTuple):
         heatmaps: (N, L, P, P), about [0, 1], or None.
         parsing: class logits (N, 11, P, P), or None.
     """
+
     coarse: Tensor
     global_features: Tensor
-    landmark_features: Optional[Tensor]
-    parsing_features: Optional[Tensor]
+    landmark_features: Tensor | None
+    parsing_features: Tensor | None
     fused: Tensor
-    heatmaps: Optional[Tensor]
-    parsing: Optional[Tensor]
+    heatmaps: Tensor | None
+    parsing: Tensor | None
 
 
 class SizeModulation(nn.Module):
@@ -64,34 +76,43 @@ class SizeModulation(nn.Module):
 class CoarseSRNet(nn.Module):
     """G_theta_c: probes, (N, 3, h, w) or a list of such tensors of several sizes, to (N, 3, image_size, image_size).
 
-    The probe is enlarged to ``input_size`` by bicubic and folded into channels on ``work_size`` (pixel unshuffle); a
+    The probe is enlarged to ``input_size`` by bicubic and folded into channels on ``feature_size`` (pixel unshuffle); a
     sub-pixel step goes from there to ``image_size`` (neither where they are equal, as in the paper). Learns the
     residual over bicubic.
 
     Args:
         image_size (int): side of the HR image.
-        work_size (int): side of the grid on which the blocks work; divides ``image_size``.
+        feature_size (int): side of the grid on which the blocks work; divides ``image_size``.
         channels (int): width.
         blocks (int): residual blocks.
         repeats (int): times that the same blocks are applied (authors' code: 3).
         norm (str): ``instance`` or ``none``.
-        input_size (int): side at which the probe comes in, a multiple of ``work_size``. Larger probes lose detail.
-            Default: ``work_size``.
+        input_size (int): side at which the probe comes in, a multiple of ``feature_size``. Larger probes lose detail.
+            Default: ``feature_size``.
         size_modulation (bool): whether the probe's size modulates the features of every block, see SizeModulation.
     """
 
-    def __init__(self, image_size=224, work_size=224, channels=64, blocks=3, repeats=3, norm='instance',
-                 input_size=None, size_modulation=False):
+    def __init__(
+        self,
+        image_size=224,
+        feature_size=224,
+        channels=64,
+        blocks=3,
+        repeats=3,
+        norm='instance',
+        input_size=None,
+        size_modulation=False,
+    ):
         super().__init__()
-        self.image_size, self.input_size, self.repeats = image_size, input_size or work_size, repeats
-        if self.input_size % work_size:
-            raise ValueError(f'input_size: {self.input_size} is no multiple of work_size {work_size}')
-        fold = self.input_size // work_size
+        self.image_size, self.input_size, self.repeats = image_size, input_size or feature_size, repeats
+        if self.input_size % feature_size:
+            raise ValueError(f'input_size: {self.input_size} is no multiple of feature_size {feature_size}')
+        fold = self.input_size // feature_size
         self.fold = nn.PixelUnshuffle(fold)
         self.head = conv_prelu(3 * fold**2, channels)
         self.body = residual_stack(channels, blocks, norm)
         self.modulation = SizeModulation(blocks + 1, channels) if size_modulation else None
-        self.tail = SubPixelImage(channels, sub_pixel_scale(image_size, work_size))
+        self.tail = SubPixelImage(channels, sub_pixel_scale(image_size, feature_size))
 
     def forward(self, lq):
         groups = probe_groups(lq)
@@ -165,12 +186,13 @@ class PriorPath(nn.Module):
 
 
 @ARCH_REGISTRY.register()
+@renamed_arguments(work_size='feature_size')
 class TriPathGenerator(nn.Module):
     """G_theta_G of Eq. 1: coarse SR network, global path, landmark path and parsing path.
 
     Args:
         image_size (int): side of the HR image, a multiple of ``4 * 2 ** hourglass_depth``. Default: 224.
-        work_size (int): grid of the coarse network. 224: *paper*; 56: *fast* (sub-pixel step to 224). Default: 224.
+        feature_size (int): grid of the coarse network. 224: *paper*; 56: *fast* (sub-pixel step to 224). Default: 224.
         num_landmarks (int): heatmaps. num_classes (int): parsing classes (Helen: 11).
         prior_paths (str): ``separate`` (paper), ``shared`` (one trunk with two heads, authors' code), ``landmark``,
             ``parsing`` (one path alone) or ``none`` (global path alone), for ablations.
@@ -180,40 +202,83 @@ class TriPathGenerator(nn.Module):
         prior_channels, prior_blocks, prior_stacks, hourglass_depth, hourglass_blocks (int): see PriorPath.
         norm (str): ``instance`` (authors' code) or ``none``, in every path.
         prior_norm (str): the same for the prior paths alone. Default: as ``norm``.
-        coarse_input_size (int): side at which probes enter the coarse network, a multiple of ``work_size``; it sees no
-            more detail than that. Default: ``work_size``.
+        coarse_input_size (int): side at which probes enter the coarse network, a multiple of ``feature_size``; it sees no
+            more detail than that. Default: ``feature_size``.
         coarse_size_modulation (bool): see CoarseSRNet. For probes of many sizes. Default: False.
 
     Raises:
         ValueError: for an unknown ``prior_paths``, ``concat`` or ``norm``, or sizes that do not divide.
     """
 
-    PATHS = {'separate': ('heatmaps', 'parsing'), 'shared': ('heatmaps', 'parsing'), 'landmark': ('heatmaps', ),
-             'parsing': ('parsing', ), 'none': ()}
+    PATHS = {
+        'separate': ('heatmaps', 'parsing'),
+        'shared': ('heatmaps', 'parsing'),
+        'landmark': ('heatmaps',),
+        'parsing': ('parsing',),
+        'none': (),
+    }
 
-    def __init__(self, image_size=224, work_size=224, num_landmarks=68, num_classes=11, prior_paths='separate',
-                 concat='features', coarse_channels=64, coarse_blocks=3, coarse_repeats=3, global_channels=64,
-                 global_blocks=3, prior_channels=128, prior_blocks=3, prior_stacks=1, hourglass_depth=2,
-                 hourglass_blocks=2, norm='instance', prior_norm=None, coarse_input_size=None,
-                 coarse_size_modulation=False):
+    def __init__(
+        self,
+        image_size=224,
+        feature_size=224,
+        num_landmarks=68,
+        num_classes=11,
+        prior_paths='separate',
+        concat='features',
+        coarse_channels=64,
+        coarse_blocks=3,
+        coarse_repeats=3,
+        global_channels=64,
+        global_blocks=3,
+        prior_channels=128,
+        prior_blocks=3,
+        prior_stacks=1,
+        hourglass_depth=2,
+        hourglass_blocks=2,
+        norm='instance',
+        prior_norm=None,
+        coarse_input_size=None,
+        coarse_size_modulation=False,
+    ):
         super().__init__()
         prior_paths = prior_paths or 'none'  # BasicSR's --force_yml turns the word into None
         check_choice('prior_paths', prior_paths, self.PATHS)
         check_choice('concat', concat, CONCAT)
         if image_size % (PRIOR_STRIDE * 2**hourglass_depth):
-            raise ValueError(f'image_size: {image_size} is no multiple of {PRIOR_STRIDE * 2**hourglass_depth}, '
-                             f'which hourglass_depth {hourglass_depth} needs')
+            raise ValueError(
+                f'image_size: {image_size} is no multiple of {PRIOR_STRIDE * 2**hourglass_depth}, '
+                f'which hourglass_depth {hourglass_depth} needs'
+            )
         self.image_size, self.concat = image_size, concat
-        self.coarse = CoarseSRNet(image_size, work_size, coarse_channels, coarse_blocks, coarse_repeats, norm,
-                                  coarse_input_size, coarse_size_modulation)
+        self.coarse = CoarseSRNet(
+            image_size,
+            feature_size,
+            coarse_channels,
+            coarse_blocks,
+            coarse_repeats,
+            norm,
+            coarse_input_size,
+            coarse_size_modulation,
+        )
         self.global_path = GlobalPath(global_channels, global_blocks, norm)
         counts = {'heatmaps': num_landmarks, 'parsing': num_classes}
         estimates = self.PATHS[prior_paths]
-        groups = [estimates] if prior_paths == 'shared' else [(name, ) for name in estimates]
-        self.priors = nn.ModuleDict({
-            '+'.join(group): PriorPath({name: counts[name] for name in group}, prior_channels, prior_blocks,
-                                       prior_stacks, hourglass_depth, hourglass_blocks, prior_norm or norm)
-            for group in groups})
+        groups = [estimates] if prior_paths == 'shared' else [(name,) for name in estimates]
+        self.priors = nn.ModuleDict(
+            {
+                '+'.join(group): PriorPath(
+                    {name: counts[name] for name in group},
+                    prior_channels,
+                    prior_blocks,
+                    prior_stacks,
+                    hourglass_depth,
+                    hourglass_blocks,
+                    prior_norm or norm,
+                )
+                for group in groups
+            }
+        )
         self.fused_channels = global_channels + prior_channels * len(groups)
         if concat == 'features+priors':
             self.fused_channels += sum(counts[name] for name in estimates)
@@ -234,14 +299,21 @@ class TriPathGenerator(nn.Module):
         for group, path in self.priors.items():
             found = path(image)
             features.append(found)
-            paths.update({name: found for name in group.split('+')})
+            paths.update(dict.fromkeys(group.split('+'), found))
             if estimates or self.concat == 'features+priors':
                 maps.update(path.estimates(found))
         if self.concat == 'features+priors':
             features += [maps['heatmaps']] if 'heatmaps' in maps else []
             features += [maps['parsing'].softmax(1)] if 'parsing' in maps else []
-        return TriPathOutput(image, global_features, paths.get('heatmaps'), paths.get('parsing'),
-                             torch.cat(features, 1), maps.get('heatmaps'), maps.get('parsing'))
+        return TriPathOutput(
+            image,
+            global_features,
+            paths.get('heatmaps'),
+            paths.get('parsing'),
+            torch.cat(features, 1),
+            maps.get('heatmaps'),
+            maps.get('parsing'),
+        )
 
     def forward(self, lq, hr=None):
         """Probes to TriPathOutput; with ``hr`` a pair of them, of which the second may lack the estimates.
@@ -276,8 +348,9 @@ class FHN(nn.Module):
     def __init__(self, generator=None, integrator=None):
         super().__init__()
         self.generator = TriPathGenerator(**(generator or {}))
-        self.integrator = FeatureIntegrator(in_channels=self.generator.fused_channels,
-                                            image_size=self.generator.image_size, **(integrator or {}))
+        self.integrator = FeatureIntegrator(
+            in_channels=self.generator.fused_channels, image_size=self.generator.image_size, **(integrator or {})
+        )
 
     @classmethod
     def from_parts(cls, generator, integrator):
@@ -297,8 +370,8 @@ def image_stem(channels):
     return conv_prelu(3, channels, 7, stride=PRIOR_STRIDE)
 
 
-def sub_pixel_scale(image_size, work_size):
+def sub_pixel_scale(image_size, feature_size):
     """Factor from the working grid to the image; ValueError where it is not a whole number."""
-    if work_size <= 0 or image_size % work_size:
-        raise ValueError(f'work_size: {work_size} does not divide image_size {image_size}')
-    return image_size // work_size
+    if feature_size <= 0 or image_size % feature_size:
+        raise ValueError(f'feature_size: {feature_size} does not divide image_size {image_size}')
+    return image_size // feature_size

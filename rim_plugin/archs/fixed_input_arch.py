@@ -1,10 +1,11 @@
 """Probes of any size for networks that enlarge by a fixed factor, such as BasicSR's own EDSR and SwinIR."""
 
-from basicsr.archs import build_network
-from basicsr.utils.registry import ARCH_REGISTRY
 from torch import nn
 
 from rim_plugin.archs.layers import resize
+
+from basicsr.archs import build_network
+from basicsr.utils.registry import ARCH_REGISTRY
 
 
 @ARCH_REGISTRY.register()

@@ -1,15 +1,17 @@
 """RIM's heterogeneous recognition sub-net, section 3.2 of the paper: student and assistant."""
 
 import math
-from typing import NamedTuple, Optional
+from typing import NamedTuple
 
 import torch
-from basicsr.utils.registry import ARCH_REGISTRY
 from torch import Tensor, nn
 
-from rim_plugin.archs.layers import check_choice, he_init
+from rim_plugin.archs.layers import he_init
 from rim_plugin.archs.recogniser import Recogniser
 from rim_plugin.archs.resnet_arch import ResNet
+from rim_plugin.errors import check_choice
+
+from basicsr.utils.registry import ARCH_REGISTRY
 
 RESNET34 = {'type': 'ResNet', 'depth': 34}
 FUSION = {'sum': 1.0, 'mean': 0.5}
@@ -43,11 +45,11 @@ class Branch(nn.Module):
     def __init__(self, net, teacher, scale, norm_eval):
         super().__init__()
         self.net, self.norm_eval = net, norm_eval
-        self.fits = nn.ModuleList()
+        self.adapters = nn.ModuleList()
         for (channels, _), (wanted, _) in zip(net.feature_info, teacher.feature_info, strict=True):
             adapter = nn.Identity() if channels == wanted else nn.Conv2d(channels, wanted, 1)
-            self.fits.append(nn.Sequential(adapter, nn.Identity() if scale is None else Scale(wanted, scale)))
-        he_init(self.fits)
+            self.adapters.append(nn.Sequential(adapter, nn.Identity() if scale is None else Scale(wanted, scale)))
+        he_init(self.adapters)
         self.train()
 
     def train(self, mode=True):
@@ -61,7 +63,7 @@ class Branch(nn.Module):
 
     def forward(self, image):
         maps = self.net.block_maps(self.net.prepare(image))
-        return tuple(fit(block) for fit, block in zip(self.fits, maps, strict=True))
+        return tuple(fit(block) for fit, block in zip(self.adapters, maps, strict=True))
 
 
 class HRNOutput(NamedTuple):
@@ -73,10 +75,11 @@ class HRNOutput(NamedTuple):
         fused: f_S^K + f_A^K (N, C_K, h_K, w_K), times the factor of ``fusion``; or that of the two which is there.
         embedding: (N, D), not normalised, of ``fused`` by the own head; None for ``head: teacher``.
     """
+
     student: tuple
     assistant: tuple
     fused: Tensor
-    embedding: Optional[Tensor]
+    embedding: Tensor | None
 
 
 @ARCH_REGISTRY.register()
@@ -118,8 +121,18 @@ class HRN(nn.Module):
 
     inner_blocks = {'student': {'ResNet': ResNet}, 'assistant': {'ResNet': ResNet}}
 
-    def __init__(self, teacher, student=RESNET34, assistant=RESNET34, head='teacher', adapters=False, norm_eval=False,
-                 assistant_view='sr', assistant_scale=0., fusion='sum'):
+    def __init__(
+        self,
+        teacher,
+        student=RESNET34,
+        assistant=RESNET34,
+        head='teacher',
+        adapters=False,
+        norm_eval=False,
+        assistant_view='sr',
+        assistant_scale=0.0,
+        fusion='sum',
+    ):
         super().__init__()
         check_choice('head', head, ('teacher', 'own'))
         check_choice('assistant_view', assistant_view, ('sr', 'probe'))
@@ -128,8 +141,11 @@ class HRN(nn.Module):
         with torch.device('meta'):  # its description alone: no memory, no time, no random numbers
             like = _build('teacher', teacher)
         self.student = Branch(_matching('student', student, like, adapters, self.own_head), like, None, norm_eval)
-        self.assistant = None if assistant is None else Branch(
-            _matching('assistant', assistant, like, adapters), like, assistant_scale, norm_eval)
+        self.assistant = (
+            None
+            if assistant is None
+            else Branch(_matching('assistant', assistant, like, adapters), like, assistant_scale, norm_eval)
+        )
 
     def forward(self, image, probe=None, parts='sa'):
         """
@@ -170,8 +186,10 @@ class HRN(nn.Module):
             ValueError: the student is another network than the teacher.
         """
         if not _same_network(self.student.net, teacher):
-            raise ValueError(f'start_from: the student, {_describe(self.student.net)}, cannot take the weights of the '
-                             f'teacher, {_describe(teacher)}; give the student the type and options of the teacher')
+            raise ValueError(
+                f'start_from: the student, {_describe(self.student.net)}, cannot take the weights of the '
+                f'teacher, {_describe(teacher)}; give the student the type and options of the teacher'
+            )
         for branch in (self.student, self.assistant):
             if branch is not None and _same_network(branch.net, teacher):
                 weights = teacher.state_dict()
@@ -217,13 +235,18 @@ def _checked(role, options, teacher, adapters, own_head):
 
 def _describe(net):
     maps = ', '.join(f'{info.channels}/{info.stride}' for info in net.feature_info)
-    return f'{type(net).__name__} (blocks of channels/stride {maps}, columns {net.crop[0]} to {net.crop[1]}, ' \
-           f'embedding {net.embedding_size}-D)'
+    return (
+        f'{type(net).__name__} (blocks of channels/stride {maps}, columns {net.crop[0]} to {net.crop[1]}, '
+        f'embedding {net.embedding_size}-D)'
+    )
 
 
 def _same_network(net, teacher):
     """Whether a network, with or without head, is one like the teacher."""
     of_teacher = teacher.state_dict()
     alike = all(key in of_teacher and of_teacher[key].shape == value.shape for key, value in net.state_dict().items())
-    return type(net) is type(teacher) and alike and \
-        (net.mean, net.std, net.crop) == (teacher.mean, teacher.std, teacher.crop)
+    return (
+        type(net) is type(teacher)
+        and alike
+        and (net.mean, net.std, net.crop) == (teacher.mean, teacher.std, teacher.crop)
+    )

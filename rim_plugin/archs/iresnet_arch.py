@@ -1,10 +1,12 @@
 """ResNet-IR of Deng et al. 2019 (ArcFace, section 3.1), the paper's teacher: ResNet50-IR by default."""
 
-from basicsr.utils.registry import ARCH_REGISTRY
 from torch import nn
 
-from rim_plugin.archs.layers import check_choice, he_init
+from rim_plugin.archs.layers import he_init
 from rim_plugin.archs.recogniser import FeatureInfo, Recogniser
+from rim_plugin.errors import check_choice
+
+from basicsr.utils.registry import ARCH_REGISTRY
 
 BLOCKS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 14, 3), 100: (3, 13, 30, 3)}
 # mean and std of values in [0, 1]: (x - 127.5) / 127.5 and (x - 127.5) / 128 of values up to 255

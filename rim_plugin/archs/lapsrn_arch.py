@@ -1,10 +1,11 @@
 """LapSRN: Lai et al., *Deep Laplacian Pyramid Networks for Fast and Accurate Super-Resolution*, CVPR 2017."""
 
 import torch
-from basicsr.utils.registry import ARCH_REGISTRY
 from torch import nn
 
 from rim_plugin.archs.layers import resize
+
+from basicsr.utils.registry import ARCH_REGISTRY
 
 SLOPE = 0.2  # of every LeakyReLU
 
@@ -29,8 +30,10 @@ class PyramidLevel(nn.Module):
         layers = []
         for _ in range(depth):
             layers += [nn.Conv2d(num_feat, num_feat, 3, padding=1), nn.LeakyReLU(SLOPE, inplace=True)]
-        layers += [nn.ConvTranspose2d(num_feat, num_feat, 3, stride=2, padding=1, output_padding=1),
-                   nn.LeakyReLU(SLOPE, inplace=True)]
+        layers += [
+            nn.ConvTranspose2d(num_feat, num_feat, 3, stride=2, padding=1, output_padding=1),
+            nn.LeakyReLU(SLOPE, inplace=True),
+        ]
         self.features = nn.Sequential(*layers)
         self.residual = nn.Conv2d(num_feat, num_in_ch, 3, padding=1)
         for layer in self.modules():

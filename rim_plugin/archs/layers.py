@@ -1,5 +1,11 @@
 """Building blocks that RIM's networks share."""
 
+import functools
+import inspect
+import warnings
+from collections.abc import Callable
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -61,8 +67,12 @@ class ResidualBlock(nn.Module):
         super().__init__()
         bias = norm in ('none', None)
         self.body = nn.Sequential(
-            nn.Conv2d(channels, channels, 3, padding=1, bias=bias), make_norm(norm, channels), nn.PReLU(channels),
-            nn.Conv2d(channels, channels, 3, padding=1, bias=bias), make_norm(norm, channels))
+            nn.Conv2d(channels, channels, 3, padding=1, bias=bias),
+            make_norm(norm, channels),
+            nn.PReLU(channels),
+            nn.Conv2d(channels, channels, 3, padding=1, bias=bias),
+            make_norm(norm, channels),
+        )
         he_init(self)
         self.body[3].weight.data.mul_(init_scale)
 
@@ -89,8 +99,9 @@ class Hourglass(nn.Module):
         super().__init__()
         self.skip = residual_stack(channels, blocks, norm)
         self.down = residual_stack(channels, blocks, norm)
-        self.inner = Hourglass(depth - 1, channels, blocks, norm) if depth > 1 else residual_stack(
-            channels, blocks, norm)
+        self.inner = (
+            Hourglass(depth - 1, channels, blocks, norm) if depth > 1 else residual_stack(channels, blocks, norm)
+        )
         self.up = residual_stack(channels, blocks, norm)
 
     def forward(self, x):
@@ -115,7 +126,26 @@ class SubPixelImage(nn.Module):
         return self.shuffle(self.conv(x))
 
 
-def check_choice(option, value, choices):
-    """ValueError that names the option and its choices."""
-    if value not in choices:
-        raise ValueError(f"{option}: '{value}' is unknown; choose one of {', '.join(choices)}")
+def renamed_arguments(**names: str) -> Callable[[type], type]:
+    """Class decorator: the constructor also takes an argument's former name, and says once which one is right.
+
+    Args:
+        names: former name to present name. The class keeps them as ``renamed_arguments``, for who checks options.
+    """
+
+    def decorate(cls: type) -> type:
+        construct = cls.__init__  # type: ignore[misc]
+
+        @functools.wraps(construct)
+        def init(self: Any, *args: Any, **kwargs: Any) -> None:
+            for former in kwargs.keys() & names.keys():
+                warnings.warn(f'{cls.__name__}: {former} is called {names[former]} now')
+                kwargs[names[former]] = kwargs.pop(former)
+            construct(self, *args, **kwargs)
+
+        init.__signature__ = inspect.signature(construct)  # type: ignore[attr-defined]
+        cls.__init__ = init  # type: ignore[misc]
+        cls.renamed_arguments = names  # type: ignore[attr-defined]
+        return cls
+
+    return decorate

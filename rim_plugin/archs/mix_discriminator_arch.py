@@ -2,38 +2,45 @@
 
 import torch
 import torch.nn.functional as F
-from basicsr.utils.registry import ARCH_REGISTRY
 from torch import nn
 
-from rim_plugin.archs.layers import PRIOR_STRIDE, SubPixelImage, conv_prelu, he_init, residual_stack
+from rim_plugin.archs.layers import PRIOR_STRIDE, SubPixelImage, conv_prelu, he_init, renamed_arguments, residual_stack
+
+from basicsr.utils.registry import ARCH_REGISTRY
 
 
+@renamed_arguments(work_size='feature_size')
 class FeatureIntegrator(nn.Module):
     """D_theta_i: concatenated tri-path features (N, C, S / 4, S / 4) to the SR image (N, 3, S, S).
 
-    A 3x3 convolution, a transposed convolution to ``work_size`` (none at S / 4), residual blocks there, and a
-    sub-pixel step to S (none where ``work_size`` is S, as in the paper).
+    A 3x3 convolution, a transposed convolution to ``feature_size`` (none at S / 4), residual blocks there, and a
+    sub-pixel step to S (none where ``feature_size`` is S, as in the paper).
 
     Args:
         in_channels (int): C. image_size (int): S.
-        work_size (int): grid of the residual blocks: S (*paper*) down to S / 4 (*fast*).
+        feature_size (int): grid of the residual blocks: S (*paper*) down to S / 4 (*fast*).
         channels (int): width. blocks (int): residual blocks. norm (str): ``instance`` or ``none``.
         skip (bool): add the coarse image to the output, so that the integrator learns what is missing there.
     """
 
-    def __init__(self, in_channels, image_size=224, work_size=224, channels=64, blocks=3, norm='instance', skip=True):
+    def __init__(
+        self, in_channels, image_size=224, feature_size=224, channels=64, blocks=3, norm='instance', skip=True
+    ):
         super().__init__()
         grid = image_size // PRIOR_STRIDE
-        if work_size % grid or image_size % work_size:
-            raise ValueError(f'work_size: {work_size} has to be a multiple of {grid} that divides {image_size}')
-        stride = work_size // grid
+        if feature_size % grid or image_size % feature_size:
+            raise ValueError(f'feature_size: {feature_size} has to be a multiple of {grid} that divides {image_size}')
+        stride = feature_size // grid
         self.skip = skip
         self.head = conv_prelu(in_channels, channels)
-        self.enlarge = nn.Sequential(
-            nn.ConvTranspose2d(channels, channels, stride, stride), nn.PReLU(channels)) if stride > 1 else nn.Identity()
+        self.enlarge = (
+            nn.Sequential(nn.ConvTranspose2d(channels, channels, stride, stride), nn.PReLU(channels))
+            if stride > 1
+            else nn.Identity()
+        )
         he_init(self.enlarge)
         self.body = residual_stack(channels, blocks, norm)
-        self.tail = SubPixelImage(channels, image_size // work_size)
+        self.tail = SubPixelImage(channels, image_size // feature_size)
 
     def forward(self, fused, coarse):
         """Fused features (N, C, S / 4, S / 4) and the coarse image (N, 3, S, S) to the SR image (N, 3, S, S)."""

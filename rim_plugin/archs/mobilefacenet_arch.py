@@ -2,11 +2,12 @@
 
 from collections import OrderedDict
 
-from basicsr.utils.registry import ARCH_REGISTRY
 from torch import nn
 
 from rim_plugin.archs.layers import he_init
 from rim_plugin.archs.recogniser import FeatureInfo, Recogniser
+
+from basicsr.utils.registry import ARCH_REGISTRY
 
 # expansion, channels, repeats, stride of the first (Tab. 1 of the paper)
 STAGES = ((2, 64, 5, 2), (4, 128, 1, 2), (2, 128, 6, 1), (4, 128, 1, 2), (2, 128, 2, 1))
@@ -35,9 +36,15 @@ class InvertedResidual(nn.Module):
         inner = in_channels * expansion
         self.residual = stride == 1 and in_channels == channels
         self.conv = nn.Sequential(
-            nn.Conv2d(in_channels, inner, 1, bias=False), nn.BatchNorm2d(inner), nn.PReLU(inner),
-            nn.Conv2d(inner, inner, 3, stride, 1, groups=inner, bias=False), nn.BatchNorm2d(inner), nn.PReLU(inner),
-            nn.Conv2d(inner, channels, 1, bias=False), nn.BatchNorm2d(channels))
+            nn.Conv2d(in_channels, inner, 1, bias=False),
+            nn.BatchNorm2d(inner),
+            nn.PReLU(inner),
+            nn.Conv2d(inner, inner, 3, stride, 1, groups=inner, bias=False),
+            nn.BatchNorm2d(inner),
+            nn.PReLU(inner),
+            nn.Conv2d(inner, channels, 1, bias=False),
+            nn.BatchNorm2d(channels),
+        )
 
     def forward(self, x):
         return x + self.conv(x) if self.residual else self.conv(x)

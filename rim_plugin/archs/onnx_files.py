@@ -2,12 +2,11 @@
 
 import importlib
 import os
-import textwrap
 from collections import defaultdict
 
 import torch
 
-from rim_plugin.options import OptionsError
+from rim_plugin.errors import OptionsError, first_words
 
 _EPS = 1e-5  # of torch's BatchNorm
 _PASS_ON = ('Identity', 'Dropout', 'Flatten', 'Reshape')  # same numbers in the same order
@@ -43,11 +42,6 @@ def read_onnx(path, user):
     return model
 
 
-def first_words(error):
-    """What an exception says, on one line."""
-    return textwrap.shorten(str(error), 150) or type(error).__name__
-
-
 def iresnet_weights(path):
     """State dict, under arcface_torch's names, of the IResNet in an ``.onnx`` file such as insightface's w600k_r50.
 
@@ -64,8 +58,10 @@ def iresnet_weights(path):
     try:
         return graph.iresnet()
     except (_OtherNetworkError, ValueError) as error:  # ValueError: a weight's bytes do not fill its shape
-        raise OptionsError(f"{path}: not an IResNet as insightface's arcface_torch exports it ({first_words(error)}); "
-                           'type: OnnxRecogniser evaluates any network') from None
+        raise OptionsError(
+            f"{path}: not an IResNet as insightface's arcface_torch exports it ({first_words(error)}); "
+            'type: OnnxRecogniser evaluates any network'
+        ) from None
 
 
 class _OtherNetworkError(Exception):
@@ -122,6 +118,7 @@ class _Graph:
 
     def _tensor(self, name):
         from onnx import numpy_helper  # only after read_onnx, which tells where it is not installed
+
         name = self._origin(name)
         if name not in self._values:
             raise _OtherNetworkError(f'{name} is no stored weight')

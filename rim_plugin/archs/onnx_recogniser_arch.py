@@ -2,14 +2,17 @@
 
 import numpy as np
 import torch
+
+from rim_plugin.archs.onnx_files import import_package, read_onnx
+from rim_plugin.archs.recogniser import FACE_SIZE, Recogniser, RecogniserOutput
+from rim_plugin.errors import OptionsError, first_words
+
 from basicsr.utils.registry import ARCH_REGISTRY
 
-from rim_plugin.archs.onnx_files import first_words, import_package, read_onnx
-from rim_plugin.archs.recogniser import FACE_SIZE, Recogniser, RecogniserOutput
-from rim_plugin.options import OptionsError
-
-_EVALUATES = ('OnnxRecogniser only evaluates: it has neither block maps nor gradients. To train with this network, '
-              'take type: IResNet and give it the file as weights.')
+_EVALUATES = (
+    'OnnxRecogniser only evaluates: it has neither block maps nor gradients. To train with this network, '
+    'take type: IResNet and give it the file as weights.'
+)
 
 
 @ARCH_REGISTRY.register()
@@ -63,8 +66,10 @@ class OnnxRecogniser(Recogniser):
     def _embed(self, face):
         faces = face.detach().cpu().float().contiguous().numpy()
         step = 1 if isinstance(self._input.shape[0], int) else len(faces)  # some files fix N to 1
-        parts = [self._session.run(None, {self._input.name: faces[start:start + step]})
-                 for start in range(0, len(faces), step)]
+        parts = [
+            self._session.run(None, {self._input.name: faces[start : start + step]})
+            for start in range(0, len(faces), step)
+        ]
         return torch.from_numpy(np.concatenate([outputs[0] for outputs in parts]))
 
     def _try(self, model):
@@ -75,8 +80,9 @@ class OnnxRecogniser(Recogniser):
             raise OptionsError(f'{model}: onnxruntime cannot run it on a face ({first_words(error)})') from error
         count = len(self._session.get_outputs())
         if count != 1 or embedding.ndim != 2:
-            raise OptionsError(f'{model}: gives {count} outputs, the first {tuple(embedding.shape)}, instead of one '
-                               'embedding (N, D)')
+            raise OptionsError(
+                f'{model}: gives {count} outputs, the first {tuple(embedding.shape)}, instead of one embedding (N, D)'
+            )
         return embedding.shape[1]
 
 

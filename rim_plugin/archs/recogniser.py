@@ -11,6 +11,7 @@ FACE_SIZE = 112  # ArcFace's aligned crop
 
 class FeatureInfo(NamedTuple):
     """One block map of a recogniser: its channels, and its stride over the prepared face."""
+
     channels: int
     stride: int
 
@@ -22,6 +23,7 @@ class RecogniserOutput(NamedTuple):
         blocks: the K block maps (N, channels, h, w), from the first block to the last; empty without access to them.
         embedding: (N, D), not normalised.
     """
+
     blocks: tuple
     embedding: Tensor
 
@@ -48,8 +50,10 @@ class Recogniser(nn.Module):
             ValueError: ``image`` is not a batch of RGB images in floating point.
         """
         if image.ndim != 4 or image.shape[1] != 3 or not image.is_floating_point():
-            raise ValueError(f'image: {tuple(image.shape)} of {image.dtype}; a recogniser takes (N, 3, h, w), RGB in '
-                             '[0, 1], in floating point')
+            raise ValueError(
+                f'image: {tuple(image.shape)} of {image.dtype}; a recogniser takes (N, 3, h, w), RGB in '
+                '[0, 1], in floating point'
+            )
         left, right = self.crop
         return (resize(image, FACE_SIZE)[..., left:right] - self.mean) / self.std
 

@@ -3,21 +3,35 @@
 import re
 
 import torch
-from basicsr.utils import get_root_logger
 
 from rim_plugin.archs.iresnet_arch import BLOCKS
 from rim_plugin.archs.onnx_files import iresnet_weights
-from rim_plugin.compat.checkpoints import is_packed, misfit, read_weights, some
-from rim_plugin.options import OptionsError
+from rim_plugin.errors import OptionsError
+from rim_plugin.weights_file import is_packed, misfit, read_weights, some
+
+from basicsr.utils import get_root_logger
 
 # where weights lie in a checkpoint: BasicSR's (the averaged ones first), most others', arcface_torch's of a training
 _WRAPPERS = ('params_ema', 'params', 'state_dict', 'state_dict_backbone')
 _PACKED_STUDENT = 'hrn.student.net.'  # in a weights file of scripts/pack_weights.py
 # face.evoLVe's parts under arcface_torch's names
-_EVOLVE_ENDS = {'input_layer.0': 'conv1', 'input_layer.1': 'bn1', 'input_layer.2': 'prelu', 'output_layer.0': 'bn2',
-                'output_layer.3': 'fc', 'output_layer.4': 'features'}
-_EVOLVE_BLOCK = {'res_layer.0': 'bn1', 'res_layer.1': 'conv1', 'res_layer.2': 'prelu', 'res_layer.3': 'conv2',
-                 'res_layer.4': 'bn3', 'shortcut_layer.0': 'downsample.0', 'shortcut_layer.1': 'downsample.1'}
+_EVOLVE_ENDS = {
+    'input_layer.0': 'conv1',
+    'input_layer.1': 'bn1',
+    'input_layer.2': 'prelu',
+    'output_layer.0': 'bn2',
+    'output_layer.3': 'fc',
+    'output_layer.4': 'features',
+}
+_EVOLVE_BLOCK = {
+    'res_layer.0': 'bn1',
+    'res_layer.1': 'conv1',
+    'res_layer.2': 'prelu',
+    'res_layer.3': 'conv2',
+    'res_layer.4': 'bn3',
+    'shortcut_layer.0': 'downsample.0',
+    'shortcut_layer.1': 'downsample.1',
+}
 
 
 def load_recogniser_weights(net, path):
@@ -55,15 +69,19 @@ def _read(path):
 def _unwrap(content, path):
     if isinstance(content, dict):
         content = next((content[key] for key in _WRAPPERS if key in content), content)
-    if not isinstance(content, dict) or not content or not all(
-            isinstance(key, str) and torch.is_tensor(value) for key, value in content.items()):
+    if (
+        not isinstance(content, dict)
+        or not content
+        or not all(isinstance(key, str) and torch.is_tensor(value) for key, value in content.items())
+    ):
         raise OptionsError(f'{path}: holds no weights, neither bare nor under one of {", ".join(_WRAPPERS)}')
     return {key.removeprefix('module.'): value for key, value in content.items()}
 
 
 def _packed_student(weights, path):
-    student = {key.removeprefix(_PACKED_STUDENT): value for key, value in weights.items()
-               if key.startswith(_PACKED_STUDENT)}
+    student = {
+        key.removeprefix(_PACKED_STUDENT): value for key, value in weights.items() if key.startswith(_PACKED_STUDENT)
+    }
     if not student:
         raise OptionsError(f'{path}: holds a network for hallucination alone, no recogniser')
     return student
@@ -92,8 +110,9 @@ def _looks_like(weights):
         return 'MobileFaceNet'
     if 'layer1.0.prelu.weight' not in weights:
         return f'another kind of network ({some(weights)})'
-    blocks = tuple(len({key.split('.')[1] for key in weights if key.startswith(f'layer{layer}.')})
-                   for layer in (1, 2, 3, 4))
+    blocks = tuple(
+        len({key.split('.')[1] for key in weights if key.startswith(f'layer{layer}.')}) for layer in (1, 2, 3, 4)
+    )
     depth = next((depth for depth, known in BLOCKS.items() if known == blocks), f'unknown, with blocks {blocks}')
     variant = 'insightface' if 'layer1.0.bn2.weight' in weights else 'face_evolve'
     return f'IResNet (depth: {depth}, variant: {variant})'
@@ -106,5 +125,7 @@ def _require_fit(own, weights, path):
     theirs, ours = _looks_like(weights), _looks_like(own)
     if theirs == ours:
         raise OptionsError(f'{path}: does not fit {ours}: {told}')
-    raise OptionsError(f'{path}: weights of {theirs}, but the network is {ours}. Change the network in the options or '
-                       f'take other weights. ({told})')
+    raise OptionsError(
+        f'{path}: weights of {theirs}, but the network is {ours}. Change the network in the options or '
+        f'take other weights. ({told})'
+    )

@@ -4,8 +4,9 @@ from math import ceil
 
 from torch import nn
 
-from rim_plugin.archs.layers import check_choice, he_init
+from rim_plugin.archs.layers import he_init
 from rim_plugin.archs.recogniser import FACE_SIZE, Recogniser
+from rim_plugin.errors import check_choice
 
 LAYERS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3)}  # residual blocks of each stage (He et al. 2016, Tab. 1)
 STEM_STRIDE = 2
@@ -21,10 +22,17 @@ class BasicBlock(nn.Module):
     def __init__(self, in_channels, channels, stride=1, signed=False):
         super().__init__()
         self.residual = nn.Sequential(
-            nn.Conv2d(in_channels, channels, 3, stride, 1, bias=False), nn.BatchNorm2d(channels), nn.ReLU(),
-            nn.Conv2d(channels, channels, 3, padding=1, bias=False), nn.BatchNorm2d(channels))
-        self.shortcut = nn.Identity() if stride == 1 and in_channels == channels else nn.Sequential(
-            nn.Conv2d(in_channels, channels, 1, stride, bias=False), nn.BatchNorm2d(channels))
+            nn.Conv2d(in_channels, channels, 3, stride, 1, bias=False),
+            nn.BatchNorm2d(channels),
+            nn.ReLU(),
+            nn.Conv2d(channels, channels, 3, padding=1, bias=False),
+            nn.BatchNorm2d(channels),
+        )
+        self.shortcut = (
+            nn.Identity()
+            if stride == 1 and in_channels == channels
+            else nn.Sequential(nn.Conv2d(in_channels, channels, 1, stride, bias=False), nn.BatchNorm2d(channels))
+        )
         self.last = nn.Identity() if signed else nn.ReLU()
 
     def forward(self, x):
@@ -35,9 +43,11 @@ def _stage(in_channels, channels, stride, count):
     # A block map is signed: it is regressed on sums without activation (ResNet-IR), on what PReLU lets through
     # (MobileFaceNet) and, in Eq. 12, on differences of such maps. A last ReLU could reach none of them. No PReLU in its
     # place, either: the map is a free linear combination, and the next stage begins with a convolution and a ReLU.
-    return nn.Sequential(BasicBlock(in_channels, channels, stride),
-                         *(BasicBlock(channels, channels) for _ in range(count - 2)),
-                         BasicBlock(channels, channels, signed=True))
+    return nn.Sequential(
+        BasicBlock(in_channels, channels, stride),
+        *(BasicBlock(channels, channels) for _ in range(count - 2)),
+        BasicBlock(channels, channels, signed=True),
+    )
 
 
 class ResNet(Recogniser):
@@ -57,7 +67,7 @@ class ResNet(Recogniser):
         ValueError: an unknown depth, or a teacher without four blocks whose strides grow from 2 by whole factors.
     """
 
-    head_layers = ('embedding', )
+    head_layers = ('embedding',)
 
     def __init__(self, teacher, depth=34):
         check_choice('depth', str(depth), [str(known) for known in LAYERS])
@@ -65,8 +75,10 @@ class ResNet(Recogniser):
         self.feature_info, self.embedding_size = teacher.feature_info, teacher.embedding_size
         strides = [STEM_STRIDE, *(info.stride for info in self.feature_info)]
         if len(strides) != 5 or any(stride % before for before, stride in zip(strides, strides[1:])):
-            raise ValueError('ResNet has four blocks whose strides grow from 2 by whole factors; those of the teacher '
-                             f'{type(teacher).__name__} are {", ".join(map(str, strides[1:]))}')
+            raise ValueError(
+                'ResNet has four blocks whose strides grow from 2 by whole factors; those of the teacher '
+                f'{type(teacher).__name__} are {", ".join(map(str, strides[1:]))}'
+            )
         width = self.feature_info[0].channels
         self.stem = nn.Sequential(nn.Conv2d(3, width, 7, STEM_STRIDE, 3, bias=False), nn.BatchNorm2d(width), nn.ReLU())
         self.stages = nn.ModuleList()
@@ -80,8 +92,12 @@ class ResNet(Recogniser):
         channels, stride = self.feature_info[-1]
         left, right = self.crop
         pixels = ceil(FACE_SIZE / stride) * ceil((right - left) / stride)
-        return nn.Sequential(nn.BatchNorm2d(channels), nn.Flatten(),
-                             nn.Linear(channels * pixels, self.embedding_size), nn.BatchNorm1d(self.embedding_size))
+        return nn.Sequential(
+            nn.BatchNorm2d(channels),
+            nn.Flatten(),
+            nn.Linear(channels * pixels, self.embedding_size),
+            nn.BatchNorm1d(self.embedding_size),
+        )
 
     def block_maps(self, face):
         x, maps = self.stem(face), []

@@ -1,11 +1,12 @@
 """ESRGAN's generator at x8. BasicSR's own RRDBNet with ``scale: 8`` silently enlarges by 4 (BasicSR#652)."""
 
 import torch.nn.functional as F
-from basicsr.archs.rrdbnet_arch import RRDBNet
-from basicsr.utils.registry import ARCH_REGISTRY
 from torch import nn
 
 from rim_plugin.archs.layers import resize
+
+from basicsr.archs.rrdbnet_arch import RRDBNet
+from basicsr.utils.registry import ARCH_REGISTRY
 
 
 @ARCH_REGISTRY.register()

@@ -1,9 +1,10 @@
 """SRCNN: Dong et al., *Image Super-Resolution Using Deep Convolutional Networks*, TPAMI 2016."""
 
-from basicsr.utils.registry import ARCH_REGISTRY
 from torch import nn
 
 from rim_plugin.archs.layers import resize
+
+from basicsr.utils.registry import ARCH_REGISTRY
 
 
 @ARCH_REGISTRY.register()
@@ -28,7 +29,8 @@ class SRCNN(nn.Module):
         self.input_size = image_size
         widths = (num_in_ch, *channels, num_in_ch)
         patches, mapping, self.last_layer = (
-            nn.Conv2d(widths[i], widths[i + 1], kernel, padding=kernel // 2) for i, kernel in enumerate(kernels))
+            nn.Conv2d(widths[i], widths[i + 1], kernel, padding=kernel // 2) for i, kernel in enumerate(kernels)
+        )
         for layer in (patches, mapping):
             nn.init.kaiming_normal_(layer.weight, nonlinearity='relu')
             nn.init.zeros_(layer.bias)

@@ -1,9 +1,10 @@
 """VDSR: Kim et al., *Accurate Image Super-Resolution Using Very Deep Convolutional Networks*, CVPR 2016."""
 
-from basicsr.utils.registry import ARCH_REGISTRY
 from torch import nn
 
 from rim_plugin.archs.layers import resize
+
+from basicsr.utils.registry import ARCH_REGISTRY
 
 
 @ARCH_REGISTRY.register()

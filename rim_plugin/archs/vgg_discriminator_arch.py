@@ -1,9 +1,10 @@
 """VGG-style discriminator of ESRGAN's GAN stage for images of any size; BasicSR's own takes 128 or 256 pixels."""
 
 import torch
-from basicsr.utils.registry import ARCH_REGISTRY
 from torch import nn
 from torch.nn import functional as F
+
+from basicsr.utils.registry import ARCH_REGISTRY
 
 SLOPE = 0.2  # of every LeakyReLU
 WIDTHS = (1, 2, 4, 8, 8)  # of the stages, times num_feat
@@ -40,8 +41,7 @@ class VGGDiscriminator(nn.Module):
             width = factor * num_feat
         self.body = nn.Sequential(*layers)
         self.pool = pool
-        self.head = nn.Sequential(nn.Linear(width * pool**2, 100), nn.LeakyReLU(SLOPE, inplace=True),
-                                  nn.Linear(100, 1))
+        self.head = nn.Sequential(nn.Linear(width * pool**2, 100), nn.LeakyReLU(SLOPE, inplace=True), nn.Linear(100, 1))
 
     def forward(self, image):
         features = self.body(self.first(image))

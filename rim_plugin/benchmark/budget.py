@@ -4,7 +4,7 @@ import re
 from datetime import datetime
 from pathlib import Path
 
-from rim_plugin.options import read_options
+from rim_plugin.options.reading import read_options
 
 _STAMP = re.compile(r'^(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d),\d{3} ')
 
@@ -22,13 +22,21 @@ def training_budget(method):
     """
     folder = Path('experiments', method.options['name'])
     logs = sorted(folder.glob('train_*.log'))
-    if 'train' not in method.options or not logs or method.missing or not method.weights \
-            or any(Path(path).parent != folder / 'models' for path in method.weights.values()):
+    if (
+        'train' not in method.options
+        or not logs
+        or method.missing
+        or not method.weights
+        or any(Path(path).parent != folder / 'models' for path in method.weights.values())
+    ):
         return None
     kept = folder / 'options.yml'  # of the run, from which the method's may have gone on to differ
     options = read_options(kept) if kept.is_file() else method.options
-    return {'iterations': options['train']['total_iter'],
-            'batch': options['datasets']['train']['batch_size_per_gpu'], 'seconds': sum(map(_seconds, logs))}
+    return {
+        'iterations': options['train']['total_iter'],
+        'batch': options['datasets']['train']['batch_size_per_gpu'],
+        'seconds': sum(map(_seconds, logs)),
+    }
 
 
 def _seconds(log):

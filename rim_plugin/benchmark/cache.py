@@ -3,7 +3,7 @@
 import hashlib
 import json
 import os
-from functools import lru_cache
+from functools import cache, lru_cache
 from importlib.metadata import version
 from pathlib import Path
 
@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import torch
 
-from rim_plugin.data.lmdb_writer import write_atomically
+from rim_plugin.files import write_atomically
 
 _PACKAGE = Path(__file__).parents[1]
 _CODE = ('archs', 'compat', 'data', 'metrics', 'models', 'benchmark/measure.py')
@@ -55,18 +55,24 @@ def _state(path):
 
 def _files(path):
     path = Path(path)
-    return [path] if path.is_file() else sorted(file for file in path.rglob('*')
-                                                if file.is_file() and file.name != 'lock.mdb')
+    return (
+        [path]
+        if path.is_file()
+        else sorted(file for file in path.rglob('*') if file.is_file() and file.name != 'lock.mdb')
+    )
 
 
-@lru_cache(maxsize=None)
+@cache
 def _content(path, *_state_of_files):
     digest = hashlib.sha256()
     for file in _files(path):
         digest.update(file.relative_to(Path(path).parent).as_posix().encode())
         with open(file, 'rb') as stream:
-            digest.update(hashlib.file_digest(stream, 'sha256').digest() if hasattr(hashlib, 'file_digest')
-                          else hashlib.sha256(stream.read()).digest())
+            digest.update(
+                hashlib.file_digest(stream, 'sha256').digest()
+                if hasattr(hashlib, 'file_digest')
+                else hashlib.sha256(stream.read()).digest()
+            )
     return digest.hexdigest()
 
 

@@ -25,7 +25,7 @@ class Plots:
     def __init__(self, folder, titles, reference):
         folder.mkdir(parents=True, exist_ok=True)
         self.folder, self.reference = folder, reference
-        names = ('tab10', ) if len(titles) <= 10 else ('tab20', 'tab20b', 'tab20c')
+        names = ('tab10',) if len(titles) <= 10 else ('tab20', 'tab20b', 'tab20c')
         self.colours = dict(zip(titles, cycle(colour for name in names for colour in colormaps[name].colors)))
 
     def _style(self, title):
@@ -50,8 +50,11 @@ class Plots:
         Args:
             name (str): of the set. metric (str): key of NAMES. scores (dict): title to values of every face.
         """
-        figure, axes = self._axes(f'{name}: cumulative score distribution (further right is better)', NAMES[metric],
-                                  'share of faces with at most that score')
+        figure, axes = self._axes(
+            f'{name}: cumulative score distribution (further right is better)',
+            NAMES[metric],
+            'share of faces with at most that score',
+        )
         for title, values in scores.items():
             axes.ecdf(values, **self._style(title))
         axes.legend()
@@ -69,8 +72,11 @@ class Plots:
 
     def accuracy_over_size(self, name, accuracy):
         """Accuracy over the probe's side; ``accuracy``: title to {side or 'full': value}."""
-        figure, axes = self._axes(f'{name}: verification accuracy, gallery at full resolution',
-                                  'side of the probe (pixels; full resolution beyond the scale)', 'accuracy')
+        figure, axes = self._axes(
+            f'{name}: verification accuracy, gallery at full resolution',
+            'side of the probe (pixels; full resolution beyond the scale)',
+            'accuracy',
+        )
         sizes = {size for values in accuracy.values() for size in values}
         places = {size: int(size) for size in sizes - {'full'}}
         if 'full' in sizes:
@@ -86,8 +92,9 @@ class Plots:
 
     def quality_over_time(self, name, points):
         """PSNR over milliseconds a face; ``points``: title to (ms, dB)."""
-        figure, axes = self._axes(f'{name}: quality against time', 'milliseconds a face, batch 1 (logarithmic)',
-                                  NAMES['psnr_y'])
+        figure, axes = self._axes(
+            f'{name}: quality against time', 'milliseconds a face, batch 1 (logarithmic)', NAMES['psnr_y']
+        )
         times = [milliseconds for milliseconds, _ in points.values()]
         middle = np.sqrt(min(times) * max(times))
         for title, (milliseconds, quality) in points.items():

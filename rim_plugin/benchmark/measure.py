@@ -8,8 +8,6 @@ import time
 import numpy as np
 import torch
 import torch.nn.functional as F
-from basicsr.data import build_dataset
-from basicsr.models import build_model
 from mmengine.analysis import get_model_complexity_info
 from torch.utils.data import DataLoader
 
@@ -20,6 +18,9 @@ from rim_plugin.models.batched_validation import comparison_rows
 from rim_plugin.models.pictures import face_columns
 from rim_plugin.models.rim_model import evaluation
 from rim_plugin.models.verification import verification_data, verification_figures
+
+from basicsr.data import build_dataset
+from basicsr.models import build_model
 
 _BATCH = 16
 _SPEED_SIZE = 28  # pixels of the probes on which size and speed are measured
@@ -41,9 +42,20 @@ def build_method(networks, weights, recogniser, gallery='teacher'):
     for label, file in weights.items():
         path[f'pretrain_network_{label}'] = file
         path[f'param_key_{label}'] = 'params_ema'  # params where there is none
-    return build_model({'name': 'benchmark', 'model_type': 'RIMModel', 'num_gpu': min(torch.cuda.device_count(), 1),
-                        'dist': False, 'rank': 0, 'world_size': 1, 'is_train': False, 'path': path,
-                        'val': {'batch_size': _BATCH, 'gallery': gallery}, **blocks})
+    return build_model(
+        {
+            'name': 'benchmark',
+            'model_type': 'RIMModel',
+            'num_gpu': min(torch.cuda.device_count(), 1),
+            'dist': False,
+            'rank': 0,
+            'world_size': 1,
+            'is_train': False,
+            'path': path,
+            'val': {'batch_size': _BATCH, 'gallery': gallery},
+            **blocks,
+        }
+    )
 
 
 def measure_images(model, options, pictures, lpips=None):
@@ -106,8 +118,11 @@ def measure_pairs(model, options, mirror, gallery):
     dataset = build_dataset({'phase': 'val', 'scale': 8, **options})
     with evaluation(*model.averaged.values()):
         data = verification_data(dataset, *model.embed_faces(dataset, mirror, gallery))
-    return {'figures': verification_figures(data), 'protocol': model.protocol(dataset, mirror),
-            'arrays': {key: np.asarray(data[key]) for key in ('scores', 'issame', 'folds')}}
+    return {
+        'figures': verification_figures(data),
+        'protocol': model.protocol(dataset, mirror),
+        'arrays': {key: np.asarray(data[key]) for key in ('scores', 'issame', 'folds')},
+    }
 
 
 def measure_speed(model):
@@ -120,9 +135,16 @@ def measure_speed(model):
     net = model.net_eval.eval()
     probes = torch.rand(32, 3, _SPEED_SIZE, _SPEED_SIZE, device=model.device).contiguous(memory_format=model.layout)
     timed = {f'ms_{count}': _milliseconds(net, probes[:count]) for count in (1, 32)}
-    counted = get_model_complexity_info(net, inputs=(probes[:1], ), show_table=False, show_arch=False)
-    return {'speed': {'parameters': sum(value.numel() for value in net.parameters()),
-                      'gmacs': counted['flops'] / 1e9, **timed, 'peak_mib': peak_memory(model.device) / 2**20}, 'arrays': {}}
+    counted = get_model_complexity_info(net, inputs=(probes[:1],), show_table=False, show_arch=False)
+    return {
+        'speed': {
+            'parameters': sum(value.numel() for value in net.parameters()),
+            'gmacs': counted['flops'] / 1e9,
+            **timed,
+            'peak_mib': peak_memory(model.device) / 2**20,
+        },
+        'arrays': {},
+    }
 
 
 def peak_memory(device):
@@ -167,5 +189,6 @@ def main(job):
 
 if __name__ == '__main__':
     import rim_plugin  # noqa: F401  registers
+
     torch.manual_seed(0)
     main(json.loads(sys.stdin.read()))

@@ -8,18 +8,19 @@ import markdown
 import numpy as np
 
 from rim_plugin.benchmark.figures import NAMES, Plots
+from rim_plugin.benchmark.intervals import mean_interval
 from rim_plugin.benchmark.paper import RECOGNITION_TABLES, SR_TABLE
-from rim_plugin.benchmark.statistics import mean_interval
-from rim_plugin.benchmark.values import IMAGE_METRICS, Values, device_name, environment
-from rim_plugin.data.lmdb_writer import write_atomically
+from rim_plugin.benchmark.values import IMAGE_METRICS, Values
+from rim_plugin.environment import device_name, environment
+from rim_plugin.files import write_atomically
 
 _PAIR_FIGURES = {'accuracy': 'Accuracy', 'tar_at_far_1e-3': 'TAR at FAR 1e-3', 'auc': 'AUC', 'rank_1': 'Rank-1'}
-_STYLE = '''body{font:15px/1.5 system-ui,sans-serif;max-width:110em;margin:2em auto;padding:0 1em;color:#222}
+_STYLE = """body{font:15px/1.5 system-ui,sans-serif;max-width:110em;margin:2em auto;padding:0 1em;color:#222}
 table{border-collapse:collapse;margin:1em 0;font-size:13px;display:block;overflow-x:auto}
 td,th{padding:.3em .6em;border-bottom:1px solid #ddd;text-align:right}td{white-space:nowrap}
 td:first-child,th:first-child{text-align:left}img{max-width:100%}
 td:has(code){text-align:left;vertical-align:top}td:has(code+code){white-space:normal;min-width:50em}
-code{background:#f3f3f3;padding:0 .2em;overflow-wrap:anywhere}'''
+code{background:#f3f3f3;padding:0 .2em;overflow-wrap:anywhere}"""
 _PAPER = "The paper's own figures, not comparable in absolute terms (other data, recogniser, alignment, pairs):"
 
 
@@ -47,7 +48,6 @@ def write_report(benchmark, results):
 
 
 class _Report:
-
     def __init__(self, values):
         self.values, self.benchmark = values, values.benchmark
         titles = [method.title for method in self.benchmark.methods]
@@ -66,51 +66,101 @@ class _Report:
         done = {method.title: result for method, result in rows if 'error' not in result}
         metrics = [metric for metric in IMAGE_METRICS if any(result['images'][metric] for result in done.values())]
         size = options.get('query_size', 28)
-        parts = [f'## Super-resolution: {name}', f'Probes of {size} x {size} pixels to 224 x 224, no crop; means over '
-                 f'{len(next(iter(done.values()))["images"]["name"]) if done else 0} faces with bootstrap 95 % '
-                 'intervals. Identity: cosine of the recogniser between SR and HR face. Time and '
-                 f'memory: 28-pixel probes, {device_name()}.', self.sr_table(metrics, rows)]
+        parts = [
+            f'## Super-resolution: {name}',
+            f'Probes of {size} x {size} pixels to 224 x 224, no crop; means over '
+            f'{len(next(iter(done.values()))["images"]["name"]) if done else 0} faces with bootstrap 95 % '
+            'intervals. Identity: cosine of the recogniser between SR and HR face. Time and '
+            f'memory: 28-pixel probes, {device_name()}.',
+            self.sr_table(metrics, rows),
+        ]
         differences = {method.title: self.values.differences[(method.name, 'sr', name)] for method, _ in rows}
         if any(differences.values()):
-            table = [[title, *(_interval(found[metric], IMAGE_METRICS[metric][1], '+') if metric in found else '-'
-                               for metric in metrics)] for title, found in differences.items() if found]
-            parts += [f'**Difference to {self.values.reference.title}**, paired, with bootstrap 95 % intervals',
-                      _table(['method', *(IMAGE_METRICS[metric][0] for metric in metrics)], table)]
+            table = [
+                [
+                    title,
+                    *(
+                        _interval(found[metric], IMAGE_METRICS[metric][1], '+') if metric in found else '-'
+                        for metric in metrics
+                    ),
+                ]
+                for title, found in differences.items()
+                if found
+            ]
+            parts += [
+                f'**Difference to {self.values.reference.title}**, paired, with bootstrap 95 % intervals',
+                _table(['method', *(IMAGE_METRICS[metric][0] for metric in metrics)], table),
+            ]
         if done:
             if self.benchmark.pictures:
                 pictures = {title: result['arrays'] for title, result in done.items()}
                 parts += [_image(self.plots.picture_grid(name, pictures))]
-            parts += [_image(self.plots.score_distribution(
-                name, metric, {key: value['images'][metric] for key, value in done.items()})) for metric in NAMES]
-            timed = {method.title: (speed['speed']['ms_1'], np.mean(done[method.title]['images']['psnr_y']))
-                     for method, speed in self.values.of_kind('speed') if 'speed' in speed and method.title in done}
+            parts += [
+                _image(
+                    self.plots.score_distribution(
+                        name, metric, {key: value['images'][metric] for key, value in done.items()}
+                    )
+                )
+                for metric in NAMES
+            ]
+            timed = {
+                method.title: (speed['speed']['ms_1'], np.mean(done[method.title]['images']['psnr_y']))
+                for method, speed in self.values.of_kind('speed')
+                if 'speed' in speed and method.title in done
+            }
             parts += [_image(self.plots.quality_over_time(name, timed))] if timed else []
         return [*parts, f'*{_PAPER} {SR_TABLE[0]}*', _table(*SR_TABLE[1:])]
 
     def sr_table(self, metrics, rows):
-        header = ['method', *(IMAGE_METRICS[metric][0] for metric in metrics), 'parameters', 'GMACs', 'ms, batch 1',
-                  'ms, batch 32', 'peak MiB']
+        header = [
+            'method',
+            *(IMAGE_METRICS[metric][0] for metric in metrics),
+            'parameters',
+            'GMACs',
+            'ms, batch 1',
+            'ms, batch 32',
+            'peak MiB',
+        ]
         return _table(header, [self.sr_row(metrics, *row) for row in rows])
 
     def sr_row(self, metrics, method, result):
         if 'error' in result:
             return [method.title, result['error']]
-        cells = [_interval(mean_interval(result['images'][metric]), IMAGE_METRICS[metric][1])
-                 if result['images'][metric] else '-' for metric in metrics]
+        cells = [
+            _interval(mean_interval(result['images'][metric]), IMAGE_METRICS[metric][1])
+            if result['images'][metric]
+            else '-'
+            for metric in metrics
+        ]
         measured = self.values.found[(method.name, 'speed')]
         if 'error' in measured:
             return [method.title, *cells, measured['error']]
         speed = measured['speed']
-        return [method.title, *cells, f'{speed["parameters"]:,}', f'{speed["gmacs"]:.2f}', f'{speed["ms_1"]:.1f}',
-                f'{speed["ms_32"]:.1f}', f'{speed["peak_mib"]:.0f}']
+        return [
+            method.title,
+            *cells,
+            f'{speed["parameters"]:,}',
+            f'{speed["gmacs"]:.2f}',
+            f'{speed["ms_1"]:.1f}',
+            f'{speed["ms_32"]:.1f}',
+            f'{speed["peak_mib"]:.0f}',
+        ]
 
     def recognition_section(self, name):
         sizes = [str(size) for size in self.benchmark.query_sizes]
-        found = {method.title: {size: self.values.found[(method.name, 'pairs', name, size)] for size in sizes
-                                if (method.name, 'pairs', name, size) in self.values.found}
-                 for method in self.benchmark.methods if 'recognition' in method.tables}
-        done = {title: {size: result for size, result in results.items() if 'error' not in result}
-                for title, results in found.items()}
+        found = {
+            method.title: {
+                size: self.values.found[(method.name, 'pairs', name, size)]
+                for size in sizes
+                if (method.name, 'pairs', name, size) in self.values.found
+            }
+            for method in self.benchmark.methods
+            if 'recognition' in method.tables
+        }
+        done = {
+            title: {size: result for size, result in results.items() if 'error' not in result}
+            for title, results in found.items()
+        }
         done = {title: results for title, results in done.items() if results}
         parts = [f'## Recognition: {name}', self.protocol(done)]
         for figure, title in _PAIR_FIGURES.items():
@@ -118,15 +168,29 @@ class _Report:
             parts += [f'**{title}** by probe size (pixels)', _table(['method', *sizes], rows)]
         rows = self.accuracy_differences(name, sizes)
         if rows:
-            parts += [f'**Accuracy, difference to {self.values.reference.title}**, the same pairs, with bootstrap 95 % '
-                      'intervals over the pairs', _table(['method', *sizes], rows)]
+            parts += [
+                f'**Accuracy, difference to {self.values.reference.title}**, the same pairs, with bootstrap 95 % '
+                'intervals over the pairs',
+                _table(['method', *sizes], rows),
+            ]
         if done:
-            parts.append(_image(self.plots.accuracy_over_size(name, {
-                title: {size: result['figures']['accuracy'] for size, result in results.items()}
-                for title, results in done.items()})))
+            parts.append(
+                _image(
+                    self.plots.accuracy_over_size(
+                        name,
+                        {
+                            title: {size: result['figures']['accuracy'] for size, result in results.items()}
+                            for title, results in done.items()
+                        },
+                    )
+                )
+            )
         for size in sizes:
-            pairs = {title: (results[size]['arrays']['scores'], results[size]['arrays']['issame'])
-                     for title, results in done.items() if size in results}
+            pairs = {
+                title: (results[size]['arrays']['scores'], results[size]['arrays']['issame'])
+                for title, results in done.items()
+                if size in results
+            }
             if pairs:
                 parts.append(_image(self.plots.roc_curves(f'{name}_{size}', f'{name}: ROC, probes at {size}', pairs)))
         for title, *table in RECOGNITION_TABLES:
@@ -136,8 +200,9 @@ class _Report:
     def accuracy_differences(self, name, sizes):
         rows = []
         for method in self.benchmark.methods:
-            found = [self.values.differences.get((method.name, 'pairs', name, size), {}).get('accuracy')
-                     for size in sizes]
+            found = [
+                self.values.differences.get((method.name, 'pairs', name, size), {}).get('accuracy') for size in sizes
+            ]
             if any(found):
                 rows.append([method.title, *(_interval(each, 4, '+') if each else '-' for each in found)])
         return rows
@@ -149,17 +214,26 @@ class _Report:
         if not protocols:
             return 'No method could be measured.'
         first = next((found for found in protocols if found['query_size']), protocols[0])
-        told = ', '.join(f'{key.replace("_", " ")}: {value}' for key, value in first.items()
-                         if key not in ('query_size', 'upscaling') and value is not None)
+        told = ', '.join(
+            f'{key.replace("_", " ")}: {value}'
+            for key, value in first.items()
+            if key not in ('query_size', 'upscaling') and value is not None
+        )
         told = told.replace(f' to {first["query_size"]} px', " to the probe's size")
         return f'Accuracy with the threshold chosen on the other folds, +- standard deviation over the folds. {told}.'
 
     def methods_section(self):
-        rows = [[method.title, f'`{method.file}`', ' '.join(f'`{entry}`' for entry in method.force) or '-',
-                 ', '.join(f'`{path}`' for path in dict.fromkeys(method.weights.values())) or '-',
-                 _budget(self.values.budgets[method.name]),
-                 f'{method.recogniser["type"]} `{method.recogniser.get("weights", "-")}`' if method.recogniser else '-']
-                for method in self.benchmark.methods]
+        rows = [
+            [
+                method.title,
+                f'`{method.file}`',
+                ' '.join(f'`{entry}`' for entry in method.force) or '-',
+                ', '.join(f'`{path}`' for path in dict.fromkeys(method.weights.values())) or '-',
+                _budget(self.values.budgets[method.name]),
+                f'{method.recogniser["type"]} `{method.recogniser.get("weights", "-")}`' if method.recogniser else '-',
+            ]
+            for method in self.benchmark.methods
+        ]
         return ['## Methods', _table(['method', 'options', 'changes', 'weights', 'trained', 'recogniser'], rows)]
 
 
@@ -211,5 +285,7 @@ def _page(text, folder, title):
         return 'src="data:image/png;base64,' + base64.b64encode((folder / match[1]).read_bytes()).decode() + '"'
 
     body = re.sub(r'src="(figures/[^"]+)"', embedded, markdown.markdown(text, extensions=['tables']))
-    return f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title><style>{_STYLE}</style>' \
-           f'{body}</html>\n'
+    return (
+        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title><style>{_STYLE}</style>'
+        f'{body}</html>\n'
+    )

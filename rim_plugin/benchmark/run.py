@@ -32,8 +32,15 @@ class Unit(NamedTuple):
     @property
     def key(self):
         method = self.method
-        return content_key(self.kind, self.arguments, method.networks, method.weights, method.recogniser,
-                           method.gallery, _HERE if self.kind == 'speed' else None)
+        return content_key(
+            self.kind,
+            self.arguments,
+            method.networks,
+            method.weights,
+            method.recogniser,
+            method.gallery,
+            _HERE if self.kind == 'speed' else None,
+        )
 
     @property
     def gallery_key(self):
@@ -73,8 +80,10 @@ def units_of(benchmark, method):
     units = []
     if benchmark.sr_sets and 'sr' in method.tables and 'g' in method.networks:
         units.append(Unit(method, 'speed', (), []))
-        units += [Unit(method, 'sr', (name, ), [dict(options, name=name), benchmark.pictures, benchmark.lpips])
-                  for name, options in benchmark.sr_sets.items()]
+        units += [
+            Unit(method, 'sr', (name,), [dict(options, name=name), benchmark.pictures, benchmark.lpips])
+            for name, options in benchmark.sr_sets.items()
+        ]
     if 'recognition' in method.tables:
         for name, options in benchmark.pair_sets.items():
             full = [{**options, 'name': name, 'probe_side': 'none'}, benchmark.mirror]
@@ -98,8 +107,12 @@ def _train(benchmark, method):
     log.parent.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, '-m', 'rim_plugin.train', '-opt', method.file, '--auto_resume']
     with open(log, 'w', encoding='utf-8') as stream:
-        done = subprocess.run(command + (['--force_yml', *method.force] if method.force else []), stdout=stream,
-                              stderr=subprocess.STDOUT, env={**os.environ, 'PYTHONUNBUFFERED': '1'})
+        done = subprocess.run(
+            command + (['--force_yml', *method.force] if method.force else []),
+            stdout=stream,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, 'PYTHONUNBUFFERED': '1'},
+        )
     if done.returncode:
         told = log.read_text(encoding='utf-8', errors='replace').strip().splitlines() or ['it wrote nothing']
         return f'training failed ({log}): {told[-1]}'
@@ -112,14 +125,30 @@ def _measure(cache, method, units, bar):
     bar.update(len(units) - len(missing))
     if not missing:
         return {}
-    job = {'cache': str(cache.folder), 'networks': method.networks, 'weights': method.weights,
-           'recogniser': method.recogniser, 'gallery': method.gallery,
-           'units': [{'key': key, 'kind': unit.kind, 'arguments': unit.arguments, 'gallery':
-                      {'key': unit.gallery_key, 'arguments': unit.gallery} if unit.gallery else None}
-                     for key, unit in missing.items()]}
+    job = {
+        'cache': str(cache.folder),
+        'networks': method.networks,
+        'weights': method.weights,
+        'recogniser': method.recogniser,
+        'gallery': method.gallery,
+        'units': [
+            {
+                'key': key,
+                'kind': unit.kind,
+                'arguments': unit.arguments,
+                'gallery': {'key': unit.gallery_key, 'arguments': unit.gallery} if unit.gallery else None,
+            }
+            for key, unit in missing.items()
+        ],
+    }
     errors, last = dict.fromkeys(missing, 'the measuring process ended early'), ''
-    process = subprocess.Popen([sys.executable, '-m', 'rim_plugin.benchmark.measure'], stdin=subprocess.PIPE,
-                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    process = subprocess.Popen(
+        [sys.executable, '-m', 'rim_plugin.benchmark.measure'],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
     with process:
         process.stdin.write(json.dumps(job))
         process.stdin.close()

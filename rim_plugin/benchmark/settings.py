@@ -3,11 +3,25 @@
 from pathlib import Path
 from typing import NamedTuple
 
-from rim_plugin.options import OptionsError, did_you_mean, read_options
-from rim_plugin.options_check import check_dataset
+from rim_plugin.errors import OptionsError, did_you_mean
+from rim_plugin.options.checking import check_dataset
+from rim_plugin.options.reading import read_options
 
-_KEYS = {'name', 'output', 'reference', 'recogniser', 'mirror', 'sr_sets', 'pair_sets', 'query_sizes', 'pictures',
-         'lpips', 'train_missing', 'force', 'methods'}
+_KEYS = {
+    'name',
+    'output',
+    'reference',
+    'recogniser',
+    'mirror',
+    'sr_sets',
+    'pair_sets',
+    'query_sizes',
+    'pictures',
+    'lpips',
+    'train_missing',
+    'force',
+    'methods',
+}
 _METHOD_KEYS = {'title', 'options', 'force', 'weights', 'recogniser', 'tables', 'query_sizes'}
 TABLES = ('sr', 'recognition')
 
@@ -91,10 +105,19 @@ def read_benchmark(path):
     reference = options.get('reference', methods[-1].name)
     if reference not in options['methods']:
         raise OptionsError(f'{path}: reference: no method {reference!r}{did_you_mean(reference, options["methods"])}')
-    return Benchmark(options['name'], Path(options.get('output', 'results/benchmark'), options['name']), methods,
-                     reference, options.get('mirror', True), options.get('sr_sets') or {},
-                     options.get('pair_sets') or {}, options['query_sizes'], options.get('pictures', 4),
-                     options.get('lpips'), options.get('train_missing', False))
+    return Benchmark(
+        options['name'],
+        Path(options.get('output', 'results/benchmark'), options['name']),
+        methods,
+        reference,
+        options.get('mirror', True),
+        options.get('sr_sets') or {},
+        options.get('pair_sets') or {},
+        options['query_sizes'],
+        options.get('pictures', 4),
+        options.get('lpips'),
+        options.get('train_missing', False),
+    )
 
 
 def _method(path, options, name, block):
@@ -119,27 +142,34 @@ def _method(path, options, name, block):
     for table in tables:
         if table not in TABLES:
             raise OptionsError(f'{path}: {where}tables: {table!r} is none of {", ".join(TABLES)}')
-    found = Method(name, block.get('title', name), block['options'], force, method, {}, recogniser, tuple(tables), sizes)
+    found = Method(
+        name, block.get('title', name), block['options'], force, method, {}, recogniser, tuple(tables), sizes
+    )
     named = block.get('weights') or {}
     for label in named:
         if label not in found.networks:
-            raise OptionsError(f'{path}: {where}weights.{label}: its options have no network_{label}, only '
-                               f'{", ".join(f"network_{known}" for known in found.networks)}')
+            raise OptionsError(
+                f'{path}: {where}weights.{label}: its options have no network_{label}, only '
+                f'{", ".join(f"network_{known}" for known in found.networks)}'
+            )
     return found._replace(weights={**_default_weights(found), **named})
 
 
 def _default_weights(method):
     """Where a training of the method's options leaves its weights, or what its options for tests name."""
     if 'train' in method.options:
-        return {label: f'experiments/{method.options["name"]}/models/net_{label}_latest.pth'
-                for label in method.networks}
+        return {
+            label: f'experiments/{method.options["name"]}/models/net_{label}_latest.pth' for label in method.networks
+        }
     named = {label: method.options.get('path', {}).get(f'pretrain_network_{label}') for label in method.networks}
     return {label: path for label, path in named.items() if path is not None}
 
 
 def _check_values(path, options):
-    for key, kind, words in (('methods', dict, 'a block of methods, NAME: {options: FILE, ...}'),
-                             ('query_sizes', list, 'a list of sides of probes, in pixels or full')):
+    for key, kind, words in (
+        ('methods', dict, 'a block of methods, NAME: {options: FILE, ...}'),
+        ('query_sizes', list, 'a list of sides of probes, in pixels or full'),
+    ):
         if not isinstance(options[key], kind) or not options[key]:
             raise OptionsError(f'{path}: {key}: {options[key]!r} is not {words}')
     _check_recogniser(path, '', options)
@@ -148,8 +178,10 @@ def _check_values(path, options):
             check_dataset(block, f'{sets}.{name}', path)
     lpips = options.get('lpips')
     if lpips is not None and not Path(lpips).is_file():
-        raise OptionsError(f"{path}: lpips: {lpips}: no such file. Name torchvision's AlexNet (alexnet-owt-7be5be79.pth), "
-                           'or leave the key out: the report does without LPIPS.')
+        raise OptionsError(
+            f"{path}: lpips: {lpips}: no such file. Name torchvision's AlexNet (alexnet-owt-7be5be79.pth), "
+            'or leave the key out: the report does without LPIPS.'
+        )
 
 
 def _check_recogniser(path, where, block):

@@ -6,13 +6,14 @@ import sys
 import time
 
 import torch
-from basicsr.data import build_dataset
-from basicsr.models import build_model
-from basicsr.utils.options import parse_options
 from torch.profiler import ProfilerActivity, profile
 from torch.utils.data import default_collate
 
 from rim_plugin.benchmark.measure import peak_memory
+
+from basicsr.data import build_dataset
+from basicsr.models import build_model
+from basicsr.utils.options import parse_options
 
 WARM_UP = 2
 
@@ -43,10 +44,17 @@ def measure_training(iterations):
     activities = [ProfilerActivity.CPU] + ([ProfilerActivity.CUDA] if on_gpu else [])
     with profile(activities=activities) as profiler:
         step(model, batches, WARM_UP + iterations + 1)
-    return {'name': opt['name'], 'batch': size, 'seconds': seconds, 'images_per_second': size / seconds,
-            'parameters': sum(value.numel() for group in model.optimizers for part in group.param_groups
-                              for value in part['params']),
-            'peak_memory_gib': peak, 'shares': operator_shares(profiler, on_gpu)}
+    return {
+        'name': opt['name'],
+        'batch': size,
+        'seconds': seconds,
+        'images_per_second': size / seconds,
+        'parameters': sum(
+            value.numel() for group in model.optimizers for part in group.param_groups for value in part['params']
+        ),
+        'peak_memory_gib': peak,
+        'shares': operator_shares(profiler, on_gpu),
+    }
 
 
 def step(model, batches, iteration):
@@ -79,27 +87,35 @@ def compare_training(options, iterations, force=()):
         command = [sys.executable, '-m', 'rim_plugin.benchmark.training_speed', str(iterations), '-opt', path]
         done = subprocess.run(command + (['--force_yml', *force] if force else []), capture_output=True, text=True)
         lines = done.stdout.strip().splitlines()
-        results.append(json.loads(lines[-1]) if done.returncode == 0 else
-                       {'name': path, 'error': (done.stderr.strip() or 'no message').splitlines()[-1]})
+        results.append(
+            json.loads(lines[-1])
+            if done.returncode == 0
+            else {'name': path, 'error': (done.stderr.strip() or 'no message').splitlines()[-1]}
+        )
     return results
 
 
 def speed_table(results):
     """Markdown table of ``compare_training``'s results, with the ratio to the last row's images per second."""
     base = results[-1].get('images_per_second')
-    rows = ['| options | batch | parameters | s / iteration | images / s | ratio | peak GiB | time goes to |',
-            '|---|---|---|---|---|---|---|---|']
+    rows = [
+        '| options | batch | parameters | s / iteration | images / s | ratio | peak GiB | time goes to |',
+        '|---|---|---|---|---|---|---|---|',
+    ]
     for found in results:
         if 'error' in found:
             rows.append(f'| {found["name"]} | failed: {found["error"]} ||||||| ')
             continue
         ratio = f'{found["images_per_second"] / base:.2f}' if base else '-'
         shares = ', '.join(f'{name.removeprefix("aten::")} {part:.0%}' for name, part in found['shares'].items())
-        rows.append(f'| {found["name"]} | {found["batch"]} | {found["parameters"]:,} | {found["seconds"]:.2f} | '
-                    f'{found["images_per_second"]:.2f} | {ratio} | {found["peak_memory_gib"]:.1f} | {shares} |')
+        rows.append(
+            f'| {found["name"]} | {found["batch"]} | {found["parameters"]:,} | {found["seconds"]:.2f} | '
+            f'{found["images_per_second"]:.2f} | {ratio} | {found["peak_memory_gib"]:.1f} | {shares} |'
+        )
     return '\n'.join(rows)
 
 
 if __name__ == '__main__':
     import rim_plugin  # noqa: F401
+
     print(json.dumps(measure_training(int(sys.argv.pop(1)))))

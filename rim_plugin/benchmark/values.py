@@ -2,26 +2,27 @@
 
 import csv
 import io
-import platform
-import shutil
-import subprocess
-from pathlib import Path
-from importlib.metadata import version
 
 import numpy as np
-import torch
 
-from rim_plugin import __version__
 from rim_plugin.benchmark.budget import training_budget
-from rim_plugin.benchmark.statistics import mean_interval
+from rim_plugin.benchmark.intervals import mean_interval
+from rim_plugin.environment import environment
 from rim_plugin.metrics.verification import fold_accuracy
 
 # of images: title and digits
-IMAGE_METRICS = {'psnr_y': ('PSNR Y', 2), 'ssim_y': ('SSIM Y', 4), 'psnr_rgb': ('PSNR RGB', 2),
-                 'ssim_rgb': ('SSIM RGB', 4), 'identity': ('identity', 3), 'lpips': ('LPIPS (less is better)', 3)}
-_PACKAGES = ('basicsr', 'torch', 'torchvision', 'numpy', 'scikit-learn', 'mmengine')
-_SR_PROTOCOL = {'downscaling': 'antialiased bicubic from the HR face to query_size, rounded to 8 bits',
-                'metrics': 'of 8-bit images, no crop; Y of BT.601; identity: cosine of the recogniser, SR and HR face'}
+IMAGE_METRICS = {
+    'psnr_y': ('PSNR Y', 2),
+    'ssim_y': ('SSIM Y', 4),
+    'psnr_rgb': ('PSNR RGB', 2),
+    'ssim_rgb': ('SSIM RGB', 4),
+    'identity': ('identity', 3),
+    'lpips': ('LPIPS (less is better)', 3),
+}
+_SR_PROTOCOL = {
+    'downscaling': 'antialiased bicubic from the HR face to query_size, rounded to 8 bits',
+    'metrics': 'of 8-bit images, no crop; Y of BT.601; identity: cosine of the recogniser, SR and HR face',
+}
 
 
 class Values:
@@ -48,8 +49,11 @@ class Values:
 
     def of_kind(self, *place):
         """Methods that should have a result at this place, with it: list of (Method, dict)."""
-        return [(method, self.found[(method.name, *place)]) for method in self.benchmark.methods
-                if (method.name, *place) in self.found]
+        return [
+            (method, self.found[(method.name, *place)])
+            for method in self.benchmark.methods
+            if (method.name, *place) in self.found
+        ]
 
     def _difference(self, name, *place):
         mine, other = (self.found.get((each, *place), {}) for each in (name, self.reference.name))
@@ -57,28 +61,54 @@ class Values:
             return {}
         if 'images' in mine:
             both = [metric for metric in IMAGE_METRICS if mine['images'][metric] and other['images'][metric]]
-            return {metric: mean_interval(np.subtract(mine['images'][metric], other['images'][metric]))
-                    for metric in both}
+            return {
+                metric: mean_interval(np.subtract(mine['images'][metric], other['images'][metric])) for metric in both
+            }
         if 'figures' in mine:
             return {'accuracy': mean_interval(_verdicts(mine['arrays']) - _verdicts(other['arrays']))}
         return {}
 
     def everything(self):
         """All values, for JSON."""
-        results = [{'method': key[0], 'kind': key[1], 'place': list(key[2:]), **_summary(result),
-                    'difference': self.differences[key]} for key, result in self.found.items()]
-        methods = {method.name: {'title': method.title, 'options': method.file, 'force': method.force,
-                                 'weights': method.weights, 'training': self.budgets[method.name],
-                                 'recogniser': method.recogniser} for method in self.benchmark.methods}
-        return {'benchmark': self.benchmark.name, 'environment': environment(), 'seed': 0,
-                'reference': self.reference.name, 'methods': methods,
-                'sr_sets': {name: {**_SR_PROTOCOL, **options} for name, options in self.benchmark.sr_sets.items()},
-                'pairs': {name: self._kinds(name) for name in self.benchmark.pair_sets}, 'results': results}
+        results = [
+            {
+                'method': key[0],
+                'kind': key[1],
+                'place': list(key[2:]),
+                **_summary(result),
+                'difference': self.differences[key],
+            }
+            for key, result in self.found.items()
+        ]
+        methods = {
+            method.name: {
+                'title': method.title,
+                'options': method.file,
+                'force': method.force,
+                'weights': method.weights,
+                'training': self.budgets[method.name],
+                'recogniser': method.recogniser,
+            }
+            for method in self.benchmark.methods
+        }
+        return {
+            'benchmark': self.benchmark.name,
+            'environment': environment(),
+            'seed': 0,
+            'reference': self.reference.name,
+            'methods': methods,
+            'sr_sets': {name: {**_SR_PROTOCOL, **options} for name, options in self.benchmark.sr_sets.items()},
+            'pairs': {name: self._kinds(name) for name in self.benchmark.pair_sets},
+            'results': results,
+        }
 
     def _of_pairs(self, name):
         """Results on a list of pairs: (method's name, size) to the arrays."""
-        return {(key[0], key[3]): result['arrays'] for key, result in self.found.items()
-                if key[1:3] == ('pairs', name) and 'arrays' in result}
+        return {
+            (key[0], key[3]): result['arrays']
+            for key, result in self.found.items()
+            if key[1:3] == ('pairs', name) and 'arrays' in result
+        }
 
     def _kinds(self, name):
         """Kind and fold of every pair of a list, which all its results share; the scores are with the results."""
@@ -99,8 +129,12 @@ class Values:
         """Every pair of a list: a line each, with its score by every method at every size."""
         scores = {f'{method}_{size}': arrays['scores'] for (method, size), arrays in self._of_pairs(name).items()}
         kinds = self._kinds(name)
-        return _csv([['pair', 'issame', 'fold', *scores], *zip(
-            range(len(kinds['folds'])), map(int, kinds['issame']), kinds['folds'], *scores.values())])
+        return _csv(
+            [
+                ['pair', 'issame', 'fold', *scores],
+                *zip(range(len(kinds['folds'])), map(int, kinds['issame']), kinds['folds'], *scores.values()),
+            ]
+        )
 
 
 def _csv(rows):
@@ -113,8 +147,9 @@ def _summary(result):
     """A result's JSON values, with means and intervals of the images' metrics; scores of pairs as lists."""
     values = {key: value for key, value in result.items() if key != 'arrays'}
     if 'images' in result:
-        values['means'] = {metric: mean_interval(result['images'][metric]) for metric in IMAGE_METRICS
-                           if result['images'][metric]}
+        values['means'] = {
+            metric: mean_interval(result['images'][metric]) for metric in IMAGE_METRICS if result['images'][metric]
+        }
     if 'figures' in result:
         values['scores'] = result['arrays']['scores'].tolist()
     return values
@@ -123,19 +158,3 @@ def _summary(result):
 def _verdicts(arrays):
     """Whether the verdict on each pair is right, 0.0 or 1.0."""
     return fold_accuracy(arrays['scores'], arrays['issame'], arrays['folds']).correct.astype(float)
-
-
-def environment():
-    """Versions, machine and commit, which is None without git or outside a checkout."""
-    command = ['git', '-C', str(Path(__file__).parent), 'describe', '--always', '--dirty']
-    commit = subprocess.run(command, capture_output=True, text=True).stdout.strip() if shutil.which('git') else ''
-    return {'python': platform.python_version(), 'machine': f'{platform.machine()}, {device_name()}',
-            'packages': {'rim-plugin': __version__, **{name: version(name) for name in _PACKAGES}},
-            'commit': commit or None}
-
-
-def device_name():
-    """The GPU, or the CPU with its number of threads."""
-    if torch.cuda.is_available():
-        return torch.cuda.get_device_name()
-    return f'CPU, threads: {torch.get_num_threads()}'

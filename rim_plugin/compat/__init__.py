@@ -25,6 +25,7 @@ def apply():
         return
     stubs.install()
     import basicsr  # noqa: F401  needs the stubs
+
     for name in _PATCH_MODULES:
         importlib.import_module(f'rim_plugin.compat.{name}').patch()
     _applied = True

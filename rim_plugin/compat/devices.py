@@ -3,13 +3,15 @@
 import atexit
 import ctypes
 import os
+
 import torch
 import torch.distributed as dist
-from basicsr.models.base_model import BaseModel
-from basicsr.utils import dist_util
 
 from rim_plugin.compat.patching import replace, replace_method
-from rim_plugin.options import OptionsError
+from rim_plugin.errors import OptionsError
+
+from basicsr.models.base_model import BaseModel
+from basicsr.utils import dist_util
 
 
 def patch():
@@ -47,8 +49,10 @@ def _init_dist_pytorch(original):
         if torch.cuda.device_count() > 0:
             return original(backend, **kwargs)
         if 'RANK' not in os.environ:
-            raise OptionsError('--launcher pytorch: start the command with torchrun, e.g. '
-                               'torchrun --nproc_per_node=2 -m rim_plugin.train -opt FILE --launcher pytorch')
+            raise OptionsError(
+                '--launcher pytorch: start the command with torchrun, e.g. '
+                'torchrun --nproc_per_node=2 -m rim_plugin.train -opt FILE --launcher pytorch'
+            )
         dist.init_process_group(backend='gloo', **kwargs)
         atexit.register(_leave_group)
 
@@ -65,8 +69,9 @@ def _init_dist_slurm(original):
 
     def init(backend, port=None):
         if torch.cuda.device_count() == 0:
-            raise OptionsError('--launcher slurm: no GPU on this node; train on CPUs with torchrun and --launcher '
-                               'pytorch')
+            raise OptionsError(
+                '--launcher slurm: no GPU on this node; train on CPUs with torchrun and --launcher pytorch'
+            )
         return original(backend, port)
 
     return init
@@ -79,6 +84,7 @@ def _model_to_device(original):
         if not self.opt['dist'] or self.device.type == 'cuda':
             return original(self, net)
         return torch.nn.parallel.DistributedDataParallel(
-            net.to(self.device), find_unused_parameters=self.opt.get('find_unused_parameters', False))
+            net.to(self.device), find_unused_parameters=self.opt.get('find_unused_parameters', False)
+        )
 
     return model_to_device

@@ -3,16 +3,19 @@
 import glob
 import os
 import sys
+
 import torch
 import yaml
+
+from rim_plugin.compat import devices, loading
+from rim_plugin.compat.patching import replace
+from rim_plugin.errors import OptionsError
+from rim_plugin.options import checking, reading
+from rim_plugin.reproducibility import RUN
+from rim_plugin.weights_file import read_tensors
+
 from basicsr.utils import check_resume, misc
 from basicsr.utils import options as basicsr_options
-
-from rim_plugin import options
-from rim_plugin.compat import checkpoints, devices, loading
-from rim_plugin.compat.patching import replace
-from rim_plugin.options import OptionsError
-from rim_plugin.reproducibility import RUN
 
 _FOLDERS = ('experiments_root', 'results_root', 'models', 'training_states', 'log', 'visualization')
 
@@ -33,8 +36,8 @@ def _parse_options(original):
 
     def parse_options(root_path, is_train=True):
         sys.excepthook = _one_line_errors(sys.excepthook)
-        argv, forced = options.take_forced(sys.argv)
-        path = options.check_command(argv, forced, is_train)
+        argv, forced = reading.take_forced(sys.argv)
+        path = checking.check_command(argv, forced, is_train)
         opt, args = _with_changes(original, argv, path, forced, root_path, is_train)
         RUN.reset(opt['manual_seed'])
         _fit_to_machine(opt)
@@ -48,7 +51,7 @@ def _with_changes(original, argv, path, forced, root_path, is_train):
     """BasicSR's own parsing, of a file that already holds its base and the command line's changes (BasicSR runs them
     through exec)."""
     command, loader = sys.argv, basicsr_options.ordered_yaml
-    sys.argv, basicsr_options.ordered_yaml = argv, lambda: (options.yaml_loader(path, forced), None)
+    sys.argv, basicsr_options.ordered_yaml = argv, lambda: (reading.yaml_loader(path, forced), None)
     try:
         return original(root_path, is_train)
     finally:
@@ -56,9 +59,12 @@ def _with_changes(original, argv, path, forced, root_path, is_train):
 
 
 def _replace_in_caller(caller, forced):
-    makers = {'load_resume_state': lambda _original: load_resume_state, 'init_tb_loggers': _init_tb_loggers,
-              'copy_opt_file': lambda original: _copy_whole_options(original, forced),
-              'create_train_val_dataloader': loading.create_train_val_dataloader}
+    makers = {
+        'load_resume_state': lambda _original: load_resume_state,
+        'init_tb_loggers': _init_tb_loggers,
+        'copy_opt_file': lambda original: _copy_whole_options(original, forced),
+        'create_train_val_dataloader': loading.create_train_val_dataloader,
+    }
     for name, make in makers.items():
         if name in caller and not getattr(caller[name], 'from_rim_plugin', False):
             caller[name] = make(caller[name])
@@ -82,7 +88,7 @@ def _copy_whole_options(original, forced):
         original(opt_file, experiments_root)
         if os.environ.get('RANK', '0') == '0':
             with open(os.path.join(experiments_root, 'options.yml'), 'w', encoding='utf-8') as file:
-                yaml.safe_dump(options.read_options(opt_file, forced), file, sort_keys=False)
+                yaml.safe_dump(reading.read_options(opt_file, forced), file, sort_keys=False)
 
     return copy_opt_file
 
@@ -110,8 +116,11 @@ def _fit_to_machine(opt):
     """
     if torch.cuda.is_available():
         if opt['num_gpu'] > 1 and not opt['dist']:
-            print(f'One of {opt["num_gpu"]} GPUs is used; all with: torchrun --nproc_per_node={opt["num_gpu"]} -m '
-                  'rim_plugin.train -opt FILE --launcher pytorch', flush=True)
+            print(
+                f'One of {opt["num_gpu"]} GPUs is used; all with: torchrun --nproc_per_node={opt["num_gpu"]} -m '
+                'rim_plugin.train -opt FILE --launcher pytorch',
+                flush=True,
+            )
             opt['num_gpu'] = 1
         return
     devices.keep_memory()
@@ -155,20 +164,25 @@ def load_resume_state(opt):
     problems = []
     for path in states or [explicit]:
         try:
-            state = checkpoints.read(path)
+            state = read_tensors(path)
             _require_networks(opt, state)
         except OptionsError as error:
             problems.append(str(error))
             continue
         return _resume_from(opt, path, state)
-    raise OptionsError(f'no training state can be resumed from; newest: {problems[0]}. Remove what is damaged, or '
-                       'start a new run under another name.')
+    raise OptionsError(
+        f'no training state can be resumed from; newest: {problems[0]}. Remove what is damaged, or '
+        'start a new run under another name.'
+    )
 
 
 def _states(folder):
     """Paths of the training states in ``folder``, newest first."""
-    numbered = {int(name[:-len('.state')]): name for name in (os.listdir(folder) if os.path.isdir(folder) else [])
-                if name.endswith('.state') and name[:-len('.state')].isdigit()}
+    numbered = {
+        int(name[: -len('.state')]): name
+        for name in (os.listdir(folder) if os.path.isdir(folder) else [])
+        if name.endswith('.state') and name[: -len('.state')].isdigit()
+    }
     return [os.path.join(folder, numbered[number]) for number in sorted(numbered, reverse=True)]
 
 
@@ -179,7 +193,7 @@ def _require_networks(opt, state):
     if not networks:
         raise OptionsError(f'{opt["path"]["models"]} holds no network of iteration {state["iter"]}')
     for network in networks:
-        checkpoints.read(_weights_path(opt, network, state['iter']))
+        read_tensors(_weights_path(opt, network, state['iter']))
 
 
 def _saved_networks(opt):

@@ -3,15 +3,17 @@
 import functools
 import math
 import signal
+
 import torch
+
+from rim_plugin.compat.patching import replace, replace_method
+from rim_plugin.errors import OptionsError
+from rim_plugin.reproducibility import RUN, SeededDataset, epoch_order
+
 from basicsr import data as basicsr_data
 from basicsr.data.data_sampler import EnlargedSampler
 from basicsr.data.prefetch_dataloader import PrefetchGenerator
 from basicsr.utils import get_root_logger
-
-from rim_plugin.compat.patching import replace, replace_method
-from rim_plugin.options import OptionsError
-from rim_plugin.reproducibility import RUN, SeededDataset, epoch_order
 
 
 def patch():
@@ -108,8 +110,10 @@ def _supported(dataset_opt):
     if not torch.cuda.is_available():
         dataset_opt['pin_memory'] = False
     if training and threaded and dataset_opt['num_worker_per_gpu'] == 0:
-        get_root_logger().warning('prefetch_mode cpu without a worker draws items in a thread that shares the random '
-                                  'state of the training: one worker process is used.')
+        get_root_logger().warning(
+            'prefetch_mode cpu without a worker draws items in a thread that shares the random '
+            'state of the training: one worker process is used.'
+        )
         dataset_opt['num_worker_per_gpu'] = 1
     return dataset_opt
 
@@ -133,9 +137,11 @@ def create_train_val_dataloader(original):
         RUN.seed = opt['manual_seed'] = _agreed_seed(opt)
         train_loader, sampler, val_loaders, _, total_iters = original(opt, logger)
         if len(train_loader) == 0:
-            raise OptionsError(f'datasets.train: {len(sampler.dataset)} images are fewer than one batch of '
-                               f'{train_loader.batch_size} x {opt["world_size"]}; lower batch_size_per_gpu or raise '
-                               'dataset_enlarge_ratio')
+            raise OptionsError(
+                f'datasets.train: {len(sampler.dataset)} images are fewer than one batch of '
+                f'{train_loader.batch_size} x {opt["world_size"]}; lower batch_size_per_gpu or raise '
+                'dataset_enlarge_ratio'
+            )
         RUN.batches_per_epoch, sampler.batch_size = len(train_loader), train_loader.batch_size
         state = RUN.resumed
         if state and state.get('batches_per_epoch') != len(train_loader):

@@ -20,6 +20,7 @@ def _stub_functional_tensor():
     if importlib.util.find_spec(name) is not None:
         return
     from torchvision.transforms import functional
+
     stub = types.ModuleType(name, 'Stand-in for the removed torchvision module: what BasicSR takes from it.')
     stub.rgb_to_grayscale = functional.rgb_to_grayscale
     sys.modules[name] = stub
@@ -34,6 +35,7 @@ def _stub_distutils():
             importlib.import_module('distutils.version')
     except ImportError:
         from packaging.version import Version
+
         version = types.ModuleType('distutils.version', 'Stand-in for the removed module: version comparison only.')
         version.LooseVersion = Version
         package = types.ModuleType('distutils', 'Stand-in for the removed package.')

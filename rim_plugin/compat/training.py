@@ -6,13 +6,15 @@ import sys
 import warnings
 
 import torch
-from basicsr.models.base_model import BaseModel
-from basicsr.utils import get_root_logger
 
 from rim_plugin.compat import checkpoints
 from rim_plugin.compat.patching import replace_method
-from rim_plugin.options import OptionsError, did_you_mean, optimizer_types
+from rim_plugin.errors import OptionsError, did_you_mean
+from rim_plugin.options.reading import optimizer_types
 from rim_plugin.reproducibility import RUN, check_finite, last_checkpoint
+
+from basicsr.models.base_model import BaseModel
+from basicsr.utils import get_root_logger
 
 
 def patch():
@@ -117,6 +119,8 @@ def _save_and_exit(model):
     if RUN.tb_logger:
         RUN.tb_logger.close()
     if model.opt['rank'] == 0:
-        get_root_logger().info(f'Stopped after iteration {done}; last checkpoint: {last_checkpoint(model.opt)}. '
-                               'To go on: the same command with --auto_resume.')
+        get_root_logger().info(
+            f'Stopped after iteration {done}; last checkpoint: {last_checkpoint(model.opt)}. '
+            'To go on: the same command with --auto_resume.'
+        )
     sys.exit(code)

@@ -12,8 +12,9 @@ from skimage.transform import estimate_transform
 from rim_plugin.data.resize import check_image
 
 # ArcFace's template on 112 x 112 pixels: left eye, right eye, nose, left and right mouth corner.
-ARCFACE_TEMPLATE = np.array([(38.2946, 51.6963), (73.5318, 51.5014), (56.0252, 71.7366), (41.5493, 92.3655),
-                             (70.7299, 92.2041)])
+ARCFACE_TEMPLATE = np.array(
+    [(38.2946, 51.6963), (73.5318, 51.5014), (56.0252, 71.7366), (41.5493, 92.3655), (70.7299, 92.2041)]
+)
 _TEMPLATE_SIZE = 112
 # Where a photo ends inside the face window it is continued by its mirror image, and its parsing map with it.
 _BORDER = cv2.BORDER_REFLECT_101

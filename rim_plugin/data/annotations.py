@@ -1,7 +1,7 @@
 """Reading face annotations: 68-point ``.pts``, Helen's 194-point text files, LFW-style lists of five points.
 
 Each reader is called with a photo's path below its folder and its pixels and returns (L, 2) landmarks, x and y, an
-integer being the centre of a pixel. A face that cannot be read raises :class:`LeftOut`.
+integer being the centre of a pixel. A face that cannot be read raises :class:`SkippedPhoto`.
 """
 
 import re
@@ -9,30 +9,19 @@ from pathlib import Path
 
 import numpy as np
 
-
-class LeftOut(Exception):
-    """A photo that cannot be prepared.
-
-    Args:
-        reason (str): a few words, the same for all photos with the same fault.
-        detail (str): what exactly is wrong.
-    """
-
-    def __init__(self, reason, detail=''):
-        super().__init__(reason, detail)
-        self.reason, self.detail = reason, detail
+from rim_plugin.errors import SkippedPhoto
 
 
 def _points(numbers, count, path):
-    """(count, 2) array from texts, or LeftOut."""
+    """(count, 2) array from texts, or SkippedPhoto."""
     try:
         points = np.array([[float(x), float(y)] for x, y in numbers])
     except ValueError as error:
-        raise LeftOut('unreadable annotation', f'{path}: {error}') from None
+        raise SkippedPhoto('unreadable annotation', f'{path}: {error}') from None
     if points.shape != (count, 2):
-        raise LeftOut('wrong number of points', f'{path}: {len(points)} points, {count} wanted')
+        raise SkippedPhoto('wrong number of points', f'{path}: {len(points)} points, {count} wanted')
     if not np.isfinite(points).all():
-        raise LeftOut('unreadable annotation', f'{path}: a coordinate is not a finite number')
+        raise SkippedPhoto('unreadable annotation', f'{path}: a coordinate is not a finite number')
     return points
 
 
@@ -47,10 +36,10 @@ class PtsFolder:
     def __call__(self, name, image):
         path = (self._folder / name).with_suffix('.pts')
         if not path.is_file():
-            raise LeftOut('no annotation', f'{path} is missing')
+            raise SkippedPhoto('no annotation', f'{path} is missing')
         body = re.search(r'\{(.*?)\}', path.read_text(encoding='utf-8', errors='replace'), re.DOTALL)
         if not body:
-            raise LeftOut('unreadable annotation', f'{path}: no points between braces')
+            raise SkippedPhoto('unreadable annotation', f'{path}: no points between braces')
         rows = [line.split()[:2] for line in body.group(1).splitlines() if line.strip()]
         return _points(rows, self.num_landmarks, path) - 1
 
@@ -69,7 +58,7 @@ class Helen194Folder:
     def __call__(self, name, image):
         path = self._paths.get(Path(name).stem) or self._paths.get(Path(name).name)
         if not path:
-            raise LeftOut('no annotation', f'no text file begins with {Path(name).stem}')
+            raise SkippedPhoto('no annotation', f'no text file begins with {Path(name).stem}')
         lines = path.read_text(encoding='utf-8', errors='replace').splitlines()[1:]
         return _points([line.split(',') for line in lines if line.strip()], self.num_landmarks, path)
 
@@ -90,7 +79,7 @@ class FivePointsFile:
     def __call__(self, name, image):
         numbers = self._rows.get(Path(name).as_posix())
         if numbers is None:
-            raise LeftOut('no annotation', f'{self._path} has no line for it')
+            raise SkippedPhoto('no annotation', f'{self._path} has no line for it')
         return _points(list(zip(numbers[::2], numbers[1::2])), self.num_landmarks, f'{self._path}, line of {name}')
 
 
@@ -116,5 +105,7 @@ def open_annotations(path):
         return PtsFolder(path)
     if next(path.glob('*.txt'), None):
         return Helen194Folder(path)
-    raise FileNotFoundError(f'Annotations: {path} holds neither .pts files (68 points) nor .txt files (Helen, 194 '
-                            'points). For five points name the text file itself.')
+    raise FileNotFoundError(
+        f'Annotations: {path} holds neither .pts files (68 points) nor .txt files (Helen, 194 '
+        'points). For five points name the text file itself.'
+    )

@@ -55,17 +55,25 @@ def morph_faces(first, second, shape, blend):
         ValueError: the images or the landmarks differ in shape.
     """
     if first[0].shape != second[0].shape or first[1].shape != second[1].shape:
-        raise ValueError(f'morph: faces of {first[0].shape} and {second[0].shape} with {len(first[1])} and '
-                         f'{len(second[1])} landmarks do not fit together')
+        raise ValueError(
+            f'morph: faces of {first[0].shape} and {second[0].shape} with {len(first[1])} and '
+            f'{len(second[1])} landmarks do not fit together'
+        )
     landmarks = shape * first[1] + (1 - shape) * second[1]
     maps = [_backward_map(points, landmarks, len(image)) for image, points, _ in (first, second)]
-    images = [cv2.remap(face[0], where, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
-              for face, where in zip((first, second), maps)]
+    images = [
+        cv2.remap(face[0], where, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
+        for face, where in zip((first, second), maps)
+    ]
     share, parsing = np.full(images[0].shape[:2], blend, np.float32), None
     if first[2] is not None:
-        parsing = np.where(share >= 0.5, *(
-            cv2.remap(face[2], where, None, cv2.INTER_NEAREST, borderMode=cv2.BORDER_REFLECT_101)
-            for face, where in zip((first, second), maps)))
+        parsing = np.where(
+            share >= 0.5,
+            *(
+                cv2.remap(face[2], where, None, cv2.INTER_NEAREST, borderMode=cv2.BORDER_REFLECT_101)
+                for face, where in zip((first, second), maps)
+            ),
+        )
     return cv2.blendLinear(*images, share, 1 - share), landmarks.astype(np.float32), parsing
 
 
@@ -102,8 +110,15 @@ class FaceAugmentation:
     """
 
     def __init__(self, morph=0, blend_noise=0, rotate=0, scale=0, shift=0, gamma=0, from_iter=1):
-        values = {'morph': morph, 'blend_noise': blend_noise, 'rotate': rotate, 'scale': scale, 'shift': shift,
-                  'gamma': gamma, 'from_iter': from_iter}
+        values = {
+            'morph': morph,
+            'blend_noise': blend_noise,
+            'rotate': rotate,
+            'scale': scale,
+            'shift': shift,
+            'gamma': gamma,
+            'from_iter': from_iter,
+        }
         for name, value in values.items():
             if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < math.inf:
                 raise ValueError(f'augment.{name} must be a number of at least 0, not {value!r}')
@@ -126,8 +141,7 @@ class FaceAugmentation:
             tuple: as ``face``.
         """
         if other is not None:
-            face = morph_faces(face, other, random.uniform(0.25, 0.75),
-                               draw_blend(len(face[0]), self.blend_noise))
+            face = morph_faces(face, other, random.uniform(0.25, 0.75), draw_blend(len(face[0]), self.blend_noise))
         image, landmarks, parsing = face
         if self.rotate or self.scale or self.shift:
             matrix = self._pose(len(image))
@@ -142,7 +156,8 @@ class FaceAugmentation:
     def _pose(self, size):
         """Similarity transform about the centre of the image, (2, 3)."""
         centre = (size - 1) / 2
-        matrix = cv2.getRotationMatrix2D((centre, centre), random.gauss(0, self.rotate),
-                                         math.exp(random.gauss(0, self.scale)))
+        matrix = cv2.getRotationMatrix2D(
+            (centre, centre), random.gauss(0, self.rotate), math.exp(random.gauss(0, self.scale))
+        )
         matrix[:, 2] += random.gauss(0, self.shift), random.gauss(0, self.shift)
         return matrix

@@ -10,7 +10,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from rim_plugin.data.annotations import LeftOut
+from rim_plugin.errors import SkippedPhoto
 
 _HOW_TO_NAME = "Name {}'insightface', the path of an .onnx file (SCRFD or OpenCV's YuNet), or 'module:function'."
 
@@ -23,10 +23,12 @@ def _insightface():
             analysis = FaceAnalysis(allowed_modules=['detection'])
             analysis.prepare(ctx_id=-1, det_size=(640, 640))
     except Exception as error:  # whatever its download, unzipping and session building raise
-        raise RuntimeError('Detector insightface: its model could not be fetched or loaded '
-                           f'({type(error).__name__}: {textwrap.shorten(str(error), 120)}). Put the unpacked pack into '
-                           '~/.insightface/models/buffalo_l by hand, or name another detector: an .onnx file or '
-                           "'module:function'.") from None
+        raise RuntimeError(
+            'Detector insightface: its model could not be fetched or loaded '
+            f'({type(error).__name__}: {textwrap.shorten(str(error), 120)}). Put the unpacked pack into '
+            '~/.insightface/models/buffalo_l by hand, or name another detector: an .onnx file or '
+            "'module:function'."
+        ) from None
     return _within(640, lambda image: np.array([face.kps for face in analysis.get(image)]))
 
 
@@ -34,15 +36,19 @@ def _of_insightface(module):
     try:
         return importlib.import_module(f'insightface.{module}')
     except ImportError as error:
-        raise RuntimeError(f'Detector insightface: {error}. Install it (pip install insightface onnxruntime), or name '
-                           "another detector: a YuNet .onnx file or 'module:function'.") from None
+        raise RuntimeError(
+            f'Detector insightface: {error}. Install it (pip install insightface onnxruntime), or name '
+            "another detector: a YuNet .onnx file or 'module:function'."
+        ) from None
 
 
 def _onnx(path):
     """SCRFD by insightface, or YuNet by OpenCV: which, say the outputs, some at each of three strides."""
     if not Path(path).is_file():
-        raise RuntimeError(f"Detector {path}: no such file. OpenCV's model zoo has YuNet under face_detection_yunet, "
-                           'insightface its SCRFD in its model packs (det_10g.onnx).')
+        raise RuntimeError(
+            f"Detector {path}: no such file. OpenCV's model zoo has YuNet under face_detection_yunet, "
+            'insightface its SCRFD in its model packs (det_10g.onnx).'
+        )
     try:
         outputs, fault = len(cv2.dnn.readNetFromONNX(path).getUnconnectedOutLayersNames()), ''
     except cv2.error as error:
@@ -154,5 +160,5 @@ class Detected:
         with self._lock:
             faces = found_points(self._detector, image)
         if not len(faces):
-            raise LeftOut('no face found')
+            raise SkippedPhoto('no face found')
         return faces[np.ptp(faces, axis=1).sum(1).argmax()]

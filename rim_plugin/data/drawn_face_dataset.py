@@ -4,12 +4,13 @@ import random
 
 import cv2
 import torch
-from basicsr.utils.registry import DATASET_REGISTRY
 from torch.utils import data
 
-from rim_plugin.data.drawn_faces import draw_face
-from rim_plugin.data.drawn_geometry import PICTURE
 from rim_plugin.data.face_item import QuerySize, dataset_name, face_item, mirror_face, whole_number
+from rim_plugin.data.synthetic.faces import draw_face
+from rim_plugin.data.synthetic.geometry import PICTURE
+
+from basicsr.utils.registry import DATASET_REGISTRY
 
 
 @DATASET_REGISTRY.register()
@@ -40,10 +41,22 @@ class DrawnFaceDataset(data.Dataset):
         ValueError: an option is missing or does not fit; the message names it.
     """
 
-    option_keys = frozenset({
-        'num_identities', 'faces_per_identity', 'first_identity', 'seed', 'gt_size', 'query_size', 'prior_size',
-        'query_sizes_per_batch', 'heatmap_sigma', 'use_hflip', 'phase', 'batch_size_per_gpu'
-    })
+    option_keys = frozenset(
+        {
+            'num_identities',
+            'faces_per_identity',
+            'first_identity',
+            'seed',
+            'gt_size',
+            'query_size',
+            'prior_size',
+            'query_sizes_per_batch',
+            'heatmap_sigma',
+            'use_hflip',
+            'phase',
+            'batch_size_per_gpu',
+        }
+    )
 
     def __init__(self, opt):
         self.opt = opt
@@ -53,7 +66,8 @@ class DrawnFaceDataset(data.Dataset):
         self._seed = whole_number(opt, 'seed', 0, 0)
         if opt.get('gt_size', PICTURE) != PICTURE:
             raise ValueError(
-                f'{dataset_name(opt)}: gt_size is {opt["gt_size"]}, but faces are drawn at {PICTURE}: leave it out.')
+                f'{dataset_name(opt)}: gt_size is {opt["gt_size"]}, but faces are drawn at {PICTURE}: leave it out.'
+            )
         self._query_size = QuerySize(opt, PICTURE)
         self._prior_size = whole_number(opt, 'prior_size', 56, 1)
         self._sigma = opt.get('heatmap_sigma', 1.3)
@@ -71,8 +85,9 @@ class DrawnFaceDataset(data.Dataset):
         face, landmarks, parsing = draw_face(self._seed, identity, number)
         if self._use_hflip and random.random() < 0.5:
             face, landmarks, parsing = mirror_face(face, landmarks, parsing)
-        item = face_item(face, self._query_size(index), landmarks, parsing, self._prior_size, self._sigma,
-                         self._query_size.canvas)
+        item = face_item(
+            face, self._query_size(index), landmarks, parsing, self._prior_size, self._sigma, self._query_size.canvas
+        )
         key = face_key(identity, number)
         return {**item, 'identity': torch.tensor(identity), 'lq_path': key, 'gt_path': key}
 

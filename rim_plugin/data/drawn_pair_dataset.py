@@ -3,14 +3,15 @@
 from itertools import combinations
 
 import numpy as np
-from basicsr.utils.registry import DATASET_REGISTRY
 
 from rim_plugin.data.drawn_face_dataset import face_key
-from rim_plugin.data.drawn_faces import draw_face
-from rim_plugin.data.drawn_geometry import PICTURE
 from rim_plugin.data.face_item import dataset_name, whole_number
 from rim_plugin.data.face_pairs import FacePairs
 from rim_plugin.data.pair_lists import PairList
+from rim_plugin.data.synthetic.faces import draw_face
+from rim_plugin.data.synthetic.geometry import PICTURE
+
+from basicsr.utils.registry import DATASET_REGISTRY
 
 
 @DATASET_REGISTRY.register()
@@ -33,22 +34,39 @@ class DrawnPairDataset(FacePairs):
         ValueError: an option is missing or does not fit; the message names it.
     """
 
-    option_keys = frozenset({'num_identities', 'faces_per_identity', 'first_identity', 'seed', 'folds', 'query_size',
-                             'probe_side', 'identification'})
+    option_keys = frozenset(
+        {
+            'num_identities',
+            'faces_per_identity',
+            'first_identity',
+            'seed',
+            'folds',
+            'query_size',
+            'probe_side',
+            'identification',
+        }
+    )
 
     def __init__(self, opt):
         folds = whole_number(opt, 'folds', 10, 1)
         persons, shots = whole_number(opt, 'num_identities', None, 2), whole_number(opt, 'faces_per_identity', None, 2)
         if persons < 2 * folds:
-            raise ValueError(f'{dataset_name(opt)}: num_identities is {persons}, but {folds} folds need two persons '
-                             f'each: set it to {2 * folds} or more, or folds to {persons // 2} or fewer.')
+            raise ValueError(
+                f'{dataset_name(opt)}: num_identities is {persons}, but {folds} folds need two persons '
+                f'each: set it to {2 * folds} or more, or folds to {persons // 2} or fewer.'
+            )
         first, seed = whole_number(opt, 'first_identity', 0, 0), whole_number(opt, 'seed', 0, 0)
-        super().__init__(opt, drawn_pairs(persons, shots, folds, first), _DrawnFaces(seed, first, shots), PICTURE,
-                         'made by DrawnPairDataset', f'drawn persons {first} to {first + persons - 1}, seed {seed}')
+        super().__init__(
+            opt,
+            drawn_pairs(persons, shots, folds, first),
+            _DrawnFaces(seed, first, shots),
+            PICTURE,
+            'made by DrawnPairDataset',
+            f'drawn persons {first} to {first + persons - 1}, seed {seed}',
+        )
 
 
 class _DrawnFaces:
-
     alignment = "drawn with five points at ArcFace's template"
 
     def __init__(self, seed, first, shots):
@@ -84,5 +102,11 @@ def drawn_pairs(persons, shots, folds, first=0):
                 fold_of += [fold, fold]
     faces = [(first + person, shot) for person in range(persons) for shot in range(shots)]
     identities, images = [f'{person:06d}' for person, _ in faces], [face_key(*face) for face in faces]
-    return PairList(images, identities, np.array(pairs, np.int64), np.array(issame), np.array(fold_of, np.int64),
-                    'every person in one fold')
+    return PairList(
+        images,
+        identities,
+        np.array(pairs, np.int64),
+        np.array(issame),
+        np.array(fold_of, np.int64),
+        'every person in one fold',
+    )

@@ -3,12 +3,13 @@
 import cv2
 import numpy as np
 import torch
-from basicsr.utils.dist_util import get_dist_info
 from torch.nn import functional as F
 
 from rim_plugin.data.heatmaps import landmark_heatmaps
 from rim_plugin.data.landmarks import PARSING_FLIP, flip_permutation
 from rim_plugin.data.resize import degrade, to_tensor
+
+from basicsr.utils.dist_util import get_dist_info
 
 
 def dataset_name(opt):
@@ -53,14 +54,17 @@ class QuerySize:
         if not self._sizes or not all(type(size) is int and size > 0 for size in self._sizes):
             raise ValueError(f'query_size must be a number of pixels or a list of such numbers, but is {sizes!r}.')
         if largest is not None and max(self._sizes) > largest:
-            raise ValueError(f'{dataset_name(opt)}: query_size {max(self._sizes)} is larger than the faces, which have '
-                             f'{largest} pixels.')
+            raise ValueError(
+                f'{dataset_name(opt)}: query_size {max(self._sizes)} is larger than the faces, which have '
+                f'{largest} pixels.'
+            )
         if len(self._sizes) > 1 and opt.get('phase') != 'train':
             raise ValueError(self._ONE_NUMBER)
         self.global_batch = opt.get('batch_size_per_gpu', 1) * get_dist_info()[1]
         if type(self._draws) is not int or self._draws < 1 or self.global_batch % self._draws:
-            raise ValueError(f'query_sizes_per_batch must divide the batch of {self.global_batch} faces, but is '
-                             f'{self._draws!r}.')
+            raise ValueError(
+                f'query_sizes_per_batch must divide the batch of {self.global_batch} faces, but is {self._draws!r}.'
+            )
         self.canvas = max(self._sizes) if self._draws > 1 and len(self._sizes) > 1 else None
 
     def __call__(self, index):
@@ -86,8 +90,9 @@ def mirror_face(image, landmarks=None, parsing=None):
         tuple: mirrored image, landmarks and parsing map; None stays None.
     """
     if landmarks is not None:
-        landmarks = landmarks[flip_permutation(len(landmarks))] * np.float32([-1, 1]) \
-            + np.float32([image.shape[1] - 1, 0])
+        landmarks = landmarks[flip_permutation(len(landmarks))] * np.float32([-1, 1]) + np.float32(
+            [image.shape[1] - 1, 0]
+        )
     if parsing is not None:
         parsing = PARSING_FLIP.astype(parsing.dtype)[parsing[:, ::-1]]
     return cv2.flip(np.ascontiguousarray(image), 1), landmarks, parsing
@@ -119,8 +124,9 @@ def face_item(gt, query_size, landmarks=None, parsing=None, prior_size=56, heatm
         item['landmarks'] = torch.from_numpy(np.ascontiguousarray(landmarks, np.float32))
         item['heatmaps'] = torch.from_numpy(landmark_heatmaps(landmarks, gt.shape[1], prior_size, heatmap_sigma))
     if parsing is not None:
-        small = cv2.resize(np.ascontiguousarray(parsing), (prior_size, prior_size),
-                           interpolation=cv2.INTER_NEAREST_EXACT)
+        small = cv2.resize(
+            np.ascontiguousarray(parsing), (prior_size, prior_size), interpolation=cv2.INTER_NEAREST_EXACT
+        )
         item['parsing'] = torch.from_numpy(small).long()
     return item
 

@@ -6,15 +6,17 @@ from urllib.parse import unquote
 
 import cv2
 import numpy as np
-from basicsr.utils.registry import DATASET_REGISTRY
 
 from rim_plugin.data.alignment import align_face
-from rim_plugin.data.annotations import LeftOut, open_annotations
+from rim_plugin.data.annotations import open_annotations
 from rim_plugin.data.face_pairs import FacePairs
 from rim_plugin.data.face_prior_dataset import open_store
 from rim_plugin.data.landmarks import five_points
 from rim_plugin.data.pair_lists import PairListError, read_pair_list
-from rim_plugin.data.prepare import read_photo, find_photos
+from rim_plugin.data.prepare import find_photos, read_photo
+from rim_plugin.errors import SkippedPhoto
+
+from basicsr.utils.registry import DATASET_REGISTRY
 
 ALIGNED = 'aligned'
 
@@ -42,20 +44,23 @@ class FacePairDataset(FacePairs):
         ValueError: an option does not fit, or the list is faulty; the message names it.
     """
 
-    option_keys = frozenset({'dataroot_gt', 'io_backend', 'pair_list', 'landmarks', 'gt_size', 'query_size',
-                             'probe_side', 'identification'})
+    option_keys = frozenset(
+        {'dataroot_gt', 'io_backend', 'pair_list', 'landmarks', 'gt_size', 'query_size', 'probe_side', 'identification'}
+    )
 
     def __init__(self, opt):
         self.opt = opt
         if not opt.get('dataroot_gt'):
-            raise ValueError(f'{self.place}: dataroot_gt is missing. Name a prepared store, a folder of photos or a '
-                             '.bin file.')
+            raise ValueError(
+                f'{self.place}: dataroot_gt is missing. Name a prepared store, a folder of photos or a .bin file.'
+            )
         encoded = Path(opt['dataroot_gt']).suffix == '.bin'
         pair_list = opt['dataroot_gt'] if encoded else opt.get('pair_list')
         listed = self._read_list(pair_list)
         faces = _EncodedFaces(listed.images) if encoded else self._find_faces(listed.images)
-        super().__init__(opt, listed, faces, opt.get('gt_size', 112 if encoded else 224), str(pair_list),
-                         str(opt['dataroot_gt']))
+        super().__init__(
+            opt, listed, faces, opt.get('gt_size', 112 if encoded else 224), str(pair_list), str(opt['dataroot_gt'])
+        )
 
     def _read_list(self, path):
         if not path:
@@ -74,18 +79,23 @@ class FacePairDataset(FacePairs):
         absent = [image for image, paths in zip(images, found) if not paths]
         if absent:
             raise FileNotFoundError(
-                f"{self.place}: {len(absent)} of the {len(images)} images in pair_list {self.opt['pair_list']} are "
+                f'{self.place}: {len(absent)} of the {len(images)} images in pair_list {self.opt["pair_list"]} are '
                 f"not in dataroot_gt {self.opt['dataroot_gt']}, the first '{absent[0]}'. Add them (left_out.txt of a "
-                'prepared store says why a photo is not in it), or take their pairs out of the list.')
+                'prepared store says why a photo is not in it), or take their pairs out of the list.'
+            )
         for image, paths in zip(images, found):
             if len(paths) > 1:
-                raise ValueError(f"{self.place}: image '{image}' of pair_list is both '{paths[0]}' and '{paths[1]}' "
-                                 f"in dataroot_gt {self.opt['dataroot_gt']}. Name a folder with one of them.")
+                raise ValueError(
+                    f"{self.place}: image '{image}' of pair_list is both '{paths[0]}' and '{paths[1]}' "
+                    f'in dataroot_gt {self.opt["dataroot_gt"]}. Name a folder with one of them.'
+                )
         try:
-            faces.choose([path for path, in found])
-        except LeftOut as fault:
-            raise ValueError(f'{self.place}: landmarks: {fault.reason}: {fault.detail}. Complete the annotations, or '
-                             'take the pairs of this face out of the list.') from None
+            faces.choose([path for (path,) in found])
+        except SkippedPhoto as fault:
+            raise ValueError(
+                f'{self.place}: landmarks: {fault.reason}: {fault.detail}. Complete the annotations, or '
+                'take the pairs of this face out of the list.'
+            ) from None
         return faces
 
 
@@ -128,7 +138,6 @@ class _NamedFaces:
 
 
 class _StoredFaces(_NamedFaces):
-
     def __init__(self, opt):
         self._store = open_store(opt)
         self.paths = {unquote(key): key for key in self._store.keys}
@@ -148,8 +157,11 @@ class _Photos(_NamedFaces):
             self._annotations = None if landmarks == ALIGNED else open_annotations(landmarks)
         except FileNotFoundError as error:
             raise FileNotFoundError(f'{place}: dataroot_gt or landmarks: {error}') from None
-        self.alignment = 'aligned already in the folder' if landmarks == ALIGNED else \
-            f"five points of {landmarks} to ArcFace's template by a similarity transform"
+        self.alignment = (
+            'aligned already in the folder'
+            if landmarks == ALIGNED
+            else f"five points of {landmarks} to ArcFace's template by a similarity transform"
+        )
 
     def choose(self, paths):
         """Read all annotations now, so that a missing one is found before a training begins."""

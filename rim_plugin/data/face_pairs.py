@@ -6,11 +6,11 @@ import cv2
 import numpy as np
 from torch.utils import data
 
-from rim_plugin.data.annotations import LeftOut
 from rim_plugin.data.face_item import QuerySize, face_item
+from rim_plugin.errors import SkippedPhoto
 
 # Columns of ``pairs`` that are probes, by option ``probe_side``.
-PROBE_COLUMNS = {'none': (), 'first': (0, ), 'second': (1, ), 'both': (0, 1)}
+PROBE_COLUMNS = {'none': (), 'first': (0,), 'second': (1,), 'both': (0, 1)}
 
 
 class IdentificationSets(NamedTuple):
@@ -58,20 +58,26 @@ class FacePairs(data.Dataset):
         self._query_size = QuerySize({**opt, 'phase': 'val'})(0)
         side = opt.get('probe_side', 'second')
         if side not in PROBE_COLUMNS:
-            raise ValueError(f"{self.place}: probe_side: '{side}' is unknown; choose one of "
-                             f'{", ".join(PROBE_COLUMNS)}')
+            raise ValueError(f"{self.place}: probe_side: '{side}' is unknown; choose one of {', '.join(PROBE_COLUMNS)}")
         self.probe_columns = PROBE_COLUMNS[side]
         self.pairs, self.issame, self.folds, self.names = listed.pairs, listed.issame, listed.folds, listed.identities
         self._count = len(listed.images)
         self.identification = self._identification_sets() if opt.get('identification') else None
         self.protocol = {
-            'pair_list': pair_list, 'faces': source,
-            'images': len(self), 'pairs': len(self.pairs), 'same_pairs': int(self.issame.sum()),
-            'folds': len(np.unique(self.folds)), 'fold_rule': listed.fold_rule, 'probe_side': side,
-            'query_size': self._query_size if self.probe_columns else None, 'gallery_size': gt_size,
+            'pair_list': pair_list,
+            'faces': source,
+            'images': len(self),
+            'pairs': len(self.pairs),
+            'same_pairs': int(self.issame.sum()),
+            'folds': len(np.unique(self.folds)),
+            'fold_rule': listed.fold_rule,
+            'probe_side': side,
+            'query_size': self._query_size if self.probe_columns else None,
+            'gallery_size': gt_size,
             'alignment': faces.alignment,
             'downscaling': f'antialiased bicubic from {gt_size} to {self._query_size} px, rounded to 8 bits'
-                           if self.probe_columns else None,
+            if self.probe_columns
+            else None,
         }
         self[0]  # a wrong gt_size is found before a training begins
 
@@ -82,13 +88,17 @@ class FacePairs(data.Dataset):
 
     def _identification_sets(self):
         if self.names is None:
-            raise ValueError(f'{self.place}: identification: a .bin does not tell who the faces are. Set '
-                             'identification: false, or use a text list with its photos.')
+            raise ValueError(
+                f'{self.place}: identification: a .bin does not tell who the faces are. Set '
+                'identification: false, or use a text list with its photos.'
+            )
         _, first = np.unique(self.names, return_index=True)
         others = np.setdiff1d(np.arange(len(self)), first)
         if not others.size:
-            raise ValueError(f'{self.place}: identification: no person of the list has two images, so that there is '
-                             'no probe. Set identification: false.')
+            raise ValueError(
+                f'{self.place}: identification: no person of the list has two images, so that there is '
+                'no probe. Set identification: false.'
+            )
         return IdentificationSets(np.sort(first), others)
 
     def __len__(self):
@@ -100,10 +110,14 @@ class FacePairs(data.Dataset):
         name = self._faces.name(index)
         try:
             face = self._faces.read(index, self._gt_size)
-        except (LeftOut, ValueError) as error:
-            raise ValueError(f"{self.place}: face '{name}' of {self.protocol['faces']} cannot be used ({error}). "
-                             'Replace it, or take its pairs out of the list.') from None
+        except (SkippedPhoto, ValueError) as error:
+            raise ValueError(
+                f"{self.place}: face '{name}' of {self.protocol['faces']} cannot be used ({error}). "
+                'Replace it, or take its pairs out of the list.'
+            ) from None
         if face.shape[:2] != (self._gt_size, self._gt_size):
-            raise ValueError(f"{self.place}: gt_size is {self._gt_size}, but face '{name}' has the shape "
-                             f'{face.shape}: set gt_size to its side, or prepare the faces again.')
+            raise ValueError(
+                f"{self.place}: gt_size is {self._gt_size}, but face '{name}' has the shape "
+                f'{face.shape}: set gt_size to its side, or prepare the faces again.'
+            )
         return {**face_item(face, self._query_size), 'index': index, 'lq_path': name, 'gt_path': name}

@@ -7,12 +7,13 @@ import random
 import cv2
 import numpy as np
 import torch
-from basicsr.utils.registry import DATASET_REGISTRY
 from torch.utils import data
 
 from rim_plugin.data.augment import FaceAugmentation
 from rim_plugin.data.face_item import QuerySize, dataset_name, face_item, mirror_face, whole_number
 from rim_plugin.data.face_store import SUFFIXES, FaceStore
+
+from basicsr.utils.registry import DATASET_REGISTRY
 
 
 @DATASET_REGISTRY.register()
@@ -52,22 +53,39 @@ class FacePriorDataset(data.Dataset):
         ValueError: an option is missing or does not fit; the message names it.
     """
 
-    option_keys = frozenset({
-        'dataroot_gt', 'io_backend', 'gt_size', 'query_size', 'prior_size', 'heatmap_sigma', 'use_hflip', 'max_faces',
-        'query_sizes_per_batch', 'meta_info_file', 'phase', 'batch_size_per_gpu', 'augment', 'identities',
-        'dataset_enlarge_ratio', 'priors'
-    })
+    option_keys = frozenset(
+        {
+            'dataroot_gt',
+            'io_backend',
+            'gt_size',
+            'query_size',
+            'prior_size',
+            'heatmap_sigma',
+            'use_hflip',
+            'max_faces',
+            'query_sizes_per_batch',
+            'meta_info_file',
+            'phase',
+            'batch_size_per_gpu',
+            'augment',
+            'identities',
+            'dataset_enlarge_ratio',
+            'priors',
+        }
+    )
 
     def __init__(self, opt):
         self.opt = opt
         self._store = open_store(opt)
         gt_size = opt.get('gt_size', 224)
         if self._store.shape != (gt_size, gt_size, 3):
-            raise ValueError(f'gt_size is {gt_size}, but the faces in dataroot_gt {opt["dataroot_gt"]} have the shape '
-                             f'{self._store.shape}: set gt_size, or prepare them again with --size {gt_size}.')
+            raise ValueError(
+                f'gt_size is {gt_size}, but the faces in dataroot_gt {opt["dataroot_gt"]} have the shape '
+                f'{self._store.shape}: set gt_size, or prepare them again with --size {gt_size}.'
+            )
         self._keys = self._listed(opt.get('meta_info_file'))
         if opt.get('max_faces') is not None:
-            self._keys = self._keys[:whole_number(opt, 'max_faces', None, 1)]
+            self._keys = self._keys[: whole_number(opt, 'max_faces', None, 1)]
         self._query_size = QuerySize(opt, gt_size)
         self._prior_size = whole_number(opt, 'prior_size', 56, 1)
         self._sigma = opt.get('heatmap_sigma', 1.3)
@@ -86,8 +104,10 @@ class FacePriorDataset(data.Dataset):
         if self.opt.get('phase') != 'train':
             raise ValueError('augment is for training; take it out of the other datasets')
         if augment.morph and self._store.landmarks is None:
-            raise ValueError(f'augment.morph: the faces in dataroot_gt {self.opt["dataroot_gt"]} have no landmarks, by '
-                             'which two faces are joined. Prepare them with --landmarks, or set morph: 0.')
+            raise ValueError(
+                f'augment.morph: the faces in dataroot_gt {self.opt["dataroot_gt"]} have no landmarks, by '
+                'which two faces are joined. Prepare them with --landmarks, or set morph: 0.'
+            )
         return augment
 
     def _read_identities(self, path):
@@ -99,8 +119,10 @@ class FacePriorDataset(data.Dataset):
         numbers = {person: number for number, person in enumerate(sorted({row[1] for row in rows}))}
         found = {os.path.splitext(row[0])[0]: numbers[row[1]] for row in rows}
         if not found.keys() & set(self._keys):
-            raise ValueError(f"identities {path}: it names none of the faces in dataroot_gt {self.opt['dataroot_gt']}; "
-                             f"they are called like '{self._keys[0]}'")
+            raise ValueError(
+                f'identities {path}: it names none of the faces in dataroot_gt {self.opt["dataroot_gt"]}; '
+                f"they are called like '{self._keys[0]}'"
+            )
         return found
 
     def _listed(self, path):
@@ -109,8 +131,10 @@ class FacePriorDataset(data.Dataset):
         names = [os.path.splitext(row[0])[0] for row in _rows('meta_info_file', path)]
         absent = set(names) - set(self._store.keys)
         if absent:
-            raise ValueError(f"meta_info_file {path}: {len(absent)} of its {len(names)} faces are not in dataroot_gt "
-                             f"{self.opt['dataroot_gt']}, for example '{min(absent)}'")
+            raise ValueError(
+                f'meta_info_file {path}: {len(absent)} of its {len(names)} faces are not in dataroot_gt '
+                f"{self.opt['dataroot_gt']}, for example '{min(absent)}'"
+            )
         return names
 
     def __len__(self):
@@ -127,17 +151,20 @@ class FacePriorDataset(data.Dataset):
         face, landmarks, parsing = face if self._priors else (face[0], None, None)
         if self._use_hflip and random.random() < 0.5:
             face, landmarks, parsing = mirror_face(face, landmarks, parsing)
-        item = face_item(face, self._query_size(index), landmarks, parsing, self._prior_size, self._sigma,
-                         self._query_size.canvas)
+        item = face_item(
+            face, self._query_size(index), landmarks, parsing, self._prior_size, self._sigma, self._query_size.canvas
+        )
         if self._identities is not None:
             item['identity'] = torch.tensor(-1 if other else self._identities.get(key, -1))
         return {**item, 'lq_path': key, 'gt_path': key}
 
     def _face(self, key):
         """Image, landmarks and parsing map as they are stored; None for what is not."""
-        return (cv2.cvtColor(self._decode('gt', key, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB),
-                None if self._store.landmarks is None else self._store.landmarks[key],
-                self._decode('parsing', key, cv2.IMREAD_GRAYSCALE) if self._priors and self._store.has_parsing else None)
+        return (
+            cv2.cvtColor(self._decode('gt', key, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB),
+            None if self._store.landmarks is None else self._store.landmarks[key],
+            self._decode('parsing', key, cv2.IMREAD_GRAYSCALE) if self._priors and self._store.has_parsing else None,
+        )
 
     def _iteration(self, index):
         """The iteration, from 1, to which an item belongs; ``index`` is a SampleIndex, or an int of the first."""
@@ -150,8 +177,10 @@ class FacePriorDataset(data.Dataset):
     def _decode(self, kind, key, flag):
         image = cv2.imdecode(np.frombuffer(self._store.read(kind, key), np.uint8), flag)
         if image is None:
-            raise ValueError(f"dataroot_gt {self.opt['dataroot_gt']}: the {kind} image of '{key}' cannot be decoded. "
-                             'Remove the folder and prepare the faces again.')
+            raise ValueError(
+                f"dataroot_gt {self.opt['dataroot_gt']}: the {kind} image of '{key}' cannot be decoded. "
+                'Remove the folder and prepare the faces again.'
+            )
         return image
 
 

@@ -23,7 +23,8 @@ from urllib.parse import quote
 import lmdb
 import numpy as np
 
-from rim_plugin.data.lmdb_writer import META_INFO, FolderWriter, LmdbWriter, write_atomically
+from rim_plugin.data.lmdb_writer import META_INFO, FolderWriter, LmdbWriter
+from rim_plugin.files import write_atomically
 
 SUFFIXES = {'lmdb': '.lmdb', 'disk': ''}
 _WRITERS = {'lmdb': LmdbWriter, 'disk': FolderWriter}
@@ -87,8 +88,10 @@ class FaceStoreWriter:
         changed = [key for key in {**before, **self._settings} if before.get(key) != self._settings.get(key)]
         if changed:
             was = ', '.join(f'{key}: {before.get(key)}, now {self._settings.get(key)}' for key in changed)
-            raise ValueError(f'{self.root} holds faces prepared with other settings ({was}). Name another output '
-                             'folder, or remove this one.')
+            raise ValueError(
+                f'{self.root} holds faces prepared with other settings ({was}). Name another output '
+                'folder, or remove this one.'
+            )
 
     def _read_landmarks(self):
         if (self.root / 'landmarks.npz').exists():
@@ -151,7 +154,7 @@ def read_landmarks(root):
         return dict(zip(data['names'].tolist(), data['points']))
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def _lmdb_environment(path):
     """One environment per LMDB and process, since LMDB must not be opened twice in one."""
     return lmdb.open(path, readonly=True, lock=False, readahead=False)
@@ -200,8 +203,10 @@ class FaceStore:
         if (self.root / f'gt{SUFFIXES[other]}' / META_INFO).is_file():
             return f"'{self.root}' holds no {self._folder('gt').name}. Set io_backend: type: {other}."
         if self._folder('gt').is_dir():
-            return f"'{self.root}' is unfinished. Run the scripts/prepare_faces.py command that made it again: it " \
-                   'goes on where it stopped.'
+            return (
+                f"'{self.root}' is unfinished. Run the scripts/prepare_faces.py command that made it again: it "
+                'goes on where it stopped.'
+            )
         return f"'{self.root}' holds no {self._folder('gt').name}. Name the folder that scripts/prepare_faces.py made."
 
     def read(self, kind, key):

@@ -5,18 +5,43 @@
 
 import numpy as np
 
-PARSING_CLASSES = ('background', 'skin', 'left brow', 'right brow', 'left eye', 'right eye', 'nose', 'upper lip',
-                   'inner mouth', 'lower lip', 'hair')
+PARSING_CLASSES = (
+    'background',
+    'skin',
+    'left brow',
+    'right brow',
+    'left eye',
+    'right eye',
+    'nose',
+    'upper lip',
+    'inner mouth',
+    'lower lip',
+    'hair',
+)
 # Class c of an image is class PARSING_FLIP[c] of its mirror image.
 PARSING_FLIP = np.array([0, 1, 3, 2, 5, 4, 6, 7, 8, 9, 10])
-PARSING_PALETTE = np.array([(0, 0, 0), (224, 172, 105), (120, 60, 20), (160, 90, 40), (40, 120, 220), (80, 160, 250),
-                            (240, 120, 120), (200, 30, 60), (120, 0, 20), (220, 70, 100), (70, 50, 120)], np.uint8)
+PARSING_PALETTE = np.array(
+    [
+        (0, 0, 0),
+        (224, 172, 105),
+        (120, 60, 20),
+        (160, 90, 40),
+        (40, 120, 220),
+        (80, 160, 250),
+        (240, 120, 120),
+        (200, 30, 60),
+        (120, 0, 20),
+        (220, 70, 100),
+        (70, 50, 120),
+    ],
+    np.uint8,
+)
 
 # Left eye, right eye, nose tip, left and right mouth corner: indices whose mean is the point.
 _FIVE_POINTS = {
-    5: ((0, ), (1, ), (2, ), (3, ), (4, )),
-    68: (range(36, 42), range(42, 48), (30, ), (48, ), (54, )),
-    194: (range(134, 154), range(114, 134), range(41, 58), (58, ), (72, )),
+    5: ((0,), (1,), (2,), (3,), (4,)),
+    68: (range(36, 42), range(42, 48), (30,), (48,), (54,)),
+    194: (range(134, 154), range(114, 134), range(41, 58), (58,), (72,)),
 }
 
 
@@ -34,8 +59,10 @@ def _exchanged(*pairs):
 _EYES_68 = [(36, 45), (37, 44), (38, 43), (39, 42), (40, 47), (41, 46)]
 _FLIP_PAIRS = {
     5: [(0, 1), (1, 0), (2, 2), (3, 4), (4, 3)],
-    68: _swapped((0, 16), (17, 26), (31, 35), (48, 54), (55, 59), (60, 64), (65, 67)) + [(i, i) for i in range(27, 31)]
-    + _EYES_68 + [(b, a) for a, b in _EYES_68],
+    68: _swapped((0, 16), (17, 26), (31, 35), (48, 54), (55, 59), (60, 64), (65, 67))
+    + [(i, i) for i in range(27, 31)]
+    + _EYES_68
+    + [(b, a) for a, b in _EYES_68],
     194: _swapped((0, 40), (41, 57), (58, 72), (73, 85), (86, 100), (101, 113))
     + _exchanged((114, 134, 20), (154, 174, 20)),
 }
@@ -43,8 +70,10 @@ _FLIP_PAIRS = {
 
 def _check_scheme(num_landmarks):
     if num_landmarks not in _FIVE_POINTS:
-        raise ValueError(f'No landmark scheme has {num_landmarks} points. Known are 5 (eyes, nose, mouth corners), '
-                         '68 (300-W) and 194 (Helen).')
+        raise ValueError(
+            f'No landmark scheme has {num_landmarks} points. Known are 5 (eyes, nose, mouth corners), '
+            '68 (300-W) and 194 (Helen).'
+        )
 
 
 def five_points(points):

@@ -5,39 +5,19 @@ without it is unfinished.
 """
 
 import io
-import os
 import re
-import shutil
-import threading
 from pathlib import Path
 
 import lmdb
 from PIL import Image
+
+from rim_plugin.files import write_atomically
 
 META_INFO = 'meta_info.txt'
 _EXTENSIONS = {'JPEG': 'jpg', 'PNG': 'png'}
 # BasicSR's reader wants ASCII keys and takes a name's key to end at its first dot; LMDB allows 511 bytes.
 _KEY = re.compile(r'[!-\-/-~]{1,511}')
 _PENDING_BYTES = 4 * 2**20
-
-
-def write_atomically(path, content):
-    """Write ``content`` (str or bytes) to ``path`` such that a reader finds the old file or the new one, whole.
-
-    Several may write at once. A file that is replaced keeps its permissions, a link to it stays a link.
-    """
-    path = os.path.realpath(path)
-    temporary = Path(path).with_name(f'.{os.getpid()}-{threading.get_native_id()}.tmp')
-    try:
-        with open(temporary, 'wb') as file:
-            file.write(content.encode() if isinstance(content, str) else content)
-            file.flush()
-            os.fsync(file.fileno())
-        if os.path.exists(path):
-            shutil.copymode(path, temporary)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _extension_and_shape(encoded):
@@ -79,8 +59,10 @@ class _Writer:
             ValueError: ``key`` is not printable ASCII without dots and blanks, or is longer than 511 bytes.
         """
         if not _KEY.fullmatch(key):
-            raise ValueError(f'The key {key!r} must be 1 to 511 printable ASCII characters, no dot and no blank: '
-                             "BasicSR's reader takes no other.")
+            raise ValueError(
+                f'The key {key!r} must be 1 to 511 printable ASCII characters, no dot and no blank: '
+                "BasicSR's reader takes no other."
+            )
         self._put(key, bytes(encoded))
 
 
@@ -151,8 +133,11 @@ class FolderWriter(_Writer):
         pass
 
     def _files(self):
-        files = {p.relative_to(self.path).with_suffix('').as_posix(): p
-                 for extension in _EXTENSIONS.values() for p in self.path.rglob(f'*.{extension}')}
+        files = {
+            p.relative_to(self.path).with_suffix('').as_posix(): p
+            for extension in _EXTENSIONS.values()
+            for p in self.path.rglob(f'*.{extension}')
+        }
         return sorted(files.items())
 
     def keys(self):

@@ -13,8 +13,10 @@ _AS_LISTED = 'as the list has them'
 _BY_KIND = 'same and different pairs, each in the order of the list, cut in equal parts'
 _WITH_FLAGS = 'same pairs as the list has them; different pairs, in its order, cut in equal parts'
 _CONTIGUOUS = 'all pairs in the order of the list, cut in equal parts'
-_KNOWN = ("Known are LFW's (a header of one or two numbers, then 'name i j' and 'nameA i nameB j'), CALFW's and "
-          "CPLFW's (two lines a pair, 'image flag'), and insightface's .bin.")
+_KNOWN = (
+    "Known are LFW's (a header of one or two numbers, then 'name i j' and 'nameA i nameB j'), CALFW's and "
+    "CPLFW's (two lines a pair, 'image flag'), and insightface's .bin."
+)
 
 
 class PairListError(ValueError):
@@ -67,8 +69,9 @@ def read_pair_list(path):
         return _read_lfw(path, rows)
     if len(first) == 2 and _is_number(first[1]):
         return _read_two_lines(path, rows)
-    raise PairListError(f'{path}: not a pair list ({"empty" if not rows else f"line {rows[0][0]} is no header"}). '
-                        f'{_KNOWN}')
+    raise PairListError(
+        f'{path}: not a pair list ({"empty" if not rows else f"line {rows[0][0]} is no header"}). {_KNOWN}'
+    )
 
 
 def _is_number(text):
@@ -80,9 +83,11 @@ def _read_lfw(path, rows):
     *folds, pairs_per_kind = map(int, rows[0][1])
     expected = 2 * pairs_per_kind * (folds[0] if folds else 1)
     if len(rows) - 1 != expected:
-        raise PairListError(f"{path}: its header '{' '.join(rows[0][1])}' promises {expected} pairs, but "
-                            f'{len(rows) - 1} follow. The file is cut off or its header wrong: fetch it again, or '
-                            'correct the header.')
+        raise PairListError(
+            f"{path}: its header '{' '.join(rows[0][1])}' promises {expected} pairs, but "
+            f'{len(rows) - 1} follow. The file is cut off or its header wrong: fetch it again, or '
+            'correct the header.'
+        )
     pairs = [_lfw_pair(path, number, fields) for number, fields in rows[1:]]
     images = [[(name, f'{name}/{name}_{int(index):04d}') for name, index in pair] for pair in pairs]
     issame = np.array([a[0] == b[0] for a, b in pairs], bool)
@@ -98,8 +103,10 @@ def _lfw_pair(path, number, fields):
     else:
         a, b = fields[:2], fields[2:]
     if not all(len(image) == 2 and _is_number(image[1]) for image in (a, b)):
-        raise PairListError(f"{path}, line {number}: '{' '.join(fields)}' is no pair ({len(fields)} fields). A pair of "
-                            "one person is 'name i j', one of two persons 'nameA i nameB j': correct the line.")
+        raise PairListError(
+            f"{path}, line {number}: '{' '.join(fields)}' is no pair ({len(fields)} fields). A pair of "
+            "one person is 'name i j', one of two persons 'nameA i nameB j': correct the line."
+        )
     return a, b
 
 
@@ -108,15 +115,19 @@ def _read_two_lines(path, rows):
     same pairs, while its different pairs, all with flag 0, have none."""
     for number, fields in rows:
         if len(fields) != 2 or not _is_number(fields[1]):
-            raise PairListError(f"{path}, line {number}: '{' '.join(fields)}' is not 'image flag' ({len(fields)} "
-                                'fields). Correct the line.')
+            raise PairListError(
+                f"{path}, line {number}: '{' '.join(fields)}' is not 'image flag' ({len(fields)} "
+                'fields). Correct the line.'
+            )
     if len(rows) % 2:
         raise PairListError(f'{path}: {len(rows)} lines, but each pair takes two. The file is cut off: fetch it again.')
     pairs = list(zip(rows[::2], rows[1::2]))
     for (number, (_, flag)), (_, (_, other)) in pairs:
         if flag != other:
-            raise PairListError(f'{path}, lines {number} and following: the two images of a pair have the flags {flag} '
-                                f'and {other}, which must be equal. Correct them.')
+            raise PairListError(
+                f'{path}, lines {number} and following: the two images of a pair have the flags {flag} '
+                f'and {other}, which must be equal. Correct them.'
+            )
     images = [[_named_image(fields[0]) for _, fields in pair] for pair in pairs]
     flags = np.array([int(pair[0][1][1]) for pair in pairs])
     issame = flags > 0
@@ -153,8 +164,9 @@ def _pair_list(path, images, issame, folds, fold_rule):
     """PairList of ``images``: for each pair two (identity or None, image)."""
     if issame.all() or not issame.any():
         kind = 'the same person' if issame.any() else 'two persons'
-        raise PairListError(f'{path}: all {len(issame)} pairs are of {kind}. Verification needs both kinds: complete '
-                            'the list.')
+        raise PairListError(
+            f'{path}: all {len(issame)} pairs are of {kind}. Verification needs both kinds: complete the list.'
+        )
     numbers, identities = {}, []
     for identity, image in (entry for pair in images for entry in pair):
         if numbers.setdefault(image, len(numbers)) == len(identities):
@@ -175,8 +187,10 @@ def _read_bin(path):
     except PairListError as error:
         raise PairListError(f'{path}: {error}') from None
     except Exception as error:  # a damaged pickle may raise almost anything
-        raise PairListError(f"{path}: not insightface's .bin, which holds 2 P encoded images and P truth values "
-                            f'({type(error).__name__}: {error}). Fetch it again.') from None
+        raise PairListError(
+            f"{path}: not insightface's .bin, which holds 2 P encoded images and P truth values "
+            f'({type(error).__name__}: {error}). Fetch it again.'
+        ) from None
     folds = np.zeros(len(issame), np.int64)
     _cut(folds, np.arange(len(issame)), min(_FOLDS, len(issame)))
     images = [[(None, a), (None, b)] for a, b in zip(images[::2], images[1::2])]
@@ -198,7 +212,6 @@ class _Bytes(_StandIn):
 
 
 class _DType(_StandIn):
-
     def __init__(self, code, *_):
         self.code = code.decode() if isinstance(code, bytes) else code
 
@@ -217,7 +230,6 @@ class _Array(_StandIn):
 
 
 class _Buffer(_StandIn):
-
     def __new__(cls, content, dtype, *_):
         array = _Array()
         array.content = _checked_content(dtype, content)
@@ -225,7 +237,6 @@ class _Buffer(_StandIn):
 
 
 class _Scalar(_StandIn):
-
     def __new__(cls, dtype, content):
         return _checked_content(dtype, content) != b'\0'
 
@@ -236,9 +247,14 @@ def _checked_content(dtype, content):
     return bytes(content)
 
 
-_STAND_INS = {('_codecs', 'encode'): _Bytes, ('numpy', 'dtype'): _DType, ('numpy', 'ndarray'): _Array,
-              ('numpy.core.multiarray', '_reconstruct'): _Array, ('numpy.core.multiarray', 'scalar'): _Scalar,
-              ('numpy.core.numeric', '_frombuffer'): _Buffer}
+_STAND_INS = {
+    ('_codecs', 'encode'): _Bytes,
+    ('numpy', 'dtype'): _DType,
+    ('numpy', 'ndarray'): _Array,
+    ('numpy.core.multiarray', '_reconstruct'): _Array,
+    ('numpy.core.multiarray', 'scalar'): _Scalar,
+    ('numpy.core.numeric', '_frombuffer'): _Buffer,
+}
 
 
 class _BinUnpickler(pickle.Unpickler):
@@ -247,6 +263,8 @@ class _BinUnpickler(pickle.Unpickler):
     def find_class(self, module, name):
         stand_in = _STAND_INS.get((module.replace('numpy._core', 'numpy.core'), name))
         if stand_in is None:
-            raise PairListError(f'it wants to call {module}.{name}, which a file of images has no need of. It is not '
-                                "insightface's, or not safe: fetch it from its source.")
+            raise PairListError(
+                f'it wants to call {module}.{name}, which a file of images has no need of. It is not '
+                "insightface's, or not safe: fetch it from its source."
+            )
         return stand_in

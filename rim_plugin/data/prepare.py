@@ -12,11 +12,12 @@ from PIL import Image, ImageOps
 from tqdm import tqdm
 
 from rim_plugin.data.alignment import align_face, warp_parsing, warp_points
-from rim_plugin.data.annotations import LeftOut, open_annotations
+from rim_plugin.data.annotations import open_annotations
 from rim_plugin.data.detect import Detected, load_detector
 from rim_plugin.data.face_store import FaceStoreWriter, face_key
 from rim_plugin.data.landmarks import PARSING_CLASSES, five_points
-from rim_plugin.data.lmdb_writer import write_atomically
+from rim_plugin.errors import SkippedPhoto
+from rim_plugin.files import write_atomically
 
 _PHOTO_EXTENSIONS = {'.jpg', '.jpeg', '.png', '.bmp', '.gif', '.jp2', '.pgm', '.ppm', '.tif', '.tiff', '.webp'}
 
@@ -86,21 +87,24 @@ def read_photo(path, upright):
         with Image.open(path) as image:
             return np.array((ImageOps.exif_transpose(image) if upright else image).convert('RGB'))
     except Exception as error:  # Pillow's readers of damaged EXIF blocks and rare kinds raise anything
-        raise LeftOut('unreadable or truncated photo', str(error)) from None
+        raise SkippedPhoto('unreadable or truncated photo', str(error)) from None
 
 
 def _read_parsing(path, shape):
     """uint8 class map of ``shape``, from a palette or 8-bit grey PNG."""
     if not path.is_file():
-        raise LeftOut('no parsing map', f'{path} is missing')
+        raise SkippedPhoto('no parsing map', f'{path} is missing')
     try:
         with Image.open(path) as image:
             mode, parsing = image.mode, np.array(image)
     except (OSError, SyntaxError, ValueError) as error:
-        raise LeftOut('bad parsing map', f'{path}: {error}') from None
+        raise SkippedPhoto('bad parsing map', f'{path}: {error}') from None
     if mode not in ('P', 'L') or parsing.shape != shape or parsing.max() >= len(PARSING_CLASSES):
-        raise LeftOut('bad parsing map', f'{path}: mode {mode}, shape {parsing.shape}, highest class {parsing.max()}; '
-                      f'wanted a palette or grey PNG of shape {shape}, classes 0 to {len(PARSING_CLASSES) - 1}')
+        raise SkippedPhoto(
+            'bad parsing map',
+            f'{path}: mode {mode}, shape {parsing.shape}, highest class {parsing.max()}; '
+            f'wanted a palette or grey PNG of shape {shape}, classes 0 to {len(PARSING_CLASSES) - 1}',
+        )
     return parsing
 
 
@@ -119,16 +123,16 @@ class _FaceMaker:
     quality: int
 
     def make(self, name):
-        """(gt bytes, parsing bytes or None, landmarks (L, 2)) of the photo ``name``; raises LeftOut."""
+        """(gt bytes, parsing bytes or None, landmarks (L, 2)) of the photo ``name``; raises SkippedPhoto."""
         photo = read_photo(self.photos / name, upright=isinstance(self.annotations, Detected))
         points = self.annotations(name, photo)
         five = five_points(points)
         if (five < 0).any() or (five > np.array(photo.shape[1::-1]) - 1).any():
-            raise LeftOut('face outside the photo', 'an eye, the nose or a mouth corner lies outside')
+            raise SkippedPhoto('face outside the photo', 'an eye, the nose or a mouth corner lies outside')
         try:
             face, matrix = align_face(photo, five, self.size)
         except ValueError as error:
-            raise LeftOut('cannot be aligned', str(error)) from None
+            raise SkippedPhoto('cannot be aligned', str(error)) from None
         gt = _encode('.jpg', cv2.cvtColor(face, cv2.COLOR_RGB2BGR), cv2.IMWRITE_JPEG_QUALITY, self.quality)
         parsing = None
         if self.parsing:
@@ -137,10 +141,10 @@ class _FaceMaker:
         return gt, parsing, warp_points(points, matrix)
 
     def __call__(self, name):
-        """What ``make`` returns or the LeftOut that it raises: a photo's fault must not end the run."""
+        """What ``make`` returns or the SkippedPhoto that it raises: a photo's fault must not end the run."""
         try:
             return self.make(name)
-        except LeftOut as fault:
+        except SkippedPhoto as fault:
             return fault
 
 
@@ -154,8 +158,19 @@ def _without_doubles(names, left_out):
     return keys
 
 
-def prepare_faces(photos, output, landmarks=None, parsing=None, detector=None, size=224, quality=95, backend='lmdb',
-                  workers=None, subset=None, detectors=()):
+def prepare_faces(
+    photos,
+    output,
+    landmarks=None,
+    parsing=None,
+    detector=None,
+    size=224,
+    quality=95,
+    backend='lmdb',
+    workers=None,
+    subset=None,
+    detectors=(),
+):
     """Align the faces of a folder of photos and store them with their landmarks and parsing maps.
 
     A stopped run is taken up by the same call; a finished one is brought up to date, also with another folder of
@@ -188,7 +203,11 @@ def prepare_faces(photos, output, landmarks=None, parsing=None, detector=None, s
         raise ValueError('Name either the annotations (landmarks) or a detector that finds the faces.')
     if parsing is not None and not Path(parsing).is_dir():
         raise FileNotFoundError(f'Parsing maps: no such folder: {parsing}')
-    for name, value, least, most in (('size', size, 4, 4096), ('quality', quality, 1, 100), ('workers', workers, 1, 1024)):
+    for name, value, least, most in (
+        ('size', size, 4, 4096),
+        ('quality', quality, 1, 100),
+        ('workers', workers, 1, 1024),
+    ):
         if value is not None and not least <= value <= most:
             raise ValueError(f'{name} is {value}: it has to be {least} to {most}.')
     names = find_photos(photos, subset)
@@ -214,7 +233,7 @@ def _make_faces(maker, names, store, summary, workers):
         try:
             results = pool.map(maker, names.values())
             for (key, name), result in zip(names.items(), tqdm(results, total=len(names), unit='face')):
-                if isinstance(result, LeftOut):
+                if isinstance(result, SkippedPhoto):
                     summary.left_out.append((name, result.reason, result.detail))
                 else:
                     store.put(key, *result)

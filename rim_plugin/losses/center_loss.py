@@ -1,10 +1,11 @@
 """Center loss: embeddings of a person near their common centre."""
 
 import torch
-from basicsr.utils.registry import LOSS_REGISTRY
 from torch import nn
 
 from rim_plugin.losses.identity_loss import labelled_embeddings
+
+from basicsr.utils.registry import LOSS_REGISTRY
 
 
 @LOSS_REGISTRY.register()

@@ -1,11 +1,12 @@
 """Contrastive distillation of the embedding: nearer to the teacher's of the same face than to those of other people."""
 
 import torch
-from basicsr.utils.registry import LOSS_REGISTRY
 from torch import nn
 from torch.nn import functional as F
 
-from rim_plugin.losses.ranks import all_ranks
+from rim_plugin.losses.distributed import all_ranks
+
+from basicsr.utils.registry import LOSS_REGISTRY
 
 
 @LOSS_REGISTRY.register()
@@ -54,8 +55,10 @@ class ContrastiveDistillationLoss(nn.Module):
         """
         student, teacher = student.embedding, teacher.embedding.detach()
         if student.shape != teacher.shape:
-            raise ValueError('ContrastiveDistillationLoss: embedding must have one shape: '
-                             f'student {tuple(student.shape)}, teacher {tuple(teacher.shape)}')
+            raise ValueError(
+                'ContrastiveDistillationLoss: embedding must have one shape: '
+                f'student {tuple(student.shape)}, teacher {tuple(teacher.shape)}'
+            )
         dtype = torch.promote_types(torch.promote_types(student.dtype, teacher.dtype), torch.float32)
         student, teacher = F.normalize(student.to(dtype)), F.normalize(teacher.to(dtype))
         self._enqueue(teacher)
@@ -67,4 +70,4 @@ class ContrastiveDistillationLoss(nn.Module):
     @torch.no_grad()
     def _enqueue(self, embeddings):
         latest = all_ranks(embeddings)
-        self.queue = torch.cat([self.queue.to(latest).reshape(-1, latest.shape[1]), latest])[-self.queue_size:]
+        self.queue = torch.cat([self.queue.to(latest).reshape(-1, latest.shape[1]), latest])[-self.queue_size :]

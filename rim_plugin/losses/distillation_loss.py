@@ -1,9 +1,10 @@
 """Losses of the heterogeneous recognition sub-net: distillation (Eq. 11) and residual distillation (Eq. 12)."""
 
 import torch
-from basicsr.utils.registry import LOSS_REGISTRY
 from torch import nn
 from torch.nn import functional as F
+
+from basicsr.utils.registry import LOSS_REGISTRY
 
 _TARGETS = ('last', 'all', 'embedding')
 _DISTANCES = ('l2', 'cosine')
@@ -160,7 +161,9 @@ class ResidualDistillationLoss(nn.Module):
         Returns:
             Tensor: scalar, float32 or float64.
         """
-        _check_blocks('ResidualDistillationLoss', assistant=assistant_blocks, student=student_blocks,
-                      teacher=teacher_blocks)
-        return self.loss_weight * residual_distillation_loss(assistant_blocks, student_blocks, teacher_blocks,
-                                                             self.reduction)
+        _check_blocks(
+            'ResidualDistillationLoss', assistant=assistant_blocks, student=student_blocks, teacher=teacher_blocks
+        )
+        return self.loss_weight * residual_distillation_loss(
+            assistant_blocks, student_blocks, teacher_blocks, self.reduction
+        )

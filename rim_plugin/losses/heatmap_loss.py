@@ -1,8 +1,9 @@
 """Landmark heatmap loss of the face hallucination sub-net."""
 
 import torch
-from basicsr.utils.registry import LOSS_REGISTRY
 from torch import nn
+
+from basicsr.utils.registry import LOSS_REGISTRY
 
 
 def heatmap_loss(estimated, truth, reduction='mean'):
@@ -24,8 +25,10 @@ def heatmap_loss(estimated, truth, reduction='mean'):
         ValueError: shapes differ or are not 4-D.
     """
     if estimated.dim() != 4 or estimated.shape != truth.shape:
-        raise ValueError('HeatmapLoss: estimated and true heatmaps must have one shape (B, N, h, w), '
-                         f'not {tuple(estimated.shape)} and {tuple(truth.shape)}')
+        raise ValueError(
+            'HeatmapLoss: estimated and true heatmaps must have one shape (B, N, h, w), '
+            f'not {tuple(estimated.shape)} and {tuple(truth.shape)}'
+        )
     wide = torch.promote_types(estimated.dtype, torch.float32)
     squared = (estimated.to(wide) - truth).square()
     return squared.mean() if reduction == 'mean' else squared.sum((2, 3)).mean()

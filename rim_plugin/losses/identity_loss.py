@@ -3,11 +3,12 @@
 import math
 
 import torch
-from basicsr.utils.registry import LOSS_REGISTRY
 from torch import nn
 from torch.nn import functional as F
 
-from rim_plugin.losses.ranks import all_ranks, gather_over_ranks
+from rim_plugin.losses.distributed import all_ranks, gather_over_ranks
+
+from basicsr.utils.registry import LOSS_REGISTRY
 
 
 def labelled_embeddings(name, recogniser_output, identities, num_classes):
@@ -24,11 +25,15 @@ def labelled_embeddings(name, recogniser_output, identities, num_classes):
     """
     embeddings = recogniser_output.embedding
     if embeddings.ndim != 2 or identities.shape != embeddings.shape[:1]:
-        raise ValueError(f'{name}: embedding must be (N, D) and identities (N, ), not {tuple(embeddings.shape)} and '
-                         f'{tuple(identities.shape)}')
+        raise ValueError(
+            f'{name}: embedding must be (N, D) and identities (N, ), not {tuple(embeddings.shape)} and '
+            f'{tuple(identities.shape)}'
+        )
     if identities.numel() and identities.max() >= num_classes:
-        raise ValueError(f'{name}: there is an identity {identities.max().item()}, but num_classes is {num_classes}; '
-                         'set it to the number of persons in the training data')
+        raise ValueError(
+            f'{name}: there is an identity {identities.max().item()}, but num_classes is {num_classes}; '
+            'set it to the number of persons in the training data'
+        )
     embeddings = gather_over_ranks(embeddings.to(torch.promote_types(embeddings.dtype, torch.float32)))
     identities = all_ranks(identities)
     return embeddings[identities >= 0], identities[identities >= 0]

@@ -1,11 +1,12 @@
 """Domain loss of the face hallucination sub-net: multi-kernel maximum mean discrepancy."""
 
 import torch
-from basicsr.utils.registry import LOSS_REGISTRY
 from torch import nn
 from torch.nn import functional as F
 
-from rim_plugin.losses.ranks import gather_over_ranks
+from rim_plugin.losses.distributed import gather_over_ranks
+
+from basicsr.utils.registry import LOSS_REGISTRY
 
 _ESTIMATORS = ('biased', 'unbiased', 'linear')
 _MULTIPLIERS = [1 / 4, 1 / 2, 1, 2, 4]
@@ -43,8 +44,10 @@ def mkmmd(source, target, bandwidths, kernel_weights, estimator='biased'):
     if estimator == 'linear':
         count = len(source) // 2 * 2
         s1, s2, t1, t2 = source[0:count:2], source[1:count:2], target[0:count:2], target[1:count:2]
-        return sum(sign * kernel((a - b).square().sum(1)).mean()
-                   for sign, a, b in ((1, s1, s2), (1, t1, t2), (-1, s1, t2), (-1, s2, t1)))
+        return sum(
+            sign * kernel((a - b).square().sum(1)).mean()
+            for sign, a, b in ((1, s1, s2), (1, t1, t2), (-1, s1, t2), (-1, s2, t1))
+        )
     within_source = kernel(_squared_distances(source, source))
     within_target = kernel(_squared_distances(target, target))
     between = kernel(_squared_distances(source, target)).mean()
@@ -105,8 +108,15 @@ class MKMMDLoss(nn.Module):
         ValueError: an option out of its range, or sets of samples whose shapes do not fit.
     """
 
-    def __init__(self, loss_weight=1.0, estimator='biased', bandwidth='median', multipliers=None, kernel_weights=None,
-                 gather=True):
+    def __init__(
+        self,
+        loss_weight=1.0,
+        estimator='biased',
+        bandwidth='median',
+        multipliers=None,
+        kernel_weights=None,
+        gather=True,
+    ):
         super().__init__()
         if estimator not in _ESTIMATORS:
             raise ValueError(f'MKMMDLoss: estimator must be one of {", ".join(_ESTIMATORS)}, not {estimator!r}')
@@ -159,16 +169,19 @@ class MKMMDLoss(nn.Module):
     @staticmethod
     def _check(source, target):
         if source.dim() != 2 or target.dim() != 2 or source.shape[1] != target.shape[1]:
-            raise ValueError('MKMMDLoss: source and target must be (N1, D) and (N2, D), '
-                             f'not {tuple(source.shape)} and {tuple(target.shape)}')
+            raise ValueError(
+                'MKMMDLoss: source and target must be (N1, D) and (N2, D), '
+                f'not {tuple(source.shape)} and {tuple(target.shape)}'
+            )
         if not (source.is_floating_point() and target.is_floating_point()):
             raise ValueError(f'MKMMDLoss: embeddings must be floating point, not {source.dtype} and {target.dtype}')
 
     def _check_counts(self, n1, n2):
         least = 1 if self.estimator == 'biased' else 2
         if min(n1, n2) < least:
-            raise ValueError(f'MKMMDLoss: estimator {self.estimator} needs at least {least} samples a domain, '
-                             f'not {n1} and {n2}')
+            raise ValueError(
+                f'MKMMDLoss: estimator {self.estimator} needs at least {least} samples a domain, not {n1} and {n2}'
+            )
         if self.estimator == 'linear' and n1 != n2:
             raise ValueError(f'MKMMDLoss: estimator linear needs equally many samples a domain, not {n1} and {n2}')
 

@@ -1,9 +1,10 @@
 """Face parsing loss of the face hallucination sub-net."""
 
 import torch
-from basicsr.utils.registry import LOSS_REGISTRY
 from torch import nn
 from torch.nn import functional as F
+
+from basicsr.utils.registry import LOSS_REGISTRY
 
 
 def parsing_loss(logits, truth, class_weights=None, ignore_index=255, reduction='mean'):
@@ -41,18 +42,24 @@ def parsing_loss(logits, truth, class_weights=None, ignore_index=255, reduction=
 
 def _check(logits, truth, ignore_index):
     if logits.dim() != 4 or truth.dim() != 3 or logits.shape[0] != truth.shape[0]:
-        raise ValueError('ParsingLoss: logits must be (B, C, h, w) and the class map (B, h, w), '
-                         f'not {tuple(logits.shape)} and {tuple(truth.shape)}')
+        raise ValueError(
+            'ParsingLoss: logits must be (B, C, h, w) and the class map (B, h, w), '
+            f'not {tuple(logits.shape)} and {tuple(truth.shape)}'
+        )
     if logits.shape[2:] != truth.shape[1:]:
-        raise ValueError(f'ParsingLoss: logits have {tuple(logits.shape[2:])} pixels, the class map '
-                         f"{tuple(truth.shape[1:])}; the dataset's prior_size must be the size of the network's map")
+        raise ValueError(
+            f'ParsingLoss: logits have {tuple(logits.shape[2:])} pixels, the class map '
+            f"{tuple(truth.shape[1:])}; the dataset's prior_size must be the size of the network's map"
+        )
     if truth.dtype != torch.int64:
         raise ValueError(f'ParsingLoss: the class map must be int64, not {truth.dtype}; convert it with .long()')
     if not truth.is_cuda:
         strange = truth[((truth < 0) | (truth >= logits.shape[1])) & (truth != ignore_index)]
         if strange.numel():
-            raise ValueError(f'ParsingLoss: the class map holds class {strange[0].item()}, the logits have classes '
-                             f'0 to {logits.shape[1] - 1}; mark pixels to leave out with {ignore_index}')
+            raise ValueError(
+                f'ParsingLoss: the class map holds class {strange[0].item()}, the logits have classes '
+                f'0 to {logits.shape[1] - 1}; mark pixels to leave out with {ignore_index}'
+            )
 
 
 @LOSS_REGISTRY.register()
@@ -94,7 +101,8 @@ class ParsingLoss(nn.Module):
             Tensor: scalar.
         """
         if self.class_weights is not None and len(self.class_weights) != logits.shape[1]:
-            raise ValueError(f'ParsingLoss: {len(self.class_weights)} class_weights for {logits.shape[1]} classes; '
-                             'give one for each')
+            raise ValueError(
+                f'ParsingLoss: {len(self.class_weights)} class_weights for {logits.shape[1]} classes; give one for each'
+            )
         loss = parsing_loss(logits, truth, self.class_weights, self.ignore_index, self.reduction)
         return self.loss_weight * loss

@@ -1,6 +1,7 @@
 """Closed-set face identification: ranks of the probes' persons in a gallery, and their cumulative match curve (CMC)."""
 
 import numpy as np
+
 from basicsr.utils.registry import METRIC_REGISTRY
 
 
@@ -22,15 +23,19 @@ def probe_ranks(similarity, probe_identities, gallery_identities):
     """
     similarity = np.asarray(similarity, np.float64)
     if not similarity.size or similarity.shape != (len(probe_identities), len(gallery_identities)):
-        raise ValueError(f'Identification: similarity of shape {similarity.shape} for {len(probe_identities)} probes '
-                         f'and {len(gallery_identities)} gallery images')
+        raise ValueError(
+            f'Identification: similarity of shape {similarity.shape} for {len(probe_identities)} probes '
+            f'and {len(gallery_identities)} gallery images'
+        )
     if not np.isfinite(similarity).all():
         raise ValueError('Identification: a similarity is not finite; an embedding holds NaN or infinity')
     persons, person_of_image = np.unique(gallery_identities, return_inverse=True)
     strangers = sorted(set(probe_identities) - set(persons.tolist()))
     if strangers:
-        raise ValueError(f'Identification: {len(strangers)} persons of the probes are not in the gallery, the first '
-                         f'{strangers[0]!r}; add an image of each')
+        raise ValueError(
+            f'Identification: {len(strangers)} persons of the probes are not in the gallery, the first '
+            f'{strangers[0]!r}; add an image of each'
+        )
     order = np.argsort(person_of_image, kind='stable')
     starts = np.searchsorted(person_of_image[order], np.arange(len(persons)))
     of_persons = np.maximum.reduceat(similarity[:, order], starts, axis=1)
@@ -41,7 +46,7 @@ def probe_ranks(similarity, probe_identities, gallery_identities):
 def cumulative_matches(ranks, count):
     """CMC: the share of probes with a rank of at most 1, 2, ... ``count``; (count, ) float64, rising."""
     ranks = np.asarray(ranks)
-    return np.bincount(np.minimum(ranks, count + 1), minlength=count + 2)[1:count + 1].cumsum() / len(ranks)
+    return np.bincount(np.minimum(ranks, count + 1), minlength=count + 2)[1 : count + 1].cumsum() / len(ranks)
 
 
 @METRIC_REGISTRY.register()

@@ -3,13 +3,14 @@
 import math
 
 import torch
-from basicsr.utils.registry import METRIC_REGISTRY
 from torch.nn import functional as F
+
+from basicsr.utils.registry import METRIC_REGISTRY
 
 _WINDOW = 11
 _SIGMA = 1.5
-_C1 = (0.01 * 255)**2
-_C2 = (0.03 * 255)**2
+_C1 = (0.01 * 255) ** 2
+_C2 = (0.03 * 255) ** 2
 _IMAGES_AT_A_TIME = 4  # keeps the intermediate maps small, and on a CPU in its cache
 
 
@@ -61,15 +62,18 @@ for _metric in (calculate_psnr_batch, calculate_ssim_batch):
 def _by_chunks(chunk_metric, data, crop_border, test_y_channel, least, name):
     sr, gt = data['sr'], data['gt']
     if sr.dim() != 4 or sr.shape != gt.shape:
-        raise ValueError(f'{name}: sr and gt must have one shape (N, C, H, W), '
-                         f'not {tuple(sr.shape)} and {tuple(gt.shape)}')
+        raise ValueError(
+            f'{name}: sr and gt must have one shape (N, C, H, W), not {tuple(sr.shape)} and {tuple(gt.shape)}'
+        )
     height, width = (side - 2 * crop_border for side in sr.shape[2:])
     if min(height, width) < least:
-        raise ValueError(f'{name}: {height} x {width} pixels are left after crop_border {crop_border}, '
-                         f'at least {least} x {least} are needed')
+        raise ValueError(
+            f'{name}: {height} x {width} pixels are left after crop_border {crop_border}, '
+            f'at least {least} x {least} are needed'
+        )
 
     def prepare(image):
-        image = image[:, :, crop_border:crop_border + height, crop_border:crop_border + width]
+        image = image[:, :, crop_border : crop_border + height, crop_border : crop_border + width]
         return _luma(_eight_bits(image)) if test_y_channel else _eight_bits(image)
 
     chunks = zip(sr.detach().split(_IMAGES_AT_A_TIME), gt.detach().split(_IMAGES_AT_A_TIME))
@@ -120,7 +124,7 @@ def _planes_as_channels(image):
 def _smooth(maps):
     """Gaussian window along both axes, inside only: (1, K, H, W) to (1, K, H - 10, W - 10)."""
     half = _WINDOW // 2
-    weights = [math.exp(-(offset - half)**2 / (2 * _SIGMA**2)) for offset in range(_WINDOW)]
+    weights = [math.exp(-((offset - half) ** 2) / (2 * _SIGMA**2)) for offset in range(_WINDOW)]
     channels = maps.shape[1]
     window = (torch.tensor(weights, dtype=torch.float64) / sum(weights)).to(maps).expand(channels, 1, _WINDOW)
     with torch.autocast(maps.device.type, enabled=False):

@@ -4,10 +4,11 @@ import warnings
 from functools import lru_cache
 
 import torch
-from basicsr.utils.registry import METRIC_REGISTRY
 
-from rim_plugin.compat.checkpoints import misfit, read_weights
-from rim_plugin.options import OptionsError
+from rim_plugin.errors import OptionsError
+from rim_plugin.weights_file import misfit, read_weights
+
+from basicsr.utils.registry import METRIC_REGISTRY
 
 _WANTED = "Wanted is torchvision's AlexNet, alexnet-owt-7be5be79.pth of its model zoo."
 _IMAGES_AT_A_TIME = 16
@@ -49,8 +50,9 @@ def _network(weights):
         import lpips
     except ImportError:
         raise OptionsError('LPIPS: the package lpips is not installed: pip install lpips') from None
-    alexnet = {key.removeprefix('features.'): value
-               for key, value in _read(weights).items() if key.startswith('features.')}
+    alexnet = {
+        key.removeprefix('features.'): value for key, value in _read(weights).items() if key.startswith('features.')
+    }
     with warnings.catch_warnings():
         warnings.simplefilter('ignore')  # it calls torchvision in an old way
         net = lpips.LPIPS(net='alex', pnet_rand=True, verbose=False)

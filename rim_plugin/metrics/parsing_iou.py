@@ -1,6 +1,7 @@
 """Mean intersection over union of face parsing."""
 
 import torch
+
 from basicsr.utils.registry import METRIC_REGISTRY
 
 
@@ -20,8 +21,10 @@ def calculate_parsing_miou(data, ignore_index=255):
     """
     logits, truth = data['parsing_logits'], data['parsing']
     if logits.dim() != 4 or truth.shape != logits.shape[:1] + logits.shape[2:]:
-        raise ValueError('parsing mIoU: logits must be (N, C, h, w) and the class map (N, h, w) of the same size, '
-                         f'not {tuple(logits.shape)} and {tuple(truth.shape)}')
+        raise ValueError(
+            'parsing mIoU: logits must be (N, C, h, w) and the class map (N, h, w) of the same size, '
+            f'not {tuple(logits.shape)} and {tuple(truth.shape)}'
+        )
     classes = torch.arange(logits.shape[1], device=logits.device).view(1, -1, 1, 1)
     counted = (truth != ignore_index).unsqueeze(1)
     estimated_is = (logits.argmax(1, keepdim=True) == classes) & counted

@@ -8,8 +8,9 @@ accepted pairs of the same person.
 from typing import NamedTuple
 
 import numpy as np
-from basicsr.utils.registry import METRIC_REGISTRY
 from sklearn.metrics import roc_auc_score, roc_curve
+
+from basicsr.utils.registry import METRIC_REGISTRY
 
 
 class FoldAccuracy(NamedTuple):
@@ -32,14 +33,19 @@ def checked(scores, issame):
     """
     scores, issame = np.asarray(scores, np.float64), np.asarray(issame, bool)
     if scores.ndim != 1 or scores.shape != issame.shape:
-        raise ValueError(f'Verification: scores and issame must have one shape (P, ), not {scores.shape} and '
-                         f'{issame.shape}')
+        raise ValueError(
+            f'Verification: scores and issame must have one shape (P, ), not {scores.shape} and {issame.shape}'
+        )
     if not np.isfinite(scores).all():
-        raise ValueError(f'Verification: the score of pair {np.flatnonzero(~np.isfinite(scores))[0]} is not finite; '
-                         'an embedding holds NaN or infinity')
+        raise ValueError(
+            f'Verification: the score of pair {np.flatnonzero(~np.isfinite(scores))[0]} is not finite; '
+            'an embedding holds NaN or infinity'
+        )
     if len(np.unique(issame)) < 2:
-        raise ValueError('Verification needs pairs of the same person and pairs of different persons, but all '
-                         f'{len(issame)} are of one kind; complete the pair list')
+        raise ValueError(
+            'Verification needs pairs of the same person and pairs of different persons, but all '
+            f'{len(issame)} are of one kind; complete the pair list'
+        )
     return scores, issame
 
 
@@ -65,14 +71,18 @@ def fold_accuracy(scores, issame, folds, thresholds='exact'):
         raise ValueError(f"thresholds: '{thresholds}' is unknown; choose one of {', '.join(_CHOICES)}")
     folds = np.asarray(folds)
     if folds.shape != scores.shape or len(np.unique(folds)) < 2:
-        raise ValueError(f'Verification needs the fold of each of the {len(scores)} pairs and at least two folds, but '
-                         f'got shape {folds.shape} and {len(np.unique(folds))} folds')
+        raise ValueError(
+            f'Verification needs the fold of each of the {len(scores)} pairs and at least two folds, but '
+            f'got shape {folds.shape} and {len(np.unique(folds))} folds'
+        )
     results, correct = [], np.empty(len(scores), bool)
     for fold in np.unique(folds):
         rest, held_out = folds != fold, folds == fold
         if len(np.unique(issame[rest])) < 2:
-            raise ValueError(f'Verification: all folds but {fold} hold pairs of one kind only, so that no threshold '
-                             'can be chosen on them; spread both kinds over the folds of the pair list')
+            raise ValueError(
+                f'Verification: all folds but {fold} hold pairs of one kind only, so that no threshold '
+                'can be chosen on them; spread both kinds over the folds of the pair list'
+            )
         accepted, threshold = _CHOICES[thresholds](scores[rest], issame[rest], scores[held_out])
         correct[held_out] = accepted == issame[held_out]
         results.append((correct[held_out].mean(), threshold))

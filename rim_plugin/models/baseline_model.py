@@ -3,13 +3,14 @@
 from collections import OrderedDict
 
 import torch
-from basicsr.models.esrgan_model import ESRGANModel
-from basicsr.models.sr_model import SRModel
-from basicsr.utils.registry import MODEL_REGISTRY
 
 from rim_plugin.archs.layers import resize, resize_groups
 from rim_plugin.data.face_item import split_probes
 from rim_plugin.models.batched_validation import BatchedValidation
+
+from basicsr.models.esrgan_model import ESRGANModel
+from basicsr.models.sr_model import SRModel
+from basicsr.utils.registry import MODEL_REGISTRY
 
 
 class FaceBatches(BatchedValidation):
@@ -18,8 +19,9 @@ class FaceBatches(BatchedValidation):
     Option under ``train:`` -- ``channels_last`` (default true: far faster on a CPU).
     """
 
-    val_keys = frozenset(['metrics', 'batch_size', 'num_workers', 'num_pictures', 'pbar', 'save_img', 'suffix',
-                          'val_freq'])
+    val_keys = frozenset(
+        ['metrics', 'batch_size', 'num_workers', 'num_pictures', 'pbar', 'save_img', 'suffix', 'val_freq']
+    )
 
     @property
     def layout(self):
@@ -47,8 +49,10 @@ class FaceBatches(BatchedValidation):
     def _one_size(self, probes):
         net = self.get_bare_model(self.net_g)
         if not hasattr(net, 'input_size'):
-            raise ValueError(f'query_sizes_per_batch: {type(net).__name__} takes probes of one size in a batch; leave '
-                             'that option out, or wrap the network in FixedInput')
+            raise ValueError(
+                f'query_sizes_per_batch: {type(net).__name__} takes probes of one size in a batch; leave '
+                'that option out, or wrap the network in FixedInput'
+            )
         return resize_groups(probes, net.input_size)
 
     def validation_data(self):
@@ -71,8 +75,9 @@ class BaselineModel(FaceBatches, SRModel):
         ValueError: an option does not fit the network; the message names it.
     """
 
-    train_keys = frozenset(['optim_g', 'pixel_opt', 'level_weights', 'grad_clip', 'clip_over_lr', 'last_layer_lr',
-                            'channels_last'])
+    train_keys = frozenset(
+        ['optim_g', 'pixel_opt', 'level_weights', 'grad_clip', 'clip_over_lr', 'last_layer_lr', 'channels_last']
+    )
 
     def init_training_settings(self):
         """Options against the network, then BasicSR's settings."""
@@ -87,8 +92,10 @@ class BaselineModel(FaceBatches, SRModel):
         if self.level_weights is not None:
             sizes = getattr(net, 'level_sizes', [])
             if len(self.level_weights) != len(sizes):
-                raise ValueError(f'train.level_weights: {len(self.level_weights)} weights, but {name} has {len(sizes)} '
-                                 'pyramid levels; give one weight for each, or leave the option out')
+                raise ValueError(
+                    f'train.level_weights: {len(self.level_weights)} weights, but {name} has {len(sizes)} '
+                    'pyramid levels; give one weight for each, or leave the option out'
+                )
         if train.get('clip_over_lr') and not train.get('grad_clip'):
             raise ValueError('train.clip_over_lr divides grad_clip by the learning rate: add grad_clip')
         super().init_training_settings()
@@ -100,8 +107,10 @@ class BaselineModel(FaceBatches, SRModel):
         groups = [{'params': list(net.parameters())}]
         if 'last_layer_lr' in train:
             last = {name for name, _ in net.named_parameters() if name.startswith('last_layer.')}
-            groups = [{'params': [value for name, value in net.named_parameters() if name not in last]},
-                      {'params': list(net.last_layer.parameters()), 'lr': options['lr'] * train['last_layer_lr']}]
+            groups = [
+                {'params': [value for name, value in net.named_parameters() if name not in last]},
+                {'params': list(net.last_layer.parameters()), 'lr': options['lr'] * train['last_layer_lr']},
+            ]
         self.optimizer_g = self.get_optimizer(options.pop('type'), groups, **options)
         self.optimizers.append(self.optimizer_g)
 
@@ -125,8 +134,10 @@ class BaselineModel(FaceBatches, SRModel):
         if self.level_weights is None:
             return OrderedDict(l_pix=self.cri_pix(self.net_g(self.lq), self.gt))
         sizes = self.get_bare_model(self.net_g).level_sizes
-        return OrderedDict((f'l_pix_{size}', weight * self.cri_pix(level, resize(self.gt, size)))
-                           for size, weight, level in zip(sizes, self.level_weights, self.net_g(self.lq, levels=True)))
+        return OrderedDict(
+            (f'l_pix_{size}', weight * self.cri_pix(level, resize(self.gt, size)))
+            for size, weight, level in zip(sizes, self.level_weights, self.net_g(self.lq, levels=True))
+        )
 
     def clip_gradients(self):
         """Scale the gradients so that their norm is ``grad_clip`` at most, or that over the learning rate.
@@ -150,5 +161,15 @@ class BaselineGANModel(FaceBatches, ESRGANModel):
     ``gan_opt``, ``net_d_iters``, ``net_d_init_iters`` -- and ``channels_last``.
     """
 
-    train_keys = frozenset(['optim_g', 'optim_d', 'pixel_opt', 'perceptual_opt', 'gan_opt', 'net_d_iters',
-                            'net_d_init_iters', 'channels_last'])
+    train_keys = frozenset(
+        [
+            'optim_g',
+            'optim_d',
+            'pixel_opt',
+            'perceptual_opt',
+            'gan_opt',
+            'net_d_iters',
+            'net_d_init_iters',
+            'channels_last',
+        ]
+    )

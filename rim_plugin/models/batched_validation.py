@@ -5,13 +5,14 @@ from os import path as osp
 
 import torch
 import torch.nn.functional as F
-from basicsr.metrics import calculate_metric
-from basicsr.utils import get_root_logger, imwrite, tensor2img
-from basicsr.utils.registry import METRIC_REGISTRY
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from rim_plugin.models.pictures import comparison_sheet
+
+from basicsr.metrics import calculate_metric
+from basicsr.utils import get_root_logger, imwrite, tensor2img
+from basicsr.utils.registry import METRIC_REGISTRY
 
 # BasicSR's per-image functions, computed in batches with the same result
 BATCHED = {'calculate_psnr': 'calculate_psnr_batch', 'calculate_ssim': 'calculate_ssim_batch'}
@@ -31,8 +32,12 @@ class BatchedValidation:
         name, options = dataset.opt['name'], self.opt['val']
         metrics = {key: metric for key, metric in (options.get('metrics') or {}).items() if of_images(metric)}
         values, baseline, pictures = defaultdict(list), defaultdict(list), []
-        loader = DataLoader(dataset, batch_size=options.get('batch_size', 16), num_workers=options.get(
-            'num_workers', 0), generator=torch.Generator())  # its own: the training's random state stays as it is
+        loader = DataLoader(
+            dataset,
+            batch_size=options.get('batch_size', 16),
+            num_workers=options.get('num_workers', 0),
+            generator=torch.Generator(),
+        )  # its own: the training's random state stays as it is
         with tqdm(total=len(dataset), unit='face', desc=name, disable=not options.get('pbar', False)) as bar:
             for batch in loader:
                 self.feed_data(batch)
@@ -63,8 +68,10 @@ class BatchedValidation:
         for key, value in self.metric_results.items():
             self._update_best_metric_result(name, key, value, current_iter)
         self._log_validation_metric_values(current_iter, name, tb_logger)
-        margins = [f'{key} {self.metric_results[key]:.4f} ({self.metric_results[key] - value:+.4f})'
-                   for key, value in self.bicubic_results.items()]
+        margins = [
+            f'{key} {self.metric_results[key]:.4f} ({self.metric_results[key] - value:+.4f})'
+            for key, value in self.bicubic_results.items()
+        ]
         if margins:
             get_root_logger().info(f'SR on {name} (margin over bicubic): {", ".join(margins)}')
 

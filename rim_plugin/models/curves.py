@@ -5,7 +5,7 @@ import io
 import numpy as np
 from matplotlib.figure import Figure
 
-from rim_plugin.data.lmdb_writer import write_atomically
+from rim_plugin.files import write_atomically
 
 
 def save_roc(path, far, tar, marks, title):
@@ -25,8 +25,13 @@ def save_roc(path, far, tar, marks, title):
     for rate, height in marks.items():
         axes.plot(rate, height, 'o', color='C3')
         side = dict(xytext=(8, -5), va='top') if height > 0.5 else dict(xytext=(8, 5), va='bottom')
-        axes.annotate(f'TAR {height:.3f} at FAR {rate:g}', (rate, height), textcoords='offset points', **side,
-                      bbox=dict(boxstyle='round,pad=0.1', fc='white', ec='none', alpha=0.8))
+        axes.annotate(
+            f'TAR {height:.3f} at FAR {rate:g}',
+            (rate, height),
+            textcoords='offset points',
+            **side,
+            bbox=dict(boxstyle='round,pad=0.1', fc='white', ec='none', alpha=0.8),
+        )
     axes.set(xlim=(lowest, 1), ylim=(0, 1.02), xlabel='false accept rate (FAR)', ylabel='true accept rate (TAR)')
     axes.legend(loc='lower right')
     _save(figure, path)
@@ -44,8 +49,13 @@ def save_cmc(path, shares, title):
     axes.plot(np.arange(1, len(shares) + 1), shares, '.-', lw=2)
     for rank in (1, 5):
         if rank <= len(shares):
-            axes.annotate(f'rank {rank}: {shares[rank - 1]:.3f}', (rank, shares[rank - 1]), (6, -6),
-                          textcoords='offset points', va='top')
+            axes.annotate(
+                f'rank {rank}: {shares[rank - 1]:.3f}',
+                (rank, shares[rank - 1]),
+                (6, -6),
+                textcoords='offset points',
+                va='top',
+            )
     axes.set(xlim=(0.5, len(shares) + 0.5), ylim=(0, 1.02), xlabel='rank', ylabel='share of probes identified')
     axes.xaxis.get_major_locator().set_params(integer=True)
     _save(figure, path)

@@ -3,10 +3,11 @@
 from contextlib import nullcontext
 
 import torch
-from basicsr.utils import get_root_logger
 
 from rim_plugin.archs.fhn_arch import FHN
 from rim_plugin.archs.layers import probe_groups
+
+from basicsr.utils import get_root_logger
 
 PRIORS = (('landmark', 'heatmaps'), ('parsing', 'parsing'))
 
@@ -79,8 +80,10 @@ class HallucinationTraining:
         elif key not in chunk:
             fault = f"the training data have no '{key}'"
         elif key == 'heatmaps' and chunk[key].shape[1] != estimate.shape[1]:
-            fault = f'the training faces have {chunk[key].shape[1]} landmarks, network_g:num_landmarks is ' \
-                    f'{estimate.shape[1]}'
+            fault = (
+                f'the training faces have {chunk[key].shape[1]} landmarks, network_g:num_landmarks is '
+                f'{estimate.shape[1]}'
+            )
         else:
             return True
         if name not in self.warned:

@@ -2,7 +2,7 @@
 
 from itertools import accumulate
 
-from rim_plugin.archs.layers import check_choice
+from rim_plugin.errors import check_choice
 
 # Which parts a phase trains: theta_G, theta_i (integrator), theta_d (domain discriminator), theta_S and theta_A.
 PHASES = {'fhn': 'gid', 'student': 's', 'assistant': 'a', 'joint': 'gidsa'}
@@ -28,8 +28,10 @@ class Phases:
             if type(length) is not int or length < 1:
                 raise ValueError(f'train.phases.{name}: {length!r} is no number of iterations')
         if sum(lengths.values()) != train['total_iter']:
-            raise ValueError(f'train.total_iter is {train["total_iter"]}, but the phases add up to '
-                             f'{sum(lengths.values())} iterations')
+            raise ValueError(
+                f'train.total_iter is {train["total_iter"]}, but the phases add up to '
+                f'{sum(lengths.values())} iterations'
+            )
         self.names, self._ends = list(lengths), list(accumulate(lengths.values()))
 
     def at(self, iteration):

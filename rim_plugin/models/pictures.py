@@ -2,9 +2,10 @@
 
 import cv2
 import numpy as np
-from basicsr.utils import tensor2img
 
 from rim_plugin.data.landmarks import PARSING_PALETTE
+
+from basicsr.utils import tensor2img
 
 GAP, TITLE = 4, 26
 
@@ -21,12 +22,15 @@ def comparison_sheet(rows):
     """
     size = rows[0]['sr'].shape[-1]
     images = [face_columns(row, size) for row in rows]
-    strips = [np.hstack([np.pad(image, ((0, GAP), (0, GAP), (0, 0)), constant_values=255) for image in row.values()])
-              for row in images]
+    strips = [
+        np.hstack([np.pad(image, ((0, GAP), (0, GAP), (0, 0)), constant_values=255) for image in row.values()])
+        for row in images
+    ]
     header = np.full((TITLE, strips[0].shape[1], 3), 255, np.uint8)
     for column, title in enumerate(images[0]):
-        cv2.putText(header, title, (column * (size + GAP) + 2, 18), cv2.FONT_HERSHEY_SIMPLEX, 0.5, (0, 0, 0), 1,
-                    cv2.LINE_AA)
+        cv2.putText(
+            header, title, (column * (size + GAP) + 2, 18), cv2.FONT_HERSHEY_SIMPLEX, 0.5, (0, 0, 0), 1, cv2.LINE_AA
+        )
     return np.vstack([header, *strips])
 
 

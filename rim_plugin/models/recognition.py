@@ -4,15 +4,16 @@ from inspect import signature
 from itertools import compress
 
 import torch
-from basicsr.archs import build_network
-from basicsr.utils import get_root_logger
 
 from rim_plugin.archs.fhn_arch import FHN
 from rim_plugin.archs.hrn_arch import HRN
 from rim_plugin.archs.layers import probe_groups, resize_groups
 from rim_plugin.archs.recogniser import FACE_SIZE, RecogniserOutput
 from rim_plugin.archs.recogniser_weights import load_recogniser_weights
-from rim_plugin.compat.checkpoints import packed_options
+from rim_plugin.weights_file import packed_options
+
+from basicsr.archs import build_network
+from basicsr.utils import get_root_logger
 
 
 class RecognitionTraining:
@@ -44,8 +45,10 @@ class RecognitionTraining:
             default = signature(HRN).parameters[key].default
             there, here = trained.get(key, default), self.opt['network_r'].get(key, default)
             if there != here:
-                get_root_logger().warning(f'{path} was trained with network_r.{key}: {there}; here it is {here}, with '
-                                          'which these weights do worse.')
+                get_root_logger().warning(
+                    f'{path} was trained with network_r.{key}: {there}; here it is {here}, with '
+                    'which these weights do worse.'
+                )
 
     def recognition_terms(self, chunk, sr):
         """The terms of Eqs. 11 and 12, and of the embedding, that the phase trains, by name.
@@ -72,8 +75,9 @@ class RecognitionTraining:
         for name in ('identity', 'center'):
             if name in self.losses:
                 if 'identity' not in chunk:
-                    raise ValueError(f"{name}_opt needs to know who the faces are: set the dataset's identities, or "
-                                     'leave it out')
+                    raise ValueError(
+                        f"{name}_opt needs to know who the faces are: set the dataset's identities, or leave it out"
+                    )
                 terms[name] = self.losses[name](output, chunk['identity'])
         return terms
 

@@ -7,18 +7,12 @@ from contextlib import contextmanager, nullcontext
 from copy import deepcopy
 
 import torch
-from basicsr.archs import build_network
-from basicsr.losses import build_loss
-from basicsr.models.base_model import BaseModel
-from basicsr.models.sr_model import SRModel
-from basicsr.utils import get_root_logger
-from basicsr.utils.registry import MODEL_REGISTRY
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from rim_plugin.archs.fhn_arch import TriPathGenerator
-from rim_plugin.archs.layers import check_choice
 from rim_plugin.data.face_item import split_probes
 from rim_plugin.data.heatmaps import heatmap_landmarks
+from rim_plugin.errors import check_choice
 from rim_plugin.models.batched_validation import BatchedValidation
 from rim_plugin.models.hallucination import HallucinationTraining
 from rim_plugin.models.phases import PHASES, Phases
@@ -27,8 +21,26 @@ from rim_plugin.models.requirements import ASSISTANT_LOSSES, TrainingRequirement
 from rim_plugin.models.verification import FaceVerification
 from rim_plugin.reproducibility import check_finite
 
-LOSSES = ('coarse', 'pixel', 'landmark', 'parsing', 'domain', 'distill', 'residual', 'embedding', 'contrast',
-          'identity', 'center')
+from basicsr.archs import build_network
+from basicsr.losses import build_loss
+from basicsr.models.base_model import BaseModel
+from basicsr.models.sr_model import SRModel
+from basicsr.utils import get_root_logger
+from basicsr.utils.registry import MODEL_REGISTRY
+
+LOSSES = (
+    'coarse',
+    'pixel',
+    'landmark',
+    'parsing',
+    'domain',
+    'distill',
+    'residual',
+    'embedding',
+    'contrast',
+    'identity',
+    'center',
+)
 GALLERY = ('teacher', 'hrn')
 AMP = {'none': None, 'bf16': torch.bfloat16, 'fp16': torch.float16}
 
@@ -45,8 +57,9 @@ def evaluation(*nets):
 
 
 @MODEL_REGISTRY.register()
-class RIMModel(HallucinationTraining, RecognitionTraining, TrainingRequirements, BatchedValidation, FaceVerification,
-               SRModel):
+class RIMModel(
+    HallucinationTraining, RecognitionTraining, TrainingRequirements, BatchedValidation, FaceVerification, SRModel
+):
     """Resolution Invariant Model.
 
     Networks: ``network_g`` (TriPathGenerator, theta_G; or another SR network), ``network_d``
@@ -80,11 +93,37 @@ class RIMModel(HallucinationTraining, RecognitionTraining, TrainingRequirements,
     is then taken within each).
     """
 
-    train_keys = frozenset(['phase', 'phases', 'grad_clip', 'domain_interval', 'start_from_teacher', 'amp', 'compile',
-                            'channels_last', 'accumulate', 'assistant_target', 'classifier_lr',
-                            *(f'optim_{label}' for label in PHASES['joint']), *(f'{name}_opt' for name in LOSSES)])
-    val_keys = frozenset(['metrics', 'batch_size', 'num_workers', 'num_pictures', 'pbar', 'save_img', 'suffix',
-                          'val_freq', 'mirror', 'gallery'])
+    train_keys = frozenset(
+        [
+            'phase',
+            'phases',
+            'grad_clip',
+            'domain_interval',
+            'start_from_teacher',
+            'amp',
+            'compile',
+            'channels_last',
+            'accumulate',
+            'assistant_target',
+            'classifier_lr',
+            *(f'optim_{label}' for label in PHASES['joint']),
+            *(f'{name}_opt' for name in LOSSES),
+        ]
+    )
+    val_keys = frozenset(
+        [
+            'metrics',
+            'batch_size',
+            'num_workers',
+            'num_pictures',
+            'pbar',
+            'save_img',
+            'suffix',
+            'val_freq',
+            'mirror',
+            'gallery',
+        ]
+    )
 
     def __init__(self, opt):
         opt.setdefault('find_unused_parameters', True)  # under DDP: a phase, or a loss that is off, leaves parts out
@@ -116,7 +155,8 @@ class RIMModel(HallucinationTraining, RecognitionTraining, TrainingRequirements,
             if 'network_d' not in opt:
                 raise ValueError('network_d is missing: TriPathGenerator needs a MixAdversarialDiscriminator')
             nets['d'] = build_network(
-                dict(opt['network_d'], in_channels=nets['g'].fused_channels, image_size=nets['g'].image_size))
+                dict(opt['network_d'], in_channels=nets['g'].fused_channels, image_size=nets['g'].image_size)
+            )
         if 'network_r' in opt:
             if self.teacher is None:
                 raise ValueError('network_t is missing: student and assistant, network_r, learn from a teacher')
@@ -139,8 +179,9 @@ class RIMModel(HallucinationTraining, RecognitionTraining, TrainingRequirements,
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=amp == 'fp16')
         self.accumulate = self.micro_batches()
         self.grad_clip = train.get('grad_clip')
-        self.losses = {name: build_loss(train[f'{name}_opt']).to(self.device) for name in LOSSES
-                       if train.get(f'{name}_opt')}
+        self.losses = {
+            name: build_loss(train[f'{name}_opt']).to(self.device) for name in LOSSES if train.get(f'{name}_opt')
+        }
         check_choice('train.assistant_target', train.get('assistant_target', 'sum'), ASSISTANT_LOSSES)
         self.phases, self.phase = Phases(train), None
         self.check_phases()
@@ -162,8 +203,12 @@ class RIMModel(HallucinationTraining, RecognitionTraining, TrainingRequirements,
 
     def _wrap_networks(self, compiled):
         net_d = self.bare.get('d')
-        wrapped = {'net_g': self.bare.get('g'), 'integrator': net_d and net_d.integrator, 'net_r': self.bare.get('r'),
-                   'discriminator': net_d.discriminator if net_d and 'domain' in self.losses else None}
+        wrapped = {
+            'net_g': self.bare.get('g'),
+            'integrator': net_d and net_d.integrator,
+            'net_r': self.bare.get('r'),
+            'discriminator': net_d.discriminator if net_d and 'domain' in self.losses else None,
+        }
         compiled = self._compilable() if compiled else ()
         self.teach = torch.compile(self.teacher) if compiled and self.teacher is not None else self.teacher
         for name, net in wrapped.items():
@@ -176,8 +221,9 @@ class RIMModel(HallucinationTraining, RecognitionTraining, TrainingRequirements,
     def _compilable(self):
         """Names of the networks that ``train.compile`` compiles: those whose input keeps its shape."""
         if self.device.type == 'cpu' and not any(map(shutil.which, (os.environ.get('CXX', 'g++'), 'clang++'))):
-            get_root_logger().warning('train.compile is off: it needs a C++ compiler, and there is neither g++ nor '
-                                      'clang++.')
+            get_root_logger().warning(
+                'train.compile is off: it needs a C++ compiler, and there is neither g++ nor clang++.'
+            )
             return ()
         sizes = self.opt.get('datasets', {}).get('train', {}).get('query_sizes_per_batch', 1)
         return ('integrator', 'net_r') if sizes > 1 else ('net_g', 'integrator', 'net_r')
@@ -188,10 +234,13 @@ class RIMModel(HallucinationTraining, RecognitionTraining, TrainingRequirements,
             raise ValueError('train.identity_opt is missing: train.classifier_lr is the learning rate of its weights')
         net_d, net_r = self.bare.get('d'), self.bare.get('r')
         classifier = self.losses.get('identity')  # has weights, one vector a person
-        parts = {'g': self.bare.get('g'), 'i': net_d and net_d.integrator,
-                 'd': net_d.discriminator if net_d and 'domain' in self.losses else None,
-                 's': net_r and torch.nn.ModuleList([net_r.student, *([classifier] if classifier else [])]),
-                 'a': net_r and net_r.assistant}
+        parts = {
+            'g': self.bare.get('g'),
+            'i': net_d and net_d.integrator,
+            'd': net_d.discriminator if net_d and 'domain' in self.losses else None,
+            's': net_r and torch.nn.ModuleList([net_r.student, *([classifier] if classifier else [])]),
+            'a': net_r and net_r.assistant,
+        }
         self.parts = {}
         for label, net in parts.items():
             if net is None or self.phases.training(label) is None:
@@ -207,8 +256,9 @@ class RIMModel(HallucinationTraining, RecognitionTraining, TrainingRequirements,
 
     def feed_data(self, data):
         """Keep the batch's tensors on the device; ``lq`` and ``gt`` in the memory format of the networks."""
-        self.data = {key: value.to(self.device, non_blocking=True) for key, value in data.items()
-                     if torch.is_tensor(value)}
+        self.data = {
+            key: value.to(self.device, non_blocking=True) for key, value in data.items() if torch.is_tensor(value)
+        }
         for key in ('lq', 'gt'):
             if key in self.data:
                 self.data[key] = self.data[key].contiguous(memory_format=self.layout)
@@ -295,8 +345,11 @@ class RIMModel(HallucinationTraining, RecognitionTraining, TrainingRequirements,
         copied."""
         for label, average_net in self.averaged.items():
             net = self.bare[label]
-            pairs = [(average, value) for average, value in zip(average_net.parameters(), net.parameters())
-                     if value.requires_grad]
+            pairs = [
+                (average, value)
+                for average, value in zip(average_net.parameters(), net.parameters())
+                if value.requires_grad
+            ]
             if pairs:
                 get_ema_multi_avg_fn(decay)(*map(list, zip(*pairs)), None)
                 for value, average in zip(net.buffers(), average_net.buffers()):

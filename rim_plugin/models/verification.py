@@ -6,30 +6,37 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
-from basicsr.utils import get_root_logger
-from basicsr.utils.registry import METRIC_REGISTRY
 from torch.utils.data import DataLoader, Subset
 from tqdm import tqdm
 
-from rim_plugin.data.lmdb_writer import write_atomically
+from rim_plugin.files import write_atomically
 from rim_plugin.metrics.identification import cumulative_matches, probe_ranks
-from rim_plugin.metrics.verification import (calculate_auc, calculate_eer, calculate_tar_at_far,
-                                             calculate_verification_accuracy, fold_accuracy, roc)
+from rim_plugin.metrics.verification import (
+    calculate_auc,
+    calculate_eer,
+    calculate_tar_at_far,
+    calculate_verification_accuracy,
+    fold_accuracy,
+    roc,
+)
 from rim_plugin.models.batched_validation import bicubic
 from rim_plugin.models.curves import save_cmc, save_roc
+
+from basicsr.utils import get_root_logger
+from basicsr.utils.registry import METRIC_REGISTRY
 
 _CMC_RANKS = 20
 _HALLUCINATED_SIZE = 224
 _RULES = {
     'score': 'cosine similarity; a pair is accepted when its score reaches the threshold',
     'accuracy': 'mean over the folds, each with the threshold that is best on the others: of all their distinct '
-                'scores, and of equally good ones the highest',
+    'scores, and of equally good ones the highest',
     'accuracy_insightface': 'the same with the thresholds 0, 0.01, ... 3.99 of the squared distance, the smallest of '
-                            'equally good ones',
+    'equally good ones',
     'auc, eer': 'all pairs',
     'tar_at_far': 'all pairs, on the ROC curve, linear between its points',
     'ranks': 'gallery: the first image of every person in the list; probes: all their other images; persons who tie '
-             "with the probe's own come before it",
+    "with the probe's own come before it",
 }
 
 
@@ -68,9 +75,16 @@ class FaceVerification:
         data = verification_data(dataset, *self.embed_faces(dataset, mirror))
         self.metric_results = self._verification_metrics(data, name)
         protocol = self.protocol(dataset, mirror)
-        report = {'dataset': name, 'run': self.opt['name'], 'iteration': current_iter, 'protocol': protocol,
-                  'rules': _RULES, 'networks': self._networks(), 'figures': verification_figures(data),
-                  'metrics': self.metric_results}
+        report = {
+            'dataset': name,
+            'run': self.opt['name'],
+            'iteration': current_iter,
+            'protocol': protocol,
+            'rules': _RULES,
+            'networks': self._networks(),
+            'figures': verification_figures(data),
+            'metrics': self.metric_results,
+        }
         path = self._write(report, data)
         figures = ', '.join(f'{key} {value:.4f}' for key, value in report['figures'].items() if type(value) is float)
         get_root_logger().info(f'{name}, {resolutions(protocol)}: {figures}. {path}')
@@ -82,9 +96,12 @@ class FaceVerification:
 
     def protocol(self, dataset, mirror):
         """What a result file says of faces, networks and embeddings (dict); see :meth:`embed_faces`."""
-        return {**dataset.protocol, 'upscaling': self.probe_upscaling if dataset.probe_columns else None,
-                'gallery_network': self.gallery,
-                'embedding': 'sum over face and mirror image' if mirror else 'face alone'}
+        return {
+            **dataset.protocol,
+            'upscaling': self.probe_upscaling if dataset.probe_columns else None,
+            'gallery_network': self.gallery,
+            'embedding': 'sum over face and mirror image' if mirror else 'face alone',
+        }
 
     @torch.no_grad()
     def embed_faces(self, dataset, mirror, gallery=None):
@@ -101,10 +118,15 @@ class FaceVerification:
         if gallery is not None:
             del sides['gt']
         needed = torch.stack([used for _, used, _ in sides.values()]).any(0).nonzero().flatten().tolist()
-        loader = DataLoader(Subset(dataset, needed), batch_size=options.get('batch_size', 16), num_workers=options.get(
-            'num_workers', 0), generator=torch.Generator())  # its own: the training's random state stays as it is
-        with tqdm(total=len(needed), unit='face', desc=dataset.opt['name'],
-                  disable=not options.get('pbar', False)) as bar:
+        loader = DataLoader(
+            Subset(dataset, needed),
+            batch_size=options.get('batch_size', 16),
+            num_workers=options.get('num_workers', 0),
+            generator=torch.Generator(),
+        )  # its own: the training's random state stays as it is
+        with tqdm(
+            total=len(needed), unit='face', desc=dataset.opt['name'], disable=not options.get('pbar', False)
+        ) as bar:
             for batch in loader:
                 for key, (embed, used, found) in sides.items():
                     wanted = used[batch['index']]
@@ -132,8 +154,11 @@ class FaceVerification:
     def _networks(self):
         """Type and pretrained weights of every network of the options."""
         weights = self.opt['path']
-        return {key: {'type': block['type'], 'weights': weights.get(f'pretrain_{key}')}
-                for key, block in self.opt.items() if key.startswith('network_')}
+        return {
+            key: {'type': block['type'], 'weights': weights.get(f'pretrain_{key}')}
+            for key, block in self.opt.items()
+            if key.startswith('network_')
+        }
 
     def _write(self, report, data):
         """Write JSON and curves; returns the path of the JSON."""
@@ -144,7 +169,7 @@ class FaceVerification:
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / f'verification{suffix}.json'
         write_atomically(path, json.dumps(report, indent=2, allow_nan=False) + '\n')
-        title = f"{report['run']} on {name}{when}\n{resolutions(report['protocol'])}"
+        title = f'{report["run"]} on {name}{when}\n{resolutions(report["protocol"])}'
         marks = {1e-3: figures['tar_at_far_1e-3'], 1e-2: figures['tar_at_far_1e-2']}
         save_roc(folder / f'roc{suffix}.png', *roc(data['scores'], data['issame']), marks, title)
         if 'cmc' in figures:
@@ -155,11 +180,13 @@ class FaceVerification:
 def resolutions(protocol):
     """A few words on who is seen at which size, from a dataset's ``protocol``."""
     if protocol['probe_side'] == 'none':
-        return f"all faces at {protocol['gallery_size']} px"
+        return f'all faces at {protocol["gallery_size"]} px'
     if protocol['probe_side'] == 'both':
-        return f"all faces at {protocol['query_size']} px"
-    return f"probes ({protocol['probe_side']} of each pair) at {protocol['query_size']} px, gallery at " \
-           f"{protocol['gallery_size']} px"
+        return f'all faces at {protocol["query_size"]} px'
+    return (
+        f'probes ({protocol["probe_side"]} of each pair) at {protocol["query_size"]} px, gallery at '
+        f'{protocol["gallery_size"]} px'
+    )
 
 
 def used_faces(dataset):
@@ -222,15 +249,26 @@ def verification_figures(data):
         1, rank 5, the CMC of the first ranks and how many probes and gallery images there are.
     """
     folds = fold_accuracy(data['scores'], data['issame'], data['folds'])
-    figures = {'accuracy': float(folds.accuracy.mean()), 'accuracy_std': float(folds.accuracy.std()),
-               'accuracy_insightface': calculate_verification_accuracy(data, thresholds='insightface'),
-               'fold_accuracies': folds.accuracy.tolist(),
-               'fold_thresholds': [value if np.isfinite(value) else None for value in folds.threshold.tolist()],
-               'auc': calculate_auc(data), 'eer': calculate_eer(data),
-               'tar_at_far_1e-2': calculate_tar_at_far(data, 1e-2), 'tar_at_far_1e-3': calculate_tar_at_far(data, 1e-3)}
+    figures = {
+        'accuracy': float(folds.accuracy.mean()),
+        'accuracy_std': float(folds.accuracy.std()),
+        'accuracy_insightface': calculate_verification_accuracy(data, thresholds='insightface'),
+        'fold_accuracies': folds.accuracy.tolist(),
+        'fold_thresholds': [value if np.isfinite(value) else None for value in folds.threshold.tolist()],
+        'auc': calculate_auc(data),
+        'eer': calculate_eer(data),
+        'tar_at_far_1e-2': calculate_tar_at_far(data, 1e-2),
+        'tar_at_far_1e-3': calculate_tar_at_far(data, 1e-3),
+    }
     if 'similarity' in data:
         ranks = probe_ranks(data['similarity'], data['probe_identities'], data['gallery_identities'])
-        figures.update({'rank_1': float((ranks <= 1).mean()), 'rank_5': float((ranks <= 5).mean()),
-                        'cmc': cumulative_matches(ranks, _CMC_RANKS).tolist(), 'probes': len(ranks),
-                        'gallery_images': data['similarity'].shape[1]})
+        figures.update(
+            {
+                'rank_1': float((ranks <= 1).mean()),
+                'rank_5': float((ranks <= 5).mean()),
+                'cmc': cumulative_matches(ranks, _CMC_RANKS).tolist(),
+                'probes': len(ranks),
+                'gallery_images': data['similarity'].shape[1],
+            }
+        )
     return figures

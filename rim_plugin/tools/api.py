@@ -11,11 +11,10 @@ from rim_plugin.archs.layers import resize
 from rim_plugin.archs.recogniser import FACE_SIZE
 from rim_plugin.data.heatmaps import heatmap_landmarks
 from rim_plugin.data.resize import check_image, to_tensor
-from rim_plugin.options import shipped_weights
 from rim_plugin.tools.calibration import at_size, probability
 from rim_plugin.tools.images import MIN_SIDE
 from rim_plugin.tools.inference import Inference
-from rim_plugin.tools.weights import build_network, load_weights
+from rim_plugin.weights_file import build_packed, load_weights, shipped_weights
 
 _OTHER_SR_SIZE = 224  # what networks other than FHN are trained to make here
 
@@ -30,6 +29,7 @@ class Verification(NamedTuple):
         confidence: probability of the verdict, 0.5 to 1, where one person and two are equally likely beforehand.
         sizes: sides of the two faces in pixels. The threshold is for the smaller one against a large one.
     """
+
     similarity: float
     threshold: float
     same: bool
@@ -45,6 +45,7 @@ class Priors(NamedTuple):
         peaks: ndarray (L, ), heights of their heatmaps, about 1 where the network is sure.
         parsing: Tensor (11, P, P), class logits.
     """
+
     landmarks: np.ndarray
     peaks: np.ndarray
     parsing: torch.Tensor
@@ -68,7 +69,7 @@ class RIM:
 
     def __init__(self, weights, device=None, batch=32, name='weights'):
         device = torch.device(device or ('cuda' if torch.cuda.is_available() else 'cpu'))
-        fhn, hrn = (build_network(weights, label, name) for label in ('fhn', 'hrn'))
+        fhn, hrn = (build_packed(weights, label, name) for label in ('fhn', 'hrn'))
         self.weights, self.batch, self.name = weights, batch, name
         self.inference = Inference(fhn, hrn, device, batch)
 
@@ -95,8 +96,10 @@ class RIM:
         """ValueError unless hallucination can enlarge ``image``: a square face, 4 pixels to below ``image_size``."""
         check_face(image)
         if len(image) >= self.image_size:
-            raise ValueError(f'{len(image)}x{len(image)} pixels: hallucination makes faces of {self.image_size} pixels '
-                             'out of smaller ones; in whole photos faces are detected first (--detect)')
+            raise ValueError(
+                f'{len(image)}x{len(image)} pixels: hallucination makes faces of {self.image_size} pixels '
+                'out of smaller ones; in whole photos faces are detected first (--detect)'
+            )
 
     @torch.no_grad()
     def hallucinate(self, images):
@@ -220,7 +223,7 @@ class RIM:
             groups[min(len(image), largest or len(image))].append(index)
         for size, indices in groups.items():
             for start in range(0, len(indices), self.batch):
-                part = indices[start:start + self.batch]
+                part = indices[start : start + self.batch]
                 probes = torch.stack([resize(to_tensor(images[i])[None], size)[0] for i in part])
                 for index, result in zip(part, function(probes.to(self.inference.device))):
                     results[index] = result
@@ -240,5 +243,7 @@ def check_face(image):
     check_image(image)
     height, width = image.shape[:2]
     if height != width or width < MIN_SIDE:
-        raise ValueError(f'{width}x{height} pixels are no aligned face, which is square and of at least {MIN_SIDE} '
-                         'pixels; in whole photos faces are detected first (--detect)')
+        raise ValueError(
+            f'{width}x{height} pixels are no aligned face, which is square and of at least {MIN_SIDE} '
+            'pixels; in whole photos faces are detected first (--detect)'
+        )

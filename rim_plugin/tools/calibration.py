@@ -1,28 +1,12 @@
 """From similarity to verdict: a threshold and a steepness for each size of the probe, and between those sizes."""
 
-from typing import NamedTuple
-
 import numpy as np
 from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_curve
 
 from rim_plugin.metrics.verification import checked
-
-
-class Calibration(NamedTuple):
-    """What pairs of one size of the probe taught.
-
-    Attributes:
-        size: side of the probe in pixels.
-        threshold: similarity from which a pair counts as one person: best accuracy on all pairs.
-        slope: of the logistic curve about the threshold, probability of one person = 1 / (1 + exp(-slope (s - t))).
-        pairs: how many pairs taught it.
-    """
-    size: int
-    threshold: float
-    slope: float
-    pairs: int
+from rim_plugin.weights_file import Calibration
 
 
 def calibrate(size, scores, issame):
@@ -48,8 +32,10 @@ def calibrate(size, scores, issame):
     curve = LogisticRegression(C=np.inf, fit_intercept=False).fit(scores[:, None] - threshold, issame)
     slope = float(curve.coef_[0, 0])
     if slope <= 0:
-        raise ValueError(f'Calibration at {size} px: pairs of one person do not score higher than others; are these '
-                         'the right faces and weights?')
+        raise ValueError(
+            f'Calibration at {size} px: pairs of one person do not score higher than others; are these '
+            'the right faces and weights?'
+        )
     return Calibration(size, float(threshold), slope, len(scores))
 
 
@@ -65,8 +51,10 @@ def at_size(calibrations, size):
     """
     known = sorted(calibrations)
     octaves = np.log2([each.size for each in known])
-    return tuple(float(np.interp(np.log2(size), octaves, [getattr(each, name) for each in known]))
-                 for name in ('threshold', 'slope'))
+    return tuple(
+        float(np.interp(np.log2(size), octaves, [getattr(each, name) for each in known]))
+        for name in ('threshold', 'slope')
+    )
 
 
 def probability(similarity, threshold, slope):

@@ -51,12 +51,20 @@ class CascadeDetector:
         height, width = photo.shape[:2]
         scale = min(_LONG_SIDE / max(height, width), _LARGEST_SCALE)
         size = [max(round(side * scale), 1) for side in (width, height)]
-        grey = cv2.resize(cv2.cvtColor(photo, cv2.COLOR_RGB2GRAY), size,
-                          interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC)
-        found = self.cascade.detect_multi_scale(grey, scale_factor=_GROWTH, step_ratio=_STEP,
-                                                min_size=(_SMALLEST, _SMALLEST), max_size=grey.shape,
-                                                min_neighbor_number=_NEIGHBOURS)
-        return apart([np.array((each['c'], each['r'], each['width'])) / scale for each in found])
+        grey = cv2.resize(
+            cv2.cvtColor(photo, cv2.COLOR_RGB2GRAY),
+            size,
+            interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC,
+        )
+        found = self.cascade.detect_multi_scale(
+            grey,
+            scale_factor=_GROWTH,
+            step_ratio=_STEP,
+            min_size=(_SMALLEST, _SMALLEST),
+            max_size=grey.shape,
+            min_neighbor_number=_NEIGHBOURS,
+        )
+        return suppress_overlaps([np.array((each['c'], each['r'], each['width'])) / scale for each in found])
 
     def _points(self, photo, window):
         """Five points (5, 2) of the face in a window, from the start whose heatmaps have the highest peaks in the end."""
@@ -74,7 +82,7 @@ class CascadeDetector:
         return warp_points(five_points(landmarks), cv2.invertAffineTransform(matrix)).astype(float)
 
 
-def apart(windows):
+def suppress_overlaps(windows):
     """Of windows (left, top, side), the largest, and each whose middle lies outside those taken before: (k, 3)."""
     taken = []
     for window in sorted(windows, key=lambda each: -each[2]):

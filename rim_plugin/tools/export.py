@@ -2,7 +2,7 @@
 
 import io
 import warnings
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
-from rim_plugin.data.lmdb_writer import write_atomically
+from rim_plugin.files import write_atomically
 from rim_plugin.tools.images import require_folder
 
 TOLERANCE = 1e-4
@@ -58,8 +58,10 @@ def export_onnx(rim, folder, size):
         models[path] = _to_onnx(module, output, size, inference.device)
         differences[path] = _difference(models[path], module, size, inference.device)
         if not differences[path] <= TOLERANCE:
-            raise RuntimeError(f'{path.name}: onnxruntime differs from PyTorch by {differences[path]:.1e}, more than '
-                               f'{TOLERANCE}; nothing is written')
+            raise RuntimeError(
+                f'{path.name}: onnxruntime differs from PyTorch by {differences[path]:.1e}, more than '
+                f'{TOLERANCE}; nothing is written'
+            )
     Path(folder).mkdir(parents=True, exist_ok=True)
     for path, model in models.items():
         write_atomically(path, model)
@@ -74,8 +76,16 @@ def _to_onnx(module, output, size, device):
         warnings.simplefilter('ignore')  # that sizes become constants is meant so; the outputs are compared
         module(probes)  # makes the matrices, which are constants when it is traced
         try:
-            torch.onnx.export(module, (probes, ), content, dynamo=False, opset_version=_OPSET, input_names=['probe'],
-                              output_names=[output], dynamic_axes={'probe': {0: 'n'}, output: {0: 'n'}})
+            torch.onnx.export(
+                module,
+                (probes,),
+                content,
+                dynamo=False,
+                opset_version=_OPSET,
+                input_names=['probe'],
+                output_names=[output],
+                dynamic_axes={'probe': {0: 'n'}, output: {0: 'n'}},
+            )
         except ImportError as error:
             raise RuntimeError(f'Export: {error}. Install it: pip install onnx onnxruntime') from None
     return content.getvalue()
@@ -86,14 +96,15 @@ class _ResizeByProducts(TorchFunctionMode):
 
     def __torch_function__(self, func, types, args=(), kwargs=None):
         if func is F.interpolate and (kwargs or {}).get('antialias'):
-            image, = args
-            rows, columns = (_resize_matrix(int(side), target, image.device)
-                             for side, target in zip(image.shape[2:], kwargs['size']))
+            (image,) = args
+            rows, columns = (
+                _resize_matrix(int(side), target, image.device) for side, target in zip(image.shape[2:], kwargs['size'])
+            )
             return rows @ image @ columns.T
         return func(*args, **(kwargs or {}))
 
 
-@lru_cache(maxsize=None)
+@cache
 def _resize_matrix(side, target, device):
     """(target, side): what antialiased bicubic interpolation does to a column of pixels, found from unit vectors."""
     unit = torch.eye(side, dtype=torch.float64)[None, None]
@@ -108,7 +119,7 @@ def _difference(model, module, size, device):
     except ImportError as error:
         raise RuntimeError(f'Export: {error}. Install it: pip install onnxruntime') from None
     session = onnxruntime.InferenceSession(model, providers=['CPUExecutionProvider'])
-    generator, largest = np.random.default_rng(0), 0.
+    generator, largest = np.random.default_rng(0), 0.0
     for count in (1, 3):
         probes = generator.random((count, 3, size, size), np.float32)
         with torch.no_grad():

@@ -12,9 +12,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 from tqdm import tqdm
 
-from rim_plugin.data.lmdb_writer import write_atomically
 from rim_plugin.data.prepare import find_photos
-from rim_plugin.options import did_you_mean
+from rim_plugin.errors import did_you_mean
+from rim_plugin.files import write_atomically
 from rim_plugin.tools.images import UnreadableImage
 from rim_plugin.tools.photos import read_face
 
@@ -34,6 +34,7 @@ class GalleryError(ValueError):
 
 class Hit(NamedTuple):
     """A person found: rank from 1, name, cosine similarity of the person's best photo, that photo's file and side."""
+
     rank: int
     name: str
     similarity: float
@@ -43,6 +44,7 @@ class Hit(NamedTuple):
 
 class Enrolled(NamedTuple):
     """A photo in the gallery: whose it is, its file, and the side of the face in pixels."""
+
     name: str
     file: str
     side: int
@@ -80,11 +82,15 @@ class Gallery:
             with safe_open(path, 'np') as file:
                 header, embeddings = json.loads(file.metadata()['gallery']), file.get_tensor('embeddings')
         except (SafetensorError, KeyError, TypeError, json.JSONDecodeError):
-            raise GalleryError(f'{path}: damaged, or no gallery of rim-gallery: remove it, or name another file') from None
+            raise GalleryError(
+                f'{path}: damaged, or no gallery of rim-gallery: remove it, or name another file'
+            ) from None
         if sha256 not in (None, header['sha256']):
-            raise GalleryError(f"{path}: made with other weights (SHA-256 {header['sha256'][:12]}..., now "
-                               f'{sha256[:12]}...), whose embeddings cannot be compared: name those by --weights, or '
-                               'enrol into a new file')
+            raise GalleryError(
+                f'{path}: made with other weights (SHA-256 {header["sha256"][:12]}..., now '
+                f'{sha256[:12]}...), whose embeddings cannot be compared: name those by --weights, or '
+                'enrol into a new file'
+            )
         return cls(header['sha256'], [Enrolled(*each) for each in header['photos']], embeddings)
 
     def save(self, path):
@@ -100,7 +106,10 @@ class Gallery:
         kept = [index for index, each in enumerate(self.photos) if each[:2] not in new]
         old = [] if self.embeddings is None else [self.embeddings[kept]]
         self.photos = [self.photos[index] for index in kept] + photos
-        self.embeddings, self._index = np.concatenate([*old, np.asarray(embeddings, np.float32)[[*rows.values()]]]), None
+        self.embeddings, self._index = (
+            np.concatenate([*old, np.asarray(embeddings, np.float32)[[*rows.values()]]]),
+            None,
+        )
 
     def remove(self, name):
         """Take a person out; returns the number of photos.
@@ -141,8 +150,10 @@ class Gallery:
         best = {}
         for similarity, index in zip(*_nearest(self._index, embedding, count)):
             best.setdefault(self.photos[index].name, (similarity, self.photos[index]))
-        return [Hit(rank, name, float(similarity), photo.file, photo.side)
-                for rank, (name, (similarity, photo)) in enumerate(list(best.items())[:ranks], 1)]
+        return [
+            Hit(rank, name, float(similarity), photo.file, photo.side)
+            for rank, (name, (similarity, photo)) in enumerate(list(best.items())[:ranks], 1)
+        ]
 
 
 @contextmanager
@@ -230,7 +241,7 @@ def enrol(gallery, rim, source, detector=None):
     photos, embeddings, skipped = [], [], []
     with tqdm(total=len(people), unit='photo') as bar:
         for start in range(0, len(people), rim.batch):
-            part = people[start:start + rim.batch]
+            part = people[start : start + rim.batch]
             faces = []
             for name, path in part:
                 try:

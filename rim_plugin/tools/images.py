@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from PIL import Image, ImageOps
 
-from rim_plugin.data.lmdb_writer import write_atomically
+from rim_plugin.files import write_atomically
 
 MAX_PIXELS = 100_000_000
 MIN_SIDE = 4
@@ -46,15 +46,17 @@ def read_image(path):
     except Image.UnidentifiedImageError:
         raise UnreadableImage(f'{path}: not a picture, or of a kind that is not read: save it as PNG or JPEG') from None
     except PermissionError:
-        raise UnreadableImage(f'{path}: may not be read: it is somebody else\'s') from None
+        raise UnreadableImage(f"{path}: may not be read: it is somebody else's") from None
     except Exception as error:  # Pillow's readers of damaged EXIF blocks and rare kinds raise anything
         raise UnreadableImage(f'{path}: damaged or unreadable ({error}): replace it, or save it anew') from None
 
 
 def _check_size(path, width, height):
     if min(width, height) < MIN_SIDE:
-        raise UnreadableImage(f'{path}: {width}x{height} pixels are too small for a face: at least {MIN_SIDE}x'
-                              f'{MIN_SIDE}, and little is recognised below 14x14')
+        raise UnreadableImage(
+            f'{path}: {width}x{height} pixels are too small for a face: at least {MIN_SIDE}x'
+            f'{MIN_SIDE}, and little is recognised below 14x14'
+        )
     if width * height > MAX_PIXELS:
         raise UnreadableImage(_too_large(path, f'{width * height / 1e6:.0f}'))
 

@@ -4,19 +4,29 @@ import shlex
 from pathlib import Path
 
 import numpy as np
+import torch
+from torch import nn
 
 from rim_plugin.archs.recogniser import FACE_SIZE
-from rim_plugin.benchmark.values import environment
 from rim_plugin.data.face_pair_dataset import FacePairDataset
-from rim_plugin.data.lmdb_writer import write_atomically
+from rim_plugin.environment import environment
+from rim_plugin.errors import OptionsError
+from rim_plugin.files import write_atomically
 from rim_plugin.models.verification import used_faces, verification_data, verification_figures
-from rim_plugin.options import OptionsError, read_options
+from rim_plugin.options.reading import read_options
 from rim_plugin.tools.api import RIM
 from rim_plugin.tools.calibration import calibrate
-from rim_plugin.tools.weights import save_weights, trained_weights
+from rim_plugin.weights_file import Weights, build_packed, read_weights, save_weights
 
-_COLUMNS = {'accuracy': 'accuracy over the folds', 'tar_at_far_1e-3': 'TAR at FAR 1e-3', 'eer': 'EER', 'auc': 'AUC',
-            'rank_1': 'rank 1', 'rank_5': 'rank 5'}
+_HALF_MAX = torch.finfo(torch.float16).max
+_COLUMNS = {
+    'accuracy': 'accuracy over the folds',
+    'tar_at_far_1e-3': 'TAR at FAR 1e-3',
+    'eer': 'EER',
+    'auc': 'AUC',
+    'rank_1': 'rank 1',
+    'rank_5': 'rank 5',
+}
 _INTENDED = """\
 Research on faces at low resolution: enlarging them, and comparing them with others at any resolution. A hallucinated
 face is a guess: details that are not in the small picture are invented, the more the smaller it is. It is no evidence
@@ -68,12 +78,19 @@ def training_facts(options, options_file, files, commit):
     """What a card says of a training, JSON values, from its options."""
     train, found = options.get('train') or {}, environment()
     faces = (options.get('datasets') or {}).get('train') or {}
-    return {'options_file': str(options_file), 'commit': commit or found['commit'],
-            'files': [str(path) for path in files],
-            'data': faces.get('dataroot_gt') or faces.get('type'), 'seed': options.get('manual_seed'),
-            'iterations': train.get('total_iter'), 'phases': train.get('phases'),
-            'batch': faces.get('batch_size_per_gpu'), 'teacher': (options.get('path') or {}).get('pretrain_network_t'),
-            'starts_from_teacher': bool(train.get('start_from_teacher')), 'packages': found['packages']}
+    return {
+        'options_file': str(options_file),
+        'commit': commit or found['commit'],
+        'files': [str(path) for path in files],
+        'data': faces.get('dataroot_gt') or faces.get('type'),
+        'seed': options.get('manual_seed'),
+        'iterations': train.get('total_iter'),
+        'phases': train.get('phases'),
+        'batch': faces.get('batch_size_per_gpu'),
+        'teacher': (options.get('path') or {}).get('pretrain_network_t'),
+        'starts_from_teacher': bool(train.get('start_from_teacher')),
+        'packages': found['packages'],
+    }
 
 
 def measure(weights, options_file):
@@ -94,8 +111,10 @@ def measure(weights, options_file):
         data = verification_data(dataset, *embeddings)
         size = min(dataset.protocol['query_size'] or FACE_SIZE, FACE_SIZE)
         calibrations[size] = calibrate(size, data['scores'], data['issame'])
-        results[dataset.opt['name']] = {'protocol': inference.protocol(dataset, mirror=True),
-                                        'figures': verification_figures(data)}
+        results[dataset.opt['name']] = {
+            'protocol': inference.protocol(dataset, mirror=True),
+            'figures': verification_figures(data),
+        }
     if not results:
         raise OptionsError(f'{options_file}: names no dataset of type FacePairDataset')
     return list(calibrations.values()), results
@@ -115,13 +134,13 @@ def model_card(weights, name, notes=''):
         'networks': ', '.join(_network(weights, label) for label in weights.networks),
         'precision': 'half, computed in single',
         'SHA-256': f'`{weights.sha256}`',
-        'options': f"`{facts['options_file']}`",
-        'commit': f"`{facts['commit']}`",
-        'training data': f"`{facts['data']}`",
-        'iterations of the options': f"{facts['iterations']}{f' ({steps})' if steps else ''}, "
-                                     f"{facts['batch']} faces each",
+        'options': f'`{facts["options_file"]}`',
+        'commit': f'`{facts["commit"]}`',
+        'training data': f'`{facts["data"]}`',
+        'iterations of the options': f'{facts["iterations"]}{f" ({steps})" if steps else ""}, '
+        f'{facts["batch"]} faces each',
         'seed': facts['seed'],
-        'taught by': f"`{facts['teacher']}`, which is not needed with these" if facts['teacher'] else 'no teacher',
+        'taught by': f'`{facts["teacher"]}`, which is not needed with these' if facts['teacher'] else 'no teacher',
         'began as': "copies of the teacher's weights" if facts['starts_from_teacher'] else 'random weights',
         'packed from': ', '.join(f'`{path}`' for path in facts['files']),
     }
@@ -129,13 +148,15 @@ def model_card(weights, name, notes=''):
         count = facts['recognisers']
         rows['recogniser'] = f'mean of {count} trainings' if count > 1 else 'of one training'
     table = '\n'.join(f'| {key} | {value} |' for key, value in rows.items())
-    return f'# {name}\n\n| | |\n|---|---|\n{table}\n\n{notes}\n\n## Measured\n\n{_results(weights)}\n\n' \
-           f'## Intended use, licence\n\n{_INTENDED}\n'.replace('\n\n\n\n', '\n\n')
+    return (
+        f'# {name}\n\n| | |\n|---|---|\n{table}\n\n{notes}\n\n## Measured\n\n{_results(weights)}\n\n'
+        f'## Intended use, licence\n\n{_INTENDED}\n'.replace('\n\n\n\n', '\n\n')
+    )
 
 
 def _network(weights, label):
     sizes = [value.numel() for key, value in weights.tensors.items() if key.startswith(f'{label}.')]
-    return f"{weights.networks[label]['type']} ({sum(sizes) / 1e6:.2f} million values)"
+    return f'{weights.networks[label]["type"]} ({sum(sizes) / 1e6:.2f} million values)'
 
 
 def _results(weights):
@@ -144,15 +165,101 @@ def _results(weights):
         return 'Verification was not measured, and there are no thresholds.'
     keys = [key for key in _COLUMNS if all(key in result['figures'] for result in results.values())]
     sizes = {each.size: each for each in weights.calibrations}
-    lines = ['| pairs | probe, pixels | ' + ' | '.join(_COLUMNS[key] for key in keys) + ' | threshold |',
-             '|---' * (len(keys) + 3) + '|']
+    lines = [
+        '| pairs | probe, pixels | ' + ' | '.join(_COLUMNS[key] for key in keys) + ' | threshold |',
+        '|---' * (len(keys) + 3) + '|',
+    ]
     for name, result in results.items():
         size = result['protocol']['query_size']
-        figures = ' | '.join(f"{result['figures'][key]:.4f}" for key in keys)
+        figures = ' | '.join(f'{result["figures"][key]:.4f}' for key in keys)
         threshold = sizes[min(size or FACE_SIZE, FACE_SIZE)].threshold
-        lines.append(f"| {name} | {size or 'full'} | {figures} | {threshold:.3f} |")
+        lines.append(f'| {name} | {size or "full"} | {figures} | {threshold:.3f} |')
     protocol = next(iter(results.values()))['protocol']
-    about = f"`{protocol['pair_list']}`, {protocol['pairs']} pairs; gallery, at {protocol['gallery_size']} pixels, " \
-            f"and probe both by these weights, embedding: {protocol['embedding']}. The threshold is that of the " \
-            'best accuracy on all pairs.'
+    about = (
+        f'`{protocol["pair_list"]}`, {protocol["pairs"]} pairs; gallery, at {protocol["gallery_size"]} pixels, '
+        f'and probe both by these weights, embedding: {protocol["embedding"]}. The threshold is that of the '
+        'best accuracy on all pairs.'
+    )
     return '\n'.join([*lines, '', about, '', '```', weights.facts['command'], '```'])
+
+
+def trained_weights(options, fhn=None, hrn=()):
+    """The averaged weights (``params_ema``) of a training, in half precision.
+
+    Args:
+        options (dict): of the training, with ``network_g`` (and ``network_d``) for ``fhn``, ``network_r`` and
+            ``network_t`` for ``hrn``.
+        fhn (str | None): ``net_fhn_*.pth``, or ``net_g_*.pth`` of an SR network without priors.
+        hrn (Sequence[str]): ``net_r_*.pth``. Of several the mean is taken, which often surpasses each where they began
+            with the same weights (model soups: Wortsman et al., ICML 2022).
+
+    Returns:
+        Weights: without calibrations and facts.
+
+    Raises:
+        OptionsError: a file cannot be read or does not fit the options; no file is named; the recogniser cannot embed
+            without its teacher.
+    """
+    files = {label: paths for label, paths in (('fhn', [fhn] if fhn else []), ('hrn', list(hrn))) if paths}
+    if not files:
+        raise OptionsError('no weights are named: net_fhn_*.pth, net_r_*.pth or both')
+    networks, tensors = {label: _network_options(options, label) for label in files}, {}
+    for label, paths in files.items():
+        states = [_folded_state(networks, label, path) for path in paths]
+        tensors.update({f'{label}.{key}': _half(_mean([state[key] for state in states])) for key in states[0]})
+    return Weights(networks, tensors)
+
+
+def _folded_state(networks, label, path):
+    found = {f'{label}.{key}': value for key, value in read_weights(path, 'params_ema').items()}
+    return fold_statistics(build_packed(Weights(networks, found), label, path)).state_dict()
+
+
+def _mean(values):
+    return sum(values) / len(values) if values[0].is_floating_point() else values[0]
+
+
+def fold_statistics(net):
+    """Fold BatchNorm's running statistics into its scales and shifts, so that mean 0 and variance 1 stay behind.
+
+    In evaluation the network computes what it did. Statistics that training never touched (``norm_eval``) are those of
+    the network whose weights it began with; what is left after folding are numbers that were trained.
+
+    Args:
+        net (nn.Module): changed in place; its BatchNorm layers have scales and shifts.
+
+    Returns:
+        nn.Module: ``net``.
+    """
+    for layer in net.modules():
+        if isinstance(layer, nn.modules.batchnorm._BatchNorm):
+            scale = layer.weight.data * (layer.running_var + layer.eps).rsqrt()
+            layer.bias.data -= scale * layer.running_mean
+            layer.weight.data = scale * (1 + layer.eps) ** 0.5
+            layer.reset_running_stats()
+    return net
+
+
+def _network_options(options, label):
+    """Options that ARCH_REGISTRY builds a network of a training from."""
+    needed = 'network_g' if label == 'fhn' else 'network_r'
+    if needed not in options:
+        raise OptionsError(f'the options file has no {needed}, whose weights are to be packed')
+    block = options[needed]
+    if label == 'fhn':
+        if block['type'] != 'TriPathGenerator':
+            return dict(block)
+        generator = {key: value for key, value in block.items() if key != 'type'}
+        return {'type': 'FHN', 'generator': generator, 'integrator': options['network_d'].get('integrator') or {}}
+    if block.get('head', 'teacher') != 'own':
+        raise OptionsError(
+            'network_r.head is teacher: embeddings would need the weights of the teacher, which do not '
+            'go into the file; train with head: own'
+        )
+    return {**block, 'teacher': dict(options['network_t'])}
+
+
+def _half(value):
+    """Half precision, but as it is where that cannot hold it; contiguous, as safetensors wants it."""
+    fits = value.is_floating_point() and value.abs().max() <= _HALF_MAX
+    return (value.half() if fits else value).contiguous()

@@ -7,8 +7,8 @@ import numpy as np
 
 from rim_plugin.archs.recogniser import FACE_SIZE
 from rim_plugin.data.alignment import align_face, alignment_matrix
-from rim_plugin.data.annotations import LeftOut
 from rim_plugin.data.detect import Detected, found_points
+from rim_plugin.errors import SkippedPhoto
 from rim_plugin.tools.api import check_face
 from rim_plugin.tools.images import MAX_PIXELS, MIN_SIDE, UnreadableImage, read_image
 
@@ -17,6 +17,7 @@ _FADE = 0.12  # of a pasted face's side, over which it fades into the photo
 
 class PhotoFace(NamedTuple):
     """A face in a photo: its five points (5, 2) there, and the face, uint8 (q, q, 3), aligned, q its own resolution."""
+
     points: np.ndarray
     image: np.ndarray
 
@@ -68,7 +69,7 @@ def read_face(path, detector=None):
             return cut_face(image, Detected(detector)(path, image), 2 * FACE_SIZE).image
         check_face(image)
         return image
-    except LeftOut as error:
+    except SkippedPhoto as error:
         raise UnreadableImage(f'{path}: {error.reason}; is it a photo of a face, upright?') from None
     except ValueError as error:
         raise UnreadableImage(f'{path}: {error}') from None
@@ -83,8 +84,10 @@ def enlarged_photo(path, photo, scale):
     """The photo ``scale`` times as large by bicubic interpolation; UnreadableImage where that has too many pixels."""
     height, width = (scale * side for side in photo.shape[:2])
     if height * width > MAX_PIXELS:
-        raise UnreadableImage(f'{path}: {scale} times as large it has {height * width / 1e6:.0f} megapixels, more '
-                              f'than {MAX_PIXELS // 10**6}; give a smaller --scale')
+        raise UnreadableImage(
+            f'{path}: {scale} times as large it has {height * width / 1e6:.0f} megapixels, more '
+            f'than {MAX_PIXELS // 10**6}; give a smaller --scale'
+        )
     return enlarge(photo, width, height)
 
 

@@ -3,11 +3,12 @@
 import pytest
 import torch
 import torch.nn.functional as F
-from basicsr.archs import build_network
-from basicsr.archs.rrdbnet_arch import RRDBNet
 
 from rim_plugin.archs.lapsrn_arch import bilinear_enlargement
 from rim_plugin.archs.layers import resize
+
+from basicsr.archs import build_network
+from basicsr.archs.rrdbnet_arch import RRDBNet
 
 EDSR = {'type': 'EDSR', 'num_in_ch': 3, 'num_out_ch': 3, 'num_feat': 64, 'num_block': 16, 'upscale': 8}
 
@@ -20,12 +21,20 @@ def enlarged(lq):
     return F.interpolate(lq, (224, 224), mode='bicubic', align_corners=False)
 
 
-@pytest.mark.parametrize('options, count', [
-    ({'type': 'SRCNN', 'num_in_ch': 1}, 57281), ({'type': 'SRCNN'}, 69251),
-    ({'type': 'VDSR'}, 668227), ({'type': 'VDSR', 'bias': False}, 667008),
-    ({'type': 'LapSRN', 'num_in_ch': 1}, 667123), ({'type': 'LapSRN'}, 671833),
-    ({'type': 'RRDBNetX8'}, 16734915), ({'type': 'FixedInput', 'net': EDSR}, 1665283), ({'type': 'Bicubic'}, 0),
-])
+@pytest.mark.parametrize(
+    'options, count',
+    [
+        ({'type': 'SRCNN', 'num_in_ch': 1}, 57281),
+        ({'type': 'SRCNN'}, 69251),
+        ({'type': 'VDSR'}, 668227),
+        ({'type': 'VDSR', 'bias': False}, 667008),
+        ({'type': 'LapSRN', 'num_in_ch': 1}, 667123),
+        ({'type': 'LapSRN'}, 671833),
+        ({'type': 'RRDBNetX8'}, 16734915),
+        ({'type': 'FixedInput', 'net': EDSR}, 1665283),
+        ({'type': 'Bicubic'}, 0),
+    ],
+)
 def test_parameter_counts(options, count):
     assert parameters(options) == count
 
@@ -78,9 +87,15 @@ def test_rrdbnet_enlarges_by_8_where_basicsr_s_own_gives_4():
 
 
 @pytest.mark.parametrize('size', [14, 28, 56])
-@pytest.mark.parametrize('options', [
-    {'type': 'LapSRN', 'num_feat': 4}, {'type': 'RRDBNetX8', 'num_feat': 4, 'num_block': 1},
-    {'type': 'FixedInput', 'net': dict(EDSR, num_feat=4, num_block=1)}, {'type': 'SRCNN', 'channels': (4, 2)}])
+@pytest.mark.parametrize(
+    'options',
+    [
+        {'type': 'LapSRN', 'num_feat': 4},
+        {'type': 'RRDBNetX8', 'num_feat': 4, 'num_block': 1},
+        {'type': 'FixedInput', 'net': dict(EDSR, num_feat=4, num_block=1)},
+        {'type': 'SRCNN', 'channels': (4, 2)},
+    ],
+)
 def test_probes_of_any_size_are_brought_to_the_input_size(options, size):
     net, lq = build_network(options), torch.rand(1, 3, size, size)
     assert net(lq).shape[-1] == 224
@@ -92,9 +107,15 @@ def test_discriminator_takes_any_size(size):
     assert build_network({'type': 'VGGDiscriminator', 'num_feat': 2})(torch.rand(2, 3, size, size)).shape == (2, 1)
 
 
-@pytest.mark.parametrize('options, words', [
-    ({'type': 'VDSR', 'num_layer': 1}, 'num_layer'), ({'type': 'LapSRN', 'scale': 6}, 'no power of 2'),
-    ({'type': 'LapSRN', 'image_size': 100}, 'does not divide'), ({'type': 'RRDBNetX8', 'image_size': 100}, 'multiple of 8')])
+@pytest.mark.parametrize(
+    'options, words',
+    [
+        ({'type': 'VDSR', 'num_layer': 1}, 'num_layer'),
+        ({'type': 'LapSRN', 'scale': 6}, 'no power of 2'),
+        ({'type': 'LapSRN', 'image_size': 100}, 'does not divide'),
+        ({'type': 'RRDBNetX8', 'image_size': 100}, 'multiple of 8'),
+    ],
+)
 def test_arguments_that_do_not_fit(options, words):
     with pytest.raises(ValueError, match=words):
         build_network(options)

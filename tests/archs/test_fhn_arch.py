@@ -3,7 +3,7 @@
 import pytest
 import torch
 import torch.nn.functional as F
-from test_registered_archs import SMALL_INTEGRATOR, SMALL_PATHS
+from support.small_networks import SMALL_INTEGRATOR, SMALL_PATHS
 
 from rim_plugin.archs.fhn_arch import FHN, CoarseSRNet, PriorPath, TriPathGenerator
 from rim_plugin.archs.layers import Hourglass, ResidualBlock, resize
@@ -27,10 +27,12 @@ def test_default_sizes_are_about_those_of_the_authors():
     assert count(DomainDiscriminator(fhn.generator.fused_channels)) < 3e6  # the authors': 103 M
 
 
-@pytest.mark.parametrize('work_size', [56, 224])
+@pytest.mark.parametrize('feature_size', [56, 224])
 @pytest.mark.parametrize('probe', [7, 28, 45, 224])
-def test_any_probe_gives_a_224_pixel_face(work_size, probe):
-    net = FHN(dict(SMALL_PATHS, image_size=224, work_size=work_size), dict(SMALL_INTEGRATOR, work_size=work_size))
+def test_any_probe_gives_a_224_pixel_face(feature_size, probe):
+    net = FHN(
+        dict(SMALL_PATHS, image_size=224, feature_size=feature_size), dict(SMALL_INTEGRATOR, feature_size=feature_size)
+    )
     with torch.no_grad():
         assert net(torch.rand(1, 3, probe, probe)).shape == (1, 3, 224, 224)
 
@@ -71,9 +73,16 @@ def test_hr_goes_the_same_way_as_in_encode():
     assert torch.equal(probe.fused, net(lq).fused)
 
 
-@pytest.mark.parametrize('paths, heatmaps, parsing, width', [
-    ('separate', True, True, 12), ('shared', True, True, 8), ('landmark', True, False, 8),
-    ('parsing', False, True, 8), ('none', False, False, 4)])
+@pytest.mark.parametrize(
+    'paths, heatmaps, parsing, width',
+    [
+        ('separate', True, True, 12),
+        ('shared', True, True, 8),
+        ('landmark', True, False, 8),
+        ('parsing', False, True, 8),
+        ('none', False, False, 4),
+    ],
+)
 def test_prior_paths_can_be_left_out_or_shared(paths, heatmaps, parsing, width):
     net = small(prior_paths=paths)
     found = net(torch.rand(1, 3, 8, 8))
@@ -100,8 +109,9 @@ def test_more_landmarks_than_channels_can_each_have_a_place_of_their_own():
 
 def test_prior_paths_may_have_a_normalisation_of_their_own():
     net = small(norm='none', prior_norm='instance')
-    normalised = {name.split('.')[0] for name, layer in net.named_modules()
-                  if isinstance(layer, torch.nn.InstanceNorm2d)}
+    normalised = {
+        name.split('.')[0] for name, layer in net.named_modules() if isinstance(layer, torch.nn.InstanceNorm2d)
+    }
     assert normalised == {'priors'}
 
 
@@ -181,25 +191,36 @@ def test_embeddings_have_unit_length_or_zero_mean():
     assert layer.mean(1).abs().max() < 1e-5
 
 
-@pytest.mark.parametrize('net, shape', [(ResidualBlock(2), (1, 2, 4, 4)), (ResidualBlock(2, 'instance'), (1, 2, 4, 4)),
-                                        (Hourglass(2, 2), (1, 2, 8, 8)), (CoarseSRNet(8, 4, 2, 1, 1), (1, 3, 2, 2)),
-                                        (CoarseSRNet(8, 4, 2, 1, 1, size_modulation=True), (1, 3, 2, 2))])
+@pytest.mark.parametrize(
+    'net, shape',
+    [
+        (ResidualBlock(2), (1, 2, 4, 4)),
+        (ResidualBlock(2, 'instance'), (1, 2, 4, 4)),
+        (Hourglass(2, 2), (1, 2, 8, 8)),
+        (CoarseSRNet(8, 4, 2, 1, 1), (1, 3, 2, 2)),
+        (CoarseSRNet(8, 4, 2, 1, 1, size_modulation=True), (1, 3, 2, 2)),
+    ],
+)
 def test_gradients_by_finite_differences(net, shape):
     torch.manual_seed(0)
     for value in net.parameters():
         torch.nn.init.normal_(value, std=0.5)
     data = torch.randn(shape, dtype=torch.float64, requires_grad=True)
-    assert torch.autograd.gradcheck(net.double(), (data, ), atol=1e-4)
+    assert torch.autograd.gradcheck(net.double(), (data,), atol=1e-4)
 
 
-@pytest.mark.parametrize('make, words', [
-    (lambda: small(prior_paths='both'), ['prior_paths', 'both', 'separate']),
-    (lambda: small(concat='all'), ['concat', 'features+priors']),
-    (lambda: small(norm='batch'), ['norm', 'instance']),
-    (lambda: small(work_size=48), ['work_size', '48', '64']),
-    (lambda: small(image_size=56, work_size=14, hourglass_depth=3), ['image_size', '56', '32']),
-    (lambda: FeatureIntegrator(8, 64, work_size=24), ['work_size', '24']),
-    (lambda: DomainDiscriminator(8, normalise='batch'), ['normalise', 'l2'])])
+@pytest.mark.parametrize(
+    'make, words',
+    [
+        (lambda: small(prior_paths='both'), ['prior_paths', 'both', 'separate']),
+        (lambda: small(concat='all'), ['concat', 'features+priors']),
+        (lambda: small(norm='batch'), ['norm', 'instance']),
+        (lambda: small(feature_size=48), ['feature_size', '48', '64']),
+        (lambda: small(image_size=56, feature_size=14, hourglass_depth=3), ['image_size', '56', '32']),
+        (lambda: FeatureIntegrator(8, 64, feature_size=24), ['feature_size', '24']),
+        (lambda: DomainDiscriminator(8, normalise='batch'), ['normalise', 'l2']),
+    ],
+)
 def test_wrong_options_are_named(make, words):
     with pytest.raises(ValueError) as error:
         make()

@@ -2,9 +2,10 @@
 
 import pytest
 import torch
-from basicsr.archs import build_network
 
 from rim_plugin.archs.hrn_arch import HRN
+
+from basicsr.archs import build_network
 
 MOBILE, RESNET18 = {'type': 'MobileFaceNet'}, {'type': 'ResNet', 'depth': 18}
 
@@ -120,13 +121,19 @@ def test_batch_norm_keeps_its_statistics_by_option():
     assert plain.student.net.stem[1].running_mean.any()
 
 
-@pytest.mark.parametrize('arguments, words', [
-    ({'student': {'type': 'IResNet', 'depth': 18}}, r'student: IResNet .*64/2.*MobileFaceNet .*64/2'),
-    ({'student': {'type': 'VGGStyleDiscriminator', 'num_in_ch': 3, 'num_feat': 4}}, 'no recogniser'),
-    ({'head': 'mine'}, 'head'), ({'assistant_view': 'hr'}, 'assistant_view'),
-    ({'fusion': 'max'}, 'fusion'), ({'fusion': 0}, 'fusion'), ({'fusion': True}, 'fusion'),
-    ({'student': {'type': 'ResNet', 'depth': 50}}, 'depth'),
-])
+@pytest.mark.parametrize(
+    'arguments, words',
+    [
+        ({'student': {'type': 'IResNet', 'depth': 18}}, r'student: IResNet .*64/2.*MobileFaceNet .*64/2'),
+        ({'student': {'type': 'VGGStyleDiscriminator', 'num_in_ch': 3, 'num_feat': 4}}, 'no recogniser'),
+        ({'head': 'mine'}, 'head'),
+        ({'assistant_view': 'hr'}, 'assistant_view'),
+        ({'fusion': 'max'}, 'fusion'),
+        ({'fusion': 0}, 'fusion'),
+        ({'fusion': True}, 'fusion'),
+        ({'student': {'type': 'ResNet', 'depth': 50}}, 'depth'),
+    ],
+)
 def test_what_does_not_fit_is_named(arguments, words):
     with pytest.raises(ValueError, match=words):
         HRN(**{'teacher': MOBILE, 'student': MOBILE, 'assistant': None, **arguments})

@@ -9,8 +9,8 @@ import onnxruntime
 import pytest
 import torch
 from onnx import numpy_helper
+from support.published_weights import LAYERS, arcface_layout, loaded, random_weights, told
 
-from published_weights import LAYERS, arcface_layout, loaded, random_weights, told
 from rim_plugin.archs.iresnet_arch import IResNet
 from rim_plugin.archs.mobilefacenet_arch import MobileFaceNet
 
@@ -32,7 +32,6 @@ def export(net, path, fold):
     """ONNX by the exporter that made insightface's files; its evaluation mode folds BatchNorm into convolutions."""
 
     class Embedding(torch.nn.Module):
-
         def __init__(self):
             super().__init__()
             self.net = net
@@ -43,8 +42,16 @@ def export(net, path, fold):
     mode = torch.onnx.TrainingMode.EVAL if fold else torch.onnx.TrainingMode.PRESERVE
     with warnings.catch_warnings():
         warnings.simplefilter('ignore')  # that it is the old exporter, and traces
-        torch.onnx.export(Embedding().eval(), (torch.rand(1, 3, 112, 112), ), path, dynamo=False, training=mode,
-                          opset_version=13, input_names=['data'], dynamic_axes={'data': {0: 'N'}})
+        torch.onnx.export(
+            Embedding().eval(),
+            (torch.rand(1, 3, 112, 112),),
+            path,
+            dynamo=False,
+            training=mode,
+            opset_version=13,
+            input_names=['data'],
+            dynamic_axes={'data': {0: 'N'}},
+        )
     return onnx.load(path)
 
 
@@ -125,8 +132,9 @@ def test_neither_names_nor_order_nor_epsilon_of_the_graph_matter(exported, arcfa
     for node in graph.node:
         node.name = ''
         for names in (node.input, node.output):
-            names[:] = [name if name == graph.output[0].name else number.setdefault(name, str(len(number)))
-                        for name in names]
+            names[:] = [
+                name if name == graph.output[0].name else number.setdefault(name, str(len(number))) for name in names
+            ]
     graph.input[0].name = number['data']
     path = tmp_path / 'other.onnx'
     onnx.save(model, path)
@@ -163,9 +171,12 @@ def test_weights_of_another_depth_are_named(exported):
 def test_an_onnx_file_of_another_network_says_where_they_part(tmp_path):
     make = onnx.helper
     info = make.make_tensor_value_info
-    graph = make.make_graph([make.make_node('Relu', ['data'], ['out'])], 'other',
-                            [info('data', onnx.TensorProto.FLOAT, ['N', 3, 112, 112])],
-                            [info('out', onnx.TensorProto.FLOAT, ['N', 3, 112, 112])])
+    graph = make.make_graph(
+        [make.make_node('Relu', ['data'], ['out'])],
+        'other',
+        [info('data', onnx.TensorProto.FLOAT, ['N', 3, 112, 112])],
+        [info('out', onnx.TensorProto.FLOAT, ['N', 3, 112, 112])],
+    )
     onnx.save(make.make_model(graph), tmp_path / 'net.onnx')
     error = told(tmp_path / 'net.onnx', MobileFaceNet())
     assert 'Relu instead of Conv at conv1' in error and 'OnnxRecogniser' in error

@@ -4,8 +4,8 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from support.published_weights import LAYERS, Reference, arcface_layout, evolve_layout, loaded, random_weights, told
 
-from published_weights import LAYERS, Reference, arcface_layout, evolve_layout, loaded, random_weights, told
 from rim_plugin.archs.iresnet_arch import IResNet
 from rim_plugin.archs.mobilefacenet_arch import MobileFaceNet
 
@@ -21,8 +21,9 @@ def published(request, tmp_path_factory):
     torch.save(weights, path)
     image = torch.rand(1, 3, 112, 112, dtype=torch.float64)
     maps, embedding = compute(Reference(weights), image, LAYERS)
-    yield SimpleNamespace(variant=request.param, weights=weights, path=path, image=image, maps=maps,
-                          embedding=embedding)
+    yield SimpleNamespace(
+        variant=request.param, weights=weights, path=path, image=image, maps=maps, embedding=embedding
+    )
     path.unlink()  # 96 MB
 
 
@@ -36,7 +37,8 @@ def test_published_layouts_compute_what_their_descriptions_say(published):
 def test_parameters_are_those_of_the_layout(published):
     net = IResNet(18, published.variant)
     assert sum(value.numel() for value in net.state_dict().values()) == sum(
-        value.numel() for value in published.weights.values())
+        value.numel() for value in published.weights.values()
+    )
 
 
 def test_weights_of_another_network_are_named(published):

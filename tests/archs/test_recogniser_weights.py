@@ -3,8 +3,8 @@
 import pytest
 import torch
 from safetensors.torch import save_file
+from support.published_weights import loaded, told
 
-from published_weights import loaded, told
 from rim_plugin.archs.mobilefacenet_arch import MobileFaceNet
 
 
@@ -13,12 +13,18 @@ def small_weights():
     return MobileFaceNet().state_dict()
 
 
-@pytest.mark.parametrize('wrap', [
-    lambda weights: weights, lambda weights: {'params': weights}, lambda weights: {'state_dict': weights, 'epoch': 3},
-    lambda weights: {'params_ema': weights, 'params': {key: 0 * value for key, value in weights.items()}},
-    lambda weights: {'state_dict_backbone': weights, 'state_dict_softmax_fc': {}},
-    lambda weights: {f'module.{key}': value for key, value in weights.items()},
-    lambda weights: {key: value for key, value in weights.items() if 'num_batches_tracked' not in key}])
+@pytest.mark.parametrize(
+    'wrap',
+    [
+        lambda weights: weights,
+        lambda weights: {'params': weights},
+        lambda weights: {'state_dict': weights, 'epoch': 3},
+        lambda weights: {'params_ema': weights, 'params': {key: 0 * value for key, value in weights.items()}},
+        lambda weights: {'state_dict_backbone': weights, 'state_dict_softmax_fc': {}},
+        lambda weights: {f'module.{key}': value for key, value in weights.items()},
+        lambda weights: {key: value for key, value in weights.items() if 'num_batches_tracked' not in key},
+    ],
+)
 def test_wrapped_weights_are_found(tmp_path, wrap):
     weights = small_weights()
     torch.save(wrap(weights), tmp_path / 'net.pt')
@@ -42,7 +48,7 @@ def test_a_missing_file_is_told(tmp_path, name):
 def test_half_a_file_is_told(tmp_path, suffix):
     path = tmp_path / f'net.{suffix}'
     (torch.save if suffix == 'pth' else save_file)(small_weights(), path)
-    path.write_bytes(path.read_bytes()[:path.stat().st_size // 2])
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     assert 'not a' in told(path, MobileFaceNet())
 
 
@@ -77,7 +83,6 @@ def test_a_file_without_weights_is_told(tmp_path, content):
 def test_code_in_a_file_is_not_run(tmp_path):
 
     class Trap:
-
         def __reduce__(self):
             return open, (str(tmp_path / 'trap'), 'w')
 

@@ -14,11 +14,14 @@ from rim_plugin.archs.iresnet_arch import IResNet
 from rim_plugin.archs.mobilefacenet_arch import MobileFaceNet
 from rim_plugin.archs.onnx_recogniser_arch import OnnxRecogniser
 from rim_plugin.archs.recogniser_weights import load_recogniser_weights
-from rim_plugin.options import OptionsError
+from rim_plugin.errors import OptionsError
 
 TEACHER = Path(__file__).parents[3] / 'shared' / 'data' / 'mobilefacenet_arcface_casia.safetensors'
-NETWORKS = {'IResNet': lambda: IResNet(18), 'IResNet, face_evolve': lambda: IResNet(18, 'face_evolve'),
-            'MobileFaceNet': MobileFaceNet}
+NETWORKS = {
+    'IResNet': lambda: IResNet(18),
+    'IResNet, face_evolve': lambda: IResNet(18, 'face_evolve'),
+    'MobileFaceNet': MobileFaceNet,
+}
 
 
 @pytest.fixture(params=NETWORKS)
@@ -57,8 +60,13 @@ def mobilefacenet(weights, face):
 
     x = layer(layer(face, 'conv1', stride=2, padding=1), 'dw_conv1', padding=1, groups=64)
     maps, index = [x], 0
-    for expansion, channels, repeats, stride in ((2, 64, 5, 2), (4, 128, 1, 2), (2, 128, 6, 1), (4, 128, 1, 2),
-                                                 (2, 128, 2, 1)):
+    for expansion, channels, repeats, stride in (
+        (2, 64, 5, 2),
+        (4, 128, 1, 2),
+        (2, 128, 6, 1),
+        (4, 128, 1, 2),
+        (2, 128, 2, 1),
+    ):
         for repeat in range(repeats):
             name, step = f'blocks.{index}.conv.', 1 if repeat else stride
             inner = prelu(norm(conv(x, name + '0'), name + '1'), name + '2')
@@ -138,9 +146,14 @@ def test_other_sizes_are_resized_to_112(net, size):
     assert torch.equal(net(image).embedding, net(small).embedding)
 
 
-@pytest.mark.parametrize('make, columns, lowest, highest', [
-    (lambda: IResNet(18), (0, 112), -1, 1), (lambda: IResNet(18, 'face_evolve'), (0, 112), -127.5 / 128, 127.5 / 128),
-    (MobileFaceNet, (8, 104), -127.5 / 128, 127.5 / 128)])
+@pytest.mark.parametrize(
+    'make, columns, lowest, highest',
+    [
+        (lambda: IResNet(18), (0, 112), -1, 1),
+        (lambda: IResNet(18, 'face_evolve'), (0, 112), -127.5 / 128, 127.5 / 128),
+        (MobileFaceNet, (8, 104), -127.5 / 128, 127.5 / 128),
+    ],
+)
 def test_crop_and_normalisation(make, columns, lowest, highest):
     image = torch.arange(112).float().expand(1, 3, 112, 112) / 111  # the value tells the column
     with torch.device('meta'):
@@ -150,15 +163,24 @@ def test_crop_and_normalisation(make, columns, lowest, highest):
     torch.testing.assert_close(face, expected, atol=1e-6, rtol=0)
 
 
-@pytest.mark.parametrize('image', [torch.rand(3, 112, 112), torch.rand(1, 1, 112, 112), torch.rand(1, 112, 112, 3),
-                                   torch.zeros(1, 3, 112, 112, dtype=torch.uint8)])
+@pytest.mark.parametrize(
+    'image',
+    [
+        torch.rand(3, 112, 112),
+        torch.rand(1, 1, 112, 112),
+        torch.rand(1, 112, 112, 3),
+        torch.zeros(1, 3, 112, 112, dtype=torch.uint8),
+    ],
+)
 def test_anything_but_a_batch_of_rgb_images_is_refused(image):
     with pytest.raises(ValueError, match=r'image: .*\(N, 3, h, w\)'):
         MobileFaceNet()(image)
 
 
-@pytest.mark.parametrize('options, words', [({'depth': 101}, ['depth', '101', '100']),
-                                            ({'variant': 'evolve'}, ['variant', 'evolve', 'face_evolve'])])
+@pytest.mark.parametrize(
+    'options, words',
+    [({'depth': 101}, ['depth', '101', '100']), ({'variant': 'evolve'}, ['variant', 'evolve', 'face_evolve'])],
+)
 def test_wrong_options_are_named(options, words):
     with pytest.raises(ValueError) as error:
         IResNet(**options)
@@ -169,18 +191,25 @@ def mean_colour(path, shape=('N', 3, 112, 112), normalises=False, extra_output=F
     """An ONNX file whose embedding is the mean of what it is fed, in each channel."""
     nodes, data, constants = [], 'data', []
     if normalises:  # as MXNet's recognisers: (x - 127.5) * 0.0078125, on values up to 255
-        constants = [helper.make_tensor(name, TensorProto.FLOAT, [1], [value])
-                     for name, value in (('mean', 127.5), ('scale', 0.0078125))]
-        nodes = [helper.make_node('Sub', ['data', 'mean'], ['shifted']),
-                 helper.make_node('Mul', ['shifted', 'scale'], ['scaled'])]
+        constants = [
+            helper.make_tensor(name, TensorProto.FLOAT, [1], [value])
+            for name, value in (('mean', 127.5), ('scale', 0.0078125))
+        ]
+        nodes = [
+            helper.make_node('Sub', ['data', 'mean'], ['shifted']),
+            helper.make_node('Mul', ['shifted', 'scale'], ['scaled']),
+        ]
         data = 'scaled'
-    nodes += [helper.make_node('GlobalAveragePool', [data], ['pooled']),
-              helper.make_node('Flatten', ['pooled'], ['embedding'])]
+    nodes += [
+        helper.make_node('GlobalAveragePool', [data], ['pooled']),
+        helper.make_node('Flatten', ['pooled'], ['embedding']),
+    ]
     outputs = [helper.make_tensor_value_info('embedding', TensorProto.FLOAT, [shape[0], 3])]
     if extra_output:
         outputs.append(helper.make_tensor_value_info('pooled', TensorProto.FLOAT, [shape[0], 3, 1, 1]))
-    graph = helper.make_graph(nodes, 'mean', [helper.make_tensor_value_info('data', TensorProto.FLOAT, shape)], outputs,
-                              constants)
+    graph = helper.make_graph(
+        nodes, 'mean', [helper.make_tensor_value_info('data', TensorProto.FLOAT, shape)], outputs, constants
+    )
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid('', 13)], ir_version=8), path)
     return str(path)
 
@@ -217,17 +246,25 @@ def test_onnx_recogniser_gives_neither_gradients_nor_blocks(tmp_path):
         assert net(image).embedding.shape == (1, 3)
 
 
-@pytest.mark.parametrize('options, words', [
-    ({'shape': ('N', 3, 224, 224)}, ['224x224', '112']), ({'shape': ('N', 1, 112, 112)}, ['cannot run it']),
-    ({'shape': (4, 3, 112, 112)}, ['cannot run it']), ({'extra_output': True}, ['2 outputs', 'one embedding'])])
+@pytest.mark.parametrize(
+    'options, words',
+    [
+        ({'shape': ('N', 3, 224, 224)}, ['224x224', '112']),
+        ({'shape': ('N', 1, 112, 112)}, ['cannot run it']),
+        ({'shape': (4, 3, 112, 112)}, ['cannot run it']),
+        ({'extra_output': True}, ['2 outputs', 'one embedding']),
+    ],
+)
 def test_onnx_files_of_other_networks_are_told(tmp_path, options, words):
     with pytest.raises(OptionsError) as error:
         OnnxRecogniser(mean_colour(tmp_path / 'mean.onnx', **options))
     assert all(word in str(error.value) for word in ['mean.onnx', *words])
 
 
-@pytest.mark.parametrize('content, words', [(None, 'no such file'), (b'', 'not a readable ONNX file'),
-                                            (b'half a file', 'not a readable ONNX file')])
+@pytest.mark.parametrize(
+    'content, words',
+    [(None, 'no such file'), (b'', 'not a readable ONNX file'), (b'half a file', 'not a readable ONNX file')],
+)
 def test_missing_and_damaged_onnx_files_are_told(tmp_path, content, words):
     path = tmp_path / 'net.onnx'
     if content is not None:

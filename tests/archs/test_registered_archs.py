@@ -2,36 +2,43 @@
 
 import pytest
 import torch
-from basicsr.archs import build_network
-from basicsr.utils.registry import ARCH_REGISTRY
+from support.small_networks import SMALL_INTEGRATOR, SMALL_PATHS
 
 from rim_plugin.archs.recogniser import Recogniser
 
-SMALL_PATHS = {'image_size': 64, 'work_size': 16, 'num_landmarks': 5, 'coarse_channels': 4, 'coarse_blocks': 1,
-               'coarse_repeats': 1, 'global_channels': 4, 'global_blocks': 1, 'prior_channels': 4, 'prior_blocks': 1,
-               'hourglass_blocks': 1}
-SMALL_INTEGRATOR = {'work_size': 16, 'channels': 4, 'blocks': 1}
+from basicsr.archs import build_network
+from basicsr.utils.registry import ARCH_REGISTRY
+
 # a network that is not named here is built with its defaults and fed a 28-pixel probe
 SMALL = {
     'TriPathGenerator': SMALL_PATHS,
     'FHN': {'generator': SMALL_PATHS, 'integrator': SMALL_INTEGRATOR},
-    'MixAdversarialDiscriminator': {'in_channels': 12, 'image_size': 64, 'integrator': SMALL_INTEGRATOR,
-                                    'discriminator': {'channels': 4, 'embedding': 8, 'pool': 2}},
+    'MixAdversarialDiscriminator': {
+        'in_channels': 12,
+        'image_size': 64,
+        'integrator': SMALL_INTEGRATOR,
+        'discriminator': {'channels': 4, 'embedding': 8, 'pool': 2},
+    },
     'IResNet': {'depth': 18},
-    'HRN': {'teacher': {'type': 'MobileFaceNet'}, 'student': {'type': 'ResNet', 'depth': 18},
-            'assistant': {'type': 'ResNet', 'depth': 18}},
-    'FixedInput': {'net': {'type': 'EDSR', 'num_in_ch': 3, 'num_out_ch': 3, 'num_feat': 4, 'num_block': 1,
-                           'upscale': 8}, 'input_size': 14},
+    'HRN': {
+        'teacher': {'type': 'MobileFaceNet'},
+        'student': {'type': 'ResNet', 'depth': 18},
+        'assistant': {'type': 'ResNet', 'depth': 18},
+    },
+    'FixedInput': {
+        'net': {'type': 'EDSR', 'num_in_ch': 3, 'num_out_ch': 3, 'num_feat': 4, 'num_block': 1, 'upscale': 8},
+        'input_size': 14,
+    },
     'VGGDiscriminator': {'num_feat': 4, 'pool': 2},
 }
 INPUTS = {
-    'TriPathGenerator': lambda: (torch.rand(2, 3, 8, 8), ),
-    'FHN': lambda: (torch.rand(2, 3, 8, 8), ),
+    'TriPathGenerator': lambda: (torch.rand(2, 3, 8, 8),),
+    'FHN': lambda: (torch.rand(2, 3, 8, 8),),
     'MixAdversarialDiscriminator': lambda: (torch.rand(2, 12, 16, 16), torch.rand(2, 3, 64, 64)),
-    'IResNet': lambda: (torch.rand(2, 3, 112, 112), ),
-    'MobileFaceNet': lambda: (torch.rand(2, 3, 112, 112), ),
-    'HRN': lambda: (torch.rand(2, 3, 112, 112), ),
-    'VGGDiscriminator': lambda: (torch.rand(2, 3, 64, 64), ),
+    'IResNet': lambda: (torch.rand(2, 3, 112, 112),),
+    'MobileFaceNet': lambda: (torch.rand(2, 3, 112, 112),),
+    'HRN': lambda: (torch.rand(2, 3, 112, 112),),
+    'VGGDiscriminator': lambda: (torch.rand(2, 3, 64, 64),),
 }
 NOT_WALKED = {'OnnxRecogniser'}  # runs a file of the user's, without gradients: test_recognisers.py
 OURS = sorted({name for name, cls in ARCH_REGISTRY if cls.__module__.startswith('rim_plugin')} - NOT_WALKED)
@@ -42,7 +49,7 @@ def build(name):
 
 
 def inputs(name):
-    return INPUTS.get(name, lambda: (torch.rand(1, 3, 28, 28), ))()
+    return INPUTS.get(name, lambda: (torch.rand(1, 3, 28, 28),))()
 
 
 def tensors(output):

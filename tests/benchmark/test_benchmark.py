@@ -10,21 +10,22 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from basicsr.archs import build_network
-from basicsr.data import build_dataset
-from basicsr.metrics import calculate_psnr, calculate_ssim
-from basicsr.utils import tensor2img
 from torchvision.models import alexnet
 
 from rim_plugin.benchmark.budget import training_budget
 from rim_plugin.benchmark.cache import Cache, content_key
+from rim_plugin.benchmark.intervals import mean_interval
 from rim_plugin.benchmark.report import write_report
 from rim_plugin.benchmark.run import run_benchmark
 from rim_plugin.benchmark.settings import read_benchmark
-from rim_plugin.benchmark.statistics import mean_interval
 from rim_plugin.data.lmdb_writer import FolderWriter
-from rim_plugin.options import OptionsError
-from rim_plugin.options_check import check
+from rim_plugin.errors import OptionsError
+from rim_plugin.options.checking import check
+
+from basicsr.archs import build_network
+from basicsr.data import build_dataset
+from basicsr.metrics import calculate_psnr, calculate_ssim
+from basicsr.utils import tensor2img
 
 ROOT = Path(__file__).parents[2]
 DRAWN = {'type': 'DrawnFaceDataset', 'num_identities': 3, 'query_size': 28}
@@ -35,8 +36,13 @@ NET = {'type': 'SRCNN', 'channels': [4, 2]}
 def folder(tmp_path, monkeypatch):
     """A folder to work in with the options of two methods and the weights of one."""
     monkeypatch.chdir(tmp_path)
-    options = {'model_type': 'BaselineModel', 'scale': 8, 'num_gpu': 0, 'datasets': {'test': dict(DRAWN, name='drawn')},
-               'val': {}}
+    options = {
+        'model_type': 'BaselineModel',
+        'scale': 8,
+        'num_gpu': 0,
+        'datasets': {'test': dict(DRAWN, name='drawn')},
+        'val': {},
+    }
     for name, network in (('bicubic', {'type': 'Bicubic'}), ('srcnn', NET)):
         path = {'pretrain_network_g': 'srcnn.pth'} if name == 'srcnn' else {}
         Path(f'{name}.yml').write_text(yaml.safe_dump({**options, 'name': name, 'network_g': network, 'path': path}))
@@ -47,9 +53,17 @@ def folder(tmp_path, monkeypatch):
 
 def benchmark(**changes):
     """The benchmark of the two methods."""
-    options = {'name': 'small', 'output': 'out', 'pictures': 2, 'sr_sets': {'drawn': DRAWN},
-               'methods': {'srcnn': {'title': 'SRCNN', 'options': 'srcnn.yml'},
-                           'bicubic': {'title': 'Bicubic', 'options': 'bicubic.yml'}}, **changes}
+    options = {
+        'name': 'small',
+        'output': 'out',
+        'pictures': 2,
+        'sr_sets': {'drawn': DRAWN},
+        'methods': {
+            'srcnn': {'title': 'SRCNN', 'options': 'srcnn.yml'},
+            'bicubic': {'title': 'Bicubic', 'options': 'bicubic.yml'},
+        },
+        **changes,
+    }
     Path('b.yml').write_text(yaml.safe_dump(options, sort_keys=False))
     return read_benchmark('b.yml')
 
@@ -70,7 +84,9 @@ def test_report_tells_what_basicsr_measures_image_by_image(folder):
                 expected = function(sr, gt, crop_border=0, test_y_channel=y)
                 assert images['srcnn'][f'{metric}_{colour}'][i] == pytest.approx(expected, abs=1e-4)
     assert images['srcnn'].keys() == {'name', 'psnr_y', 'ssim_y', 'psnr_rgb', 'ssim_rgb', 'identity', 'lpips'}
-    told = next(entry['difference'] for entry in found['results'] if (entry['kind'], entry['method']) == ('sr', 'srcnn'))
+    told = next(
+        entry['difference'] for entry in found['results'] if (entry['kind'], entry['method']) == ('sr', 'srcnn')
+    )
     for metric in ('psnr_y', 'ssim_y', 'psnr_rgb', 'ssim_rgb'):
         mean, low, high = told[metric]
         assert mean == pytest.approx(np.mean(np.subtract(images['srcnn'][metric], images['bicubic'][metric])))
@@ -111,18 +127,22 @@ def test_only_what_changed_is_measured_again_and_failures_stay_in_their_rows(fol
     first = run_benchmark(benchmark())
     monkeypatch.setattr('subprocess.Popen', None)  # nothing more to measure
     again = run_benchmark(benchmark())
-    assert [result['images'] for unit, result in first if unit.kind == 'sr'] == \
-        [result['images'] for unit, result in again if unit.kind == 'sr']
+    assert [result['images'] for unit, result in first if unit.kind == 'sr'] == [
+        result['images'] for unit, result in again if unit.kind == 'sr'
+    ]
     monkeypatch.undo()
     monkeypatch.chdir(folder)
     net = build_network(dict(NET))
     torch.save({'params': net.state_dict()}, 'srcnn.pth')
     torch.save({'params': build_network({'type': 'SRCNN', 'channels': [3, 2]}).state_dict()}, 'other.pth')
-    methods = {'srcnn': {'title': 'SRCNN', 'options': 'srcnn.yml'}, 'bicubic': {'options': 'bicubic.yml'},
-               'absent': {'options': 'srcnn.yml', 'weights': {'g': 'none.pth'}},
-               'wrong': {'title': 'Wrong', 'options': 'srcnn.yml', 'weights': {'g': 'other.pth'}},
-               'none': {'options': 'bicubic.yml', 'recogniser': {'type': 'MobileFaceNet', 'weights': None}},
-               'onnx': {'options': 'bicubic.yml', 'recogniser': {'type': 'OnnxRecogniser', 'model': None}}}
+    methods = {
+        'srcnn': {'title': 'SRCNN', 'options': 'srcnn.yml'},
+        'bicubic': {'options': 'bicubic.yml'},
+        'absent': {'options': 'srcnn.yml', 'weights': {'g': 'none.pth'}},
+        'wrong': {'title': 'Wrong', 'options': 'srcnn.yml', 'weights': {'g': 'other.pth'}},
+        'none': {'options': 'bicubic.yml', 'recogniser': {'type': 'MobileFaceNet', 'weights': None}},
+        'onnx': {'options': 'bicubic.yml', 'recogniser': {'type': 'OnnxRecogniser', 'model': None}},
+    }
     results = run_benchmark(benchmark(methods=methods, reference='bicubic'))
     found = {unit.method.name: result for unit, result in results if unit.kind == 'sr'}
     assert found['bicubic']['images'] == next(r['images'] for u, r in first if u.place and u.method.name == 'bicubic')
@@ -136,9 +156,17 @@ def test_only_what_changed_is_measured_again_and_failures_stay_in_their_rows(fol
 
 
 def test_a_method_without_weights_is_trained_first(folder):
-    force = ['name=trained', 'num_gpu=0', 'train:total_iter=1', 'logger:use_tb_logger=false', 'val=~', 'datasets:val=~',
-             'network_g={type: SRCNN, channels: [4, 2]}', 'datasets:train={name: drawn, type: DrawnFaceDataset, '
-             'num_identities: 2, query_size: 28, batch_size_per_gpu: 1, num_worker_per_gpu: 0}']
+    force = [
+        'name=trained',
+        'num_gpu=0',
+        'train:total_iter=1',
+        'logger:use_tb_logger=false',
+        'val=~',
+        'datasets:val=~',
+        'network_g={type: SRCNN, channels: [4, 2]}',
+        'datasets:train={name: drawn, type: DrawnFaceDataset, '
+        'num_identities: 2, query_size: 28, batch_size_per_gpu: 1, num_worker_per_gpu: 0}',
+    ]
     method = {'options': str(ROOT / 'options/baselines/srcnn.yml')}
     small = benchmark(methods={'srcnn': method}, force=force, train_missing=True)
     results = run_benchmark(small)
@@ -147,16 +175,21 @@ def test_a_method_without_weights_is_trained_first(folder):
     log = next(Path('experiments/trained').glob('train_*.log'))
     line = '2026-01-01 {},000 INFO: {}\n'.format
     log.write_text(line('09:00:00', 'before') + line('10:00:00', 'Start training from') + line('10:00:40', 'Stopped'))
-    log.with_name('train_trained_z.log').write_text(line('11:00:00', 'Start training from') + line(
-        '11:00:21', 'End of training.') + line('11:09:00', 'validation'))
+    log.with_name('train_trained_z.log').write_text(
+        line('11:00:00', 'Start training from') + line('11:00:21', 'End of training.') + line('11:09:00', 'validation')
+    )
     assert training_budget(small.methods[0]) == {'iterations': 1, 'batch': 1, 'seconds': 61}
     assert '| 1 x 1 faces, 1.0 minutes |' in write_report(small, results).with_suffix('.md').read_text()
-    log.write_text('2026-01-01 10:00:00,000 INFO: Start training from\n2026-01-03 10:00:09,000 INFO: End of training.\n')
+    log.write_text(
+        '2026-01-01 10:00:00,000 INFO: Start training from\n2026-01-03 10:00:09,000 INFO: End of training.\n'
+    )
     assert training_budget(small.methods[0])['seconds'] == 2 * 24 * 3600 + 30
     assert training_budget(benchmark().methods[0]) is None
     longer = benchmark(methods={'srcnn': method}, force=[*force, 'train:total_iter=9'], train_missing=True)
     assert training_budget(longer.methods[0])['iterations'] == 1  # as trained, whatever the options say today
-    broken = benchmark(methods={'srcnn': method}, force=[*force, 'name=broken', 'train:pixel_opt=~'], train_missing=True)
+    broken = benchmark(
+        methods={'srcnn': method}, force=[*force, 'name=broken', 'train:pixel_opt=~'], train_missing=True
+    )
     for _, result in run_benchmark(broken):
         assert result['error'].startswith('training failed (out/small/logs/srcnn.log): ')
 
@@ -169,17 +202,34 @@ def test_recognition_at_every_size_and_at_full_resolution(folder):
     same = [f'p{i} 1 2' for i in range(4)]
     other = [f'p{i} 1 p{(i + 1) % 4} 2' for i in range(4)]
     Path('pairs.txt').write_text('\n'.join(['2\t2', *same[:2], *other[:2], *same[2:], *other[2:]]).replace(' ', '\t'))
-    Path('teacher.yml').write_text(yaml.safe_dump({
-        'name': 'teacher', 'model_type': 'RIMModel', 'num_gpu': 0, 'datasets': {}, 'path': {}, 'val': {}}))
+    Path('teacher.yml').write_text(
+        yaml.safe_dump(
+            {'name': 'teacher', 'model_type': 'RIMModel', 'num_gpu': 0, 'datasets': {}, 'path': {}, 'val': {}}
+        )
+    )
     torch.manual_seed(0)
     torch.save(build_network({'type': 'MobileFaceNet'}).state_dict(), 'mobile.pth')
-    small = benchmark(sr_sets={}, query_sizes=[14, 'full'], reference='teacher', mirror=False,
-                      recogniser={'type': 'MobileFaceNet', 'weights': 'mobile.pth'},
-                      pair_sets={'few': {'type': 'FacePairDataset', 'dataroot_gt': 'faces', 'pair_list': 'pairs.txt',
-                                         'io_backend': {'type': 'disk'}, 'identification': True}},
-                      methods={'teacher': {'title': 'Teacher', 'options': 'teacher.yml'},
-                               'sr': {'title': 'SRCNN + teacher', 'options': 'srcnn.yml'},
-                               'full': {'title': 'At full', 'options': 'srcnn.yml', 'query_sizes': ['full']}})
+    small = benchmark(
+        sr_sets={},
+        query_sizes=[14, 'full'],
+        reference='teacher',
+        mirror=False,
+        recogniser={'type': 'MobileFaceNet', 'weights': 'mobile.pth'},
+        pair_sets={
+            'few': {
+                'type': 'FacePairDataset',
+                'dataroot_gt': 'faces',
+                'pair_list': 'pairs.txt',
+                'io_backend': {'type': 'disk'},
+                'identification': True,
+            }
+        },
+        methods={
+            'teacher': {'title': 'Teacher', 'options': 'teacher.yml'},
+            'sr': {'title': 'SRCNN + teacher', 'options': 'srcnn.yml'},
+            'full': {'title': 'At full', 'options': 'srcnn.yml', 'query_sizes': ['full']},
+        },
+    )
     results = run_benchmark(small)
     assert [unit.place for unit, _ in results] == [('few', '14'), ('few', 'full')] * 2 + [('few', 'full')]
     assert all('error' not in result for _, result in results), results
@@ -196,8 +246,11 @@ def test_recognition_at_every_size_and_at_full_resolution(folder):
     right = []
     for method in ('sr', 'teacher'):
         arrays = next(result['arrays'] for unit, result in results if unit.method.name == method and '14' in unit.place)
-        thresholds = next(result['figures']['fold_thresholds'] for unit, result in results
-                          if unit.method.name == method and '14' in unit.place)
+        thresholds = next(
+            result['figures']['fold_thresholds']
+            for unit, result in results
+            if unit.method.name == method and '14' in unit.place
+        )
         limits = np.array([np.inf if limit is None else limit for limit in thresholds])[arrays['folds']]
         right.append(np.mean((arrays['scores'] >= limits) == arrays['issame']))
     assert f'| SRCNN + teacher | {right[0] - right[1]:+.4f} [' in text and '| +0.0000 [+0.0000, +0.0000] |' in text
@@ -217,25 +270,41 @@ def test_a_file_takes_a_method_of_its_base_away(folder):
     assert [method.name for method in read_benchmark('child.yml').methods] == ['bicubic']
 
 
-@pytest.mark.parametrize('changes, words', [
-    ({'methds': {}}, "methds: unknown key; did you mean 'methods'?"),
-    ({'reference': 'bicubc'}, "reference: no method 'bicubc'; did you mean 'bicubic'?"),
-    ({'methods': {'a': {'title': 'A'}}}, 'methods.a.options: missing'),
-    ({'methods': {'a': {'options': 'bicubic.yml', 'wieghts': {}}}}, "methods.a.wieghts: unknown key; did you mean 'weights'"),
-    ({'methods': {'a': {'options': 'absent.yml'}}}, 'absent.yml: no such options file'),
-    ({'methods': {'a': {'options': 'bicubic.yml', 'tables': ['rs']}}}, "'rs' is none of sr, recognition"),
-    ({'methods': {'a': {'options': 'bicubic.yml', 'query_sizes': [9]}}}, 'a.query_sizes: 9 is not among those'),
-    ({'methods': {}}, 'methods: {} is not a block of methods'), ({'methods': ['a']}, "methods: ['a'] is not a block"),
-    ({'methods': {'a': None}}, 'methods: {} is not a block'), ({'query_sizes': 28}, 'query_sizes: 28 is not a list'),
-    ({'recogniser': 'abc'}, "recogniser: 'abc' is no block with type"),
-    ({'methods': {'a': {'options': 'bicubic.yml', 'weights': {'q': 'x'}}}}, 'methods.a.weights.q: its options have no'),
-    ({'lpips': 'none.pth'}, 'lpips: none.pth: no such file'),
-    ({'pair_sets': {'few': DRAWN}}, 'recogniser: missing'),
-    ({'sr_sets': {'few': {**DRAWN, 'query_sise': 14}}}, "sr_sets.few.query_sise: unknown key; did you mean 'query_size'?"),
-    ({'methods': {'a': {'options': 'bicubic.yml', 'tables': 'sr'}}}, "'sr' is no list, as [sr] is"),
-    ({'methods': {'a': {'options': 'bicubic.yml', 'title': 'A'}, 'b': {'options': 'srcnn.yml', 'title': 'A'}}},
-     "two have the title 'A'"),
-])
+@pytest.mark.parametrize(
+    'changes, words',
+    [
+        ({'methds': {}}, "methds: unknown key; did you mean 'methods'?"),
+        ({'reference': 'bicubc'}, "reference: no method 'bicubc'; did you mean 'bicubic'?"),
+        ({'methods': {'a': {'title': 'A'}}}, 'methods.a.options: missing'),
+        (
+            {'methods': {'a': {'options': 'bicubic.yml', 'wieghts': {}}}},
+            "methods.a.wieghts: unknown key; did you mean 'weights'",
+        ),
+        ({'methods': {'a': {'options': 'absent.yml'}}}, 'absent.yml: no such options file'),
+        ({'methods': {'a': {'options': 'bicubic.yml', 'tables': ['rs']}}}, "'rs' is none of sr, recognition"),
+        ({'methods': {'a': {'options': 'bicubic.yml', 'query_sizes': [9]}}}, 'a.query_sizes: 9 is not among those'),
+        ({'methods': {}}, 'methods: {} is not a block of methods'),
+        ({'methods': ['a']}, "methods: ['a'] is not a block"),
+        ({'methods': {'a': None}}, 'methods: {} is not a block'),
+        ({'query_sizes': 28}, 'query_sizes: 28 is not a list'),
+        ({'recogniser': 'abc'}, "recogniser: 'abc' is no block with type"),
+        (
+            {'methods': {'a': {'options': 'bicubic.yml', 'weights': {'q': 'x'}}}},
+            'methods.a.weights.q: its options have no',
+        ),
+        ({'lpips': 'none.pth'}, 'lpips: none.pth: no such file'),
+        ({'pair_sets': {'few': DRAWN}}, 'recogniser: missing'),
+        (
+            {'sr_sets': {'few': {**DRAWN, 'query_sise': 14}}},
+            "sr_sets.few.query_sise: unknown key; did you mean 'query_size'?",
+        ),
+        ({'methods': {'a': {'options': 'bicubic.yml', 'tables': 'sr'}}}, "'sr' is no list, as [sr] is"),
+        (
+            {'methods': {'a': {'options': 'bicubic.yml', 'title': 'A'}, 'b': {'options': 'srcnn.yml', 'title': 'A'}}},
+            "two have the title 'A'",
+        ),
+    ],
+)
 def test_mistakes_in_the_file(folder, changes, words):
     with pytest.raises(OptionsError) as caught:
         benchmark(**changes)

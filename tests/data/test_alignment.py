@@ -2,8 +2,15 @@ import cv2
 import numpy as np
 import pytest
 
-from rim_plugin.data.alignment import (ARCFACE_TEMPLATE, align_face, alignment_matrix, alignment_template, warp_image,
-                                       warp_parsing, warp_points)
+from rim_plugin.data.alignment import (
+    ARCFACE_TEMPLATE,
+    align_face,
+    alignment_matrix,
+    alignment_template,
+    warp_image,
+    warp_parsing,
+    warp_points,
+)
 
 
 def similarity(scale, degrees, shift):
@@ -20,8 +27,9 @@ def test_the_template_scales_about_pixel_centres():
 def test_a_known_similarity_is_found(size):
     matrix = similarity(0.7, 25, (40, -12))
     found = alignment_matrix(warp_points(alignment_template(size), matrix), size)
-    np.testing.assert_allclose(warp_points(warp_points(alignment_template(size), matrix), found),
-                               alignment_template(size), atol=1e-3)
+    np.testing.assert_allclose(
+        warp_points(warp_points(alignment_template(size), matrix), found), alignment_template(size), atol=1e-3
+    )
 
 
 def test_the_estimate_is_the_least_squares_one():
@@ -43,7 +51,7 @@ def test_picture_and_points_move_together(scale):
     dots = warp_points([(60, 70), (150, 90), (112, 170)], placement)
     x, y = np.meshgrid(np.arange(int(300 * scale)), np.arange(int(300 * scale)))
     for dot in dots:
-        spot = 255 * np.exp(-((x - dot[0])**2 + (y - dot[1])**2) / (2 * (4 * scale)**2))
+        spot = 255 * np.exp(-((x - dot[0]) ** 2 + (y - dot[1]) ** 2) / (2 * (4 * scale) ** 2))
         face, matrix = align_face(np.repeat(spot[:, :, None], 3, 2).round().astype(np.uint8), five)
         assert face.shape == (224, 224, 3) and face.dtype == np.uint8
         mass = face[:, :, 0].astype(float)
@@ -72,9 +80,9 @@ def test_parsing_is_picked_from_the_nearest_pixel():
     assert set(np.unique(warped)) <= set(range(11))
 
 
-@pytest.mark.parametrize('points', [
-    np.zeros((4, 2)), np.full((5, 2), np.nan), np.ones((5, 2)), np.full((5, 2), 3) + np.eye(5, 2)
-])
+@pytest.mark.parametrize(
+    'points', [np.zeros((4, 2)), np.full((5, 2), np.nan), np.ones((5, 2)), np.full((5, 2), 3) + np.eye(5, 2)]
+)
 def test_points_that_make_no_face_are_refused(points):
     with pytest.raises(ValueError, match='five'):
         alignment_matrix(points)

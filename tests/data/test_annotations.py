@@ -1,12 +1,13 @@
 import numpy as np
 import pytest
+from support.face_photos import landmarks_68, write_pts
 
-from face_photos import landmarks_68, write_pts
-from rim_plugin.data.annotations import FivePointsFile, Helen194Folder, LeftOut, PtsFolder, open_annotations
+from rim_plugin.data.annotations import FivePointsFile, Helen194Folder, PtsFolder, open_annotations
+from rim_plugin.errors import SkippedPhoto
 
 
 def left_out(reader, name):
-    with pytest.raises(LeftOut) as caught:
+    with pytest.raises(SkippedPhoto) as caught:
         reader(name, None)
     return caught.value.reason
 
@@ -50,8 +51,10 @@ def test_helen_194(tmp_path):
 
 def test_five_points(tmp_path):
     path = tmp_path / 'landmarks5.txt'
-    path.write_text('A B/A B_0001.jpg 1 2 3 4 5 6 7 8 9 10.5\n\nC.jpg 1 2 3 4 5 6 7 8 9\nJosé.jpg ' + '1 ' * 9 + 'x\n',
-                    encoding='utf-8')
+    path.write_text(
+        'A B/A B_0001.jpg 1 2 3 4 5 6 7 8 9 10.5\n\nC.jpg 1 2 3 4 5 6 7 8 9\nJosé.jpg ' + '1 ' * 9 + 'x\n',
+        encoding='utf-8',
+    )
     reader = open_annotations(path)
     assert isinstance(reader, FivePointsFile) and reader.num_landmarks == 5
     assert reader('A B/A B_0001.jpg', None).tolist() == [[1, 2], [3, 4], [5, 6], [7, 8], [9, 10.5]]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from rim_plugin.data.augment import FaceAugmentation, draw_blend, morph_faces
-from rim_plugin.data.drawn_faces import draw_face
+from rim_plugin.data.synthetic.faces import draw_face
 
 SIZE = 224
 # Landmarks that lie apart, and inside the picture: brow ends, nose tip, outer corners of eyes and mouth.
@@ -19,14 +19,14 @@ def faces():
 def spots(points):
     """A black picture with a bright spot at every point."""
     y, x = np.mgrid[:SIZE, :SIZE]
-    light = sum(np.exp(-((x - px)**2 + (y - py)**2) / 8) for px, py in points)
+    light = sum(np.exp(-((x - px) ** 2 + (y - py) ** 2) / 8) for px, py in points)
     return np.repeat((255 * np.clip(light, 0, 1)).astype(np.uint8)[..., None], 3, 2)
 
 
 def spot_near(image, point):
     """Centre of brightness within 7 pixels of a point."""
     y, x = np.mgrid[:SIZE, :SIZE]
-    weight = image[..., 0] * ((x - point[0])**2 + (y - point[1])**2 < 49.0)
+    weight = image[..., 0] * ((x - point[0]) ** 2 + (y - point[1]) ** 2 < 49.0)
     return np.array([(x * weight).sum(), (y * weight).sum()]) / weight.sum()
 
 
@@ -70,8 +70,10 @@ def test_the_parsing_map_is_that_of_the_larger_share(faces):
 def test_each_pixel_has_its_own_blend(faces):
     landmarks = faces[0][1]
     blend = np.linspace(0, 1, SIZE * SIZE, dtype=np.float32).reshape(SIZE, SIZE)
-    levels = [(np.full((SIZE, SIZE, 3), level, np.uint8), landmarks, np.full((SIZE, SIZE), level, np.uint8))
-              for level in (10, 210)]
+    levels = [
+        (np.full((SIZE, SIZE, 3), level, np.uint8), landmarks, np.full((SIZE, SIZE), level, np.uint8))
+        for level in (10, 210)
+    ]
     image, _, parsing = morph_faces(*levels, 0.5, blend)
     np.testing.assert_allclose(image[..., 1], 210 - 200 * blend.astype(float), atol=0.51)
     assert np.array_equal(parsing, np.where(blend >= 0.5, 10, 210)) and parsing.dtype == np.uint8
@@ -104,8 +106,9 @@ def test_without_changes_the_face_is_as_it_was(faces):
 def test_landmarks_and_parsing_follow_the_pose(faces):
     _, landmarks, parsing = faces[0]
     random.seed(3)
-    image, moved, classes = FaceAugmentation(rotate=8, scale=0.05, shift=5)((spots(landmarks[APART]), landmarks,
-                                                                             parsing))
+    image, moved, classes = FaceAugmentation(rotate=8, scale=0.05, shift=5)(
+        (spots(landmarks[APART]), landmarks, parsing)
+    )
     assert np.abs(moved - landmarks)[APART].max() > 3, 'the test moves nothing'
     assert_spots_at(image, moved[APART], 0.3)
     matrix = np.linalg.lstsq(np.c_[landmarks, np.ones(68)], moved, rcond=None)[0]
@@ -134,7 +137,7 @@ def test_gamma_changes_the_middle_and_keeps_black_and_white(faces):
     random.seed(1)
     changed = FaceAugmentation(gamma=0.5)((levels, None, None))[0][..., 0].ravel()
     gamma = np.log(changed[128] / 255) / np.log(128 / 255)
-    np.testing.assert_allclose(changed, np.round((np.arange(256) / 255)**gamma * 255), atol=1)
+    np.testing.assert_allclose(changed, np.round((np.arange(256) / 255) ** gamma * 255), atol=1)
     assert changed[0] == 0 and changed[255] == 255 and abs(gamma - 1) > 0.05
 
 
@@ -164,9 +167,15 @@ def test_another_face_makes_a_morph(faces):
     assert all(np.abs(image.astype(int) - face[0]).mean() > 3 for face in faces)
 
 
-@pytest.mark.parametrize('options, message', [
-    ({'morph': 1.5}, 'augment.morph is a share'), ({'shift': -1}, 'augment.shift must be'),
-    ({'gamma': 'a little'}, 'augment.gamma must be'), ({'scale': float('nan')}, 'augment.scale must be')])
+@pytest.mark.parametrize(
+    'options, message',
+    [
+        ({'morph': 1.5}, 'augment.morph is a share'),
+        ({'shift': -1}, 'augment.shift must be'),
+        ({'gamma': 'a little'}, 'augment.gamma must be'),
+        ({'scale': float('nan')}, 'augment.scale must be'),
+    ],
+)
 def test_wrong_options_are_named(options, message):
     with pytest.raises(ValueError, match=message):
         FaceAugmentation(**options)

@@ -3,11 +3,11 @@ import sys
 import numpy as np
 import pytest
 
-from rim_plugin.data.annotations import LeftOut
 from rim_plugin.data.detect import Detected, found_points, load_detector
+from rim_plugin.errors import SkippedPhoto
 
 IMAGE = np.zeros((40, 50, 3), np.uint8)
-FACE = np.array([(10., 10), (20, 10), (15, 15), (11, 20), (19, 20)])
+FACE = np.array([(10.0, 10), (20, 10), (15, 15), (11, 20), (19, 20)])
 
 
 def test_a_function_by_name(tmp_path, monkeypatch):
@@ -16,10 +16,15 @@ def test_a_function_by_name(tmp_path, monkeypatch):
     assert np.shape(load_detector('my_detector:find')(IMAGE)) == (1, 5, 2)
 
 
-@pytest.mark.parametrize('spec, message', [
-    ('no_such_module:find', "No module named 'no_such_module'"), ('math:find', "no attribute 'find'"),
-    ('mtcnn', "Unknown detector 'mtcnn'.*insightface.*onnx.*module:function"), ('absent.onnx', 'no such file'),
-])
+@pytest.mark.parametrize(
+    'spec, message',
+    [
+        ('no_such_module:find', "No module named 'no_such_module'"),
+        ('math:find', "no attribute 'find'"),
+        ('mtcnn', "Unknown detector 'mtcnn'.*insightface.*onnx.*module:function"),
+        ('absent.onnx', 'no such file'),
+    ],
+)
 def test_a_detector_that_is_not_there_says_what_to_name(spec, message):
     with pytest.raises(RuntimeError, match=message):
         load_detector(spec)
@@ -46,7 +51,6 @@ def test_insightface_gets_bgr(monkeypatch):
     app = pytest.importorskip('insightface.app', exc_type=ImportError)
 
     class Analysis:
-
         def __init__(self, allowed_modules):
             assert allowed_modules == ['detection']
 
@@ -64,21 +68,29 @@ def test_insightface_gets_bgr(monkeypatch):
 def onnx_network(path, answers, side=640):
     """A file with a network of side x side pixels, whose outputs are these arrays, by name, whatever it sees."""
     onnx = pytest.importorskip('onnx')
-    nodes = [onnx.helper.make_node('ReduceMean', ['image'], ['mean'], keepdims=0),
-             onnx.helper.make_node('Sub', ['mean', 'mean'], ['zero'])]
+    nodes = [
+        onnx.helper.make_node('ReduceMean', ['image'], ['mean'], keepdims=0),
+        onnx.helper.make_node('Sub', ['mean', 'mean'], ['zero']),
+    ]
     nodes += [onnx.helper.make_node('Add', [f'{name}_is', 'zero'], [name]) for name in answers]
     value = onnx.helper.make_tensor_value_info
     graph = onnx.helper.make_graph(
-        nodes, 'constant', [value('image', 1, [1, 3, side, side])],
+        nodes,
+        'constant',
+        [value('image', 1, [1, 3, side, side])],
         [value(name, 1, answer.shape) for name, answer in answers.items()],
-        [onnx.numpy_helper.from_array(answer, f'{name}_is') for name, answer in answers.items()])
+        [onnx.numpy_helper.from_array(answer, f'{name}_is') for name, answer in answers.items()],
+    )
     onnx.save(onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid('', 13)], ir_version=8), path)
 
 
 def scrfd_that_finds(face):
     """Outputs of SCRFD, in insightface's order, that show one face with these points, (5, 2) in 640 x 640 pixels."""
-    answers = {f'{kind}_{stride}': np.zeros((2 * (640 // stride) ** 2, values), np.float32)
-               for kind, values in (('score', 1), ('bbox', 4), ('kps', 10)) for stride in (8, 16, 32)}
+    answers = {
+        f'{kind}_{stride}': np.zeros((2 * (640 // stride) ** 2, values), np.float32)
+        for kind, values in (('score', 1), ('bbox', 4), ('kps', 10))
+        for stride in (8, 16, 32)
+    }
     row, column = 16, 20
     anchor = 2 * (row * 80 + column)
     answers['score_8'][anchor], answers['bbox_8'][anchor] = 0.9, 1
@@ -108,8 +120,11 @@ def test_another_network_is_no_detector(tmp_path):
 
 def yunet_that_finds(face, side):
     """Outputs of YuNet, in OpenCV's order, that show one face with these points, (5, 2), or none."""
-    answers = {f'{kind}_{stride}': np.zeros((1, (side // stride) ** 2, values), np.float32)
-               for kind, values in (('cls', 1), ('obj', 1), ('bbox', 4), ('kps', 10)) for stride in (8, 16, 32)}
+    answers = {
+        f'{kind}_{stride}': np.zeros((1, (side // stride) ** 2, values), np.float32)
+        for kind, values in (('cls', 1), ('obj', 1), ('bbox', 4), ('kps', 10))
+        for stride in (8, 16, 32)
+    }
     if face is not None:
         row, column = 2, 1
         cell = row * (side // 8) + column
@@ -123,8 +138,9 @@ def test_a_yunet_file_goes_to_opencv(tmp_path, face):
     path = str(tmp_path / 'yunet.onnx')
     onnx_network(path, yunet_that_finds(face, 64), 64)  # OpenCV pads the picture to multiples of 32
     found = load_detector(path)(IMAGE)
-    assert found.shape == (0 if face is None else 1, 5, 2) and found == pytest.approx(np.reshape(
-        [] if face is None else face, (-1, 5, 2)), abs=1e-4)
+    assert found.shape == (0 if face is None else 1, 5, 2) and found == pytest.approx(
+        np.reshape([] if face is None else face, (-1, 5, 2)), abs=1e-4
+    )
 
 
 def test_the_largest_face_is_taken():
@@ -132,7 +148,7 @@ def test_the_largest_face_is_taken():
 
 
 def test_no_face_is_left_out_and_a_wrong_shape_is_an_error():
-    with pytest.raises(LeftOut, match='no face found'):
+    with pytest.raises(SkippedPhoto, match='no face found'):
         Detected(lambda image: [])('a.jpg', IMAGE)
     with pytest.raises(RuntimeError, match=r'\(k, 5, 2\)'):
         Detected(lambda image: [np.zeros((68, 2))])('a.jpg', IMAGE)

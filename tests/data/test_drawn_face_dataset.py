@@ -1,17 +1,19 @@
 """DrawnFaceDataset: item contract, mirror images, probe sizes, identities, bad options."""
 
+import random
+
 import numpy as np
 import pytest
-import random
 import torch
-from basicsr.utils.registry import DATASET_REGISTRY
 
 from rim_plugin.data.drawn_face_dataset import DrawnFaceDataset
-from rim_plugin.data.drawn_faces import draw_face
 from rim_plugin.data.heatmaps import landmark_heatmaps
 from rim_plugin.data.landmarks import PARSING_FLIP, flip_permutation
 from rim_plugin.data.resize import degrade
+from rim_plugin.data.synthetic.faces import draw_face
 from rim_plugin.reproducibility import SampleIndex
+
+from basicsr.utils.registry import DATASET_REGISTRY
 
 OPTIONS = dict(name='drawn', num_identities=5, faces_per_identity=3, seed=2)
 
@@ -33,7 +35,7 @@ def test_item_contract():
         'landmarks': ((68, 2), torch.float32),
         'heatmaps': ((68, 56, 56), torch.float32),
         'parsing': ((56, 56), torch.int64),
-        'identity': ((), torch.int64)
+        'identity': ((), torch.int64),
     }
     assert set(item) == {*expected, 'lq_path', 'gt_path'}
     for key, (shape, kind) in expected.items():
@@ -47,9 +49,9 @@ def test_item_contract():
 
 
 def test_options_reach_the_item():
-    item = make(query_size=14, prior_size=28, heatmap_sigma=2.)[0]
+    item = make(query_size=14, prior_size=28, heatmap_sigma=2.0)[0]
     assert item['lq'].shape == (3, 14, 14) and item['parsing'].shape == (28, 28)
-    np.testing.assert_array_equal(item['heatmaps'], landmark_heatmaps(draw_face(2, 0, 0).landmarks, 224, 28, 2.))
+    np.testing.assert_array_equal(item['heatmaps'], landmark_heatmaps(draw_face(2, 0, 0).landmarks, 224, 28, 2.0))
     assert DrawnFaceDataset.option_keys >= {'query_size', 'prior_size', 'heatmap_sigma', 'first_identity', 'seed'}
 
 
@@ -70,9 +72,9 @@ def test_iteration_ends():
 
 def test_mirror_image_swaps_left_and_right(monkeypatch):
     dataset, plain = make(use_hflip=True), make()[4]
-    monkeypatch.setattr(random, 'random', lambda: .75)
+    monkeypatch.setattr(random, 'random', lambda: 0.75)
     np.testing.assert_array_equal(dataset[4]['gt'], plain['gt'])
-    monkeypatch.setattr(random, 'random', lambda: .25)
+    monkeypatch.setattr(random, 'random', lambda: 0.25)
     mirrored = dataset[4]
     np.testing.assert_array_equal(mirrored['gt'], plain['gt'].flip(2))
     points = plain['landmarks'].numpy()[flip_permutation(68)]
@@ -80,7 +82,7 @@ def test_mirror_image_swaps_left_and_right(monkeypatch):
     np.testing.assert_allclose(mirrored['landmarks'][:, 1], points[:, 1], atol=1e-4)
     # An even reduction of an even-sided map looks at other pixels from the other side, hence not all pixels agree.
     swapped = torch.from_numpy(PARSING_FLIP)[plain['parsing'].flip(1)]
-    assert (mirrored['parsing'] == swapped).float().mean() > .93
+    assert (mirrored['parsing'] == swapped).float().mean() > 0.93
     assert mirrored['landmarks'][36, 0] < mirrored['landmarks'][45, 0]
 
 
@@ -99,7 +101,7 @@ def test_use_hflip_follows_the_global_seed():
 def test_list_of_probe_sizes_is_one_size_a_batch():
     dataset = make(query_size=[14, 28, 56], phase='train', batch_size_per_gpu=4)
     sizes = [dataset[SampleIndex(position % 15, 0, position)]['lq'].shape[-1] for position in range(24)]
-    assert all(len(set(sizes[start:start + 4])) == 1 for start in range(0, 24, 4)) and len(set(sizes)) > 1
+    assert all(len(set(sizes[start : start + 4])) == 1 for start in range(0, 24, 4)) and len(set(sizes)) > 1
     with pytest.raises(ValueError, match='query_size must be one number outside training'):
         make(query_size=[14, 28], phase='val')
 
@@ -111,32 +113,19 @@ def test_batches_through_a_loader():
     np.testing.assert_array_equal(batch['gt'][3], make()[3]['gt'])
 
 
-@pytest.mark.parametrize('options, words', [
-    ({
-        'num_identities': None
-    }, 'dataset drawn: num_identities is missing; it must be a whole number of at least 1'),
-    ({
-        'num_identities': 0
-    }, 'num_identities is 0'),
-    ({
-        'faces_per_identity': 2.5
-    }, 'faces_per_identity is 2.5'),
-    ({
-        'first_identity': -1
-    }, 'first_identity is -1'),
-    ({
-        'seed': '7'
-    }, "seed is '7'"),
-    ({
-        'prior_size': 0
-    }, 'prior_size is 0'),
-    ({
-        'gt_size': 128
-    }, 'gt_size is 128'),
-    ({
-        'query_size': 0
-    }, 'query_size'),
-])
+@pytest.mark.parametrize(
+    'options, words',
+    [
+        ({'num_identities': None}, 'dataset drawn: num_identities is missing; it must be a whole number of at least 1'),
+        ({'num_identities': 0}, 'num_identities is 0'),
+        ({'faces_per_identity': 2.5}, 'faces_per_identity is 2.5'),
+        ({'first_identity': -1}, 'first_identity is -1'),
+        ({'seed': '7'}, "seed is '7'"),
+        ({'prior_size': 0}, 'prior_size is 0'),
+        ({'gt_size': 128}, 'gt_size is 128'),
+        ({'query_size': 0}, 'query_size'),
+    ],
+)
 def test_bad_options_are_named(options, words):
     with pytest.raises(ValueError, match=words):
         make(**options)

@@ -3,10 +3,11 @@ from itertools import combinations
 import numpy as np
 import pytest
 import torch
-from basicsr.utils.registry import DATASET_REGISTRY
 
 from rim_plugin.data.drawn_face_dataset import DrawnFaceDataset
 from rim_plugin.data.drawn_pair_dataset import drawn_pairs
+
+from basicsr.utils.registry import DATASET_REGISTRY
 
 
 def dataset(**options):
@@ -41,13 +42,16 @@ def test_faces_are_those_of_the_drawn_dataset():
     assert pairs.protocol['faces'] == 'drawn persons 5 to 8, seed 0' and pairs.protocol['same_pairs'] == 12
 
 
-@pytest.mark.parametrize('options, words', [
-    ({'num_identities': None}, 'num_identities is missing'),
-    ({'faces_per_identity': 1}, 'faces_per_identity is 1; it must be a whole number of at least 2'),
-    ({'folds': 3}, 'num_identities is 4, but 3 folds need two persons each: set it to 6 or more, or folds to 2'),
-    ({'folds': 2.5}, 'folds is 2.5'),
-    ({'probe_side': 'third'}, "probe_side: 'third' is unknown"),
-])
+@pytest.mark.parametrize(
+    'options, words',
+    [
+        ({'num_identities': None}, 'num_identities is missing'),
+        ({'faces_per_identity': 1}, 'faces_per_identity is 1; it must be a whole number of at least 2'),
+        ({'folds': 3}, 'num_identities is 4, but 3 folds need two persons each: set it to 6 or more, or folds to 2'),
+        ({'folds': 2.5}, 'folds is 2.5'),
+        ({'probe_side': 'third'}, "probe_side: 'third' is unknown"),
+    ],
+)
 def test_options_that_do_not_fit(options, words):
     with pytest.raises(ValueError, match='dataset pairs: ') as caught:
         dataset(**options)

@@ -4,18 +4,25 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from basicsr.utils.registry import DATASET_REGISTRY
+from support.face_photos import FIVE_POINTS, make_photos
 
-from face_photos import FIVE_POINTS, make_photos
 from rim_plugin.data.alignment import align_face
 from rim_plugin.data.face_pair_dataset import FacePairDataset
 from rim_plugin.data.prepare import prepare_faces
 from rim_plugin.data.resize import degrade, to_tensor
 
+from basicsr.utils.registry import DATASET_REGISTRY
+
 NAMES = ['Ann/Ann_0001', 'Ann/Ann_0002', 'Bo/Bo_0001', 'Bo/Bo_0002', 'Cy_D/Cy_D_0001', 'Cy_D/Cy_D_0003']
 LFW = '2 1\nAnn 1 2\nBo 2 Ann 2\nCy_D 1 3\nBo 1 Cy_D 3\n'
-INDICES = {'Ann/Ann_0001': 0, 'Ann/Ann_0002': 1, 'Bo/Bo_0002': 2, 'Cy_D/Cy_D_0001': 3, 'Cy_D/Cy_D_0003': 4,
-           'Bo/Bo_0001': 5}
+INDICES = {
+    'Ann/Ann_0001': 0,
+    'Ann/Ann_0002': 1,
+    'Bo/Bo_0002': 2,
+    'Cy_D/Cy_D_0001': 3,
+    'Cy_D/Cy_D_0003': 4,
+    'Bo/Bo_0001': 5,
+}
 
 
 @pytest.fixture(scope='module')
@@ -42,8 +49,14 @@ def faces(tmp_path_factory):
 
 
 def dataset(faces, root='lmdb', **options):
-    opt = {'name': 'pairs', 'phase': 'val', 'dataroot_gt': str(faces / root), 'pair_list': str(faces / 'pairs.txt'),
-           'io_backend': {'type': 'lmdb' if root == 'lmdb' else 'disk'}, **options}
+    opt = {
+        'name': 'pairs',
+        'phase': 'val',
+        'dataroot_gt': str(faces / root),
+        'pair_list': str(faces / 'pairs.txt'),
+        'io_backend': {'type': 'lmdb' if root == 'lmdb' else 'disk'},
+        **options,
+    }
     return FacePairDataset(opt)
 
 
@@ -57,7 +70,7 @@ def test_each_face_once_and_the_pairs_as_indices(faces):
     assert found.pairs.tolist() == [[0, 1], [2, 1], [3, 4], [5, 4]]
     assert found.issame.tolist() == [True, False, True, False] and found.folds.tolist() == [0, 0, 1, 1]
     assert found.names == ['Ann', 'Ann', 'Bo', 'Cy_D', 'Cy_D', 'Bo']
-    assert found.probe_columns == (1, ) and found.identification is None
+    assert found.probe_columns == (1,) and found.identification is None
 
 
 def test_an_item_is_gallery_face_and_probe(faces):
@@ -97,19 +110,29 @@ def test_aligned_faces_in_one_folder_and_a_bin_of_them_are_the_same(faces):
         assert torch.equal(folder[i]['gt'], binary[i]['gt']) and torch.equal(folder[i]['lq'], binary[i]['lq'])
     assert binary[2]['gt_path'] == '00002' and binary[2]['gt'].shape == (3, 112, 112)
     assert (folder.protocol['alignment'], binary.protocol['alignment']) == (
-        'aligned already in the folder', 'aligned already in the .bin')
+        'aligned already in the folder',
+        'aligned already in the .bin',
+    )
 
 
-@pytest.mark.parametrize('side, columns', [('none', ()), ('first', (0, )), ('second', (1, )), ('both', (0, 1))])
+@pytest.mark.parametrize('side, columns', [('none', ()), ('first', (0,)), ('second', (1,)), ('both', (0, 1))])
 def test_the_protocol_says_what_was_done(faces, side, columns):
     found = dataset(faces, probe_side=side, query_size=7)
     assert found.probe_columns == columns
     assert found.protocol == {
-        'pair_list': str(faces / 'pairs.txt'), 'faces': str(faces / 'lmdb'), 'images': 6, 'pairs': 4, 'same_pairs': 2,
-        'folds': 2, 'fold_rule': 'as the list has them', 'probe_side': side, 'gallery_size': 224,
+        'pair_list': str(faces / 'pairs.txt'),
+        'faces': str(faces / 'lmdb'),
+        'images': 6,
+        'pairs': 4,
+        'same_pairs': 2,
+        'folds': 2,
+        'fold_rule': 'as the list has them',
+        'probe_side': side,
+        'gallery_size': 224,
         'query_size': 7 if columns else None,
         'alignment': "five points to ArcFace's template by a similarity transform, in the prepared store",
-        'downscaling': 'antialiased bicubic from 224 to 7 px, rounded to 8 bits' if columns else None}
+        'downscaling': 'antialiased bicubic from 224 to 7 px, rounded to 8 bits' if columns else None,
+    }
 
 
 def test_identification_has_one_gallery_image_a_person(faces):
@@ -130,33 +153,43 @@ def test_names_with_signs_are_found_in_the_store(faces, tmp_path):
     prepare_faces(tmp_path / 'images', tmp_path / 'lmdb', tmp_path / 'landmarks', workers=1)
     (tmp_path / 'pairs.txt').write_text('1 1\nJ.R.Müller% 1 2\nJ.R.Müller% 1 K 2\n', encoding='utf-8')
     found = dataset(tmp_path)
-    assert [f"{found[i]['gt_path']}.png" for i in range(3)] == names
+    assert [f'{found[i]["gt_path"]}.png' for i in range(3)] == names
 
 
 @pytest.mark.real_data
 def test_the_real_lfw_is_aligned_on_the_fly(real_faces):
     lfw = real_faces / 'lfw'
-    found = FacePairDataset({'name': 'lfw', 'dataroot_gt': str(lfw / 'images'), 'io_backend': {'type': 'disk'},
-                             'pair_list': str(lfw / 'pairs.txt'), 'landmarks': str(lfw / 'landmarks5.txt'),
-                             'identification': True})
+    found = FacePairDataset(
+        {
+            'name': 'lfw',
+            'dataroot_gt': str(lfw / 'images'),
+            'io_backend': {'type': 'disk'},
+            'pair_list': str(lfw / 'pairs.txt'),
+            'landmarks': str(lfw / 'landmarks5.txt'),
+            'identification': True,
+        }
+    )
     assert len(found) == 3811 and found[5]['gt'].shape == (3, 224, 224)
     assert found[5]['gt_path'].startswith(f'{found.names[5]}/{found.names[5]}_')
     gallery, probes = found.identification
     assert len(gallery) == len(set(found.names)) and len(gallery) + len(probes) == 3811
 
 
-@pytest.mark.parametrize('options, error, message', [
-    ({'dataroot_gt': None}, ValueError, 'dataset pairs: dataroot_gt is missing'),
-    ({'pair_list': None}, ValueError, "pair_list is missing. Name LFW's pairs.txt"),
-    ({'pair_list': 'nothing.txt'}, FileNotFoundError, 'dataset pairs: pair_list: nothing.txt: no such pair list'),
-    ({'probe_side': 'left'}, ValueError, "probe_side: 'left' is unknown; choose one of none, first, second, both"),
-    ({'query_size': [14, 28]}, ValueError, 'query_size must be one number outside training'),
-    ({'query_size': 0}, ValueError, 'query_size must be a number of pixels'),
-    ({'io_backend': {'type': 'zip'}}, ValueError, 'io_backend: type: must be lmdb or disk'),
-    ({'dataroot_gt': 'nowhere'}, FileNotFoundError, 'dataroot_gt: .nowhere.: no such folder'),
-    ({'dataroot_gt': 'nowhere', 'landmarks': 'aligned'}, FileNotFoundError, 'Photos: no such folder: nowhere'),
-    ({'dataroot_gt': 'nowhere.bin'}, FileNotFoundError, 'nowhere.bin: no such pair list'),
-])
+@pytest.mark.parametrize(
+    'options, error, message',
+    [
+        ({'dataroot_gt': None}, ValueError, 'dataset pairs: dataroot_gt is missing'),
+        ({'pair_list': None}, ValueError, "pair_list is missing. Name LFW's pairs.txt"),
+        ({'pair_list': 'nothing.txt'}, FileNotFoundError, 'dataset pairs: pair_list: nothing.txt: no such pair list'),
+        ({'probe_side': 'left'}, ValueError, "probe_side: 'left' is unknown; choose one of none, first, second, both"),
+        ({'query_size': [14, 28]}, ValueError, 'query_size must be one number outside training'),
+        ({'query_size': 0}, ValueError, 'query_size must be a number of pixels'),
+        ({'io_backend': {'type': 'zip'}}, ValueError, 'io_backend: type: must be lmdb or disk'),
+        ({'dataroot_gt': 'nowhere'}, FileNotFoundError, 'dataroot_gt: .nowhere.: no such folder'),
+        ({'dataroot_gt': 'nowhere', 'landmarks': 'aligned'}, FileNotFoundError, 'Photos: no such folder: nowhere'),
+        ({'dataroot_gt': 'nowhere.bin'}, FileNotFoundError, 'nowhere.bin: no such pair list'),
+    ],
+)
 def test_options_that_do_not_fit_are_refused(faces, options, error, message):
     with pytest.raises(error, match=message):
         dataset(faces, **options)
@@ -168,8 +201,11 @@ def with_list(faces, tmp_path, text, **options):
 
 
 def test_absent_images_are_counted_and_the_first_is_named(faces, tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"3 of the 4 images in pair_list .*list.txt are not in dataroot_gt .*, "
-                                                r"the first 'Ann/Ann_0009'.*take their pairs out of the list"):
+    with pytest.raises(
+        FileNotFoundError,
+        match=r'3 of the 4 images in pair_list .*list.txt are not in dataroot_gt .*, '
+        r"the first 'Ann/Ann_0009'.*take their pairs out of the list",
+    ):
         with_list(faces, tmp_path, '1 1\nAnn 1 9\nDee 1 Eve 1\n')
 
 
@@ -216,8 +252,9 @@ def test_identification_that_cannot_be_is_refused(faces, tmp_path):
 
 def test_a_broken_photo_is_named(faces, tmp_path):
     for path in (faces / 'aligned').glob('*.png'):
-        (tmp_path / path.name).write_bytes(path.read_bytes()[:200 if path.name == 'Bo_0002.png' else None])
-    found = FacePairDataset({**dataset(faces, 'aligned', landmarks='aligned', gt_size=112).opt,
-                             'dataroot_gt': str(tmp_path)})
+        (tmp_path / path.name).write_bytes(path.read_bytes()[: 200 if path.name == 'Bo_0002.png' else None])
+    found = FacePairDataset(
+        {**dataset(faces, 'aligned', landmarks='aligned', gt_size=112).opt, 'dataroot_gt': str(tmp_path)}
+    )
     with pytest.raises(ValueError, match="face 'Bo_0002' of .* cannot be used .*unreadable or truncated photo"):
         found[2]

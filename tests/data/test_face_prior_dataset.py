@@ -6,9 +6,8 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from basicsr.utils.registry import DATASET_REGISTRY
+from support.face_photos import make_photos
 
-from face_photos import make_photos
 from rim_plugin.data.face_item import QuerySize, mirror_face, split_probes
 from rim_plugin.data.face_prior_dataset import FacePriorDataset
 from rim_plugin.data.heatmaps import heatmap_landmarks
@@ -16,6 +15,8 @@ from rim_plugin.data.landmarks import PARSING_FLIP, flip_permutation
 from rim_plugin.data.prepare import prepare_faces
 from rim_plugin.data.resize import degrade, to_tensor
 from rim_plugin.reproducibility import SampleIndex
+
+from basicsr.utils.registry import DATASET_REGISTRY
 
 COUNT = 5
 
@@ -25,16 +26,27 @@ def stores(tmp_path_factory):
     """Folder with the same faces as LMDB, as files, and as LMDB without parsing maps."""
     root = tmp_path_factory.mktemp('faces')
     make_photos(root, [f'face_{i}.jpg' for i in range(COUNT)])
-    for name, backend, parsing in (('lmdb', 'lmdb', root / 'parsing'), ('disk', 'disk', root / 'parsing'),
-                                   ('bare', 'lmdb', None)):
+    for name, backend, parsing in (
+        ('lmdb', 'lmdb', root / 'parsing'),
+        ('disk', 'disk', root / 'parsing'),
+        ('bare', 'lmdb', None),
+    ):
         prepare_faces(root / 'images', root / name, root / 'landmarks', parsing, backend=backend, workers=1)
     return root
 
 
 def dataset(stores, name='lmdb', **options):
     backend = 'disk' if name == 'disk' else 'lmdb'
-    return FacePriorDataset({'name': 'Faces', 'phase': 'train', 'dataroot_gt': str(stores / name),
-                             'io_backend': {'type': backend}, 'batch_size_per_gpu': 2, **options})
+    return FacePriorDataset(
+        {
+            'name': 'Faces',
+            'phase': 'train',
+            'dataroot_gt': str(stores / name),
+            'io_backend': {'type': backend},
+            'batch_size_per_gpu': 2,
+            **options,
+        }
+    )
 
 
 def assert_equal(a, b):
@@ -52,7 +64,7 @@ def test_the_item_is_as_promised(stores):
         assert item[key].shape == shape and item[key].dtype == torch.float32, key
     assert item['parsing'].shape == (56, 56) and item['parsing'].dtype == torch.int64
     assert item['lq_path'] == item['gt_path'] == 'face_1'
-    assert 0 <= item['gt'].min() and 0.5 < item['gt'].max() <= 1
+    assert item['gt'].min() >= 0 and 0.5 < item['gt'].max() <= 1
     assert set(item['parsing'].unique().tolist()) <= set(range(11))
 
 
@@ -86,7 +98,7 @@ def test_a_mirror_image_swaps_left_and_right(stores, monkeypatch):
     assert torch.equal(mirrored['gt'], plain['gt'].flip(2))
     assert (mirrored['lq'] - plain['lq'].flip(2)).abs().max() <= 1.01 / 255
     permutation = torch.from_numpy(flip_permutation(68))
-    expected = plain['landmarks'][permutation] * torch.tensor([-1., 1.]) + torch.tensor([223., 0.])
+    expected = plain['landmarks'][permutation] * torch.tensor([-1.0, 1.0]) + torch.tensor([223.0, 0.0])
     torch.testing.assert_close(mirrored['landmarks'], expected)
     torch.testing.assert_close(mirrored['heatmaps'], plain['heatmaps'][permutation].flip(2), atol=1e-4, rtol=0)
     monkeypatch.setattr(random, 'random', lambda: 0.51)
@@ -144,7 +156,7 @@ def test_one_query_size_for_each_global_batch(stores, monkeypatch):
     faces = dataset(stores, query_size=sizes)
     drawn = [[faces[SampleIndex(0, epoch, position)]['lq'].shape[2] for position in range(24)] for epoch in range(3)]
     for epoch in drawn:
-        assert all(len(set(epoch[start:start + 6])) == 1 for start in range(0, 24, 6))
+        assert all(len(set(epoch[start : start + 6])) == 1 for start in range(0, 24, 6))
     assert {size for epoch in drawn for size in epoch} == set(sizes)
     assert drawn[0] != drawn[1]
     state = random.getstate()
@@ -159,7 +171,7 @@ def test_a_batch_of_several_sizes_shares_them_evenly_and_in_order(stores, monkey
     epoch = [faces[SampleIndex(position % COUNT, 0, position)] for position in range(32 * world)]
     assert all(item['lq'].shape == (3, 56, 56) for item in epoch)
     sizes = [item['lq_size'].item() for item in epoch]
-    halves = [set(sizes[start:start + 2 * world]) for start in range(0, len(sizes), 2 * world)]
+    halves = [set(sizes[start : start + 2 * world]) for start in range(0, len(sizes), 2 * world)]
     assert all(len(half) == 1 for half in halves) and set(sizes) == {7, 14, 28, 56}
     assert any(a != b for a, b in zip(halves[::2], halves[1::2]))
 
@@ -171,20 +183,27 @@ def test_padded_probes_are_split_as_they_were(stores):
     probes = [probe for group in groups for probe in group]
     for index, (probe, item) in enumerate(zip(probes, items, strict=True)):
         assert torch.equal(probe, dataset(stores, query_size=item['lq_size'].item())[index]['lq'])
-        assert not item['lq'][:, probe.shape[-1]:].any() and not item['lq'][..., probe.shape[-1]:].any()
+        assert not item['lq'][:, probe.shape[-1] :].any() and not item['lq'][..., probe.shape[-1] :].any()
 
 
-@pytest.mark.parametrize('options, message', [
-    ({'query_size': [7, 14], 'query_sizes_per_batch': 3}, 'query_sizes_per_batch must divide the batch of 2 faces'),
-    ({'query_sizes_per_batch': 0}, 'query_sizes_per_batch'),
-    ({'phase': 'val', 'query_size': [14, 28]}, 'one number outside training; add one val_NAME dataset per size'),
-    ({'query_size': []}, 'query_size'), ({'query_size': '28'}, 'query_size'), ({'query_size': [28, 0]}, 'query_size'),
-    ({'gt_size': 112}, r'gt_size is 112.*224.*prepare them again with --size 112'),
-    ({'io_backend': {'type': 'zip'}}, 'lmdb or disk, but is zip'), ({'io_backend': {}}, 'lmdb or disk'),
-    ({'dataroot_gt': None}, 'Faces: dataroot_gt is missing'),
-    ({'query_size': [7, 225]}, 'query_size 225 is larger than the faces, which have 224 pixels'),
-    ({'prior_size': 0}, 'prior_size is 0'), ({'max_faces': -5}, 'max_faces is -5'),
-])
+@pytest.mark.parametrize(
+    'options, message',
+    [
+        ({'query_size': [7, 14], 'query_sizes_per_batch': 3}, 'query_sizes_per_batch must divide the batch of 2 faces'),
+        ({'query_sizes_per_batch': 0}, 'query_sizes_per_batch'),
+        ({'phase': 'val', 'query_size': [14, 28]}, 'one number outside training; add one val_NAME dataset per size'),
+        ({'query_size': []}, 'query_size'),
+        ({'query_size': '28'}, 'query_size'),
+        ({'query_size': [28, 0]}, 'query_size'),
+        ({'gt_size': 112}, r'gt_size is 112.*224.*prepare them again with --size 112'),
+        ({'io_backend': {'type': 'zip'}}, 'lmdb or disk, but is zip'),
+        ({'io_backend': {}}, 'lmdb or disk'),
+        ({'dataroot_gt': None}, 'Faces: dataroot_gt is missing'),
+        ({'query_size': [7, 225]}, 'query_size 225 is larger than the faces, which have 224 pixels'),
+        ({'prior_size': 0}, 'prior_size is 0'),
+        ({'max_faces': -5}, 'max_faces is -5'),
+    ],
+)
 def test_options_that_do_not_fit_are_refused(stores, options, message):
     with pytest.raises(ValueError, match=message):
         dataset(stores, **options)
@@ -195,11 +214,16 @@ def test_a_plain_index_with_a_list_of_sizes_is_refused(stores):
         dataset(stores, query_size=[14, 28])[0]
 
 
-@pytest.mark.parametrize('root, backend, message', [
-    ('nowhere', 'lmdb', 'no such folder.*prepare_faces'), ('disk', 'lmdb', 'Set io_backend: type: disk'),
-    ('lmdb', 'disk', 'Set io_backend: type: lmdb'), ('images', 'disk', 'Name the folder that .*prepare_faces.py made'),
-    ('lmdb/gt.lmdb', 'lmdb', 'Name the folder that .*prepare_faces.py made'),
-])
+@pytest.mark.parametrize(
+    'root, backend, message',
+    [
+        ('nowhere', 'lmdb', 'no such folder.*prepare_faces'),
+        ('disk', 'lmdb', 'Set io_backend: type: disk'),
+        ('lmdb', 'disk', 'Set io_backend: type: lmdb'),
+        ('images', 'disk', 'Name the folder that .*prepare_faces.py made'),
+        ('lmdb/gt.lmdb', 'lmdb', 'Name the folder that .*prepare_faces.py made'),
+    ],
+)
 def test_a_wrong_dataroot_is_named_with_its_key_and_the_remedy(stores, root, backend, message):
     with pytest.raises(FileNotFoundError, match=f'Faces: dataroot_gt: .*{message}'):
         FacePriorDataset({'name': 'Faces', 'dataroot_gt': str(stores / root), 'io_backend': {'type': backend}})
@@ -271,10 +295,14 @@ def test_augmentation_is_drawn_from_the_random_state(stores):
     assert torch.equal(items[0]['gt'], items[1]['gt']) and not torch.equal(items[0]['gt'], items[2]['gt'])
 
 
-@pytest.mark.parametrize('options, message', [
-    ({'augment': {'morf': 1}}, "dataset Faces: augment: .*'morf'"),
-    ({'augment': {'morph': 2}}, 'dataset Faces: augment: augment.morph is a share'),
-    ({'augment': {'morph': 1}, 'phase': 'val'}, 'augment is for training')])
+@pytest.mark.parametrize(
+    'options, message',
+    [
+        ({'augment': {'morf': 1}}, "dataset Faces: augment: .*'morf'"),
+        ({'augment': {'morph': 2}}, 'dataset Faces: augment: augment.morph is a share'),
+        ({'augment': {'morph': 1}, 'phase': 'val'}, 'augment is for training'),
+    ],
+)
 def test_wrong_augmentation_is_refused(stores, options, message):
     with pytest.raises(ValueError, match=message):
         dataset(stores, **options)
@@ -304,9 +332,13 @@ def test_identities_are_numbered_and_morphs_have_none(stores, tmp_path):
     assert turned[0]['identity'].item() == 1
 
 
-@pytest.mark.parametrize('text, message', [
-    ('face_0\n', 'takes the name of a face and its person'),
-    ('other 1\n', "names none of the faces in dataroot_gt .*; they are called like 'face_0'")])
+@pytest.mark.parametrize(
+    'text, message',
+    [
+        ('face_0\n', 'takes the name of a face and its person'),
+        ('other 1\n', "names none of the faces in dataroot_gt .*; they are called like 'face_0'"),
+    ],
+)
 def test_wrong_identities_are_refused(stores, tmp_path, text, message):
     with pytest.raises(ValueError, match=message):
         dataset(stores, identities=identities(tmp_path, text))

@@ -10,8 +10,12 @@ from rim_plugin.data.heatmaps import heatmap_landmarks, landmark_heatmaps
 def slow_heatmap(x, y, image_size, size, sigma):
     """Eq. 3's target pixel by pixel in float64."""
     cx, cy = (x + 0.5) * size / image_size - 0.5, (y + 0.5) * size / image_size - 0.5
-    return np.array([[math.exp(-((column - cx)**2 + (row - cy)**2) / (2 * sigma**2)) for column in range(size)]
-                     for row in range(size)])
+    return np.array(
+        [
+            [math.exp(-((column - cx) ** 2 + (row - cy) ** 2) / (2 * sigma**2)) for column in range(size)]
+            for row in range(size)
+        ]
+    )
 
 
 @pytest.mark.parametrize('image_size, size, sigma', [(224, 56, 1.3), (112, 56, 1.0), (100, 28, 2.0)])
@@ -45,7 +49,7 @@ def test_decoding_of_estimates_stays_finite_and_near_the_peak():
     index = noise.flatten(2).argmax(2)
     peak = (torch.stack([index % 56, index // 56], 2) + 0.5) * 4 - 0.5
     assert (decoded - peak).abs().max() <= 4 + 1e-3
-    for constant in (0., -1., 1.):
+    for constant in (0.0, -1.0, 1.0):
         assert heatmap_landmarks(torch.full((1, 2, 56, 56), constant), 224).isfinite().all()
     assert heatmap_landmarks(noise.bfloat16(), 224).dtype == torch.float32
 
@@ -53,7 +57,9 @@ def test_decoding_of_estimates_stays_finite_and_near_the_peak():
 def test_decoding_does_not_need_a_square():
     heatmap = np.zeros((1, 1, 10, 20), np.float32)
     heatmap[0, 0, 3, 15] = 1
-    np.testing.assert_allclose(heatmap_landmarks(torch.from_numpy(heatmap), 40)[0, 0], [(15.5) * 2 - .5, 3.5 * 4 - .5])
+    np.testing.assert_allclose(
+        heatmap_landmarks(torch.from_numpy(heatmap), 40)[0, 0], [(15.5) * 2 - 0.5, 3.5 * 4 - 0.5]
+    )
 
 
 def test_bad_input_is_refused():

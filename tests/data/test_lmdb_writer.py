@@ -3,10 +3,12 @@ from concurrent.futures import ThreadPoolExecutor
 import cv2
 import numpy as np
 import pytest
+
+from rim_plugin.data.lmdb_writer import FolderWriter, LmdbWriter
+from rim_plugin.files import write_atomically
+
 from basicsr.data.data_util import paths_from_lmdb
 from basicsr.utils import FileClient
-
-from rim_plugin.data.lmdb_writer import FolderWriter, LmdbWriter, write_atomically
 
 
 def encoded(seed, extension='.png', side=32):
@@ -64,9 +66,8 @@ def test_lmdb_and_folder_hold_the_same(tmp_path):
 
 @pytest.mark.parametrize('key', ['', 'a.b', 'a b', 'größe', 'x' * 512, 'tab\t'])
 def test_keys_that_basicsr_cannot_read_are_refused(tmp_path, key):
-    with LmdbWriter(tmp_path / 'faces.lmdb') as writer:
-        with pytest.raises(ValueError, match='ASCII'):
-            writer.put(key, encoded(0))
+    with LmdbWriter(tmp_path / 'faces.lmdb') as writer, pytest.raises(ValueError, match='ASCII'):
+        writer.put(key, encoded(0))
 
 
 def test_a_folder_not_named_lmdb_is_refused(tmp_path):

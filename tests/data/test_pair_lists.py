@@ -43,8 +43,9 @@ def test_lfw(tmp_path):
     assert len(found.images) == len(set(found.images)) == len(found.identities)
 
 
-@pytest.mark.parametrize('change', [lambda t: t.replace('\t', ' '), lambda t: '\ufeff' + t.replace('\n', '\r\n\r\n'),
-                                    lambda t: t.rstrip()])
+@pytest.mark.parametrize(
+    'change', [lambda t: t.replace('\t', ' '), lambda t: '\ufeff' + t.replace('\n', '\r\n\r\n'), lambda t: t.rstrip()]
+)
 def test_lfw_with_spaces_as_xqlfw_and_other_line_ends(tmp_path, change):
     plain, other = (read_pair_list(write(tmp_path, text)) for text in (lfw_text(), change(lfw_text())))
     assert plain.images == other.images and np.array_equal(plain.pairs, other.pairs)
@@ -65,8 +66,10 @@ def test_the_real_pairs(real_faces):
     assert found.pairs.shape == (3000, 2) and len(found.images) == 3811
     assert np.bincount(found.folds).tolist() == [600] * 5
     assert np.bincount(found.folds[found.issame]).tolist() == [300] * 5
-    images = {path.relative_to(real_faces / 'lfw/images').with_suffix('').as_posix()
-              for path in (real_faces / 'lfw/images').rglob('*.jpg')}
+    images = {
+        path.relative_to(real_faces / 'lfw/images').with_suffix('').as_posix()
+        for path in (real_faces / 'lfw/images').rglob('*.jpg')
+    }
     assert set(found.images) == images
     names = np.array(found.identities)
     assert np.array_equal(names[found.pairs[:, 0]] == names[found.pairs[:, 1]], found.issame)
@@ -87,30 +90,46 @@ def test_cplfw_with_flags_of_one_and_zero(tmp_path):
     assert interleaved.folds.tolist() == np.repeat(np.arange(10), 4).tolist()
 
 
-@pytest.mark.parametrize('name, stem, identity', [
-    ('Aaron_Eckhart_0001.jpg', 'Aaron_Eckhart_0001', 'Aaron_Eckhart'), ('A_2.PNG', 'A_2', 'A'),
-    ('sub/J.R._X_01.jpeg', 'sub/J.R._X_01', 'J.R._X'), ('x.y_3', 'x.y_3', 'x.y'),
-])
+@pytest.mark.parametrize(
+    'name, stem, identity',
+    [
+        ('Aaron_Eckhart_0001.jpg', 'Aaron_Eckhart_0001', 'Aaron_Eckhart'),
+        ('A_2.PNG', 'A_2', 'A'),
+        ('sub/J.R._X_01.jpeg', 'sub/J.R._X_01', 'J.R._X'),
+        ('x.y_3', 'x.y_3', 'x.y'),
+    ],
+)
 def test_image_names_of_the_two_line_layout(tmp_path, name, stem, identity):
     found = read_pair_list(write(tmp_path, f'{name} 1\nb_1.jpg 1\n{name} 0\nc_1.jpg 0\n'))
     assert found.images == [stem, 'b_1', 'c_1'] and found.identities == [identity, 'b', 'c']
 
 
-@pytest.mark.parametrize('text, message', [
-    ('', r'pairs.txt: not a pair list \(empty\). Known are'), ('a b c\n', 'line 1 is no header'),
-    ('1,2\n', 'line 1 is no header'),
-    (lfw_text().replace('P1_1\t1\t3', 'P1_1\t1'), r"line 9: 'P1_1 1' is no pair \(2 fields\).*'name i j'.*correct"),
-    (lfw_text().replace('P1_1\t1\t3', 'P1_1\t1\t3\t4\t5'), r"line 9: .* is no pair \(5 fields\)"),
-    (lfw_text().replace('P1_1\t1\t3', 'P1_1\t1\tx'), "line 9: 'P1_1 1 x' is no pair"),
-    (lfw_text() + 'P\t1\t2\n', "its header '2 3' promises 12 pairs, but 13 follow.*cut off"),
-    (lfw_text().replace('2\t3\n', '10\t300\n'), 'promises 6000 pairs, but 12 follow'),
-    ('1 2\na 1 2\nb 1 2\nc 1 2\nd 1 2\n', 'all 4 pairs are of the same person. Verification needs both'),
-    ('0 1\n', 'all 0 pairs'), (two_line_text([0, 0]), 'all 2 pairs are of two persons'),
-    (two_line_text([1, 0]) + 'a_1.jpg 1\n', '5 lines, but each pair takes two'),
-    (two_line_text([1, 0]).replace('A0_0002.jpg 1', 'A0_0002.jpg 2'), 'lines 1 and following.*flags 1 and 2'),
-    (two_line_text([1, 0]).replace('A0_0002.jpg 1', 'A0_0002.jpg'), r"line 2: 'A0_0002.jpg' is not 'image flag' \(1"),
-    (two_line_text([1, 0]).replace('A0_0002.jpg 1', 'A0 0002.jpg 1'), "line 2: 'A0 0002.jpg 1' is not 'image flag'"),
-])
+@pytest.mark.parametrize(
+    'text, message',
+    [
+        ('', r'pairs.txt: not a pair list \(empty\). Known are'),
+        ('a b c\n', 'line 1 is no header'),
+        ('1,2\n', 'line 1 is no header'),
+        (lfw_text().replace('P1_1\t1\t3', 'P1_1\t1'), r"line 9: 'P1_1 1' is no pair \(2 fields\).*'name i j'.*correct"),
+        (lfw_text().replace('P1_1\t1\t3', 'P1_1\t1\t3\t4\t5'), r'line 9: .* is no pair \(5 fields\)'),
+        (lfw_text().replace('P1_1\t1\t3', 'P1_1\t1\tx'), "line 9: 'P1_1 1 x' is no pair"),
+        (lfw_text() + 'P\t1\t2\n', "its header '2 3' promises 12 pairs, but 13 follow.*cut off"),
+        (lfw_text().replace('2\t3\n', '10\t300\n'), 'promises 6000 pairs, but 12 follow'),
+        ('1 2\na 1 2\nb 1 2\nc 1 2\nd 1 2\n', 'all 4 pairs are of the same person. Verification needs both'),
+        ('0 1\n', 'all 0 pairs'),
+        (two_line_text([0, 0]), 'all 2 pairs are of two persons'),
+        (two_line_text([1, 0]) + 'a_1.jpg 1\n', '5 lines, but each pair takes two'),
+        (two_line_text([1, 0]).replace('A0_0002.jpg 1', 'A0_0002.jpg 2'), 'lines 1 and following.*flags 1 and 2'),
+        (
+            two_line_text([1, 0]).replace('A0_0002.jpg 1', 'A0_0002.jpg'),
+            r"line 2: 'A0_0002.jpg' is not 'image flag' \(1",
+        ),
+        (
+            two_line_text([1, 0]).replace('A0_0002.jpg 1', 'A0 0002.jpg 1'),
+            "line 2: 'A0 0002.jpg 1' is not 'image flag'",
+        ),
+    ],
+)
 def test_a_faulty_list_is_named_with_the_remedy(tmp_path, text, message):
     with pytest.raises(PairListError, match=message) as caught:
         read_pair_list(write(tmp_path, text))
@@ -127,11 +146,17 @@ ISSAME = [True, False, True]
 
 
 @pytest.mark.parametrize('protocol', range(pickle.HIGHEST_PROTOCOL + 1))
-@pytest.mark.parametrize('images, issame', [
-    (IMAGES, ISSAME), (IMAGES, [1, 0, 1]), (tuple(IMAGES), np.array(ISSAME)), (IMAGES, list(np.array(ISSAME))),
-    ([np.frombuffer(image, np.uint8) for image in IMAGES], ISSAME),
-    ([np.frombuffer(image, np.uint8)[:, None].copy() for image in IMAGES], ISSAME),  # as cv2.imencode has given
-])
+@pytest.mark.parametrize(
+    'images, issame',
+    [
+        (IMAGES, ISSAME),
+        (IMAGES, [1, 0, 1]),
+        (tuple(IMAGES), np.array(ISSAME)),
+        (IMAGES, list(np.array(ISSAME))),
+        ([np.frombuffer(image, np.uint8) for image in IMAGES], ISSAME),
+        ([np.frombuffer(image, np.uint8)[:, None].copy() for image in IMAGES], ISSAME),  # as cv2.imencode has given
+    ],
+)
 def test_bin(tmp_path, images, issame, protocol):
     found = read_pair_list(write_bin(tmp_path, images, issame, protocol))
     assert found.images == IMAGES[:3] and all(type(image) is bytes for image in found.images)
@@ -173,17 +198,24 @@ def test_bin_runs_nothing(tmp_path):
     assert target.exists()
 
 
-@pytest.mark.parametrize('content, message', [
-    (b'', 'EOFError'), (b'no pickle', "not insightface's .bin"),
-    (pickle.dumps((IMAGES, ISSAME))[:-20], 'Fetch it again'),
-    (pickle.dumps((IMAGES, ISSAME[:2])), '6 images and 2 pairs'), (pickle.dumps(([], [])), '0 images and 0 pairs'),
-    (pickle.dumps((['a', 'b', 'c', 'd'], [True, False])), '4 images and 2 pairs'), (pickle.dumps(5), 'TypeError'),
-    (pickle.dumps(([np.zeros(3), b'x'], [True])), 'an array of type f8, only uint8 and bool'),
-    (pickle.dumps((np.array([b'x', 'y'], object), [True])), 'an array of type O'),
-    (pickle.dumps((IMAGES, [True] * 3)), 'all 3 pairs are of the same person'),
-    (b'cnumpy\ndtype\n(I1\nI2\ntb.', "not insightface's .bin"),  # sets attributes of a class
-    (b'cbuiltins\neval\n(S"1"\ntR.', 'wants to call builtins.eval'), (b'P1\n.', 'Fetch it again'),
-])
+@pytest.mark.parametrize(
+    'content, message',
+    [
+        (b'', 'EOFError'),
+        (b'no pickle', "not insightface's .bin"),
+        (pickle.dumps((IMAGES, ISSAME))[:-20], 'Fetch it again'),
+        (pickle.dumps((IMAGES, ISSAME[:2])), '6 images and 2 pairs'),
+        (pickle.dumps(([], [])), '0 images and 0 pairs'),
+        (pickle.dumps((['a', 'b', 'c', 'd'], [True, False])), '4 images and 2 pairs'),
+        (pickle.dumps(5), 'TypeError'),
+        (pickle.dumps(([np.zeros(3), b'x'], [True])), 'an array of type f8, only uint8 and bool'),
+        (pickle.dumps((np.array([b'x', 'y'], object), [True])), 'an array of type O'),
+        (pickle.dumps((IMAGES, [True] * 3)), 'all 3 pairs are of the same person'),
+        (b'cnumpy\ndtype\n(I1\nI2\ntb.', "not insightface's .bin"),  # sets attributes of a class
+        (b'cbuiltins\neval\n(S"1"\ntR.', 'wants to call builtins.eval'),
+        (b'P1\n.', 'Fetch it again'),
+    ],
+)
 def test_a_faulty_bin_is_named(tmp_path, content, message):
     (tmp_path / 'faces.bin').write_bytes(content)
     with pytest.raises(PairListError, match=message) as caught:

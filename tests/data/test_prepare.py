@@ -9,8 +9,8 @@ import cv2
 import numpy as np
 import pytest
 from PIL import Image
+from support.face_photos import FIVE_POINTS, PHOTO_SHAPE, make_photo, make_photos, write_pts
 
-from face_photos import FIVE_POINTS, PHOTO_SHAPE, make_photo, make_photos, write_pts
 from rim_plugin.data import prepare
 from rim_plugin.data.alignment import alignment_matrix, alignment_template, warp_parsing, warp_points
 from rim_plugin.data.face_store import FaceStore, face_key
@@ -29,8 +29,10 @@ def decode(store, kind, key):
 
 
 def content(store):
-    return {key: (store.read('gt', key), store.has_parsing and store.read('parsing', key),
-                  store.landmarks[key].tobytes()) for key in store.keys}
+    return {
+        key: (store.read('gt', key), store.has_parsing and store.read('parsing', key), store.landmarks[key].tobytes())
+        for key in store.keys
+    }
 
 
 def test_faces_landmarks_and_parsing_are_warped_alike(tmp_path):
@@ -71,8 +73,19 @@ def test_size_quality_and_subset(tmp_path):
 
 
 def test_what_is_left_out_is_said_with_the_reason(tmp_path):
-    names = ['good.jpg', 'truncated.jpg', 'text.jpg', 'few.jpg', 'noparsing.jpg', 'rgbparsing.jpg', 'class.jpg',
-             'outside.jpg', 'nopts.jpg', 'tiny.jpg', 'smallparsing.jpg']
+    names = [
+        'good.jpg',
+        'truncated.jpg',
+        'text.jpg',
+        'few.jpg',
+        'noparsing.jpg',
+        'rgbparsing.jpg',
+        'class.jpg',
+        'outside.jpg',
+        'nopts.jpg',
+        'tiny.jpg',
+        'smallparsing.jpg',
+    ]
     points = make_photos(tmp_path, names)
     photos, landmarks, parsing = (tmp_path / folder for folder in ('images', 'landmarks', 'parsing'))
     (photos / 'truncated.jpg').write_bytes((photos / 'truncated.jpg').read_bytes()[:4000])
@@ -84,15 +97,22 @@ def test_what_is_left_out_is_said_with_the_reason(tmp_path):
     Image.fromarray(np.zeros((10, 10), np.uint8)).save(parsing / 'smallparsing.png')
     write_pts(landmarks / 'outside.pts', points['outside.jpg'] + 150)
     (landmarks / 'nopts.pts').unlink()
-    write_pts(landmarks / 'tiny.pts', np.full((68, 2), 100.))
+    write_pts(landmarks / 'tiny.pts', np.full((68, 2), 100.0))
     make_photo(tmp_path, 'good.png')
     summary = run(tmp_path)
     reasons = {str(name): reason for name, reason, _ in summary.left_out}
     assert reasons == {
-        'truncated.jpg': 'unreadable or truncated photo', 'text.jpg': 'unreadable or truncated photo',
-        'few.jpg': 'wrong number of points', 'noparsing.jpg': 'no parsing map', 'rgbparsing.jpg': 'bad parsing map',
-        'class.jpg': 'bad parsing map', 'smallparsing.jpg': 'bad parsing map', 'outside.jpg': 'face outside the photo',
-        'nopts.jpg': 'no annotation', 'tiny.jpg': 'cannot be aligned', 'good.png': 'same name as another photo',
+        'truncated.jpg': 'unreadable or truncated photo',
+        'text.jpg': 'unreadable or truncated photo',
+        'few.jpg': 'wrong number of points',
+        'noparsing.jpg': 'no parsing map',
+        'rgbparsing.jpg': 'bad parsing map',
+        'class.jpg': 'bad parsing map',
+        'smallparsing.jpg': 'bad parsing map',
+        'outside.jpg': 'face outside the photo',
+        'nopts.jpg': 'no annotation',
+        'tiny.jpg': 'cannot be aligned',
+        'good.png': 'same name as another photo',
     }
     assert '1 faces; 11 photos left out' in str(summary) and '3 bad parsing map' in str(summary)
     listed = (tmp_path / 'out/left_out.txt').read_text(encoding='utf-8').splitlines()
@@ -164,15 +184,19 @@ def test_not_one_face_is_an_error(tmp_path):
         FaceStore(tmp_path / 'out', 'lmdb')
 
 
-@pytest.mark.parametrize('options, error, message', [
-    ({'landmarks': None}, ValueError, 'either the annotations'),
-    ({'detector': 'insightface'}, ValueError, 'either the annotations'),
-    ({'parsing': 'nowhere'}, FileNotFoundError, 'Parsing maps: no such folder: nowhere'),
-    ({'landmarks': 'nowhere'}, FileNotFoundError, 'Annotations: no such file or folder: nowhere'),
-    ({'landmarks': None, 'detector': 'nothing'}, RuntimeError, 'Unknown detector'),
-    ({'size': 0}, ValueError, 'size is 0: it has to be 4 to 4096'), ({'quality': 1000}, ValueError, 'quality is 1000'),
-    ({'workers': 0}, ValueError, 'workers is 0'),
-])
+@pytest.mark.parametrize(
+    'options, error, message',
+    [
+        ({'landmarks': None}, ValueError, 'either the annotations'),
+        ({'detector': 'insightface'}, ValueError, 'either the annotations'),
+        ({'parsing': 'nowhere'}, FileNotFoundError, 'Parsing maps: no such folder: nowhere'),
+        ({'landmarks': 'nowhere'}, FileNotFoundError, 'Annotations: no such file or folder: nowhere'),
+        ({'landmarks': None, 'detector': 'nothing'}, RuntimeError, 'Unknown detector'),
+        ({'size': 0}, ValueError, 'size is 0: it has to be 4 to 4096'),
+        ({'quality': 1000}, ValueError, 'quality is 1000'),
+        ({'workers': 0}, ValueError, 'workers is 0'),
+    ],
+)
 def test_wrong_calls_are_refused_before_anything_is_made(tmp_path, options, error, message):
     make_photos(tmp_path, ['a.jpg'])
     with pytest.raises(error, match=message):
@@ -238,15 +262,16 @@ def test_real_faces_lie_on_the_template(real_faces, tmp_path):
     folder = real_faces / 'helen/test'
     names = sorted(path.name for path in (folder / 'images').iterdir())[:8]
     (tmp_path / 'list.txt').write_text('\n'.join(names))
-    prepare.prepare_faces(folder / 'images', tmp_path / 'out', folder / 'landmarks', folder / 'parsing',
-                          subset=tmp_path / 'list.txt')
+    prepare.prepare_faces(
+        folder / 'images', tmp_path / 'out', folder / 'landmarks', folder / 'parsing', subset=tmp_path / 'list.txt'
+    )
     store = FaceStore(tmp_path / 'out', 'lmdb')
     for key in store.keys:
         five = five_points(store.landmarks[key])
         assert np.abs(five - alignment_template(224)).max() < 30
         eye = store.landmarks[key][36:42].mean(0).round().astype(int)
         parsing = decode(store, 'parsing', key)
-        assert 4 in parsing[eye[1] - 3:eye[1] + 4, eye[0] - 3:eye[0] + 4]  # the left eye's class
+        assert 4 in parsing[eye[1] - 3 : eye[1] + 4, eye[0] - 3 : eye[0] + 4]  # the left eye's class
         blue, green, red = cv2.split(cv2.imdecode(np.frombuffer(store.read('gt', key), np.uint8), cv2.IMREAD_COLOR))
         skin = parsing == 1
         assert red[skin].mean() >= blue[skin].mean()  # skin is not blue: the channels are in order

@@ -10,15 +10,16 @@ def cubic(x):
     x = abs(x)
     if x < 1:
         return 1.5 * x**3 - 2.5 * x**2 + 1
-    return -0.5 * x**3 + 2.5 * x**2 - 4 * x + 2 if x < 2 else 0.
+    return -0.5 * x**3 + 2.5 * x**2 - 4 * x + 2 if x < 2 else 0.0
 
 
 def weights(size_in, size_out):
     """float64 (size_out, size_in): the kernel stretched by the scale, cut at the border, summing to one."""
     scale = size_in / size_out
     stretch = max(scale, 1)
-    matrix = np.array([[cubic((j + 0.5 - (i + 0.5) * scale) / stretch) for j in range(size_in)]
-                       for i in range(size_out)])
+    matrix = np.array(
+        [[cubic((j + 0.5 - (i + 0.5) * scale) / stretch) for j in range(size_in)] for i in range(size_out)]
+    )
     return matrix / matrix.sum(1, keepdims=True)
 
 
@@ -43,9 +44,10 @@ def test_degrade_takes_mirrored_views():
     assert np.array_equal(degrade(image[:, ::-1], 8), degrade(np.ascontiguousarray(image[:, ::-1]), 8))
 
 
-@pytest.mark.parametrize('image', [
-    np.zeros((8, 8, 3), np.float32), np.zeros((8, 8), np.uint8), np.zeros((8, 8, 4), np.uint8), [[0]], torch.zeros(3)
-])
+@pytest.mark.parametrize(
+    'image',
+    [np.zeros((8, 8, 3), np.float32), np.zeros((8, 8), np.uint8), np.zeros((8, 8, 4), np.uint8), [[0]], torch.zeros(3)],
+)
 def test_other_than_8_bit_colour_images_are_refused(image):
     with pytest.raises(ValueError, match=r'\(H, W, 3\)'):
         degrade(image, 4)

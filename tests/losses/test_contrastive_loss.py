@@ -23,8 +23,9 @@ def slow_loss(student, own, others, temperature, same_person):
     total = 0
     for s, t in zip(student.tolist(), own.tolist()):
         positive = math.exp(cosine(s, t) / temperature)
-        negatives = sum(math.exp(cosine(s, other) / temperature) for other in others.tolist()
-                        if cosine(t, other) <= same_person)
+        negatives = sum(
+            math.exp(cosine(s, other) / temperature) for other in others.tolist() if cosine(t, other) <= same_person
+        )
         total -= math.log(positive / (positive + negatives))
     return total / len(student)
 
@@ -51,7 +52,7 @@ def test_moves_each_embedding_towards_its_own_face():
     loss = ContrastiveDistillationLoss()
     student, teacher = embeddings(0).embedding.requires_grad_(), embeddings(1)
     for _ in range(300):
-        gradient, = torch.autograd.grad(loss(RecogniserOutput((), student), teacher), student)
+        (gradient,) = torch.autograd.grad(loss(RecogniserOutput((), student), teacher), student)
         student = (student - 0.1 * gradient).detach().requires_grad_()
     similarity = torch.cosine_similarity(student[:, None], teacher.embedding[None], dim=2)
     assert similarity.argmax(1).tolist() == [0, 1, 2]
@@ -77,8 +78,10 @@ def test_half_precision_is_computed_in_float32_and_the_teacher_gets_no_gradient(
     assert value.dtype == torch.float32 and teacher.embedding.grad is None and student.embedding.grad.abs().sum() > 0
 
 
-@pytest.mark.parametrize('options, words', [({'temperature': 0}, 'temperature'), ({'queue_size': 0}, 'queue_size'),
-                                            ({'same_person': 1.0}, 'same_person')])
+@pytest.mark.parametrize(
+    'options, words',
+    [({'temperature': 0}, 'temperature'), ({'queue_size': 0}, 'queue_size'), ({'same_person': 1.0}, 'same_person')],
+)
 def test_options_out_of_range(options, words):
     with pytest.raises(ValueError, match=words):
         ContrastiveDistillationLoss(**options)

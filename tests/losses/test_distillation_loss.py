@@ -20,7 +20,7 @@ def found(seed, dtype=torch.float64):
 def slow_squared(*features):
     """Sum over the numbers of (first - second - third ...)^2, averaged over the two faces."""
     rows = zip(*(feature.flatten().tolist() for feature in features))
-    return sum((row[0] - sum(row[1:]))**2 for row in rows) / 2
+    return sum((row[0] - sum(row[1:])) ** 2 for row in rows) / 2
 
 
 def slow_cosine(a, b):
@@ -35,19 +35,22 @@ def test_equation_11_on_the_last_block_on_all_and_on_the_embedding():
     student, teacher = found(0), found(1)
     each = [slow_squared(t, s) for t, s in zip(teacher.blocks, student.blocks)]
     assert DistillationLoss(reduction='sum')(student, teacher).item() == pytest.approx(each[-1], rel=1e-12)
-    assert DistillationLoss(3, reduction='sum', target='all')(student, teacher).item() == \
-        pytest.approx(3 * sum(each), rel=1e-12)
+    assert DistillationLoss(3, reduction='sum', target='all')(student, teacher).item() == pytest.approx(
+        3 * sum(each), rel=1e-12
+    )
     assert DistillationLoss()(student, teacher).item() == pytest.approx(each[-1] / (5 * 2 * 3), rel=1e-12)
-    assert DistillationLoss(target='embedding')(student, teacher).item() == \
-        pytest.approx(slow_squared(teacher.embedding, student.embedding) / 7, rel=1e-12)
+    assert DistillationLoss(target='embedding')(student, teacher).item() == pytest.approx(
+        slow_squared(teacher.embedding, student.embedding) / 7, rel=1e-12
+    )
 
 
 @pytest.mark.parametrize('target', ['last', 'embedding'])
 def test_cosine_distance(target):
     student, teacher = found(0), found(1)
     pair = (student.embedding, teacher.embedding) if target == 'embedding' else (student.blocks[-1], teacher.blocks[-1])
-    assert DistillationLoss(target=target, distance='cosine')(student, teacher).item() == \
-        pytest.approx(slow_cosine(*pair), rel=1e-10)
+    assert DistillationLoss(target=target, distance='cosine')(student, teacher).item() == pytest.approx(
+        slow_cosine(*pair), rel=1e-10
+    )
 
 
 def test_equation_12():
@@ -70,7 +73,8 @@ def test_gradcheck_of_equation_11(options):
     student, teacher = found(0), found(1)
     maps = [block.requires_grad_() for block in student.blocks]
     assert torch.autograd.gradcheck(
-        lambda *blocks: DistillationLoss(**options)(RecogniserOutput(blocks, None), teacher), maps)
+        lambda *blocks: DistillationLoss(**options)(RecogniserOutput(blocks, None), teacher), maps
+    )
 
 
 def test_equation_12_trains_the_assistant_alone():
@@ -100,10 +104,15 @@ def test_computed_in_float32(dtype):
     assert loss.item() == pytest.approx(DistillationLoss(target='all')(*wide).item(), rel=1e-5)
 
 
-@pytest.mark.parametrize('loss, options, words', [
-    (DistillationLoss, {'target': 'first'}, 'target'), (DistillationLoss, {'distance': 'l1'}, 'distance'),
-    (DistillationLoss, {'distance': 'cosine', 'reduction': 'sum'}, 'reduction sum'),
-    (ResidualDistillationLoss, {'reduction': 'none'}, 'reduction')])
+@pytest.mark.parametrize(
+    'loss, options, words',
+    [
+        (DistillationLoss, {'target': 'first'}, 'target'),
+        (DistillationLoss, {'distance': 'l1'}, 'distance'),
+        (DistillationLoss, {'distance': 'cosine', 'reduction': 'sum'}, 'reduction sum'),
+        (ResidualDistillationLoss, {'reduction': 'none'}, 'reduction'),
+    ],
+)
 def test_wrong_options_are_named(loss, options, words):
     with pytest.raises(ValueError, match=words):
         loss(**options)

@@ -1,8 +1,9 @@
 import pytest
 import torch
-from basicsr.losses import build_loss
 
 from rim_plugin.losses.heatmap_loss import HeatmapLoss
+
+from basicsr.losses import build_loss
 
 
 def heatmaps(shape=(3, 4, 5, 6), dtype=torch.float64):
@@ -16,7 +17,7 @@ def slow_equation_3(estimated, truth):
     for h_sr, h_hr in zip(estimated, truth):
         for row_sr, row_hr in zip(h_sr, h_hr):
             for a, b in zip(row_sr, row_hr):
-                total += (a - b)**2
+                total += (a - b) ** 2
     return total / len(estimated)
 
 

@@ -73,8 +73,11 @@ def test_arcface_equals_the_formula(margin):
 
 def test_the_test_of_arcface_sees_both_branches():
     loss, x = made(ArcFaceLoss), embeddings()
-    angles = [math.acos(torch.cosine_similarity(x[i], loss.weight[label].double(), dim=0))
-              for i, label in enumerate(LABELS) if label >= 0]
+    angles = [
+        math.acos(torch.cosine_similarity(x[i], loss.weight[label].double(), dim=0))
+        for i, label in enumerate(LABELS)
+        if label >= 0
+    ]
     assert max(angles) + math.pi / 2 > math.pi and min(angles) + 0.3 < math.pi
 
 
@@ -114,7 +117,7 @@ def test_unknown_faces_count_for_nothing(kind):
     loss, x = made(kind).eval(), embeddings().requires_grad_()
     value = loss(output(x), LABELS)
     assert value.item() == pytest.approx(loss(output(x[LABELS >= 0]), LABELS[LABELS >= 0]).item(), rel=1e-6)
-    gradient, = torch.autograd.grad(value, x)
+    (gradient,) = torch.autograd.grad(value, x)
     assert not gradient[2].any() and gradient[0].any()
     none = loss(output(x), torch.full_like(LABELS, -1))
     assert none == 0 and not torch.autograd.grad(none, x)[0].any()
@@ -159,11 +162,16 @@ def test_what_does_not_fit_is_refused(kind):
         loss(output(embeddings()), LABELS[1:])
 
 
-@pytest.mark.parametrize('make, message', [
-    (lambda: SoftmaxLoss(0, 5), 'SoftmaxLoss: num_classes'),
-    (lambda: ArcFaceLoss(3, 2.5), 'ArcFaceLoss: embedding_size'),
-    (lambda: ArcFaceLoss(3, 5, margin=2), 'margin is an angle'), (lambda: ArcFaceLoss(3, 5, scale=0), 'scale'),
-    (lambda: CenterLoss(3, 5, alpha=2), 'alpha must be 0 to 1')])
+@pytest.mark.parametrize(
+    'make, message',
+    [
+        (lambda: SoftmaxLoss(0, 5), 'SoftmaxLoss: num_classes'),
+        (lambda: ArcFaceLoss(3, 2.5), 'ArcFaceLoss: embedding_size'),
+        (lambda: ArcFaceLoss(3, 5, margin=2), 'margin is an angle'),
+        (lambda: ArcFaceLoss(3, 5, scale=0), 'scale'),
+        (lambda: CenterLoss(3, 5, alpha=2), 'alpha must be 0 to 1'),
+    ],
+)
 def test_wrong_options_are_refused(make, message):
     with pytest.raises(ValueError, match=message):
         make()
@@ -188,12 +196,12 @@ def of_batch(kind, part):
 
 @pytest.mark.timeout(120)
 def test_two_processes_equal_one(tmp_path):
-    mp.spawn(on_one_rank, args=(str(tmp_path), ), nprocs=2)
+    mp.spawn(on_one_rank, args=(str(tmp_path),), nprocs=2)
     for index, kind in enumerate(LOSSES):
         value, gradient, weights, state = of_batch(kind, slice(0, 4))
         for rank in range(2):
             found = torch.load(tmp_path / f'rank{rank}.pt', weights_only=True)[index]
             assert found[0] == pytest.approx(value, rel=1e-9)
-            torch.testing.assert_close(found[1] / 2, gradient[rank * 2:rank * 2 + 2])  # DDP's mean over the ranks
+            torch.testing.assert_close(found[1] / 2, gradient[rank * 2 : rank * 2 + 2])  # DDP's mean over the ranks
             torch.testing.assert_close(found[2], weights)
             torch.testing.assert_close(found[3], state)

@@ -2,10 +2,11 @@ import math
 
 import pytest
 import torch
-from basicsr.losses import build_loss
 from torch import nn
 
 from rim_plugin.losses.mkmmd_loss import MKMMDLoss, pooled_bandwidth
+
+from basicsr.losses import build_loss
 
 MULTIPLIERS = [1 / 4, 1 / 2, 1, 2, 4]
 
@@ -21,7 +22,7 @@ def samples(n1, n2, dim=6, seed=0, dtype=torch.float64):
 
 
 def slow_d2(a, b):
-    return sum((x - y)**2 for x, y in zip(a, b))
+    return sum((x - y) ** 2 for x, y in zip(a, b))
 
 
 def slow_kernel(a, b, sigmas, betas):
@@ -36,9 +37,16 @@ def slow_mmd(source, target, sigmas, betas, estimator='biased'):
 
     if estimator == 'linear':
         half = len(source) // 2
-        return sum(k(source[2 * i], source[2 * i + 1]) + k(target[2 * i], target[2 * i + 1])
-                   - k(source[2 * i], target[2 * i + 1]) - k(source[2 * i + 1], target[2 * i])
-                   for i in range(half)) / half
+        return (
+            sum(
+                k(source[2 * i], source[2 * i + 1])
+                + k(target[2 * i], target[2 * i + 1])
+                - k(source[2 * i], target[2 * i + 1])
+                - k(source[2 * i + 1], target[2 * i])
+                for i in range(half)
+            )
+            / half
+        )
 
     def within(points):
         n = len(points)
@@ -57,10 +65,18 @@ def slow_bandwidth(source, target, statistic):
 
 
 @pytest.mark.parametrize('bandwidth', ['median', 'mean', 3.0, [0.5, 2.0, 7.0]])
-@pytest.mark.parametrize('estimator, counts', [
-    ('biased', (6, 6)), ('biased', (5, 8)), ('biased', (1, 3)), ('unbiased', (6, 6)), ('unbiased', (5, 8)),
-    ('linear', (6, 6)), ('linear', (7, 7)),
-])
+@pytest.mark.parametrize(
+    'estimator, counts',
+    [
+        ('biased', (6, 6)),
+        ('biased', (5, 8)),
+        ('biased', (1, 3)),
+        ('unbiased', (6, 6)),
+        ('unbiased', (5, 8)),
+        ('linear', (6, 6)),
+        ('linear', (7, 7)),
+    ],
+)
 def test_equals_slow_equations(estimator, bandwidth, counts):
     source, target = samples(*counts)
     if isinstance(bandwidth, str):
@@ -87,8 +103,13 @@ def test_equation_7_in_an_explicit_feature_space():
     source, target = (x[:, :1] for x in samples(5, 4))
 
     def feature_mean(points):
-        features = [[math.exp(-x * x / (2 * sigma)) * (x / math.sqrt(sigma))**j / math.sqrt(math.factorial(j))
-                     for j in range(terms)] for x in points.flatten().tolist()]
+        features = [
+            [
+                math.exp(-x * x / (2 * sigma)) * (x / math.sqrt(sigma)) ** j / math.sqrt(math.factorial(j))
+                for j in range(terms)
+            ]
+            for x in points.flatten().tolist()
+        ]
         return [sum(column) / len(features) for column in zip(*features)]
 
     expected = slow_d2(feature_mean(source), feature_mean(target))
@@ -99,9 +120,11 @@ def test_tllib_formula():
     # kernels exp(-d^2 / 2s) summed, unbiased within, plus 2 / (n - 1)
     source, target = samples(5, 5)
     scales = [0.5, 1.0, 2.0]
-    kernel = {(i, j): sum(math.exp(-slow_d2(a, b) / (2 * s)) for s in scales)
-              for i, a in enumerate(torch.cat([source, target]).tolist())
-              for j, b in enumerate(torch.cat([source, target]).tolist())}
+    kernel = {
+        (i, j): sum(math.exp(-slow_d2(a, b) / (2 * s)) for s in scales)
+        for i, a in enumerate(torch.cat([source, target]).tolist())
+        for j, b in enumerate(torch.cat([source, target]).tolist())
+    }
     n = 5
     tllib = 2 / (n - 1)
     for i in range(n):
@@ -119,8 +142,7 @@ def test_xlearn_formula():
     widths = [1.0, 2.0, 4.0, 8.0]
 
     def block(xs, ys):
-        values = [math.exp(-slow_d2(a, b) / w) / len(widths)
-                  for a in xs.tolist() for b in ys.tolist() for w in widths]
+        values = [math.exp(-slow_d2(a, b) / w) / len(widths) for a in xs.tolist() for b in ys.tolist() for w in widths]
         return sum(values) / 16
 
     xlearn = block(source, source) + block(target, target) - block(source, target) - block(target, source)
@@ -236,32 +258,38 @@ def test_build_from_options_and_checkpoint_is_empty():
     assert isinstance(loss, MKMMDLoss) and loss.state_dict() == {}
 
 
-@pytest.mark.parametrize('options, words', [
-    ({'estimator': 'quick'}, 'estimator must be one of'),
-    ({'bandwidth': 'mode'}, "'median', 'mean' or numbers"),
-    ({'bandwidth': 0}, 'bandwidth must be positive'),
-    ({'bandwidth': []}, 'bandwidth must be positive'),
-    ({'bandwidth': [1.0, float('nan')]}, 'bandwidth must be positive'),
-    ({'multipliers': [1, -1]}, 'multipliers must be positive'),
-    ({'multipliers': []}, 'multipliers must be positive'),
-    ({'bandwidth': 1.0, 'multipliers': [1, 2]}, 'median or mean only'),
-    ({'kernel_weights': [0.5, 0.5]}, '2 kernel_weights for 5 kernels'),
-    ({'multipliers': [1, 2], 'kernel_weights': [0.5, 0.6]}, 'sum to 1'),
-    ({'multipliers': [1, 2], 'kernel_weights': [1.5, -0.5]}, 'kernel_weights must be positive'),
-])
+@pytest.mark.parametrize(
+    'options, words',
+    [
+        ({'estimator': 'quick'}, 'estimator must be one of'),
+        ({'bandwidth': 'mode'}, "'median', 'mean' or numbers"),
+        ({'bandwidth': 0}, 'bandwidth must be positive'),
+        ({'bandwidth': []}, 'bandwidth must be positive'),
+        ({'bandwidth': [1.0, float('nan')]}, 'bandwidth must be positive'),
+        ({'multipliers': [1, -1]}, 'multipliers must be positive'),
+        ({'multipliers': []}, 'multipliers must be positive'),
+        ({'bandwidth': 1.0, 'multipliers': [1, 2]}, 'median or mean only'),
+        ({'kernel_weights': [0.5, 0.5]}, '2 kernel_weights for 5 kernels'),
+        ({'multipliers': [1, 2], 'kernel_weights': [0.5, 0.6]}, 'sum to 1'),
+        ({'multipliers': [1, 2], 'kernel_weights': [1.5, -0.5]}, 'kernel_weights must be positive'),
+    ],
+)
 def test_bad_options(options, words):
     with pytest.raises(ValueError, match=words):
         MKMMDLoss(**options)
 
 
-@pytest.mark.parametrize('estimator, source, target, words', [
-    ('biased', torch.zeros(3, 4), torch.zeros(3, 5), r'\(N1, D\)'),
-    ('biased', torch.zeros(3, 4, 1, 1), torch.zeros(3, 4, 1, 1), r'\(N1, D\)'),
-    ('biased', torch.zeros(0, 4), torch.zeros(3, 4), 'at least 1'),
-    ('biased', torch.zeros(3, 4, dtype=torch.int64), torch.zeros(3, 4), 'floating point'),
-    ('unbiased', torch.zeros(1, 4), torch.zeros(3, 4), 'at least 2'),
-    ('linear', torch.zeros(2, 4), torch.zeros(3, 4), 'equally many'),
-])
+@pytest.mark.parametrize(
+    'estimator, source, target, words',
+    [
+        ('biased', torch.zeros(3, 4), torch.zeros(3, 5), r'\(N1, D\)'),
+        ('biased', torch.zeros(3, 4, 1, 1), torch.zeros(3, 4, 1, 1), r'\(N1, D\)'),
+        ('biased', torch.zeros(0, 4), torch.zeros(3, 4), 'at least 1'),
+        ('biased', torch.zeros(3, 4, dtype=torch.int64), torch.zeros(3, 4), 'floating point'),
+        ('unbiased', torch.zeros(1, 4), torch.zeros(3, 4), 'at least 2'),
+        ('linear', torch.zeros(2, 4), torch.zeros(3, 4), 'equally many'),
+    ],
+)
 def test_bad_input(estimator, source, target, words):
     with pytest.raises(ValueError, match=words):
         MKMMDLoss(estimator=estimator)(source, target)

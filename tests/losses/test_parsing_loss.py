@@ -2,10 +2,11 @@ import math
 
 import pytest
 import torch
-from basicsr.losses import build_loss
 from torch.nn import functional as F
 
 from rim_plugin.losses.parsing_loss import ParsingLoss
+
+from basicsr.losses import build_loss
 
 CLASS_WEIGHTS = [0.5, 1.0, 2.0, 0.0]
 
@@ -93,23 +94,29 @@ def test_build_from_options():
     assert isinstance(build_loss(options), ParsingLoss)
 
 
-@pytest.mark.parametrize('options, words', [
-    ({'reduction': 'none'}, 'reduction must be mean or sum'),
-    ({'class_weights': [1.0, -1.0]}, 'must not be negative'),
-])
+@pytest.mark.parametrize(
+    'options, words',
+    [
+        ({'reduction': 'none'}, 'reduction must be mean or sum'),
+        ({'class_weights': [1.0, -1.0]}, 'must not be negative'),
+    ],
+)
 def test_bad_options(options, words):
     with pytest.raises(ValueError, match=words):
         ParsingLoss(**options)
 
 
-@pytest.mark.parametrize('change, words', [
-    (lambda x, y: (x, y[:, :2]), 'prior_size'),
-    (lambda x, y: (x, y[0]), r'\(B, C, h, w\)'),
-    (lambda x, y: (x[:1], y), r'\(B, C, h, w\)'),
-    (lambda x, y: (x, y.to(torch.uint8)), 'int64'),
-    (lambda x, y: (x, y + 3), r'holds class \d, the logits have classes 0 to 3'),
-    (lambda x, y: (x, y - 3), 'holds class -'),
-])
+@pytest.mark.parametrize(
+    'change, words',
+    [
+        (lambda x, y: (x, y[:, :2]), 'prior_size'),
+        (lambda x, y: (x, y[0]), r'\(B, C, h, w\)'),
+        (lambda x, y: (x[:1], y), r'\(B, C, h, w\)'),
+        (lambda x, y: (x, y.to(torch.uint8)), 'int64'),
+        (lambda x, y: (x, y + 3), r'holds class \d, the logits have classes 0 to 3'),
+        (lambda x, y: (x, y - 3), 'holds class -'),
+    ],
+)
 def test_bad_input(change, words):
     with pytest.raises(ValueError, match=words):
         ParsingLoss()(*change(*parsing()))

@@ -1,9 +1,10 @@
 import numpy as np
 import pytest
-from basicsr.utils.registry import METRIC_REGISTRY
 from sklearn.metrics import top_k_accuracy_score
 
 from rim_plugin.metrics.identification import calculate_rank, cumulative_matches, probe_ranks
+
+from basicsr.utils.registry import METRIC_REGISTRY
 
 
 def random_case(seed, decimals=None, gallery=40, probes=30, persons=12):
@@ -39,10 +40,12 @@ def test_rates_equal_scikit_learns():
 
 
 def test_hand_made_ranks_ties_come_first():
-    similarity = [[0.9, 0.5, 0.1],  # first
-                  [0.9, 0.5, 0.1],  # second
-                  [0.5, 0.5, 0.5],  # all alike: last
-                  [0.2, 0.7, 0.7]]  # shares the first place: second
+    similarity = [
+        [0.9, 0.5, 0.1],  # first
+        [0.9, 0.5, 0.1],  # second
+        [0.5, 0.5, 0.5],  # all alike: last
+        [0.2, 0.7, 0.7],
+    ]  # shares the first place: second
     data = {'similarity': similarity, 'probe_identities': ['a', 'b', 'a', 'c'], 'gallery_identities': ['a', 'b', 'c']}
     assert probe_ranks(*data.values()).tolist() == [1, 2, 3, 2]
     assert [calculate_rank(data, k=k) for k in (1, 2, 3, 4)] == [0.25, 0.75, 1, 1]
@@ -55,11 +58,20 @@ def test_a_person_counts_once_with_the_best_image():
     assert probe_ranks([[0.8, 0.1, 0.7, 0.9]], ['b'], ['a', 'a', 'b', 'b']).tolist() == [1]
 
 
-@pytest.mark.parametrize('similarity, probes, gallery, message', [
-    ([[0.1, 0.2]], ['a'], ['a'], r'shape \(1, 2\) for 1 probes and 1 gallery'), ([], [], ['a'], '0 probes'),
-    ([[np.inf]], ['a'], ['a'], 'not finite'),
-    ([[0.1], [0.2], [0.3]], ['a', 'y', 'x'], ['a'], r"2 persons of the probes are not in the gallery, the first 'x'"),
-])
+@pytest.mark.parametrize(
+    'similarity, probes, gallery, message',
+    [
+        ([[0.1, 0.2]], ['a'], ['a'], r'shape \(1, 2\) for 1 probes and 1 gallery'),
+        ([], [], ['a'], '0 probes'),
+        ([[np.inf]], ['a'], ['a'], 'not finite'),
+        (
+            [[0.1], [0.2], [0.3]],
+            ['a', 'y', 'x'],
+            ['a'],
+            r"2 persons of the probes are not in the gallery, the first 'x'",
+        ),
+    ],
+)
 def test_bad_input(similarity, probes, gallery, message):
     with pytest.raises(ValueError, match=message):
         probe_ranks(similarity, probes, gallery)

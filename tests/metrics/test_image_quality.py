@@ -3,12 +3,13 @@ import time
 import numpy as np
 import pytest
 import torch
-from basicsr.metrics import calculate_psnr, calculate_ssim
-from basicsr.utils import tensor2img
-from basicsr.utils.registry import METRIC_REGISTRY
 from torch.nn import functional as F
 
 from rim_plugin.metrics.image_quality import calculate_psnr_batch, calculate_ssim_batch
+
+from basicsr.metrics import calculate_psnr, calculate_ssim
+from basicsr.utils import tensor2img
+from basicsr.utils.registry import METRIC_REGISTRY
 
 METRICS = [(calculate_psnr_batch, calculate_psnr), (calculate_ssim_batch, calculate_ssim)]
 
@@ -23,16 +24,20 @@ def images(kind, count=3, channels=3, size=(64, 48)):
         gt = F.interpolate(coarse, size=size, mode='bicubic').clamp(0, 1)
     else:  # flat white and black halves: the hardest for E[x^2] - E[x]^2
         gt = torch.zeros(count, channels, *size)
-        gt[..., size[1] // 2:] = 1
+        gt[..., size[1] // 2 :] = 1
     return gt + 0.06 * torch.randn(gt.shape, generator=generator), gt
 
 
 def per_image(reference, sr, gt, crop_border, test_y_channel):
     # clones: tensor2img clamps a float32 image on the CPU in place
-    return np.array([
-        reference(tensor2img(a.clone()), tensor2img(b.clone()), crop_border=crop_border, test_y_channel=test_y_channel)
-        for a, b in zip(sr, gt)
-    ])
+    return np.array(
+        [
+            reference(
+                tensor2img(a.clone()), tensor2img(b.clone()), crop_border=crop_border, test_y_channel=test_y_channel
+            )
+            for a, b in zip(sr, gt)
+        ]
+    )
 
 
 @pytest.mark.parametrize('batched, reference', METRICS)

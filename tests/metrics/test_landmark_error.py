@@ -2,9 +2,10 @@ import math
 
 import pytest
 import torch
-from basicsr.utils.registry import METRIC_REGISTRY
 
 from rim_plugin.metrics.landmark_error import calculate_nme
+
+from basicsr.utils.registry import METRIC_REGISTRY
 
 EYES = {5: ([0], [1]), 68: (range(36, 42), range(42, 48)), 194: (range(134, 154), range(114, 134))}
 

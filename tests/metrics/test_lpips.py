@@ -7,12 +7,12 @@ import pytest
 import torch
 from torchvision.models import alexnet
 
+from rim_plugin.errors import OptionsError
 from rim_plugin.metrics.lpips import calculate_lpips
 from rim_plugin.models.batched_validation import needs_only_images
-from rim_plugin.options import OptionsError
 
 RELUS = (1, 4, 7, 9, 11)  # layers of AlexNet's features
-MEAN, STD = torch.tensor([[-.030, -.088, -.188], [.458, .448, .450]], dtype=torch.float64).reshape(2, 1, 3, 1, 1)
+MEAN, STD = torch.tensor([[-0.030, -0.088, -0.188], [0.458, 0.448, 0.450]], dtype=torch.float64).reshape(2, 1, 3, 1, 1)
 lpips = pytest.importorskip('lpips')
 
 
@@ -55,7 +55,7 @@ def test_equals_the_formula(weights, count):
     sr, gt = images(count)
     before = sr.clone()
     found = calculate_lpips({'sr': sr, 'gt': gt}, str(weights))
-    assert found.shape == (count, ) and found.dtype == torch.float64 and torch.equal(sr, before)
+    assert found.shape == (count,) and found.dtype == torch.float64 and torch.equal(sr, before)
     assert found.min() > 1e-3
     torch.testing.assert_close(found, by_formula(weights, sr, gt), rtol=1e-4, atol=1e-7)
 
@@ -69,10 +69,14 @@ def test_bicubic_has_it_too():
     assert needs_only_images({'type': 'calculate_lpips'})
 
 
-@pytest.mark.parametrize('change, words', [
-    (lambda state: None, 'no such file. Wanted is torchvision'),
-    (lambda state: {'features.0.weight': state['features.0.weight']}, 'missing: 0.bias'),
-    (lambda state: {**state, 'features.0.weight': torch.zeros(64, 3, 3, 3)}, 'other shape: 0.weight (64, 3, 3, 3)')])
+@pytest.mark.parametrize(
+    'change, words',
+    [
+        (lambda state: None, 'no such file. Wanted is torchvision'),
+        (lambda state: {'features.0.weight': state['features.0.weight']}, 'missing: 0.bias'),
+        (lambda state: {**state, 'features.0.weight': torch.zeros(64, 3, 3, 3)}, 'other shape: 0.weight (64, 3, 3, 3)'),
+    ],
+)
 def test_wrong_weights_are_told(tmp_path, change, words):
     content = change(alexnet().state_dict())
     if content is not None:

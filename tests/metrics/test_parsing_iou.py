@@ -2,9 +2,10 @@ import math
 
 import pytest
 import torch
-from basicsr.utils.registry import METRIC_REGISTRY
 
 from rim_plugin.metrics.parsing_iou import calculate_parsing_miou
+
+from basicsr.utils.registry import METRIC_REGISTRY
 
 
 def parsing(batch=3, classes=5, size=(6, 7), occurring=4):
@@ -58,8 +59,9 @@ def test_equals_slow_counts(ignored):
 def test_batches_joined_equal_one_batch():
     logits, truth = parsing(batch=4)
     whole = calculate_parsing_miou({'parsing_logits': logits, 'parsing': truth})
-    parts = [calculate_parsing_miou({'parsing_logits': a, 'parsing': b})
-             for a, b in zip(logits.split(3), truth.split(3))]
+    parts = [
+        calculate_parsing_miou({'parsing_logits': a, 'parsing': b}) for a, b in zip(logits.split(3), truth.split(3))
+    ]
     assert torch.equal(torch.cat(parts), whole)
 
 

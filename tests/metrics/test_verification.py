@@ -2,13 +2,19 @@ import math
 
 import numpy as np
 import pytest
-from basicsr.utils.registry import METRIC_REGISTRY
 from sklearn.metrics import accuracy_score, roc_auc_score, roc_curve
 from sklearn.model_selection import KFold
 
 from rim_plugin.metrics import verification
-from rim_plugin.metrics.verification import (calculate_auc, calculate_eer, calculate_tar_at_far,
-                                             calculate_verification_accuracy, fold_accuracy)
+from rim_plugin.metrics.verification import (
+    calculate_auc,
+    calculate_eer,
+    calculate_tar_at_far,
+    calculate_verification_accuracy,
+    fold_accuracy,
+)
+
+from basicsr.utils.registry import METRIC_REGISTRY
 
 
 def random_pairs(seed, count=200, folds=10, decimals=None):
@@ -72,10 +78,10 @@ def test_insightface_thresholds_equal_a_slow_loop_over_embeddings():
     b = np.where(issame[:, None], a, rng.permutation(a)) + noise
     a, b = (x / np.linalg.norm(x, axis=1, keepdims=True) for x in (a, b))
     folds = np.arange(120) // 12
-    distances = ((a - b)**2).sum(1)
+    distances = ((a - b) ** 2).sum(1)
     expected = []
     for fold in range(10):
-        best = max((((distances[folds != fold] < t) == issame[folds != fold]).sum(), -t) for t in np.arange(0, 4, .01))
+        best = max((((distances[folds != fold] < t) == issame[folds != fold]).sum(), -t) for t in np.arange(0, 4, 0.01))
         expected.append(((distances[folds == fold] < -best[1]) == issame[folds == fold]).mean())
     found = fold_accuracy((a * b).sum(1), issame, folds, 'insightface')
     np.testing.assert_array_equal(found.accuracy, expected)
@@ -85,8 +91,11 @@ def test_insightface_thresholds_equal_a_slow_loop_over_embeddings():
 
 def test_the_threshold_is_chosen_on_the_other_folds():
     # fold 0 alone would choose 0.8, all together 0.3: its own pairs must not speak for it
-    data = {'scores': [0.9, 0.8, 0.7, 0.6, 0.4, 0.3, 0.2, 0.1, 0.4, 0.3, 0.2, 0.1],
-            'issame': [1, 1, 0, 0, 1, 1, 0, 0, 1, 1, 0, 0], 'folds': [0] * 4 + [1] * 4 + [2] * 4}
+    data = {
+        'scores': [0.9, 0.8, 0.7, 0.6, 0.4, 0.3, 0.2, 0.1, 0.4, 0.3, 0.2, 0.1],
+        'issame': [1, 1, 0, 0, 1, 1, 0, 0, 1, 1, 0, 0],
+        'folds': [0] * 4 + [1] * 4 + [2] * 4,
+    }
     found = fold_accuracy(**data)
     assert found.threshold[0] == 0.3 and found.accuracy[0] == 0.5
     assert found.accuracy[1:].tolist() == [slow for slow, _ in slow_fold_accuracy(data)][1:]
@@ -104,14 +113,17 @@ def test_accepting_no_pair_is_a_choice():
     assert found.threshold[1] == math.inf and found.accuracy[1] == 0.5
 
 
-@pytest.mark.parametrize('same, different, auc, eer, tars', [
-    ([0.9, 0.8], [0.2, 0.1], 1, 0, {0: 1, 0.001: 1, 1: 1}),
-    ([0.2, 0.1], [0.9, 0.8], 0, 1, {0: 0, 0.001: 0, 0.999: 0, 1: 1}),
-    ([0.9, 0.4], [0.6, 0.1], 0.75, 0.5, {0: 0.5, 0.499: 0.5, 0.5: 1, 1: 1}),
-    ([0.9, 0.5], [0.5, 0.1], 0.875, 0.25, {0: 0.5, 0.25: 0.75, 0.5: 1}),  # a tie of both kinds: a sloping piece
-    ([0.5] * 3, [0.5] * 5, 0.5, 0.5, {0: 0, 0.25: 0.25, 1: 1}),  # nothing but ties
-    ([1, 1, 0], [1, 0, 0, 0], (2 * .5 + 6 + 3 * .5) / 12, 4 / 13, {0.125: 1 / 3, 0.25: 2 / 3, 0.625: 5 / 6}),
-])
+@pytest.mark.parametrize(
+    'same, different, auc, eer, tars',
+    [
+        ([0.9, 0.8], [0.2, 0.1], 1, 0, {0: 1, 0.001: 1, 1: 1}),
+        ([0.2, 0.1], [0.9, 0.8], 0, 1, {0: 0, 0.001: 0, 0.999: 0, 1: 1}),
+        ([0.9, 0.4], [0.6, 0.1], 0.75, 0.5, {0: 0.5, 0.499: 0.5, 0.5: 1, 1: 1}),
+        ([0.9, 0.5], [0.5, 0.1], 0.875, 0.25, {0: 0.5, 0.25: 0.75, 0.5: 1}),  # a tie of both kinds: a sloping piece
+        ([0.5] * 3, [0.5] * 5, 0.5, 0.5, {0: 0, 0.25: 0.25, 1: 1}),  # nothing but ties
+        ([1, 1, 0], [1, 0, 0, 0], (2 * 0.5 + 6 + 3 * 0.5) / 12, 4 / 13, {0.125: 1 / 3, 0.25: 2 / 3, 0.625: 5 / 6}),
+    ],
+)
 def test_hand_made_curves(same, different, auc, eer, tars):
     data = {'scores': same + different, 'issame': [1] * len(same) + [0] * len(different)}
     assert calculate_auc(data) == pytest.approx(auc)
@@ -141,12 +153,18 @@ def test_tar_without_ties_is_that_of_the_next_different_pair():
     assert calculate_tar_at_far(data, far=1) == 1
 
 
-@pytest.mark.parametrize('change, message', [
-    ({'scores': [0.1, 0.2]}, 'one shape'), ({'scores': [0.1, float('nan'), 0.3, 0.2]}, 'pair 1 is not finite'),
-    ({'issame': [1, 1, 1, 1]}, 'all 4 are of one kind; complete the pair list'), ({'folds': [0, 0, 0, 0]}, 'two folds'),
-    ({'folds': [0, 1]}, 'fold of each'), ({'issame': [1, 1, 0, 0]}, 'all folds but 0 hold pairs of one kind'),
-    ({'thresholds': 'best'}, "'best' is unknown; choose one of exact, insightface"),
-])
+@pytest.mark.parametrize(
+    'change, message',
+    [
+        ({'scores': [0.1, 0.2]}, 'one shape'),
+        ({'scores': [0.1, float('nan'), 0.3, 0.2]}, 'pair 1 is not finite'),
+        ({'issame': [1, 1, 1, 1]}, 'all 4 are of one kind; complete the pair list'),
+        ({'folds': [0, 0, 0, 0]}, 'two folds'),
+        ({'folds': [0, 1]}, 'fold of each'),
+        ({'issame': [1, 1, 0, 0]}, 'all folds but 0 hold pairs of one kind'),
+        ({'thresholds': 'best'}, "'best' is unknown; choose one of exact, insightface"),
+    ],
+)
 def test_bad_input(change, message):
     data = {'scores': [0.4, 0.1, 0.3, 0.2], 'issame': [1, 0, 1, 0], 'folds': [0, 0, 1, 1], **change}
     with pytest.raises(ValueError, match=message):
@@ -162,8 +180,12 @@ def test_the_curves_check_their_input_too(function):
 
 
 def test_registered_and_marked():
-    for name, better in (('calculate_verification_accuracy', 'higher'), ('calculate_auc', 'higher'),
-                         ('calculate_eer', 'lower'), ('calculate_tar_at_far', 'higher')):
+    for name, better in (
+        ('calculate_verification_accuracy', 'higher'),
+        ('calculate_auc', 'higher'),
+        ('calculate_eer', 'lower'),
+        ('calculate_tar_at_far', 'higher'),
+    ):
         function = METRIC_REGISTRY.get(name)
         assert function is getattr(verification, name) and function.verification and function.better == better
         assert not hasattr(function, 'batched')

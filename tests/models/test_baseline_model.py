@@ -8,16 +8,27 @@ from pathlib import Path
 import pytest
 import torch
 import torch.nn.functional as F
-from basicsr.models import build_model
 
 from rim_plugin.archs.layers import resize
-from rim_plugin.options import read_options
+from rim_plugin.options.reading import read_options
+
+from basicsr.models import build_model
 
 OPTIONS = {
-    'name': 'tiny', 'num_gpu': 0, 'dist': False, 'rank': 0, 'world_size': 1, 'is_train': True, 'path': {},
+    'name': 'tiny',
+    'num_gpu': 0,
+    'dist': False,
+    'rank': 0,
+    'world_size': 1,
+    'is_train': True,
+    'path': {},
     'model_type': 'BaselineModel',
-    'train': {'total_iter': 10, 'scheduler': {'type': 'MultiStepLR', 'milestones': [1000]},
-              'optim_g': {'type': 'SGD', 'lr': 0.1}, 'pixel_opt': {'type': 'MSELoss'}},
+    'train': {
+        'total_iter': 10,
+        'scheduler': {'type': 'MultiStepLR', 'milestones': [1000]},
+        'optim_g': {'type': 'SGD', 'lr': 0.1},
+        'pixel_opt': {'type': 'MSELoss'},
+    },
 }
 SRCNN = {'type': 'SRCNN', 'image_size': 32, 'channels': [4, 2]}
 LAPSRN = {'type': 'LapSRN', 'image_size': 32, 'num_feat': 4, 'depth': 1}
@@ -66,8 +77,12 @@ def test_gradients_are_clipped_and_the_limit_over_the_learning_rate(over_lr):
     assert whole > 0.004
     moved = torch.sqrt(sum((after[name] - before[name]).square().sum() for name in before))
     assert moved.item() == pytest.approx(0.1 * norm, rel=1e-3)
-    torch.testing.assert_close(after['last_layer.weight'] - before['last_layer.weight'],
-                               -0.1 * gradients['last_layer.weight'] * norm / whole, rtol=1e-2, atol=1e-9)
+    torch.testing.assert_close(
+        after['last_layer.weight'] - before['last_layer.weight'],
+        -0.1 * gradients['last_layer.weight'] * norm / whole,
+        rtol=1e-2,
+        atol=1e-9,
+    )
 
 
 def test_every_pyramid_level_is_supervised_by_the_reduced_face():
@@ -78,8 +93,11 @@ def test_every_pyramid_level_is_supervised_by_the_reduced_face():
     found = model.loss_terms()
     assert list(found) == ['l_pix_8', 'l_pix_16', 'l_pix_32']
     for weight, image, loss in zip([1, 2, 0.5], images, found.values()):
-        target = F.interpolate(data['gt'], image.shape[-2:], mode='bicubic', antialias=True, align_corners=False) \
-            if image.shape[-1] < 32 else data['gt']
+        target = (
+            F.interpolate(data['gt'], image.shape[-2:], mode='bicubic', antialias=True, align_corners=False)
+            if image.shape[-1] < 32
+            else data['gt']
+        )
         expected = weight * ((image - target).double().square() + 1e-6).sqrt().mean()
         assert loss.item() == pytest.approx(expected.item(), rel=1e-5)
 
@@ -93,9 +111,13 @@ def test_probes_of_several_sizes_come_to_the_input_size():
 
 
 def test_gan_stage_takes_steps_of_both_networks():
-    model = baseline({'type': 'RRDBNetX8', 'image_size': 32, 'num_feat': 4, 'num_block': 1}, 'BaselineGANModel',
-                     {'type': 'VGGDiscriminator', 'num_feat': 2, 'pool': 1}, optim_d={'type': 'SGD', 'lr': 0.1},
-                     gan_opt={'type': 'GANLoss', 'gan_type': 'vanilla', 'loss_weight': 0.005})
+    model = baseline(
+        {'type': 'RRDBNetX8', 'image_size': 32, 'num_feat': 4, 'num_block': 1},
+        'BaselineGANModel',
+        {'type': 'VGGDiscriminator', 'num_feat': 2, 'pool': 1},
+        optim_d={'type': 'SGD', 'lr': 0.1},
+        gan_opt={'type': 'GANLoss', 'gan_type': 'vanilla', 'loss_weight': 0.005},
+    )
     nets = {'g': model.net_g, 'd': model.net_d}
     before = {label: deepcopy(net.state_dict()) for label, net in nets.items()}
     model.feed_data(batch())
@@ -105,14 +127,17 @@ def test_gan_stage_takes_steps_of_both_networks():
         assert any(not torch.equal(value, before[label][name]) for name, value in net.named_parameters())
 
 
-@pytest.mark.parametrize('network, train, words', [
-    ({'type': 'Bicubic'}, {}, 'Bicubic has no parameters to train'),
-    (SRCNN, {'pixel_opt': None}, 'pixel_opt is missing'),
-    (SRCNN, {'level_weights': [1, 1]}, '2 weights, but SRCNN has 0 pyramid levels'),
-    (LAPSRN, {'level_weights': [1, 1]}, '2 weights, but LapSRN has 3'),
-    (LAPSRN, {'last_layer_lr': 0.1}, 'LapSRN names no last_layer'),
-    (SRCNN, {'clip_over_lr': True}, 'add grad_clip'),
-])
+@pytest.mark.parametrize(
+    'network, train, words',
+    [
+        ({'type': 'Bicubic'}, {}, 'Bicubic has no parameters to train'),
+        (SRCNN, {'pixel_opt': None}, 'pixel_opt is missing'),
+        (SRCNN, {'level_weights': [1, 1]}, '2 weights, but SRCNN has 0 pyramid levels'),
+        (LAPSRN, {'level_weights': [1, 1]}, '2 weights, but LapSRN has 3'),
+        (LAPSRN, {'last_layer_lr': 0.1}, 'LapSRN names no last_layer'),
+        (SRCNN, {'clip_over_lr': True}, 'add grad_clip'),
+    ],
+)
 def test_options_that_do_not_fit(network, train, words):
     with pytest.raises(ValueError, match=words):
         baseline(network, **train)
@@ -136,12 +161,21 @@ def test_options_differ_from_those_of_rim_in_networks_and_losses_only(file):
 
 
 def test_a_run_from_an_options_file_keeps_the_whole_options(tmp_path):
-    forced = ['num_gpu=0', 'datasets:train={name: drawn, type: DrawnFaceDataset, num_identities: 2, query_size: 28, '
-              'batch_size_per_gpu: 1, num_worker_per_gpu: 0}', 'datasets:val={name: drawn_val, type: DrawnFaceDataset, '
-              'first_identity: 2, num_identities: 1, query_size: 28}', 'train:total_iter=2',
-              'network_g={type: SRCNN, channels: [4, 2]}', 'logger:use_tb_logger=false']
-    subprocess.run([sys.executable, '-m', 'rim_plugin.train', '-opt', str(FOLDER / 'srcnn.yml'), '--force_yml', *forced],
-                   cwd=tmp_path, check=True, capture_output=True)
+    forced = [
+        'num_gpu=0',
+        'datasets:train={name: drawn, type: DrawnFaceDataset, num_identities: 2, query_size: 28, '
+        'batch_size_per_gpu: 1, num_worker_per_gpu: 0}',
+        'datasets:val={name: drawn_val, type: DrawnFaceDataset, first_identity: 2, num_identities: 1, query_size: 28}',
+        'train:total_iter=2',
+        'network_g={type: SRCNN, channels: [4, 2]}',
+        'logger:use_tb_logger=false',
+    ]
+    subprocess.run(
+        [sys.executable, '-m', 'rim_plugin.train', '-opt', str(FOLDER / 'srcnn.yml'), '--force_yml', *forced],
+        cwd=tmp_path,
+        check=True,
+        capture_output=True,
+    )
     folder = tmp_path / 'experiments/srcnn'
     assert read_options(str(folder / 'options.yml')) == read_options(str(FOLDER / 'srcnn.yml'), forced)
     assert len(list(folder.glob('models/net_g_latest.pth'))) == len(list(folder.glob('visualization/*/*.png'))) == 1

@@ -6,29 +6,44 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from basicsr.models.base_model import BaseModel
-from basicsr.models.sr_model import SRModel
 
 from rim_plugin.data.face_pair_dataset import FacePairDataset
 from rim_plugin.metrics.identification import calculate_rank
 from rim_plugin.metrics.verification import calculate_auc, fold_accuracy
 from rim_plugin.models.verification import FaceVerification, used_faces
 
+from basicsr.models.base_model import BaseModel
+from basicsr.models.sr_model import SRModel
+
 PERSONS, IMAGES, SIZE, QUERY = 6, 3, 32, 8
-METRICS = {'accuracy': {'type': 'calculate_verification_accuracy'}, 'eer': {'type': 'calculate_eer', 'better': 'lower'},
-           'tar': {'type': 'calculate_tar_at_far', 'far': 0.1}, 'rank_1': {'type': 'calculate_rank', 'k': 1},
-           'psnr': {'type': 'calculate_psnr', 'crop_border': 0}}
+METRICS = {
+    'accuracy': {'type': 'calculate_verification_accuracy'},
+    'eer': {'type': 'calculate_eer', 'better': 'lower'},
+    'tar': {'type': 'calculate_tar_at_far', 'far': 0.1},
+    'rank_1': {'type': 'calculate_rank', 'k': 1},
+    'psnr': {'type': 'calculate_psnr', 'crop_border': 0},
+}
 
 
 class Embedder(FaceVerification, SRModel):
     """Embeds a face as its colours on a coarse grid, in two different ways; counts the faces that it sees."""
 
     def __init__(self, folder, is_train=True, **val):
-        BaseModel.__init__(self, {
-            'name': 'run', 'num_gpu': 0, 'is_train': is_train, 'network_r': {'type': 'HRN'},
-            'path': {'visualization': str(folder / 'visualization'), 'results_root': str(folder / 'results'),
-                     'pretrain_network_r': 'weights.pth'},
-            'val': {'metrics': METRICS, 'batch_size': 4, **val}})
+        BaseModel.__init__(
+            self,
+            {
+                'name': 'run',
+                'num_gpu': 0,
+                'is_train': is_train,
+                'network_r': {'type': 'HRN'},
+                'path': {
+                    'visualization': str(folder / 'visualization'),
+                    'results_root': str(folder / 'results'),
+                    'pretrain_network_r': 'weights.pth',
+                },
+                'val': {'metrics': METRICS, 'batch_size': 4, **val},
+            },
+        )
         self.seen = {'gallery': [], 'probe': []}
 
     def embed_gallery(self, images):
@@ -64,8 +79,17 @@ def folder(tmp_path_factory):
 
 
 def pairs(folder, **options):
-    return FacePairDataset({'name': 'lfw', 'dataroot_gt': str(folder / 'faces'), 'pair_list': str(folder / 'pairs.txt'),
-                            'landmarks': 'aligned', 'gt_size': SIZE, 'query_size': QUERY, **options})
+    return FacePairDataset(
+        {
+            'name': 'lfw',
+            'dataroot_gt': str(folder / 'faces'),
+            'pair_list': str(folder / 'pairs.txt'),
+            'landmarks': 'aligned',
+            'gt_size': SIZE,
+            'query_size': QUERY,
+            **options,
+        }
+    )
 
 
 def report_of(tmp_path, name='verification_10.json'):
@@ -84,8 +108,9 @@ def slow_scores(model, dataset, mirror):
                 embedding = embedding + method(face[None].flip(3)).double()[0]
         return embedding / embedding.norm()
 
-    return [float(embed(a, 0 in dataset.probe_columns) @ embed(b, 1 in dataset.probe_columns))
-            for a, b in dataset.pairs]
+    return [
+        float(embed(a, 0 in dataset.probe_columns) @ embed(b, 1 in dataset.probe_columns)) for a, b in dataset.pairs
+    ]
 
 
 @pytest.mark.parametrize('mirror', [False, True])
@@ -98,8 +123,9 @@ def test_the_figures_are_those_of_pair_after_pair(folder, tmp_path, side, mirror
     expected = fold_accuracy(scores, dataset.issame, dataset.folds)
     assert figures['accuracy'] == pytest.approx(expected.accuracy.mean())
     assert figures['accuracy_std'] == pytest.approx(expected.accuracy.std())
-    assert figures['accuracy_insightface'] == pytest.approx(fold_accuracy(scores, dataset.issame, dataset.folds,
-                                                                          'insightface').accuracy.mean())
+    assert figures['accuracy_insightface'] == pytest.approx(
+        fold_accuracy(scores, dataset.issame, dataset.folds, 'insightface').accuracy.mean()
+    )
     assert figures['fold_accuracies'] == pytest.approx(expected.accuracy)
     assert figures['fold_thresholds'] == pytest.approx(expected.threshold, abs=1e-6)
     assert figures['auc'] == pytest.approx(calculate_auc({'scores': scores, 'issame': dataset.issame}))
@@ -130,11 +156,15 @@ def test_ranks_are_those_of_probes_against_the_gallery(folder, tmp_path):
     report, names = report_of(tmp_path), np.array(dataset.names)
     gallery, probes = dataset.identification
     with torch.no_grad():
-        rows, columns = (torch.nn.functional.normalize(torch.stack([method(dataset[i][key][None])[0] for i in chosen]))
-                         for method, key, chosen in ((model.embed_probe, 'lq', probes),
-                                                     (model.embed_gallery, 'gt', gallery)))
-    data = {'similarity': (rows @ columns.T).numpy(), 'probe_identities': names[probes],
-            'gallery_identities': names[gallery]}
+        rows, columns = (
+            torch.nn.functional.normalize(torch.stack([method(dataset[i][key][None])[0] for i in chosen]))
+            for method, key, chosen in ((model.embed_probe, 'lq', probes), (model.embed_gallery, 'gt', gallery))
+        )
+    data = {
+        'similarity': (rows @ columns.T).numpy(),
+        'probe_identities': names[probes],
+        'gallery_identities': names[gallery],
+    }
     figures = report['figures']
     assert (figures['probes'], figures['gallery_images']) == (len(probes), PERSONS)
     assert figures['rank_1'] == pytest.approx(calculate_rank(data)) == figures['cmc'][0]
@@ -157,8 +187,17 @@ def test_the_result_file_states_the_protocol(folder, tmp_path):
     assert (report['dataset'], report['run'], report['iteration']) == ('lfw', 'run', 10)
     assert report['networks'] == {'network_r': {'type': 'HRN', 'weights': 'weights.pth'}}
     protocol = report['protocol']
-    assert protocol.items() >= {'probe_side': 'first', 'query_size': QUERY, 'gallery_size': SIZE, 'folds': 3,
-                                'alignment': 'aligned already in the folder', 'pairs': 24}.items()
+    assert (
+        protocol.items()
+        >= {
+            'probe_side': 'first',
+            'query_size': QUERY,
+            'gallery_size': SIZE,
+            'folds': 3,
+            'alignment': 'aligned already in the folder',
+            'pairs': 24,
+        }.items()
+    )
     assert protocol['downscaling'].startswith('antialiased bicubic from 32 to 8 px')
     assert protocol['upscaling'] == "bicubic (a = -0.75) to 224 px, then antialiased to the recogniser's size"
     assert protocol['embedding'] == 'sum over face and mirror image'
@@ -186,7 +225,7 @@ def test_metrics_reach_basicsrs_log_tensorboard_and_best(folder, tmp_path, caplo
     assert model.metric_results['accuracy'] == figures['accuracy']
     assert Board.scalars['metrics/lfw/eer'] == (figures['eer'], 10)
     assert model.best_metric_results['lfw']['eer']['val'] == figures['eer']
-    line, = [record.message for record in caplog.records if 'auc' in record.message]
+    (line,) = [record.message for record in caplog.records if 'auc' in record.message]
     assert 'lfw, probes (second of each pair) at 8 px, gallery at 32 px: accuracy 0.' in line and '\n' not in line
     assert 'verification_10.json' in line
 
@@ -210,12 +249,16 @@ def test_curves_and_files_in_training_and_test(folder, tmp_path):
 
 
 def test_a_bin_is_verified_too(folder, tmp_path):
-    images = [(folder / f'faces/P{person}_{i:04d}.png').read_bytes()
-              for person in range(PERSONS) for other in (person, (person + 1) % PERSONS)
-              for person, i in ((person, 1), (other, 2))]
+    images = [
+        (folder / f'faces/P{person}_{i:04d}.png').read_bytes()
+        for person in range(PERSONS)
+        for other in (person, (person + 1) % PERSONS)
+        for person, i in ((person, 1), (other, 2))
+    ]
     (tmp_path / 'faces.bin').write_bytes(pickle.dumps((images, [True, False] * PERSONS)))
-    dataset = FacePairDataset({'name': 'lfw', 'dataroot_gt': str(tmp_path / 'faces.bin'), 'gt_size': SIZE,
-                               'query_size': QUERY})
+    dataset = FacePairDataset(
+        {'name': 'lfw', 'dataroot_gt': str(tmp_path / 'faces.bin'), 'gt_size': SIZE, 'query_size': QUERY}
+    )
     Embedder(tmp_path).verify(dataset, 10, None)
     report = report_of(tmp_path)
     assert report['protocol']['alignment'] == 'aligned already in the .bin' and report['protocol']['folds'] == 10
@@ -238,5 +281,6 @@ def test_the_training_random_state_stays_as_it_is(folder, tmp_path):
 def test_probes_are_upscaled_by_plain_bicubic_interpolation():
     lq = torch.rand(2, 3, 14, 14, generator=torch.Generator().manual_seed(0))
     expected = cv2.resize(lq[0].permute(1, 2, 0).numpy(), (224, 224), interpolation=cv2.INTER_CUBIC)
-    torch.testing.assert_close(FaceVerification.upscale_probe(lq)[0].permute(1, 2, 0), torch.from_numpy(expected),
-                               atol=1e-4, rtol=0)
+    torch.testing.assert_close(
+        FaceVerification.upscale_probe(lq)[0].permute(1, 2, 0), torch.from_numpy(expected), atol=1e-4, rtol=0
+    )

@@ -15,8 +15,13 @@ def test_iterations_fall_into_phases():
 
 
 def test_first_phase_that_trains_a_part():
-    assert {part: Phases(FOUR).training(part) for part in 'gidsa'} == \
-        {'g': 'fhn', 'i': 'fhn', 'd': 'fhn', 's': 'student', 'a': 'assistant'}
+    assert {part: Phases(FOUR).training(part) for part in 'gidsa'} == {
+        'g': 'fhn',
+        'i': 'fhn',
+        'd': 'fhn',
+        's': 'student',
+        'a': 'assistant',
+    }
     assert Phases({'total_iter': 2, 'phase': 'student'}).training('g') is None
 
 
@@ -25,11 +30,15 @@ def test_one_phase_alone_lasts_the_whole_run():
     assert Phases({'total_iter': 5, 'phase': 'joint'}).names == ['joint']
 
 
-@pytest.mark.parametrize('change, words', [
-    ({'phase': 'fhn'}, 'exclude each other'), ({'total_iter': 11}, 'add up to 10'),
-    ({'phases': {'studnet': 10}}, "train.phases: 'studnet' is unknown"),
-    ({'phases': {'fhn': 0, 'student': 10}}, 'train.phases.fhn: 0'),
-])
+@pytest.mark.parametrize(
+    'change, words',
+    [
+        ({'phase': 'fhn'}, 'exclude each other'),
+        ({'total_iter': 11}, 'add up to 10'),
+        ({'phases': {'studnet': 10}}, "train.phases: 'studnet' is unknown"),
+        ({'phases': {'fhn': 0, 'student': 10}}, 'train.phases.fhn: 0'),
+    ],
+)
 def test_wrong_options_are_named(change, words):
     with pytest.raises(ValueError, match=words):
         Phases({**FOUR, **change})

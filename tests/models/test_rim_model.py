@@ -6,12 +6,13 @@ import shutil
 import numpy as np
 import pytest
 import torch
+from support.tiny_rim import INTEGRATOR, OPTIONS, PATHS, Faces, batch, rim_model
+
+from rim_plugin.archs.fhn_arch import FHN
+
 from basicsr.metrics import calculate_metric
 from basicsr.models import build_model
 from basicsr.utils import tensor2img
-from tiny_rim import INTEGRATOR, OPTIONS, PATHS, Faces, batch, rim_model
-
-from rim_plugin.archs.fhn_arch import FHN
 
 
 def steps(model, count=1, seed=0):
@@ -40,7 +41,7 @@ def test_one_step_trains_all_three_and_logs_every_term_by_name():
     model = rim_model()
     parts = (model.bare['g'], model.bare['d'].integrator, model.bare['d'].discriminator)
     before = [weights(net) for net in parts]
-    log, = steps(model)
+    (log,) = steps(model)
     assert list(log) == ['l_d', 'l_pixel', 'l_coarse', 'l_landmark', 'l_parsing', 'l_domain']
     assert all(np.isfinite(value) for value in log.values())
     assert all(changed(old, net) for old, net in zip(before, parts, strict=True))
@@ -60,7 +61,7 @@ def test_terms_are_the_losses_of_the_networks_outputs():
         }
         embeddings = model.bare['d'].discriminator(torch.cat([probe.fused, hr.fused])).chunk(2)
         expected['l_d'] = -model.losses['domain'](*embeddings)
-    log, = steps(model)
+    (log,) = steps(model)
     for name, value in expected.items():
         assert log[name] == pytest.approx(value.item(), rel=1e-5), name
 
@@ -70,7 +71,7 @@ def test_integrator_follows_the_pixel_loss_alone():
     model = rim_model()
     model.feed_data(batch())
     model.domain_now = True
-    chunk, = model.chunks()
+    (chunk,) = model.chunks()
     _, terms = model.hallucination_terms(chunk)
     integrator = model.bare['d'].integrator
     for a, b in zip(gradients(integrator, sum(terms.values())), gradients(integrator, terms['pixel']), strict=True):
@@ -93,9 +94,13 @@ def test_discriminator_step_leaves_the_generator_alone():
 def test_min_max_of_the_domain_loss(trained, sign):
     """Eq. 10: with a frozen generator the MMD that D_d finds rises; with a frozen D_d the generator makes it fall."""
     # a fixed bandwidth: the median follows the embeddings apart and hides what theta_d gains
-    model = rim_model(coarse_opt=None, landmark_opt=None, parsing_opt=None,
-                      pixel_opt={'type': 'MSELoss', 'loss_weight': 1e-6},
-                      domain_opt={'type': 'MKMMDLoss', 'bandwidth': 0.5})
+    model = rim_model(
+        coarse_opt=None,
+        landmark_opt=None,
+        parsing_opt=None,
+        pixel_opt={'type': 'MSELoss', 'loss_weight': 1e-6},
+        domain_opt={'type': 'MKMMDLoss', 'bandwidth': 0.5},
+    )
     for label in {'g', 'i', 'd'} - {trained}:
         for group in model.parts[label][1].param_groups:
             group['lr'] = 0
@@ -149,13 +154,19 @@ def test_accumulated_micro_batches_make_the_same_step():
 
 
 def test_accumulate_trains_with_a_domain_loss_too():
-    log, = steps(rim_model(accumulate=2))
+    (log,) = steps(rim_model(accumulate=2))
     assert 'l_d' in log and 'l_domain' in log
 
 
-@pytest.mark.parametrize('options, tolerance', [
-    ({'channels_last': False}, 1e-3), ({'amp': 'bf16'}, 0.05), ({'amp': 'fp16'}, 0.05),
-    pytest.param({'compile': True}, 1e-3, marks=pytest.mark.skipif(not shutil.which('g++'), reason='no g++'))])
+@pytest.mark.parametrize(
+    'options, tolerance',
+    [
+        ({'channels_last': False}, 1e-3),
+        ({'amp': 'bf16'}, 0.05),
+        ({'amp': 'fp16'}, 0.05),
+        pytest.param({'compile': True}, 1e-3, marks=pytest.mark.skipif(not shutil.which('g++'), reason='no g++')),
+    ],
+)
 def test_loss_curve_is_that_of_fp32(options, tolerance):
     calm = {f'optim_{label}': {'type': 'Adam', 'lr': 3e-3} for label in 'gid'}  # RMSprop's first steps are wild
     plain, changed_one = rim_model(**calm), rim_model(**calm, **options)
@@ -209,8 +220,9 @@ def test_nan_stops_before_the_weights_change():
     assert not changed(before, model.bare['g'])
 
 
-@pytest.mark.parametrize('options, words', [({'phase': 'fhm'}, 'phase'), ({'amp': 'fp8'}, 'amp'),
-                                            ({'pixel_opt': None}, 'pixel_opt')])
+@pytest.mark.parametrize(
+    'options, words', [({'phase': 'fhm'}, 'phase'), ({'amp': 'fp8'}, 'amp'), ({'pixel_opt': None}, 'pixel_opt')]
+)
 def test_wrong_options_are_named(options, words):
     with pytest.raises(ValueError, match=words):
         rim_model(**options)
@@ -223,15 +235,21 @@ def test_saved_fhn_runs_under_basicsrs_own_model(tmp_path):
     model.save(0, 2)
     model.feed_data(batch())
     model.test()
-    options = {**OPTIONS, 'model_type': 'SRModel', 'is_train': False,
-               'network_g': {'type': 'FHN', 'generator': PATHS, 'integrator': INTEGRATOR},
-               'path': {'pretrain_network_g': str(tmp_path / 'net_fhn_2.pth'), 'param_key_g': 'params_ema'}}
+    options = {
+        **OPTIONS,
+        'model_type': 'SRModel',
+        'is_train': False,
+        'network_g': {'type': 'FHN', 'generator': PATHS, 'integrator': INTEGRATOR},
+        'path': {'pretrain_network_g': str(tmp_path / 'net_fhn_2.pth'), 'param_key_g': 'params_ema'},
+    }
     plain = build_model(options)
     plain.feed_data(batch())
     plain.test()
     torch.testing.assert_close(plain.output, model.output)
-    again = rim_model(path={'pretrain_network_g': str(tmp_path / 'net_g_2.pth'),
-                            'pretrain_network_d': str(tmp_path / 'net_d_2.pth')}, seed=5)
+    again = rim_model(
+        path={'pretrain_network_g': str(tmp_path / 'net_g_2.pth'), 'pretrain_network_d': str(tmp_path / 'net_d_2.pth')},
+        seed=5,
+    )
     assert isinstance(again.fhn, FHN)
 
 

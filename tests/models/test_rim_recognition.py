@@ -5,40 +5,66 @@ import shutil
 import pytest
 import torch
 import torch.nn.functional as F
-from basicsr.utils import get_root_logger
-from tiny_rim import INTEGRATOR, PATHS, batch, rim_model
+from support.tiny_rim import INTEGRATOR, PATHS, batch, rim_model
 
 from rim_plugin.archs.layers import resize
 
+from basicsr.utils import get_root_logger
+
 ALIKE = {'type': 'MobileFaceNet'}
-LOSSES = {'distill_opt': {'type': 'DistillationLoss'}, 'residual_opt': {'type': 'ResidualDistillationLoss'},
-          'embedding_opt': {'type': 'DistillationLoss', 'target': 'embedding', 'distance': 'cosine'},
-          **{f'optim_{label}': {'type': 'Adam', 'lr': 1e-3} for label in 'sa'}}
+LOSSES = {
+    'distill_opt': {'type': 'DistillationLoss'},
+    'residual_opt': {'type': 'ResidualDistillationLoss'},
+    'embedding_opt': {'type': 'DistillationLoss', 'target': 'embedding', 'distance': 'cosine'},
+    **{f'optim_{label}': {'type': 'Adam', 'lr': 1e-3} for label in 'sa'},
+}
 
 
 def recogniser(teacher, networks=None, path=None, **train):
     return rim_model(
-        path={'pretrain_network_t': teacher, **(path or {})}, **{'start_from_teacher': True, **LOSSES, **train},
-        networks={'network_t': ALIKE, 'network_r': {'type': 'HRN', 'student': ALIKE, 'assistant': ALIKE,
-                                                    'norm_eval': True}, **(networks or {})})
+        path={'pretrain_network_t': teacher, **(path or {})},
+        **{'start_from_teacher': True, **LOSSES, **train},
+        networks={
+            'network_t': ALIKE,
+            'network_r': {'type': 'HRN', 'student': ALIKE, 'assistant': ALIKE, 'norm_eval': True},
+            **(networks or {}),
+        },
+    )
 
 
 def weights(model):
     hrn = model.bare['r']
-    nets = {'g': model.bare['g'], 'i': model.bare['d'].integrator, 'd': model.bare['d'].discriminator,
-            's': hrn.student, 'a': hrn.assistant, 't': model.teacher}
+    nets = {
+        'g': model.bare['g'],
+        'i': model.bare['d'].integrator,
+        'd': model.bare['d'].discriminator,
+        's': hrn.student,
+        'a': hrn.assistant,
+        't': model.teacher,
+    }
     return {label: {key: value.clone() for key, value in net.state_dict().items()} for label, net in nets.items()}
 
 
 def learned(before, after):
-    return ''.join(label for label in before
-                   if any(not torch.equal(value, after[label][key]) for key, value in before[label].items()))
+    return ''.join(
+        label
+        for label in before
+        if any(not torch.equal(value, after[label][key]) for key, value in before[label].items())
+    )
 
 
-@pytest.mark.parametrize('phase, parts, terms', [
-    ('student', 's', {'distill', 'embedding'}), ('assistant', 'a', {'residual', 'embedding'}),
-    ('joint', 'gidsa', {'d', 'pixel', 'coarse', 'landmark', 'parsing', 'domain', 'distill', 'residual', 'embedding'}),
-])
+@pytest.mark.parametrize(
+    'phase, parts, terms',
+    [
+        ('student', 's', {'distill', 'embedding'}),
+        ('assistant', 'a', {'residual', 'embedding'}),
+        (
+            'joint',
+            'gidsa',
+            {'d', 'pixel', 'coarse', 'landmark', 'parsing', 'domain', 'distill', 'residual', 'embedding'},
+        ),
+    ],
+)
 def test_each_phase_trains_its_parts_and_no_others(teacher, phase, parts, terms):
     model = recogniser(teacher, phase=phase)
     before = weights(model)
@@ -70,8 +96,13 @@ def test_compiled_and_uncompiled_students_learn_alike(teacher):
     small = {'network_r': {'type': 'HRN', 'student': {'type': 'ResNet', 'depth': 18}, 'norm_eval': True}}
     curves = []
     for compiled in (False, True):
-        model = rim_model(path={'pretrain_network_t': teacher}, networks={'network_t': ALIKE, **small}, phase='student',
-                          compile=compiled, **LOSSES)
+        model = rim_model(
+            path={'pretrain_network_t': teacher},
+            networks={'network_t': ALIKE, **small},
+            phase='student',
+            compile=compiled,
+            **LOSSES,
+        )
         curves.append([])
         for iteration in range(1, 4):
             model.feed_data(batch(2))
@@ -91,8 +122,9 @@ def test_student_terms_are_the_losses_of_the_networks_outputs(teacher):
     model.optimize_parameters(1)
     log = model.get_current_log()
     assert log['l_distill'] == pytest.approx((student[-1] - truth.blocks[-1]).square().mean().item(), rel=1e-3)
-    assert log['l_embedding'] == pytest.approx(1 - F.cosine_similarity(embedding, truth.embedding).mean().item(),
-                                               rel=1e-3)
+    assert log['l_embedding'] == pytest.approx(
+        1 - F.cosine_similarity(embedding, truth.embedding).mean().item(), rel=1e-3
+    )
 
 
 @pytest.mark.parametrize('name, reaches', [('distill', True), ('residual', False)])
@@ -101,7 +133,7 @@ def test_gradient_of_equation_11_reaches_the_hallucination_network(teacher, name
     model.feed_data(batch(2))
     model._enter_phase(1)
     model.domain_now = False
-    chunk, = model.chunks()
+    (chunk,) = model.chunks()
     sr, _ = model.hallucination_terms(chunk)
     term = model.recognition_terms(chunk, sr)[name]
     gradients = torch.autograd.grad(term, list(model.bare['g'].coarse.parameters()), allow_unused=True)
@@ -113,8 +145,9 @@ def mixed(count=4):
     data = batch(count)
     sizes = torch.tensor([8] * (count // 2) + [120] * (count - count // 2))
     large = F.interpolate(data['gt'], (120, 120), mode='bicubic')
-    data['lq'] = torch.stack([F.pad(lq, (0, 112, 0, 112)) if size == 8 else wide
-                              for lq, size, wide in zip(data['lq'], sizes, large)])
+    data['lq'] = torch.stack(
+        [F.pad(lq, (0, 112, 0, 112)) if size == 8 else wide for lq, size, wide in zip(data['lq'], sizes, large)]
+    )
     return {**data, 'lq_size': sizes}
 
 
@@ -127,30 +160,53 @@ def test_student_sees_probes_of_each_size_as_at_inference(teacher, accumulate):
     model.feed_data(data)
     model.optimize_parameters(1)
     assert model.get_current_log()['l_distill'] == pytest.approx(
-        (student[-1] - truth.blocks[-1]).square().mean().item(), rel=1e-3)
+        (student[-1] - truth.blocks[-1]).square().mean().item(), rel=1e-3
+    )
 
 
 def test_assistant_may_see_the_probes_without_hallucination(teacher):
-    networks = {'network_r': {'type': 'HRN', 'student': ALIKE, 'assistant': ALIKE, 'norm_eval': True,
-                              'assistant_view': 'probe', 'assistant_scale': 1}}
+    networks = {
+        'network_r': {
+            'type': 'HRN',
+            'student': ALIKE,
+            'assistant': ALIKE,
+            'norm_eval': True,
+            'assistant_view': 'probe',
+            'assistant_scale': 1,
+        }
+    }
     model, data = recogniser(teacher, networks, phase='assistant', residual_opt=None), mixed()
     small, large = data['lq'][:2, :, :8, :8], data['lq'][2:]
     with torch.no_grad():
-        faces = [[resize(enlarge(small), 112), resize(large, 112)] for enlarge in
-                 (model.net_eval, lambda lq: F.interpolate(lq, (224, 224), mode='bicubic').clamp(0, 1))]
-        student, assistant = (branch(torch.cat(seen))[-1] for branch, seen in
-                              zip((model.bare['r'].student, model.bare['r'].assistant), faces))
+        faces = [
+            [resize(enlarge(small), 112), resize(large, 112)]
+            for enlarge in (model.net_eval, lambda lq: F.interpolate(lq, (224, 224), mode='bicubic').clamp(0, 1))
+        ]
+        student, assistant = (
+            branch(torch.cat(seen))[-1]
+            for branch, seen in zip((model.bare['r'].student, model.bare['r'].assistant), faces)
+        )
         embedding, truth = model.teacher.head(student + assistant), model.teacher(data['gt']).embedding
         torch.testing.assert_close(model.embed_probe(small), embedding[:2], rtol=1e-3, atol=1e-3)
     model.feed_data(data)
     model.optimize_parameters(1)
     assert model.get_current_log()['l_embedding'] == pytest.approx(
-        1 - F.cosine_similarity(embedding, truth).mean().item(), rel=1e-3)
+        1 - F.cosine_similarity(embedding, truth).mean().item(), rel=1e-3
+    )
 
 
 def test_assistant_may_learn_as_a_second_student_without_hallucination(teacher, monkeypatch):
-    networks = {'network_r': {'type': 'HRN', 'student': ALIKE, 'assistant': ALIKE, 'norm_eval': True,
-                              'assistant_view': 'probe', 'assistant_scale': 1, 'fusion': 'mean'}}
+    networks = {
+        'network_r': {
+            'type': 'HRN',
+            'student': ALIKE,
+            'assistant': ALIKE,
+            'norm_eval': True,
+            'assistant_view': 'probe',
+            'assistant_scale': 1,
+            'fusion': 'mean',
+        }
+    }
     model, data = recogniser(teacher, networks, phase='assistant', assistant_target='own'), batch(2)
     with torch.no_grad():
         face = F.interpolate(data['lq'], (224, 224), mode='bicubic').clamp(0, 1)
@@ -163,8 +219,9 @@ def test_assistant_may_learn_as_a_second_student_without_hallucination(teacher, 
     log = model.get_current_log()
     assert learned(before, weights(model)) == 'a' and set(log) == {'l_distill', 'l_embedding'}
     assert log['l_distill'] == pytest.approx((found - truth.blocks[-1]).square().mean().item(), rel=1e-3)
-    assert log['l_embedding'] == pytest.approx(1 - F.cosine_similarity(embedding, truth.embedding).mean().item(),
-                                               rel=1e-3)
+    assert log['l_embedding'] == pytest.approx(
+        1 - F.cosine_similarity(embedding, truth.embedding).mean().item(), rel=1e-3
+    )
 
 
 def test_joint_phase_hallucinates_all_probes_but_shows_large_ones_as_they_are(teacher):
@@ -190,8 +247,10 @@ def test_another_sr_network_learns_from_probes_of_several_sizes(teacher):
     assert model.get_current_log()['l_pixel'] == pytest.approx(10 * F.mse_loss(sr, data['gt']).item(), rel=1e-4)
 
 
-IDENTITY = {'identity_opt': {'type': 'ArcFaceLoss', 'num_classes': 3, 'embedding_size': 128},
-            'center_opt': {'type': 'CenterLoss', 'num_classes': 3, 'embedding_size': 128}}
+IDENTITY = {
+    'identity_opt': {'type': 'ArcFaceLoss', 'num_classes': 3, 'embedding_size': 128},
+    'center_opt': {'type': 'CenterLoss', 'num_classes': 3, 'embedding_size': 128},
+}
 
 
 def step_with_identities(model, iteration=1):
@@ -218,8 +277,13 @@ def test_weights_of_identities_have_a_learning_rate_of_their_own(teacher):
         model = recogniser(teacher, phase='student', optim_s={'type': 'Adam', 'lr': 1e-4}, **rate, **IDENTITY)
         before, head = model.losses['identity'].weight.clone(), next(model.bare['r'].student.parameters()).clone()
         step_with_identities(model)
-        steps[len(rate)] = [(now - old).abs().max().item() for now, old in (
-            (model.losses['identity'].weight, before), (next(model.bare['r'].student.parameters()), head))]
+        steps[len(rate)] = [
+            (now - old).abs().max().item()
+            for now, old in (
+                (model.losses['identity'].weight, before),
+                (next(model.bare['r'].student.parameters()), head),
+            )
+        ]
     assert steps == {0: pytest.approx([1e-4, 1e-4], rel=0.01), 1: pytest.approx([1e-2, 1e-4], rel=0.01)}
     with pytest.raises(ValueError, match='train.identity_opt is missing: train.classifier_lr'):
         recogniser(teacher, phase='student', classifier_lr=1e-2)
@@ -235,12 +299,17 @@ def test_weights_of_identities_rest_while_the_assistant_learns(teacher):
 
 
 def test_what_losses_keep_is_in_the_training_state(teacher):
-    models = [recogniser(teacher, phase='student', contrast_opt={'type': 'ContrastiveDistillationLoss'}, **IDENTITY)
-              for _ in range(2)]
+    models = [
+        recogniser(teacher, phase='student', contrast_opt={'type': 'ContrastiveDistillationLoss'}, **IDENTITY)
+        for _ in range(2)
+    ]
     step_with_identities(models[0])
     state = models[0].loss_state
     assert {name: list(values) for name, values in state.items()} == {
-        'contrast': ['queue'], 'identity': ['weight'], 'center': ['centers']}
+        'contrast': ['queue'],
+        'identity': ['weight'],
+        'center': ['centers'],
+    }
     models[1].loss_state = state
     for name, values in state.items():
         for key, value in values.items():
@@ -279,8 +348,9 @@ def test_untrained_student_from_the_teacher_embeds_as_the_teacher_does(teacher):
     model = recogniser(teacher, phase='student')
     lq = torch.rand(2, 3, 8, 8)
     with torch.no_grad():
-        torch.testing.assert_close(model.embed_probe(lq), model.teacher(model.net_eval(lq)).embedding, rtol=1e-4,
-                                   atol=1e-4)
+        torch.testing.assert_close(
+            model.embed_probe(lq), model.teacher(model.net_eval(lq)).embedding, rtol=1e-4, atol=1e-4
+        )
 
 
 def test_probes_of_full_resolution_go_to_the_teacher_smaller_ones_to_the_student(teacher):
@@ -295,19 +365,30 @@ def test_probes_of_full_resolution_go_to_the_teacher_smaller_ones_to_the_student
         assert not torch.allclose(model.embed_probe(faces), model.teacher(model.net_eval(faces)).embedding)
 
 
-@pytest.mark.parametrize('networks, train, path, words', [
-    ({'network_t': None}, {'phase': 'student'}, {}, 'network_t is missing'),
-    ({}, {'phase': 'student'}, {'pretrain_network_t': None}, 'pretrain_network_t is missing'),
-    ({'network_r': None}, {'phase': 'student'}, {}, 'network_r is missing: phase student'),
-    ({}, {'phase': 'assistant', 'residual_opt': None, 'embedding_opt': None}, {}, 'residual_opt is missing'),
-    ({}, {'phase': 'assistant', 'assistant_target': 'own', 'distill_opt': None, 'embedding_opt': None}, {},
-     'distill_opt is missing'),
-    ({'network_r': {'type': 'HRN', 'student': ALIKE, 'assistant': None}}, {'phase': 'assistant'}, {}, 'assistant'),
-    ({}, {'phase': 'assistant', 'assistant_target': 'mine'}, {}, 'train.assistant_target'),
-    ({'network_r': {'type': 'HRN', 'student': ALIKE, 'assistant': None, 'head': 'own'}},
-     {'phase': 'student', 'start_from_teacher': False, 'embedding_opt': None}, {}, 'head is own, and nothing trains it'),
-    ({'network_r': None, 'val': {'gallery': 'hrn'}}, {}, {}, 'val.gallery is hrn, but there is no network_r'),
-])
+@pytest.mark.parametrize(
+    'networks, train, path, words',
+    [
+        ({'network_t': None}, {'phase': 'student'}, {}, 'network_t is missing'),
+        ({}, {'phase': 'student'}, {'pretrain_network_t': None}, 'pretrain_network_t is missing'),
+        ({'network_r': None}, {'phase': 'student'}, {}, 'network_r is missing: phase student'),
+        ({}, {'phase': 'assistant', 'residual_opt': None, 'embedding_opt': None}, {}, 'residual_opt is missing'),
+        (
+            {},
+            {'phase': 'assistant', 'assistant_target': 'own', 'distill_opt': None, 'embedding_opt': None},
+            {},
+            'distill_opt is missing',
+        ),
+        ({'network_r': {'type': 'HRN', 'student': ALIKE, 'assistant': None}}, {'phase': 'assistant'}, {}, 'assistant'),
+        ({}, {'phase': 'assistant', 'assistant_target': 'mine'}, {}, 'train.assistant_target'),
+        (
+            {'network_r': {'type': 'HRN', 'student': ALIKE, 'assistant': None, 'head': 'own'}},
+            {'phase': 'student', 'start_from_teacher': False, 'embedding_opt': None},
+            {},
+            'head is own, and nothing trains it',
+        ),
+        ({'network_r': None, 'val': {'gallery': 'hrn'}}, {}, {}, 'val.gallery is hrn, but there is no network_r'),
+    ],
+)
 def test_what_a_phase_lacks_is_named(teacher, networks, train, path, words):
     with pytest.raises(ValueError, match=words):
         recogniser(teacher, networks, path, **train)

@@ -2,24 +2,39 @@
 
 import pytest
 import torch
-from runs import final_weights, finish, kill_at, start, write_options
+from support.runs import final_weights, finish, kill_at, start, write_options
 
 TEACHER = {'type': 'MobileFaceNet'}
 HRN = {'type': 'HRN', 'student': TEACHER, 'assistant': TEACHER, 'norm_eval': True}
 ITERATIONS = 8
-TRAIN = {'total_iter': ITERATIONS, 'phases': {'fhn': 2, 'student': 2, 'assistant': 2, 'joint': 2},
-         'start_from_teacher': True,  # blocks of a teacher with random weights are large
-         'distill_opt': {'type': 'DistillationLoss', 'loss_weight': 1e-6},
-         'residual_opt': {'type': 'ResidualDistillationLoss', 'loss_weight': 1e-6},
-         'embedding_opt': {'type': 'DistillationLoss', 'target': 'embedding', 'distance': 'cosine'},
-         'contrast_opt': {'type': 'ContrastiveDistillationLoss', 'loss_weight': 0.1, 'temperature': 1,
-                          'same_person': 0.99999, 'queue_size': 5}}
+TRAIN = {
+    'total_iter': ITERATIONS,
+    'phases': {'fhn': 2, 'student': 2, 'assistant': 2, 'joint': 2},
+    'start_from_teacher': True,  # blocks of a teacher with random weights are large
+    'distill_opt': {'type': 'DistillationLoss', 'loss_weight': 1e-6},
+    'residual_opt': {'type': 'ResidualDistillationLoss', 'loss_weight': 1e-6},
+    'embedding_opt': {'type': 'DistillationLoss', 'target': 'embedding', 'distance': 'cosine'},
+    'contrast_opt': {
+        'type': 'ContrastiveDistillationLoss',
+        'loss_weight': 0.1,
+        'temperature': 1,
+        'same_person': 0.99999,
+        'queue_size': 5,
+    },
+}
 
 
 def options_of_all_phases(folder, teacher, batch_size=2, head='teacher', **changes):
     folder.mkdir(exist_ok=True)
-    return str(write_options(folder, batch_size, {'network_t': TEACHER, 'network_r': {**HRN, 'head': head}},
-                             {'pretrain_network_t': teacher}, **{**TRAIN, **changes}))
+    return str(
+        write_options(
+            folder,
+            batch_size,
+            {'network_t': TEACHER, 'network_r': {**HRN, 'head': head}},
+            {'pretrain_network_t': teacher},
+            **{**TRAIN, **changes},
+        )
+    )
 
 
 @pytest.fixture(scope='module')
@@ -45,11 +60,24 @@ def test_two_processes_equal_one_in_every_phase(teacher, tmp_path):
     calm = {f'optim_{label}': {'type': 'SGD', 'lr': 1e-3} for label in 'gidsa'}  # no division of rounding by rounding
     one, two = tmp_path / 'one', tmp_path / 'two'
     finish(start(one, 'rim_plugin.train', '-opt', options_of_all_phases(one, teacher, 2, 'own', **calm)))
-    finish(start(two, 'torch.distributed.run', '--standalone', '--nproc_per_node=2', '-m', 'rim_plugin.train', '-opt',
-                 options_of_all_phases(two, teacher, 1, 'own', **calm), '--launcher', 'pytorch'))
+    finish(
+        start(
+            two,
+            'torch.distributed.run',
+            '--standalone',
+            '--nproc_per_node=2',
+            '-m',
+            'rim_plugin.train',
+            '-opt',
+            options_of_all_phases(two, teacher, 1, 'own', **calm),
+            '--launcher',
+            'pytorch',
+        )
+    )
     expected, found = final_weights(one, ITERATIONS), final_weights(two, ITERATIONS)
-    first = {(file.replace('_2.', f'_{ITERATIONS}.'), *key): value
-             for (file, *key), value in final_weights(one, 2).items()}
+    first = {
+        (file.replace('_2.', f'_{ITERATIONS}.'), *key): value for (file, *key), value in final_weights(one, 2).items()
+    }
     assert {key[0] for key in expected if not torch.equal(expected[key], first[key])} == {key[0] for key in expected}
     for key, value in expected.items():
         torch.testing.assert_close(value, found[key], atol=2e-6, rtol=1e-4, msg=str(key))

@@ -3,8 +3,9 @@
 import pytest
 import torch
 import yaml
-from runs import ITERATIONS, WIDE, final_weights, finish, kill_at, start, write_options
-from tiny_rim import INTEGRATOR, PATHS
+from support.runs import ITERATIONS, WIDE, final_weights, finish, kill_at, start, write_options
+from support.tiny_rim import INTEGRATOR, PATHS
+
 
 @pytest.fixture(scope='module')
 def unbroken(tmp_path_factory):
@@ -20,8 +21,10 @@ def test_killed_and_resumed_ends_with_the_same_weights(unbroken, tmp_path):
     expected, found = final_weights(unbroken), final_weights(tmp_path)
     assert expected.keys() == found.keys()
     assert all(torch.equal(value, found[key]) for key, value in expected.items())
-    states = [torch.load(folder / f'experiments/tiny/training_states/{ITERATIONS}.state', weights_only=True)
-              for folder in (unbroken, tmp_path)]
+    states = [
+        torch.load(folder / f'experiments/tiny/training_states/{ITERATIONS}.state', weights_only=True)
+        for folder in (unbroken, tmp_path)
+    ]
     assert states[0]['carried'] == states[1]['carried']
 
 
@@ -30,8 +33,20 @@ def test_two_processes_equal_one_on_the_same_global_batch(tmp_path):
     one, two = tmp_path / 'one', tmp_path / 'two'
     one.mkdir(), two.mkdir()
     finish(start(one, 'rim_plugin.train', '-opt', str(write_options(one, 2, **calm))))
-    finish(start(two, 'torch.distributed.run', '--standalone', '--nproc_per_node=2', '-m', 'rim_plugin.train', '-opt',
-                 str(write_options(two, 1, **calm)), '--launcher', 'pytorch'))
+    finish(
+        start(
+            two,
+            'torch.distributed.run',
+            '--standalone',
+            '--nproc_per_node=2',
+            '-m',
+            'rim_plugin.train',
+            '-opt',
+            str(write_options(two, 1, **calm)),
+            '--launcher',
+            'pytorch',
+        )
+    )
     expected, found = final_weights(one), final_weights(two)
     for key, value in expected.items():
         torch.testing.assert_close(value, found[key], atol=2e-6, rtol=1e-4, msg=str(key))
@@ -41,8 +56,10 @@ def test_basicsrs_test_runs_the_saved_fhn(unbroken, tmp_path):
     opt = yaml.safe_load((unbroken / 'options.yml').read_text())
     models = unbroken / 'experiments' / 'tiny' / 'models'
     opt['datasets'] = {'test': dict(opt['datasets']['val'], name='drawn_test')}
-    opt.update(model_type='SRModel', network_g={'type': 'FHN', 'generator': {**PATHS, **WIDE},
-                                                'integrator': dict(INTEGRATOR, work_size=56)})
+    opt.update(
+        model_type='SRModel',
+        network_g={'type': 'FHN', 'generator': {**PATHS, **WIDE}, 'integrator': dict(INTEGRATOR, feature_size=56)},
+    )
     opt['path'] = {'pretrain_network_g': str(models / f'net_fhn_{ITERATIONS}.pth'), 'param_key_g': 'params_ema'}
     opt['val'] = {'save_img': True, 'suffix': None, 'metrics': {'psnr': {'type': 'calculate_psnr', 'crop_border': 0}}}
     for key in ('train', 'network_d', 'logger'):

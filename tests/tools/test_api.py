@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from rim_plugin import RIM
 from rim_plugin.data.heatmaps import heatmap_landmarks
 from rim_plugin.data.resize import to_tensor
-from rim_plugin.tools.weights import load_weights
+from rim_plugin.weights_file import load_weights
 
 SIZES = (8, 28, 8, 112, 8, 63, 8, 224, 28)
 
@@ -21,8 +21,9 @@ def faces(make_face):
 def test_embeddings_are_those_of_rimmodel(tiny, rim, faces):
     with torch.no_grad():
         tensors = [to_tensor(face)[None] for face in faces]
-        expected = torch.cat([F.normalize(tiny.model.embed_probe(each) + tiny.model.embed_probe(each.flip(3)))
-                              for each in tensors])
+        expected = torch.cat(
+            [F.normalize(tiny.model.embed_probe(each) + tiny.model.embed_probe(each.flip(3))) for each in tensors]
+        )
     found = rim.embed(faces)
     assert found.dtype == np.float32 and found.shape == (len(faces), 128)
     assert np.abs(found - expected.numpy()).max() < 1e-5
@@ -68,10 +69,15 @@ def test_weights_without_thresholds_say_so(tiny, faces):
         rim.verify(*faces[:2])
 
 
-@pytest.mark.parametrize('image, told', [
-    (np.zeros((8, 8, 3), np.float32), '8-bit colour'), (np.zeros((8, 8), np.uint8), '8-bit colour'),
-    (np.zeros((8, 9, 3), np.uint8), '9x8 pixels are no aligned face'), (np.zeros((1, 1, 3), np.uint8), '1x1'),
-])
+@pytest.mark.parametrize(
+    'image, told',
+    [
+        (np.zeros((8, 8, 3), np.float32), '8-bit colour'),
+        (np.zeros((8, 8), np.uint8), '8-bit colour'),
+        (np.zeros((8, 9, 3), np.uint8), '9x8 pixels are no aligned face'),
+        (np.zeros((1, 1, 3), np.uint8), '1x1'),
+    ],
+)
 def test_images_that_are_no_faces_are_refused(rim, image, told):
     for function in (rim.embed, rim.hallucinate, rim.priors):
         with pytest.raises(ValueError, match=told):
@@ -91,7 +97,9 @@ def test_any_iterable_of_faces_will_do(rim, faces):
     assert len(rim.priors(face for face in faces)) == len(rim.embed(face for face in faces)) == len(faces)
 
 
-@pytest.mark.parametrize('image, told', [(np.zeros((28, 28), np.uint8), r'got uint8 \(28, 28\)'), (None, 'got NoneType')])
+@pytest.mark.parametrize(
+    'image, told', [(np.zeros((28, 28), np.uint8), r'got uint8 \(28, 28\)'), (None, 'got NoneType')]
+)
 def test_what_is_no_face_is_named_as_a_whole(rim, image, told):
     for function in (rim.embed, rim.hallucinate, rim.priors):
         with pytest.raises(ValueError, match=told):

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from rim_plugin.tools.calibration import Calibration, at_size, calibrate, probability
+from rim_plugin.tools.calibration import at_size, calibrate, probability
+from rim_plugin.weights_file import Calibration
 
 
 @pytest.fixture(scope='module')
@@ -33,7 +34,7 @@ def test_probabilities_are_those_of_the_pairs(pairs):
 
 
 def test_between_sizes_it_is_linear_in_octaves_and_constant_beyond():
-    known = [Calibration(28, 0.4, 20., 1), Calibration(7, 0.2, 10., 1)]
+    known = [Calibration(28, 0.4, 20.0, 1), Calibration(7, 0.2, 10.0, 1)]
     assert at_size(known, 14) == pytest.approx((0.3, 15))
     assert at_size(known, 4) == (0.2, 10) and at_size(known, 112) == (0.4, 20)
 

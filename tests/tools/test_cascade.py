@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 
 from rim_plugin.data.alignment import alignment_template
-from rim_plugin.data.drawn_faces import draw_face
 from rim_plugin.data.landmarks import five_points
-from rim_plugin.tools.cascade import CascadeDetector, apart, start_points
+from rim_plugin.data.synthetic.faces import draw_face
+from rim_plugin.tools.cascade import CascadeDetector, start_points, suppress_overlaps
 
 COLOURS = np.array([(255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 0), (255, 0, 255)], np.uint8)
-INDICES = (range(36, 42), range(42, 48), (30, ), (48, ), (54, ))  # of the five points in 68
+INDICES = (range(36, 42), range(42, 48), (30,), (48,), (54,))  # of the five points in 68
 
 
 class SeesDots:
@@ -25,7 +25,7 @@ class SeesDots:
 
     def seen(self, face):
         landmarks = np.zeros((68, 2))
-        y, x = np.mgrid[:len(face), :len(face)]
+        y, x = np.mgrid[: len(face), : len(face)]
         for colour, indices in zip(COLOURS, INDICES):
             weight = (np.abs(face.astype(int) - colour).sum(2) < 150) + 1e-9
             found = np.array([(x * weight).sum(), (y * weight).sum()]) / weight.sum()
@@ -83,7 +83,7 @@ def test_faces_of_a_photo_are_found():
     photo = np.full((400, 700, 3), 128, np.uint8)
     places = [(60, 60), (400, 110)]
     for (image, *_), (left, top) in zip(faces, places):
-        photo[top:top + 224, left:left + 224] = image
+        photo[top : top + 224, left : left + 224] = image
     detector = CascadeDetector(None)
     windows = detector.windows(photo)
     assert len(windows) == 2
@@ -97,6 +97,6 @@ def test_faces_of_a_photo_are_found():
 
 
 def test_windows_of_one_face_become_one():
-    found = apart(np.array([(11., 12, 80), (10, 10, 100), (140, 20, 60), (30, 30, 20)]))
+    found = suppress_overlaps(np.array([(11.0, 12, 80), (10, 10, 100), (140, 20, 60), (30, 30, 20)]))
     assert found.tolist() == [[10, 10, 100], [140, 20, 60]]
-    assert apart([]).shape == (0, 3)
+    assert suppress_overlaps([]).shape == (0, 3)

@@ -111,9 +111,14 @@ def test_people_are_enrolled_from_a_list(people, rim):
     assert enrol(index, rim, people / 'list.txt') == (2, []) and index.people() == {'Ann Ö': 1, 'Bob': 1}
 
 
-@pytest.mark.parametrize('content, told', [
-    (b'Ann Ann/1.png\n', 'line 1: has to be NAME<tab>PHOTO'), (b'', 'names nobody'), (b'\xff\xfe', 'neither a folder'),
-])
+@pytest.mark.parametrize(
+    'content, told',
+    [
+        (b'Ann Ann/1.png\n', 'line 1: has to be NAME<tab>PHOTO'),
+        (b'', 'names nobody'),
+        (b'\xff\xfe', 'neither a folder'),
+    ],
+)
 def test_lists_that_are_none_are_refused(tmp_path, content, told):
     (tmp_path / 'list.txt').write_bytes(content)
     with pytest.raises(GalleryError, match=told):
@@ -144,8 +149,9 @@ def test_faiss_finds_the_same(monkeypatch):
         index._index = None
         found[name] = index.search(probe, 10)
     assert [hit.file for hit in found['faiss']] == [hit.file for hit in found['numpy']]
-    assert [hit.similarity for hit in found['faiss']] == pytest.approx([hit.similarity for hit in found['numpy']],
-                                                                       abs=1e-5)
+    assert [hit.similarity for hit in found['faiss']] == pytest.approx(
+        [hit.similarity for hit in found['numpy']], abs=1e-5
+    )
 
 
 def test_two_processes_lose_nothing(tmp_path):

@@ -68,7 +68,7 @@ def test_truncated_pictures_are_refused(tmp_path, make_face):
     for name in ('a.png', 'a.jpg'):
         Image.fromarray(make_face(200)).save(tmp_path / name)
         content = (tmp_path / name).read_bytes()
-        (tmp_path / name).write_bytes(content[:len(content) // 2])
+        (tmp_path / name).write_bytes(content[: len(content) // 2])
         assert 'damaged' in refused(tmp_path / name)
 
 

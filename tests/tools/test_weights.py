@@ -7,16 +7,17 @@ from copy import deepcopy
 import pytest
 import torch
 import yaml
-from basicsr.archs import build_network as build
-from basicsr.utils import get_root_logger
 from safetensors.torch import load_file, save_file
 
 from rim_plugin.archs.recogniser_weights import load_recogniser_weights
-from rim_plugin.compat.checkpoints import read_weights
-from rim_plugin.options import OptionsError, read_options
+from rim_plugin.errors import OptionsError
+from rim_plugin.options.reading import read_options
 from rim_plugin.tools.api import RIM
-from rim_plugin.tools.weights import (Weights, build_network, fold_statistics, load_weights, save_weights,
-                                       trained_weights)
+from rim_plugin.tools.packing import fold_statistics, trained_weights
+from rim_plugin.weights_file import Weights, build_packed, load_weights, read_weights, save_weights
+
+from basicsr.archs import build_network as build
+from basicsr.utils import get_root_logger
 
 SRCNN = {'type': 'SRCNN', 'channels': [4, 2]}
 
@@ -40,7 +41,7 @@ def refused(function, *args):
 def test_the_averaged_weights_come_back_from_half_precision(tiny):
     weights = load_weights(tiny.weights)
     for label, net in (('fhn', tiny.model.net_eval), ('hrn', tiny.model.averaged['r'])):
-        expected, found = net.state_dict(), build_network(weights, label).state_dict()
+        expected, found = net.state_dict(), build_packed(weights, label).state_dict()
         assert expected.keys() == found.keys()
         assert all(torch.equal(expected[key], found[key]) for key in expected)
     assert {value.dtype for value in weights.tensors.values()} == {torch.float16, torch.int64}
@@ -64,8 +65,12 @@ def test_statistics_are_folded_into_what_was_trained(tiny):
 
 def test_neither_discriminator_nor_teacher_is_inside(tiny):
     keys = load_file(tiny.weights).keys()
-    assert {'.'.join(key.split('.')[:2]) for key in keys} == {'fhn.generator', 'fhn.integrator', 'hrn.student',
-                                                              'hrn.assistant'}
+    assert {'.'.join(key.split('.')[:2]) for key in keys} == {
+        'fhn.generator',
+        'fhn.integrator',
+        'hrn.student',
+        'hrn.assistant',
+    }
     assert not any('assistant.net.linear' in key for key in keys)  # a head that nobody uses
 
 
@@ -89,8 +94,11 @@ def test_a_recogniser_that_computes_something_else_with_them_is_told(tiny, monke
     logger = get_root_logger()
     monkeypatch.setattr(logger, 'handlers', [*logger.handlers, caplog.handler])
     trained = tiny.model.opt['network_r']
-    for changed, told in (({}, ''), ({'fusion': 'mean'}, 'network_r.fusion: sum; here it is mean'),
-                          ({'assistant_view': 'sr'}, 'network_r.assistant_view: probe; here it is sr')):
+    for changed, told in (
+        ({}, ''),
+        ({'fusion': 'mean'}, 'network_r.fusion: sum; here it is mean'),
+        ({'assistant_view': 'sr'}, 'network_r.assistant_view: probe; here it is sr'),
+    ):
         caplog.clear()
         monkeypatch.setitem(tiny.model.opt, 'network_r', {**trained, **changed})
         tiny.model.warn_of_other_options(str(tiny.weights))
@@ -123,13 +131,17 @@ def test_several_recognisers_become_their_mean(tiny, tmp_path):
     torch.save({'params_ema': other.state_dict()}, tmp_path / 'net_r.pth')
     mean = trained_weights(options, tiny.fhn, [tiny.hrn, str(tmp_path / 'net_r.pth')])
     first, second = tiny.model.averaged['r'].state_dict(), other.state_dict()
-    for key, value in build_network(mean, 'hrn').state_dict().items():
+    for key, value in build_packed(mean, 'hrn').state_dict().items():
         torch.testing.assert_close(value, (first[key] + second[key]) / 2, rtol=1e-3, atol=1e-6, check_dtype=False)
-    assert all(torch.equal(mean.tensors[key], value) for key, value in load_weights(tiny.weights).tensors.items()
-               if key.startswith('fhn.'))
+    assert all(
+        torch.equal(mean.tensors[key], value)
+        for key, value in load_weights(tiny.weights).tensors.items()
+        if key.startswith('fhn.')
+    )
     torch.save({'params_ema': build({'type': 'MobileFaceNet'}).state_dict()}, tmp_path / 'net_r.pth')
-    assert 'net_r.pth does not fit HRN' in refused(trained_weights, options, None,
-                                                    [tiny.hrn, str(tmp_path / 'net_r.pth')])
+    assert 'net_r.pth does not fit HRN' in refused(
+        trained_weights, options, None, [tiny.hrn, str(tmp_path / 'net_r.pth')]
+    )
 
 
 def test_what_half_precision_cannot_hold_stays_as_it_is(tmp_path):
@@ -137,8 +149,11 @@ def test_what_half_precision_cannot_hold_stays_as_it_is(tmp_path):
     net.state_dict()['body.0.bias'].fill_(1e6)
     torch.save({'params': net.state_dict()}, tmp_path / 'net_g.pth')
     weights = trained_weights({'network_g': SRCNN}, fhn=str(tmp_path / 'net_g.pth'))
-    assert all(torch.equal(value, net.state_dict()['body.0.bias']) for key, value in weights.tensors.items()
-               if value.dtype != torch.float16) and torch.float32 in {each.dtype for each in weights.tensors.values()}
+    assert all(
+        torch.equal(value, net.state_dict()['body.0.bias'])
+        for key, value in weights.tensors.items()
+        if value.dtype != torch.float16
+    ) and torch.float32 in {each.dtype for each in weights.tensors.values()}
 
 
 def test_any_sr_network_can_be_packed(tmp_path):
@@ -197,9 +212,9 @@ def test_a_later_format_is_refused(tmp_path):
     assert 'format 2' in refused(load_weights, tmp_path / 'x.safetensors')
 
 
-@pytest.mark.parametrize('change, told', [
-    ({'type': 'Unheard'}, 'Unheard'), ({'assistant': None}, 'unexpected'), ({'colour': 1}, 'colour'),
-])
+@pytest.mark.parametrize(
+    'change, told', [({'type': 'Unheard'}, 'Unheard'), ({'assistant': None}, 'unexpected'), ({'colour': 1}, 'colour')]
+)
 def test_another_architecture_is_refused(tiny, tmp_path, change, told):
     weights = load_weights(tiny.weights)
     networks = {**weights.networks, 'hrn': {**weights.networks['hrn'], **change}}
@@ -208,9 +223,10 @@ def test_another_architecture_is_refused(tiny, tmp_path, change, told):
     assert told in message and 'x.safetensors' in message
 
 
-@pytest.mark.parametrize('change, told', [
-    ({'network_r': {'type': 'HRN', 'head': 'teacher'}}, 'train with head: own'), ({'network_r': None}, 'network_r'),
-])
+@pytest.mark.parametrize(
+    'change, told',
+    [({'network_r': {'type': 'HRN', 'head': 'teacher'}}, 'train with head: own'), ({'network_r': None}, 'network_r')],
+)
 def test_trainings_that_cannot_be_packed_are_refused(tiny, tmp_path, change, told):
     options = {**read_options(tiny.options), **change}
     (tmp_path / 'o.yml').write_text(yaml.safe_dump(options))

@@ -11,13 +11,13 @@ import pytest
 import yaml
 from PIL import Image
 
+from rim_plugin import cli
 from rim_plugin.data.alignment import alignment_template
-from rim_plugin.tools import cli
 from rim_plugin.tools.images import read_image
 from rim_plugin.tools.inference import Inference
 from rim_plugin.tools.packing import measure
 from rim_plugin.tools.photos import cut_face, find_faces, paste_faces
-from rim_plugin.tools.weights import load_weights
+from rim_plugin.weights_file import load_weights
 
 SCRIPTS = Path(__file__).parents[2] / 'scripts'
 POINTS = np.stack([alignment_template(40) + (30, 20), alignment_template(24) + (100, 60)])  # 40, 24 pixels
@@ -124,8 +124,18 @@ def test_folders_without_pictures_and_missing_files_are_named(tiny, tmp_path):
 
 
 def test_faces_of_a_photo_are_pasted_back(tiny, rim, photo, tmp_path):
-    hallucinate(tiny, photo, '-o', tmp_path / 'out', '--detect', f'{__name__}:two_faces', '--scale', '2', '--compare',
-                '--priors')
+    hallucinate(
+        tiny,
+        photo,
+        '-o',
+        tmp_path / 'out',
+        '--detect',
+        f'{__name__}:two_faces',
+        '--scale',
+        '2',
+        '--compare',
+        '--priors',
+    )
     assert files_below(tmp_path / 'out') == ['photo.png', 'photo_compare.png', 'photo_priors.png']
     result, before = read_image(tmp_path / 'out/photo.png'), read_image(photo)
     enlarged = cv2.resize(before, (320, 240), interpolation=cv2.INTER_CUBIC)
@@ -159,7 +169,8 @@ def test_photos_without_faces_or_too_large_are_left_out(tiny, photo, tmp_path, c
     failed(run, photo, '-o', tmp_path / 'out', '--detect', f'{__name__}:two_faces', '--scale', '8')
     assert 'give a smaller --scale' in capsys.readouterr().err
     assert "Unknown detector 'unheard'. Name 'cascade', 'insightface'" in failed(
-        run, photo, '-o', tmp_path / 'out', '--detect', 'unheard')
+        run, photo, '-o', tmp_path / 'out', '--detect', 'unheard'
+    )
     (tmp_path / 'net.onnx').write_text('no network')
     assert 'net.onnx' in failed(run, photo, '-o', tmp_path / 'out', '--detect', tmp_path / 'net.onnx')
 
@@ -198,7 +209,7 @@ def test_gallery_from_enrolment_to_removal(tiny, faces, tmp_path, capsys):
     cli.gallery(['list', index])
     assert capsys.readouterr().out == 'a\t1\nlarge\t1\nsüb\t1\n'
     before = Path(index).read_bytes()
-    assert "nobody of that name" in failed(cli.gallery, 'remove', index, 'b')
+    assert 'nobody of that name' in failed(cli.gallery, 'remove', index, 'b')
     (tmp_path / 'empty').mkdir()
     assert 'holds none' in failed(cli.gallery, 'enrol', index, tmp_path / 'empty', *weights)
     assert Path(index).read_bytes() == before
@@ -223,24 +234,49 @@ def face_pairs(folder, make_face):
         lines += [f'P{person}\t1\t2' for person in persons]
         lines += [f'P{person}\t1\tP{(person + 1) % 6}\t2' for person in persons]
     (folder / 'pairs.txt').write_text('\n'.join(lines) + '\n')
-    pairs = {'type': 'FacePairDataset', 'dataroot_gt': str(folder / 'lfw'), 'pair_list': str(folder / 'pairs.txt'),
-             'landmarks': 'aligned', 'gt_size': 64}
-    return {'test_8': {**pairs, 'name': 'lfw_8', 'query_size': 8},
-            'test': {**pairs, 'name': 'lfw', 'probe_side': 'none'}}
+    pairs = {
+        'type': 'FacePairDataset',
+        'dataroot_gt': str(folder / 'lfw'),
+        'pair_list': str(folder / 'pairs.txt'),
+        'landmarks': 'aligned',
+        'gt_size': 64,
+    }
+    return {
+        'test_8': {**pairs, 'name': 'lfw_8', 'query_size': 8},
+        'test': {**pairs, 'name': 'lfw', 'probe_side': 'none'},
+    }
 
 
 def test_weights_are_packed_with_thresholds_and_card(tiny, tmp_path, make_face, capsys):
     (tmp_path / 'verify.yml').write_text(json.dumps({'datasets': face_pairs(tmp_path, make_face)}))
     (tmp_path / 'notes.txt').write_text('Faces of nobody.')
     arguments = ['-opt', tiny.options, '--fhn', tiny.fhn, '--hrn', tiny.hrn, '--commit', 'abc']
-    cli.pack([*arguments, '-o', str(tmp_path / 'w/x.safetensors'), '--verify', str(tmp_path / 'verify.yml'), '--notes',
-              str(tmp_path / 'notes.txt')])
+    cli.pack(
+        [
+            *arguments,
+            '-o',
+            str(tmp_path / 'w/x.safetensors'),
+            '--verify',
+            str(tmp_path / 'verify.yml'),
+            '--notes',
+            str(tmp_path / 'notes.txt'),
+        ]
+    )
     facts = json.loads((tmp_path / 'w/x.json').read_text())
     assert [each['size'] for each in facts['calibrations']] == [8, 112] and facts['facts']['seed'] == 7
     assert facts['facts']['results']['lfw']['figures']['auc'] == 1
     card = (tmp_path / 'w/x.md').read_text()
-    for told in (facts['sha256'], 'of one training', 'Faces of nobody.', '`abc`', '| lfw_8 | 8 |', '| lfw | full |', 'Intended use',
-                 'scripts/pack_weights.py', 'random weights'):
+    for told in (
+        facts['sha256'],
+        'of one training',
+        'Faces of nobody.',
+        '`abc`',
+        '| lfw_8 | 8 |',
+        '| lfw | full |',
+        'Intended use',
+        'scripts/pack_weights.py',
+        'random weights',
+    ):
         assert told in card, told
     Image.fromarray(make_face(64)).save(tmp_path / 'a.png')
     capsys.readouterr()
@@ -254,8 +290,9 @@ def test_a_gallery_that_is_known_is_not_embedded_again(tiny, tmp_path, make_face
     embed = Inference.embed_gallery
     monkeypatch.setattr(Inference, 'embed_gallery', lambda self, faces: counts.append(len(faces)) or embed(self, faces))
     for names in (('test', 'test_8'), ('test_8', 'test')):
-        (tmp_path / 'verify.yml').write_text(yaml.safe_dump({'datasets': {name: datasets[name] for name in names}},
-                                                            sort_keys=False))
+        (tmp_path / 'verify.yml').write_text(
+            yaml.safe_dump({'datasets': {name: datasets[name] for name in names}}, sort_keys=False)
+        )
         results.append(measure(load_weights(tiny.weights), str(tmp_path / 'verify.yml'))[1])
     assert results[0] == results[1]
     assert sum(counts) == 2 * (12 + 6 + 12)  # faces and mirror images; one order knows 12 before it needs 6
@@ -269,9 +306,10 @@ def test_scripts_are_the_commands(name, monkeypatch, capsys):
     assert caught.value.code == 0 and f'usage: {name}.py' in capsys.readouterr().out
 
 
-@pytest.mark.parametrize('argv, told', [
-    (['--device', 'nonsense'], '--device nonsense: '), (['-o', 'faces/a.png/out'], 'a.png is a file: name a folder'),
-])
+@pytest.mark.parametrize(
+    'argv, told',
+    [(['--device', 'nonsense'], '--device nonsense: '), (['-o', 'faces/a.png/out'], 'a.png is a file: name a folder')],
+)
 def test_wrong_arguments_of_a_command_are_named(tiny, faces, monkeypatch, argv, told):
     monkeypatch.chdir(faces.parent)
     assert told in failed(cli.hallucinate, 'faces', '-o', 'out', '--weights', tiny.weights, *argv)

@@ -4,15 +4,29 @@ from typing import NamedTuple
 
 import numpy as np
 
-from rim_plugin.data.drawn_canvas import Canvas, fill_classes, mix
-from rim_plugin.data.drawn_geometry import PICTURE, View, spline
-from rim_plugin.data.drawn_hair import Hair, paint_beard
-from rim_plugin.data.drawn_light import background, light_up
-from rim_plugin.data.drawn_outlines import (brow_outline, eye_outline, face_outline, lip_outlines, nose_outline,
-                                            skull_outline)
-from rim_plugin.data.drawn_paint import (paint_body, paint_brow, paint_ears, paint_eye, paint_glasses, paint_marks,
-                                         paint_mouth, paint_nose)
-from rim_plugin.data.drawn_people import sample_person, sample_shot
+from rim_plugin.data.synthetic.canvas import Canvas, fill_classes, mix
+from rim_plugin.data.synthetic.geometry import PICTURE, View, spline
+from rim_plugin.data.synthetic.hair import Hair, paint_beard
+from rim_plugin.data.synthetic.light import background, light_up
+from rim_plugin.data.synthetic.outlines import (
+    brow_outline,
+    eye_outline,
+    face_outline,
+    lip_outlines,
+    nose_outline,
+    skull_outline,
+)
+from rim_plugin.data.synthetic.paint import (
+    paint_body,
+    paint_brow,
+    paint_ears,
+    paint_eye,
+    paint_glasses,
+    paint_marks,
+    paint_mouth,
+    paint_nose,
+)
+from rim_plugin.data.synthetic.people import sample_person, sample_shot
 
 _SKIN, _LEFT_BROW, _RIGHT_BROW, _LEFT_EYE, _RIGHT_EYE, _NOSE, _UPPER_LIP, _MOUTH, _LOWER_LIP, _HAIR = range(1, 11)
 
@@ -39,7 +53,7 @@ def _paint(view, person, shot, face, brows, hair):
         paint_ears(canvas, view, person)
     canvas.fill(skull_outline(view, person), person.skin if person.hair_style == 'bald' else person.hair)
     canvas.fill(face, person.skin)
-    canvas.stroke([spline(view.landmarks[:17], 5)], mix(person.skin, (60, 30, 24), .22), 1)
+    canvas.stroke([spline(view.landmarks[:17], 5)], mix(person.skin, (60, 30, 24), 0.22), 1)
     paint_marks(canvas, view, person, shot)
     paint_beard(canvas, view, person, face)
     paint_nose(canvas, view, person)
@@ -56,9 +70,17 @@ def _paint(view, person, shot, face, brows, hair):
 
 def _parse(view, person, face, brows, hair):
     upper, inner, lower = lip_outlines(view.landmarks[48:])
-    layers = [(face, _SKIN), (nose_outline(view, person.shape), _NOSE), (lower, _LOWER_LIP), (upper, _UPPER_LIP),
-              (inner, _MOUTH), (eye_outline(view.landmarks[36:42]), _LEFT_EYE),
-              (eye_outline(view.landmarks[42:48]), _RIGHT_EYE), (brows[0], _LEFT_BROW), (brows[1], _RIGHT_BROW)]
+    layers = [
+        (face, _SKIN),
+        (nose_outline(view, person.shape), _NOSE),
+        (lower, _LOWER_LIP),
+        (upper, _UPPER_LIP),
+        (inner, _MOUTH),
+        (eye_outline(view.landmarks[36:42]), _LEFT_EYE),
+        (eye_outline(view.landmarks[42:48]), _RIGHT_EYE),
+        (brows[0], _LEFT_BROW),
+        (brows[1], _RIGHT_BROW),
+    ]
     if person.hair_style == 'bald':
         return fill_classes(PICTURE, [(skull_outline(view, person), _SKIN)] + layers)
     behind = [(skull_outline(view, person), _HAIR)] + ([(hair.outer, _HAIR)] if hair.long else [])

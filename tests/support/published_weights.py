@@ -7,7 +7,7 @@ import torch.nn.functional as F
 
 from rim_plugin.archs.iresnet_arch import IResNet
 from rim_plugin.archs.recogniser_weights import load_recogniser_weights
-from rim_plugin.options import OptionsError
+from rim_plugin.errors import OptionsError
 
 WIDTHS = (64, 128, 256, 512)
 
@@ -25,9 +25,16 @@ def arcface_layout(layers):
     parts = {'conv1': (64, 3, 3, 3), 'bn1': 'bn 64', 'prelu': 'prelu 64'}
     names = [f'layer{layer}.{index}.' for layer, count in enumerate(layers, 1) for index in range(count)]
     for name, (before, width, stride) in zip(names, blocks_of(layers), strict=True):
-        parts.update({name + 'bn1': f'bn {before}', name + 'conv1': (width, before, 3, 3), name + 'bn2': f'bn {width}',
-                      name + 'prelu': f'prelu {width}', name + 'conv2': (width, width, 3, 3),
-                      name + 'bn3': f'bn {width}'})
+        parts.update(
+            {
+                name + 'bn1': f'bn {before}',
+                name + 'conv1': (width, before, 3, 3),
+                name + 'bn2': f'bn {width}',
+                name + 'prelu': f'prelu {width}',
+                name + 'conv2': (width, width, 3, 3),
+                name + 'bn3': f'bn {width}',
+            }
+        )
         if stride == 2:
             parts.update({name + 'downsample.0': (width, before, 1, 1), name + 'downsample.1': f'bn {width}'})
     return {**parts, 'bn2': 'bn 512', 'fc': (512, 512 * 7 * 7), 'features': 'bn 512'}
@@ -35,12 +42,25 @@ def arcface_layout(layers):
 
 def evolve_layout(layers):
     """Parts of face.evoLVe's IR networks by name, see ``arcface_layout``."""
-    parts = {'input_layer.0': (64, 3, 3, 3), 'input_layer.1': 'bn 64', 'input_layer.2': 'prelu 64',
-             'output_layer.0': 'bn 512', 'output_layer.3': (512, 512 * 7 * 7), 'output_layer.4': 'bn 512'}
+    parts = {
+        'input_layer.0': (64, 3, 3, 3),
+        'input_layer.1': 'bn 64',
+        'input_layer.2': 'prelu 64',
+        'output_layer.0': 'bn 512',
+        'output_layer.3': (512, 512 * 7 * 7),
+        'output_layer.4': 'bn 512',
+    }
     for index, (before, width, _) in enumerate(blocks_of(layers)):
         name = f'body.{index}.res_layer.'
-        parts.update({name + '0': f'bn {before}', name + '1': (width, before, 3, 3), name + '2': f'prelu {width}',
-                      name + '3': (width, width, 3, 3), name + '4': f'bn {width}'})
+        parts.update(
+            {
+                name + '0': f'bn {before}',
+                name + '1': (width, before, 3, 3),
+                name + '2': f'prelu {width}',
+                name + '3': (width, width, 3, 3),
+                name + '4': f'bn {width}',
+            }
+        )
         if before != width:
             name = f'body.{index}.shortcut_layer.'
             parts.update({name + '0': (width, before, 1, 1), name + '1': f'bn {width}'})
@@ -62,10 +82,15 @@ def random_weights(layout):
         if kind == 'prelu':
             weights[name + '.weight'] = torch.rand(channels) * 0.4
             continue
-        weights.update({name + '.weight': torch.rand(channels) + 0.5, name + '.bias': torch.randn(channels) * 0.1,
-                        name + '.running_mean': torch.randn(channels) * 0.1,
-                        name + '.running_var': torch.rand(channels) + 0.5,
-                        name + '.num_batches_tracked': torch.tensor(7)})
+        weights.update(
+            {
+                name + '.weight': torch.rand(channels) + 0.5,
+                name + '.bias': torch.randn(channels) * 0.1,
+                name + '.running_mean': torch.randn(channels) * 0.1,
+                name + '.running_var': torch.rand(channels) + 0.5,
+                name + '.num_batches_tracked': torch.tensor(7),
+            }
+        )
     return weights
 
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from rim_plugin.data.drawn_geometry import spline
+from rim_plugin.data.synthetic.geometry import spline
 
 
 def _ring(upper, lower):
@@ -18,9 +18,10 @@ def eye_outline(points):
 def brow_outline(points, thickness):
     """(N, 2) brow around its five points, from the outer to the thicker inner end; ``thickness`` in pixels."""
     ridge = spline(points, 5)
-    profile = np.interp(np.linspace(0, 1, len(ridge)), [0, .3, .8, 1], [.12, .8, 1, .75])
+    profile = np.interp(np.linspace(0, 1, len(ridge)), [0, 0.3, 0.8, 1], [0.12, 0.8, 1, 0.75])
     return np.concatenate(
-        [ridge - np.outer(profile, (0, .45 * thickness)), (ridge + np.outer(profile, (0, .55 * thickness)))[::-1]])
+        [ridge - np.outer(profile, (0, 0.45 * thickness)), (ridge + np.outer(profile, (0, 0.55 * thickness)))[::-1]]
+    )
 
 
 def lip_outlines(points):
@@ -39,11 +40,18 @@ def nose_outline(view, shape):
     """
     half, low, tip = shape['nose_half'], shape['nose_y'], shape['nose_z']
     bridge = shape['nose_bridge']
-    side = np.array([[bridge, -.04, .22], [bridge * .95, .3, .34], [bridge * 1.25, .68 * low, .42],
-                     [half * 1.1, low - .36, tip - .62], [half * 1.24, low - .2, tip - .62]])
+    side = np.array(
+        [
+            [bridge, -0.04, 0.22],
+            [bridge * 0.95, 0.3, 0.34],
+            [bridge * 1.25, 0.68 * low, 0.42],
+            [half * 1.1, low - 0.36, tip - 0.62],
+            [half * 1.24, low - 0.2, tip - 0.62],
+        ]
+    )
     right, left = view.project(side), view.project(side * (-1, 1, 1))
     ridge = spline(view.landmarks[27:31])
-    margin = .06 * view.unit
+    margin = 0.06 * view.unit
     right[:, 0] = np.maximum(right[:, 0], np.interp(right[:, 1], ridge[:, 1], ridge[:, 0]) + margin)
     left[:, 0] = np.minimum(left[:, 0], np.interp(left[:, 1], ridge[:, 1], ridge[:, 0]) - margin)
     left = left[::-1]
@@ -53,10 +61,16 @@ def nose_outline(view, shape):
 def hairline(shape, form, style):
     """(9, 3) model points of the forehead's upper edge, from the left temple to the right one."""
     width, top = shape['width'], shape['hairline']
-    temple = .4 if style == 'receding' else 0
-    half = np.array([[.98 * width, -.62, -.75], [.93 * width, -1.2, -.55],
-                     [(.8 - .1 * temple) * width, -1.75 - temple, -.4], [.45 * width, top + .16 - temple, -.2]])
-    middle = np.array([[0, top + .3 * form['peak'] * (style != 'fringe') - .5 * temple, -.1]])
+    temple = 0.4 if style == 'receding' else 0
+    half = np.array(
+        [
+            [0.98 * width, -0.62, -0.75],
+            [0.93 * width, -1.2, -0.55],
+            [(0.8 - 0.1 * temple) * width, -1.75 - temple, -0.4],
+            [0.45 * width, top + 0.16 - temple, -0.2],
+        ]
+    )
+    middle = np.array([[0, top + 0.3 * form['peak'] * (style != 'fringe') - 0.5 * temple, -0.1]])
     return np.concatenate([half * (-1, 1, 1), middle, half[::-1]])
 
 
@@ -74,5 +88,5 @@ def skull_outline(view, person):
     half = person.shape['width'] * 1.02
     offsets = np.column_stack([half * np.cos(angle), 2.55 * np.sin(angle)])
     if person.hair_style == 'bald':
-        offsets = np.concatenate([offsets, half * np.array([[.93, .5], [.7, .8], [-.7, .8], [-.93, .5]])])
-    return view.billboard((0, -.65, -.9), offsets)
+        offsets = np.concatenate([offsets, half * np.array([[0.93, 0.5], [0.7, 0.8], [-0.7, 0.8], [-0.93, 0.5]])])
+    return view.billboard((0, -0.65, -0.9), offsets)

@@ -1,19 +1,20 @@
 """Drawn faces: landmarks and parsing map are exact, a face follows from its three numbers, persons differ."""
 
-import cv2
 import hashlib
 import multiprocessing
-import numpy as np
-import pytest
 import random
 
+import cv2
+import numpy as np
+import pytest
+
 from rim_plugin.data.alignment import alignment_template
-from rim_plugin.data.drawn_canvas import Canvas, fill_classes
-from rim_plugin.data.drawn_faces import draw_face
-from rim_plugin.data.drawn_geometry import View, spline
-from rim_plugin.data.drawn_outlines import eye_outline, lip_outlines
-from rim_plugin.data.drawn_people import BEARDS, GLASSES, HAIR_STYLES, sample_person, sample_shot
 from rim_plugin.data.landmarks import five_points
+from rim_plugin.data.synthetic.canvas import Canvas, fill_classes
+from rim_plugin.data.synthetic.faces import draw_face
+from rim_plugin.data.synthetic.geometry import View, spline
+from rim_plugin.data.synthetic.outlines import eye_outline, lip_outlines
+from rim_plugin.data.synthetic.people import BEARDS, GLASSES, HAIR_STYLES, sample_person, sample_shot
 
 SEED = 5
 
@@ -61,19 +62,20 @@ def test_shapes_and_types(faces):
 def test_eye_class_is_the_polygon_of_the_eye_points(faces, label, points):
     for _, landmarks, parsing in faces:
         eye, mask = landmarks[points], parsing == label
-        if np.linalg.norm(eye[[1, 2]] - eye[[5, 4]],
-                          axis=1).min() < 6:  # the corners of a closing eye are below a pixel
+        if (
+            np.linalg.norm(eye[[1, 2]] - eye[[5, 4]], axis=1).min() < 6
+        ):  # the corners of a closing eye are below a pixel
             continue
-        assert overlap(mask, polygon_mask(eye)) > .72
+        assert overlap(mask, polygon_mask(eye)) > 0.72
         assert distance_to(mask, eye).max() <= 2
 
 
 def test_lips_and_mouth_are_the_polygons_of_their_points(faces):
     for _, landmarks, parsing in faces:
         outer, inner = polygon_mask(landmarks[48:60]), polygon_mask(landmarks[60:68])
-        assert overlap(np.isin(parsing, (7, 8, 9)), outer) > .85
+        assert overlap(np.isin(parsing, (7, 8, 9)), outer) > 0.85
         if inner.sum() > 150:
-            assert overlap(parsing == 8, inner) > .8
+            assert overlap(parsing == 8, inner) > 0.8
         upper, lower = np.nonzero(parsing == 7)[0].mean(), np.nonzero(parsing == 9)[0].mean()
         assert upper < lower
 
@@ -86,7 +88,7 @@ def test_brow_and_nose_points_lie_on_their_classes(faces):
             bare = distance_to(parsing == 10, landmarks[points]) > 2
             assert distance_to(parsing == label, landmarks[points])[bare].max(initial=0) < 2
             checked += bare.sum()
-    assert checked > .9 * 19 * len(faces)
+    assert checked > 0.9 * 19 * len(faces)
 
 
 def test_outlines_pass_through_their_points():
@@ -94,9 +96,12 @@ def test_outlines_pass_through_their_points():
     for identity in range(30):
         landmarks = View(sample_person(SEED, identity), sample_shot(SEED, identity, 0)).landmarks
         upper, inner, lower = lip_outlines(landmarks[48:])
-        for outline, points in ((eye_outline(landmarks[36:42]), range(36, 42)), (eye_outline(landmarks[42:48]),
-                                                                                 range(42, 48)),
-                                (np.concatenate([upper, lower]), range(48, 60)), (inner, range(60, 68))):
+        for outline, points in (
+            (eye_outline(landmarks[36:42]), range(36, 42)),
+            (eye_outline(landmarks[42:48]), range(42, 48)),
+            (np.concatenate([upper, lower]), range(48, 60)),
+            (inner, range(60, 68)),
+        ):
             nearest = np.linalg.norm(outline[None] - landmarks[list(points)][:, None], axis=2).min(axis=1)
             assert nearest.max() < 1e-9
 
@@ -124,7 +129,7 @@ def test_picture_shows_the_eye_where_the_map_has_it():
     contrast = []
     for identity in range(60):
         person, shot = sample_person(SEED, identity), sample_shot(SEED, identity, 0)
-        if shot.blink > .5 or person.glasses != 'none':
+        if shot.blink > 0.5 or person.glasses != 'none':
             continue
         image, _, parsing = draw_face(SEED, identity, 0)
         eye = image.mean(axis=2)[parsing == 4]
@@ -198,12 +203,13 @@ def test_class_map_follows_pixel_centres():
 
 def test_canvas_keeps_pixel_centres():
     canvas = Canvas(np.zeros((64, 64, 4), np.uint8))
-    canvas.dot(np.array([12., 20.]), 4, (255, 255, 255))
+    canvas.dot(np.array([12.0, 20.0]), 4, (255, 255, 255))
     weight = canvas.finish()[..., 0].astype(float)
     y, x = np.mgrid[:32, :32]
-    np.testing.assert_allclose([(x * weight).sum() / weight.sum(), (y * weight).sum() / weight.sum()], [12, 20],
-                               atol=.15)
-    with canvas.inside(np.array([[2., 2.], [8., 2.], [8., 8.], [2., 8.]])) as window:
+    np.testing.assert_allclose(
+        [(x * weight).sum() / weight.sum(), (y * weight).sum() / weight.sum()], [12, 20], atol=0.15
+    )
+    with canvas.inside(np.array([[2.0, 2.0], [8.0, 2.0], [8.0, 8.0], [2.0, 8.0]])) as window:
         window.flood((0, 200, 0))
     picture = canvas.finish()
     assert picture[4, 4, 1] == 200 and picture[10, 10, 1] == 0

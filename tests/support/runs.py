@@ -7,10 +7,11 @@ from copy import deepcopy
 
 import torch
 import yaml
-from tiny_rim import INTEGRATOR, OPTIONS
+
+from support.tiny_rim import INTEGRATOR, OPTIONS
 
 ENVIRONMENT = dict(os.environ, OMP_NUM_THREADS='1', PYTHONUNBUFFERED='1')
-WIDE = {'image_size': 224, 'work_size': 56, 'num_landmarks': 68}  # drawn faces have 224 pixels
+WIDE = {'image_size': 224, 'feature_size': 56, 'num_landmarks': 68}  # drawn faces have 224 pixels
 ITERATIONS = 6
 
 
@@ -19,16 +20,30 @@ def write_options(folder, batch_size=2, networks=None, path=None, **train):
 
     Returns the path of the file.
     """
-    opt = {key: value for key, value in deepcopy(OPTIONS).items()
-           if key not in ('dist', 'rank', 'world_size', 'is_train')}
+    opt = {
+        key: value for key, value in deepcopy(OPTIONS).items() if key not in ('dist', 'rank', 'world_size', 'is_train')
+    }
     opt['network_g'].update(WIDE)
-    opt['network_d']['integrator'] = dict(INTEGRATOR, work_size=56)
+    opt['network_d']['integrator'] = dict(INTEGRATOR, feature_size=56)
     drawn = {'type': 'DrawnFaceDataset', 'num_identities': 4, 'query_size': 28}
-    opt.update(networks or {}, path=path or {}, scale=8, manual_seed=3,
-               logger={'print_freq': 1, 'save_checkpoint_freq': 2, 'use_tb_logger': False})
-    opt['datasets'] = {'train': {**drawn, 'name': 'drawn', 'query_size': [14, 28], 'use_hflip': True,
-                                 'batch_size_per_gpu': batch_size, 'num_worker_per_gpu': 0},
-                       'val': {**drawn, 'name': 'drawn_val', 'first_identity': 4, 'num_identities': 2}}
+    opt.update(
+        networks or {},
+        path=path or {},
+        scale=8,
+        manual_seed=3,
+        logger={'print_freq': 1, 'save_checkpoint_freq': 2, 'use_tb_logger': False},
+    )
+    opt['datasets'] = {
+        'train': {
+            **drawn,
+            'name': 'drawn',
+            'query_size': [14, 28],
+            'use_hflip': True,
+            'batch_size_per_gpu': batch_size,
+            'num_worker_per_gpu': 0,
+        },
+        'val': {**drawn, 'name': 'drawn_val', 'first_identity': 4, 'num_identities': 2},
+    }
     opt['val'].update(val_freq=2, save_img=False)
     opt['train'].update({'total_iter': ITERATIONS, **train})
     path = folder / 'options.yml'
@@ -37,8 +52,14 @@ def write_options(folder, batch_size=2, networks=None, path=None, **train):
 
 
 def start(folder, *command):
-    return subprocess.Popen([sys.executable, '-m', *command], cwd=folder, env=ENVIRONMENT, text=True,
-                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    return subprocess.Popen(
+        [sys.executable, '-m', *command],
+        cwd=folder,
+        env=ENVIRONMENT,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
 
 
 def finish(process):
@@ -50,8 +71,12 @@ def finish(process):
 def final_weights(folder, iterations=ITERATIONS):
     """All tensors of the networks that a run wrote at its end, by file and name."""
     files = sorted((folder / 'experiments/tiny/models').glob(f'*_{iterations}.pth'))
-    return {(file.name, key, name): value for file in files
-            for key, state in torch.load(file, weights_only=True).items() for name, value in state.items()}
+    return {
+        (file.name, key, name): value
+        for file in files
+        for key, state in torch.load(file, weights_only=True).items()
+        for name, value in state.items()
+    }
 
 
 def kill_at(process, iteration):

@@ -14,7 +14,7 @@ def mix(first, second, share):
 
 def fixed(points, zoom):
     """Picture points (N, 2) to cv2's fixed-point points on a canvas ``zoom`` times as large, pixel centres kept."""
-    return np.rint(((np.asarray(points) + .5) * zoom - .5) * _FINE).astype(np.int32)
+    return np.rint(((np.asarray(points) + 0.5) * zoom - 0.5) * _FINE).astype(np.int32)
 
 
 class Canvas:
@@ -43,9 +43,10 @@ class Canvas:
         """Draw a list of curves (N, 2); ``width`` counts half pixels of the picture."""
         ends = np.cumsum([len(curve) for curve in curves])
         points = fixed(np.concatenate(curves) - self.offset, self.zoom)  # one conversion: curves come by the hundred
-        lines = [points[end - len(curve):end] for curve, end in zip(curves, ends)]
-        cv2.polylines(self.image, lines, closed, self._colour(colour, matter), max(1, round(width)), cv2.LINE_AA,
-                      _SHIFT)
+        lines = [points[end - len(curve) : end] for curve, end in zip(curves, ends)]
+        cv2.polylines(
+            self.image, lines, closed, self._colour(colour, matter), max(1, round(width)), cv2.LINE_AA, _SHIFT
+        )
 
     def dot(self, centre, radius, colour, matter=255):
         """A disc; ``radius`` in picture pixels."""
@@ -53,7 +54,7 @@ class Canvas:
         radius = round(radius * self.zoom * _FINE)
         cv2.circle(self.image, (x, y), radius, self._colour(colour, matter), -1, cv2.LINE_AA, _SHIFT)
 
-    def inside(self, polygon, soft=0.):
+    def inside(self, polygon, soft=0.0):
         """A :class:`Window` that shows only inside ``polygon`` (N, 2), fading over ``soft`` pixels at its edge."""
         return Window(self, polygon, soft)
 
@@ -69,8 +70,9 @@ class Window(Canvas):
     def __init__(self, canvas, polygon, soft):
         margin = 2 * soft + 1
         limit = canvas.image.shape[1], canvas.image.shape[0]
-        low, high = ((edge - canvas.offset) * self.zoom
-                     for edge in (polygon.min(axis=0) - margin, polygon.max(axis=0) + margin))
+        low, high = (
+            (edge - canvas.offset) * self.zoom for edge in (polygon.min(axis=0) - margin, polygon.max(axis=0) + margin)
+        )
         (left, top), (right, bottom) = (np.clip(np.rint(edge).astype(int), 0, limit) for edge in (low, high))
         self.target, self.soft = canvas.image[top:bottom, left:right], soft
         super().__init__(self.target.copy(), canvas.offset + np.array([left, top]) / self.zoom)

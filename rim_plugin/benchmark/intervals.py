@@ -21,6 +21,7 @@ def mean_interval(values, seed=0):
     mean = float(values.mean())
     if len(values) < 2 or not np.isfinite(mean) or np.ptp(values) == 0:
         return mean, mean, mean
-    interval = bootstrap((values, ), np.mean, n_resamples=_RESAMPLES, method='percentile',
-                         rng=np.random.default_rng(seed)).confidence_interval
+    interval = bootstrap(
+        (values,), np.mean, n_resamples=_RESAMPLES, method='percentile', rng=np.random.default_rng(seed)
+    ).confidence_interval
     return mean, float(interval.low), float(interval.high)

@@ -12,8 +12,8 @@ from rim_plugin.data.alignment import alignment_template
 from rim_plugin.data.landmarks import five_points
 
 PICTURE = 224  # px, the side of a drawn face
-MIRROR = np.array([-1., 1., 1.])
-_CAMERA = 16.  # distance of the camera in model units, for a mild perspective
+MIRROR = np.array([-1.0, 1.0, 1.0])
+_CAMERA = 16.0  # distance of the camera in model units, for a mild perspective
 
 
 @lru_cache(maxsize=64)
@@ -23,7 +23,7 @@ def _spline_matrix(count, steps, closed):
     place = np.arange(pieces * steps + (not closed)) / steps
     piece = np.minimum(place.astype(int), pieces - 1)
     t = place - piece
-    weights = np.stack([-t**3 + 2 * t**2 - t, 3 * t**3 - 5 * t**2 + 2, -3 * t**3 + 4 * t**2 + t, t**3 - t**2]) / 2
+    weights = np.stack([-(t**3) + 2 * t**2 - t, 3 * t**3 - 5 * t**2 + 2, -3 * t**3 + 4 * t**2 + t, t**3 - t**2]) / 2
     matrix = np.zeros((len(place), count))
     for offset, weight in zip(range(-1, 3), weights):
         knots = (piece + offset) % count if closed else np.clip(piece + offset, 0, count - 1)
@@ -38,71 +38,88 @@ def spline(points, steps=6, closed=False):
 
 def _jaw(shape, gap):
     """(17, 3) jaw from ear to ear, evenly spaced along the contour."""
-    width, drop = shape['width'], .32 * gap
+    width, drop = shape['width'], 0.32 * gap
     low = shape['chin_y'] + drop
-    half = np.array([[width, .1], [width * .985, .9], [width * .94, 1.75], [width * shape['jaw'], 2.55 + drop * .6],
-                     [width * (.54 * shape['jaw'] + .46 * shape['chin']) + .1, 2.55 + .6 * (low - 2.8)],
-                     [width * shape['chin'], low - .2]])
-    outline = spline(np.concatenate([half * (-1, 1), [[0., low]], half[::-1]]), 8)
-    length = np.concatenate([[0.], np.cumsum(np.linalg.norm(np.diff(outline, axis=0), axis=1))])
+    half = np.array(
+        [
+            [width, 0.1],
+            [width * 0.985, 0.9],
+            [width * 0.94, 1.75],
+            [width * shape['jaw'], 2.55 + drop * 0.6],
+            [width * (0.54 * shape['jaw'] + 0.46 * shape['chin']) + 0.1, 2.55 + 0.6 * (low - 2.8)],
+            [width * shape['chin'], low - 0.2],
+        ]
+    )
+    outline = spline(np.concatenate([half * (-1, 1), [[0.0, low]], half[::-1]]), 8)
+    length = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(outline, axis=0), axis=1))])
     even = np.linspace(0, length[-1], 17)
     x, y = (np.interp(even, length, outline[:, axis]) for axis in (0, 1))
-    depth = np.clip((y - .1) / (low - .1), 0, 1)
+    depth = np.clip((y - 0.1) / (low - 0.1), 0, 1)
     return np.column_stack([x, y, -1.2 + 1.5 * depth**1.5])
 
 
 def _brow(shape, shot):
     """(5, 3) left brow, from its outer to its inner end."""
     side = np.linspace(-1, 1, 5)
-    y = shape['brow_y'] - .06 + shape['brow_arch'] * np.array([.27, .04, -.06, -.02, .1])
+    y = shape['brow_y'] - 0.06 + shape['brow_arch'] * np.array([0.27, 0.04, -0.06, -0.02, 0.1])
     y = y - shot.brow_raise * 1.5 + side * (shape['brow_tilt'] + 1.2 * shot.frown)
-    x = -1.16 * shape['spacing'] + side * shape['brow_half'] + (side + 1) * .5 * shot.frown
-    return np.column_stack([x, y, [-.3, -.05, .08, .18, .2]])
+    x = -1.16 * shape['spacing'] + side * shape['brow_half'] + (side + 1) * 0.5 * shot.frown
+    return np.column_stack([x, y, [-0.3, -0.05, 0.08, 0.18, 0.2]])
 
 
 def _eye(shape, shot):
     """(6, 3) left eye, from its outer corner over the upper lid."""
-    half, height = shape['eye_half'], shape['eye_open'] * (1 - .2 * min(shot.smile, 1))
-    lower = .4 * height - .05 * shot.smile * height
-    upper = -.6 * height * (1 - shot.blink) + (lower - .02) * shot.blink
-    x = half * np.array([-1, -.4, .36, 1, .36, -.4])
-    y = np.array([0, upper, upper, .05, lower, lower])
+    half, height = shape['eye_half'], shape['eye_open'] * (1 - 0.2 * min(shot.smile, 1))
+    lower = 0.4 * height - 0.05 * shot.smile * height
+    upper = -0.6 * height * (1 - shot.blink) + (lower - 0.02) * shot.blink
+    x = half * np.array([-1, -0.4, 0.36, 1, 0.36, -0.4])
+    y = np.array([0, upper, upper, 0.05, lower, lower])
     y = y + shape['eye_tilt'] * x / half
-    return np.column_stack([x - shape['spacing'], y, [-.18, .02, .06, .02, .04, .0]])
+    return np.column_stack([x - shape['spacing'], y, [-0.18, 0.02, 0.06, 0.02, 0.04, 0.0]])
 
 
 def _nose(shape):
     """(9, 3) bridge from top to tip, then the base from left to right."""
     half, low, tip = shape['nose_half'], shape['nose_y'], shape['nose_z']
-    bridge = np.column_stack([np.zeros(4), np.linspace(-.06, low * .74, 4), np.linspace(.32, tip, 4)])
-    side = np.array([-1, -.5, 0, .5, 1])
-    base = np.column_stack([side * half, low - .12 * np.abs(side)**1.5, tip - .28 - .22 * np.abs(side)])
+    bridge = np.column_stack([np.zeros(4), np.linspace(-0.06, low * 0.74, 4), np.linspace(0.32, tip, 4)])
+    side = np.array([-1, -0.5, 0, 0.5, 1])
+    base = np.column_stack([side * half, low - 0.12 * np.abs(side) ** 1.5, tip - 0.28 - 0.22 * np.abs(side)])
     return np.concatenate([bridge, base])
 
 
 def _mouth(shape, shot):
     """(20, 3) outer lip (12) and inner lip (8), both clockwise from the left corner."""
-    gap, up, low = shot.gap, shape['upper_lip'] * (1 - .25 * min(shot.smile, 1)), shape['lower_lip']
-    across = np.array([-1, -.62, -.24, 0, .24, .62, 1, .64, .28, 0, -.28, -.64, -.9, -.26, 0, .26, .9, .26, 0, -.26])
-    y = np.concatenate([
-        up * np.array([0, -.74, -1.08, -.86, -1.08, -.74, 0]) - .2 * gap * np.array([0, .7, 1, 1, 1, .7, 0]),
-        low * np.array([.78, 1.05, 1.1, 1.05, .78]) + gap * np.array([.55, .8, .85, .8, .55]),
-        np.array([0, -.2, -.2, -.2, 0]) * gap + np.array([0, -.01, .012, -.01, 0]),
-        np.array([.8, .85, .8]) * gap + .015
-    ])
-    y = y + shape['mouth_y'] + .04 * shot.smile - .17 * shot.smile * across**2
-    half = shape['mouth_half'] * (1 + .17 * shot.smile - .12 * max(0., gap - .35))
-    return np.column_stack([half * across, y, .58 - .42 * across**2])
+    gap, up, low = shot.gap, shape['upper_lip'] * (1 - 0.25 * min(shot.smile, 1)), shape['lower_lip']
+    across = np.array(
+        [-1, -0.62, -0.24, 0, 0.24, 0.62, 1, 0.64, 0.28, 0, -0.28, -0.64, -0.9, -0.26, 0, 0.26, 0.9, 0.26, 0, -0.26]
+    )
+    y = np.concatenate(
+        [
+            up * np.array([0, -0.74, -1.08, -0.86, -1.08, -0.74, 0]) - 0.2 * gap * np.array([0, 0.7, 1, 1, 1, 0.7, 0]),
+            low * np.array([0.78, 1.05, 1.1, 1.05, 0.78]) + gap * np.array([0.55, 0.8, 0.85, 0.8, 0.55]),
+            np.array([0, -0.2, -0.2, -0.2, 0]) * gap + np.array([0, -0.01, 0.012, -0.01, 0]),
+            np.array([0.8, 0.85, 0.8]) * gap + 0.015,
+        ]
+    )
+    y = y + shape['mouth_y'] + 0.04 * shot.smile - 0.17 * shot.smile * across**2
+    half = shape['mouth_half'] * (1 + 0.17 * shot.smile - 0.12 * max(0.0, gap - 0.35))
+    return np.column_stack([half * across, y, 0.58 - 0.42 * across**2])
 
 
 def face_points(person, shot):
     """The 68 points in model space, float64 (68, 3)."""
     brow, eye = _brow(person.shape, shot), _eye(person.shape, shot)
-    points = np.concatenate([
-        _jaw(person.shape, shot.gap), brow, (brow * MIRROR)[::-1],
-        _nose(person.shape), eye, (eye * MIRROR)[[3, 2, 1, 0, 5, 4]],
-        _mouth(person.shape, shot)
-    ])
+    points = np.concatenate(
+        [
+            _jaw(person.shape, shot.gap),
+            brow,
+            (brow * MIRROR)[::-1],
+            _nose(person.shape),
+            eye,
+            (eye * MIRROR)[[3, 2, 1, 0, 5, 4]],
+            _mouth(person.shape, shot),
+        ]
+    )
     points[17:, :2] += person.asymmetry[17:]
     points[:17, :2] += 1.5 * person.asymmetry[:17]
     return points
@@ -135,15 +152,16 @@ class View:
 
     def _silhouette(self, jaw_x):
         """The far side of a turned face ends at the cheek, which hides the jaw behind it."""
-        cheek = self._flat(self.points[:17] * (.94, 1, 0) + (0, 0, -.3))[:, 0]
+        cheek = self._flat(self.points[:17] * (0.94, 1, 0) + (0, 0, -0.3))[:, 0]
         left = np.arange(17) < 8
         return np.where(left, np.minimum(jaw_x, cheek), np.maximum(jaw_x, cheek))
 
     @staticmethod
     def _align(flat, shot):
         """Least-squares similarity onto the template, as a complex factor and offset, with the shot's jitter."""
-        source, target = (points[:, 0] + 1j * points[:, 1]
-                          for points in (five_points(flat), alignment_template(PICTURE)))
+        source, target = (
+            points[:, 0] + 1j * points[:, 1] for points in (five_points(flat), alignment_template(PICTURE))
+        )
         spread = source - source.mean()
         scale = np.vdot(spread, target - target.mean()) / np.vdot(spread, spread).real
         scale *= shot.zoom * np.exp(1j * shot.roll)

@@ -3,30 +3,61 @@
 from copy import deepcopy
 
 import torch
+
 from basicsr.models import build_model
 
-PATHS = {'image_size': 64, 'work_size': 16, 'num_landmarks': 5, 'coarse_channels': 4, 'coarse_blocks': 1,
-         'coarse_repeats': 1, 'coarse_size_modulation': True, 'global_channels': 4, 'global_blocks': 1,
-         'prior_channels': 4, 'prior_blocks': 1, 'hourglass_blocks': 1, 'norm': 'none'}
-INTEGRATOR = {'work_size': 16, 'channels': 4, 'blocks': 1, 'norm': 'none'}
+PATHS = {
+    'image_size': 64,
+    'feature_size': 16,
+    'num_landmarks': 5,
+    'coarse_channels': 4,
+    'coarse_blocks': 1,
+    'coarse_repeats': 1,
+    'coarse_size_modulation': True,
+    'global_channels': 4,
+    'global_blocks': 1,
+    'prior_channels': 4,
+    'prior_blocks': 1,
+    'hourglass_blocks': 1,
+    'norm': 'none',
+}
+INTEGRATOR = {'feature_size': 16, 'channels': 4, 'blocks': 1, 'norm': 'none'}
 OPTIONS = {
-    'name': 'tiny', 'model_type': 'RIMModel', 'num_gpu': 0, 'dist': False, 'rank': 0, 'world_size': 1, 'is_train': True,
+    'name': 'tiny',
+    'model_type': 'RIMModel',
+    'num_gpu': 0,
+    'dist': False,
+    'rank': 0,
+    'world_size': 1,
+    'is_train': True,
     'network_g': {'type': 'TriPathGenerator', **PATHS},
-    'network_d': {'type': 'MixAdversarialDiscriminator', 'integrator': INTEGRATOR,
-                  'discriminator': {'channels': 4, 'embedding': 8, 'pool': 2}},
+    'network_d': {
+        'type': 'MixAdversarialDiscriminator',
+        'integrator': INTEGRATOR,
+        'discriminator': {'channels': 4, 'embedding': 8, 'pool': 2},
+    },
     'path': {},
     'train': {
-        'ema_decay': 0.9, 'total_iter': 1000,
-        'optim_g': {'type': 'RMSprop', 'lr': 1e-3}, 'optim_i': {'type': 'RMSprop', 'lr': 1e-3},
+        'ema_decay': 0.9,
+        'total_iter': 1000,
+        'optim_g': {'type': 'RMSprop', 'lr': 1e-3},
+        'optim_i': {'type': 'RMSprop', 'lr': 1e-3},
         'optim_d': {'type': 'RMSprop', 'lr': 1e-3},
         'scheduler': {'type': 'MultiStepLR', 'milestones': [1000]},
-        'coarse_opt': {'type': 'MSELoss', 'loss_weight': 12}, 'pixel_opt': {'type': 'MSELoss', 'loss_weight': 10},
-        'landmark_opt': {'type': 'HeatmapLoss'}, 'parsing_opt': {'type': 'ParsingLoss'},
+        'coarse_opt': {'type': 'MSELoss', 'loss_weight': 12},
+        'pixel_opt': {'type': 'MSELoss', 'loss_weight': 10},
+        'landmark_opt': {'type': 'HeatmapLoss'},
+        'parsing_opt': {'type': 'ParsingLoss'},
         'domain_opt': {'type': 'MKMMDLoss'},
     },
-    'val': {'metrics': {'psnr_y': {'type': 'calculate_psnr', 'crop_border': 0, 'test_y_channel': True},
-                        'nme': {'type': 'calculate_nme', 'better': 'lower'},
-                        'parsing_miou': {'type': 'calculate_parsing_miou'}}, 'batch_size': 3},
+    'val': {
+        'metrics': {
+            'psnr_y': {'type': 'calculate_psnr', 'crop_border': 0, 'test_y_channel': True},
+            'nme': {'type': 'calculate_nme', 'better': 'lower'},
+            'parsing_miou': {'type': 'calculate_parsing_miou'},
+        },
+        'batch_size': 3,
+    },
 }
 
 
@@ -54,11 +85,15 @@ def batch(count=4, seed=0):
     """A batch as FacePriorDataset gives it."""
     generator = torch.Generator().manual_seed(seed)
     gt = torch.rand(count, 3, 64, 64, generator=generator)
-    return {'lq': torch.nn.functional.avg_pool2d(gt, 8), 'gt': gt,
-            'landmarks': torch.rand(count, 5, 2, generator=generator) * 60,
-            'heatmaps': torch.rand(count, 5, 16, 16, generator=generator),
-            'parsing': torch.randint(11, (count, 16, 16), generator=generator),
-            'lq_path': [f'{i}.png' for i in range(count)], 'gt_path': [f'{i}.png' for i in range(count)]}
+    return {
+        'lq': torch.nn.functional.avg_pool2d(gt, 8),
+        'gt': gt,
+        'landmarks': torch.rand(count, 5, 2, generator=generator) * 60,
+        'heatmaps': torch.rand(count, 5, 16, 16, generator=generator),
+        'parsing': torch.randint(11, (count, 16, 16), generator=generator),
+        'lq_path': [f'{i}.png' for i in range(count)],
+        'gt_path': [f'{i}.png' for i in range(count)],
+    }
 
 
 class Faces(torch.utils.data.Dataset):

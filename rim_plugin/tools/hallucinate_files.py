@@ -24,6 +24,7 @@ class Picture(NamedTuple):
         before: uint8 (H, W, 3), by bicubic interpolation. after: the same, hallucinated.
         small, large: lists of its faces before and after, uint8.
     """
+
     target: Path
     before: np.ndarray
     after: np.ndarray
@@ -41,6 +42,7 @@ class Picture(NamedTuple):
 
 class Report(NamedTuple):
     """What a run did: files written (list of Path), and a line about each input that was left out (list of str)."""
+
     written: list
     skipped: list
 
@@ -71,7 +73,7 @@ def hallucinate_files(rim, inputs, output, detector=None, scale=4, compare=False
     step, report = 1 if detector else rim.batch, Report([], [])
     with tqdm(total=len(jobs), unit='file') as bar:
         for start in range(0, len(jobs), step):
-            part = jobs[start:start + step]
+            part = jobs[start : start + step]
             pictures = _photos(rim, part, report, detector, scale) if detector else _faces(rim, part, report)
             for file, image in (item for picture in pictures for item in picture.files(rim, compare, priors)):
                 write_png(file, image)
@@ -90,8 +92,10 @@ def plan_files(inputs, output, suffixes, force):
             if os.path.realpath(file) in own:
                 raise ValueError(f'{file} is one of the inputs: name another output folder')
             if file in sources:
-                raise ValueError(f'{sources[file]} and {path} would both become {file}: rename one, or give them '
-                                 'different output folders')
+                raise ValueError(
+                    f'{sources[file]} and {path} would both become {file}: rename one, or give them '
+                    'different output folders'
+                )
             sources[file] = path
     present = [] if force else [file for file in sources if file.exists()]
     if present:

@@ -1,20 +1,22 @@
-"""``python tests/tiny_training.py ROOT -opt FILE``: BasicSR's training of a tiny network, a second's work.
+"""``python tests/support/tiny_training.py ROOT -opt FILE``: BasicSR's training of a tiny network, a second's work.
 
 Used by tests that need real runs: killed, interrupted, distributed. Every random source of a training is in use: items
 drawn with Python's, numpy's and torch's generators, dropout, EMA over BatchNorm buffers, momentum, warm-up, a
 scheduler.
 """
 
-import numpy as np
 import os
 import random
 import sys
 import time
+
+import numpy as np
 import torch
 import yaml
 from torch import nn
 
 import rim_plugin  # noqa: F401
+
 from basicsr.models.sr_model import SRModel
 from basicsr.utils.registry import ARCH_REGISTRY, DATASET_REGISTRY, MODEL_REGISTRY
 
@@ -75,7 +77,11 @@ def write_options(path, /, **changes):
     """Write an options file for a run of 20 iterations; ``changes`` by path, ``train__total_iter=5``. Returns its
     name."""
     opt = {
-        'name': 'tiny', 'model_type': 'TinyModel', 'scale': 1, 'num_gpu': 0, 'manual_seed': 7,
+        'name': 'tiny',
+        'model_type': 'TinyModel',
+        'scale': 1,
+        'num_gpu': 0,
+        'manual_seed': 7,
         'datasets': {
             'train': {'name': 'a', 'type': 'TinySet', 'batch_size_per_gpu': 4, 'num_worker_per_gpu': 0},
             'val': {'name': 'b', 'type': 'TinySet', 'length': 3},
@@ -83,13 +89,18 @@ def write_options(path, /, **changes):
         'network_g': {'type': 'TinyNet'},
         'path': {},
         'train': {
-            'total_iter': 20, 'warmup_iter': 3, 'ema_decay': 0.9,
+            'total_iter': 20,
+            'warmup_iter': 3,
+            'ema_decay': 0.9,
             'optim_g': {'type': 'RMSprop', 'lr': 1e-3, 'momentum': 0.9},
             'scheduler': {'type': 'MultiStepLR', 'milestones': [6, 13], 'gamma': 0.5},
             'pixel_opt': {'type': 'L1Loss'},
         },
-        'val': {'val_freq': 4, 'save_img': False,
-                'metrics': {'psnr': {'type': 'calculate_psnr', 'crop_border': 0, 'test_y_channel': False}}},
+        'val': {
+            'val_freq': 4,
+            'save_img': False,
+            'metrics': {'psnr': {'type': 'calculate_psnr', 'crop_border': 0, 'test_y_channel': False}},
+        },
         'logger': {'print_freq': 100, 'save_checkpoint_freq': 2, 'use_tb_logger': False},
     }
     for key, value in changes.items():
@@ -104,5 +115,6 @@ def write_options(path, /, **changes):
 
 if __name__ == '__main__':
     from basicsr.train import train_pipeline
+
     torch.set_num_threads(1)
     train_pipeline(sys.argv.pop(1))

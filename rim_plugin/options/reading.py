@@ -1,45 +1,24 @@
 """Reads an options file and the command line's changes to it (``--force_yml``); one clear error for each mistake."""
 
 import argparse
-import difflib
 import os
 import re
-import sys
-import sysconfig
-from pathlib import Path
 
 import torch
 import yaml
 
-_SHIPPED = 'weights/rim.safetensors'
-
-
-class OptionsError(ValueError):
-    """A mistake in what the user gave (options file, command line, weights file), told in one line."""
-
-
-def shipped_weights():
-    """Path of the weights that come with the plugin: ``weights/rim.safetensors`` of the repository or installation."""
-    root = Path(__file__).parents[1]  # the repository, or what pip's --target names
-    data = root, sysconfig.get_path('data'), sysconfig.get_path('data', sysconfig.get_preferred_scheme('user'))
-    files = [place / 'rim.safetensors' for place in (root / 'weights', *(Path(p, 'share', 'rim-plugin') for p in data))]
-    return next((file for file in files if file.is_file()), files[0])
-
-
-def did_you_mean(name, known):
-    """``; did you mean 'x'?`` with the nearest of ``known`` (iterable of str), or the whole list where it is short."""
-    known = sorted(map(str, known))
-    near = difflib.get_close_matches(str(name), known, 1, 0.6)
-    if near:
-        return f"; did you mean '{near[0]}'?"
-    return f'; known: {", ".join(known)}' if 0 < len(known) <= 12 else ''
+from rim_plugin.errors import OptionsError, did_you_mean
+from rim_plugin.weights_file import SHIPPED, shipped_weights
 
 
 def optimizer_types():
     """dict of name -> class: the optimizers of ``torch.optim``."""
     classes = {name: getattr(torch.optim, name) for name in dir(torch.optim)}
-    return {name: cls for name, cls in classes.items() if name != 'Optimizer' and isinstance(cls, type)
-            and issubclass(cls, torch.optim.Optimizer)}
+    return {
+        name: cls
+        for name, cls in classes.items()
+        if name != 'Optimizer' and isinstance(cls, type) and issubclass(cls, torch.optim.Optimizer)
+    }
 
 
 class _Loader(getattr(yaml, 'CSafeLoader', yaml.SafeLoader)):
@@ -53,15 +32,15 @@ class _Loader(getattr(yaml, 'CSafeLoader', yaml.SafeLoader)):
         return super().construct_mapping(node, deep=True)
 
 
-_Loader.add_implicit_resolver('tag:yaml.org,2002:float', re.compile(r'^[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$'),
-                              list('-+.0123456789'))
+_Loader.add_implicit_resolver(
+    'tag:yaml.org,2002:float', re.compile(r'^[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$'), list('-+.0123456789')
+)
 
 
 def yaml_loader(path, forced=()):
     """A loader class for ``yaml.load`` that gives what :func:`read_options` gives for the file ``path``."""
 
     class Loader(_Loader):
-
         def get_single_data(self):
             return _changed(_with_base(super().get_single_data(), path), forced)
 
@@ -87,7 +66,7 @@ def _changed(options, forced):
 
 def _found(path):
     """The weights that come with the plugin are found from any folder."""
-    return str(shipped_weights()) if path == _SHIPPED and not os.path.exists(path) else path
+    return str(shipped_weights()) if path == SHIPPED and not os.path.exists(path) else path
 
 
 def _is_empty_network(options, key):
@@ -103,8 +82,10 @@ def _force(options, entry):
     for depth, key in enumerate(parents, 1):
         if not isinstance(block, dict) or not isinstance(block.get(key), dict):
             known = [name for name, value in block.items() if isinstance(value, dict)]
-            raise OptionsError(f'--force_yml {entry}: the options file has no block {":".join(parents[:depth])}'
-                               f'{did_you_mean(key, known)}')
+            raise OptionsError(
+                f'--force_yml {entry}: the options file has no block {":".join(parents[:depth])}'
+                f'{did_you_mean(key, known)}'
+            )
         block = block[key]
     block[last] = _value(text.strip(), entry)
 
@@ -163,6 +144,7 @@ def _with_base(options, path, seen=()):
     if base in (path, *seen):
         raise OptionsError(f'{path}: _base_ leads back to {base}')
     from mmengine.config import Config  # takes a second
+
     merged = Config(_with_room(_read(base, (*seen, path)), options))
     try:
         merged.merge_from_dict(options)
@@ -173,22 +155,10 @@ def _with_base(options, path, seen=()):
 
 def _with_room(base, options):
     """``base`` without what is empty there (``~``) and a block in ``options``, which mmengine would not merge."""
-    return {key: _with_room(value, options[key]) if isinstance(value, dict) and isinstance(options.get(key), dict)
-            else value for key, value in base.items() if value is not None or not isinstance(options.get(key), dict)}
-
-
-def check_command(argv, forced, is_train):
-    """Check the options file that ``argv`` names, and return its path; without ``-opt``, BasicSR's own parser says
-    what is missing.
-
-    Raises:
-        OptionsError: see ``rim_plugin.options_check.check``.
-    """
-    from rim_plugin.options_check import check
-    parser = argparse.ArgumentParser(add_help=False)
-    parser.add_argument('-opt')
-    parser.add_argument('--auto_resume', action='store_true')
-    args, _ = parser.parse_known_args(argv[1:])
-    if args.opt is not None and '-h' not in argv and '--help' not in argv:
-        check(read_options(args.opt, forced), args.opt, is_train, args.auto_resume)
-    return args.opt
+    return {
+        key: _with_room(value, options[key])
+        if isinstance(value, dict) and isinstance(options.get(key), dict)
+        else value
+        for key, value in base.items()
+        if value is not None or not isinstance(options.get(key), dict)
+    }

@@ -6,28 +6,68 @@ of networks within which are others), and with BasicSR's own names. Models and d
 looks like a known one.
 """
 
+import argparse
 import difflib
 import inspect
 import os
 import re
+
+from rim_plugin.errors import OptionsError, did_you_mean
+from rim_plugin.options.reading import optimizer_types, read_options
+
 from basicsr.models import lr_scheduler
 from basicsr.utils.file_client import FileClient
-from basicsr.utils.registry import (ARCH_REGISTRY, DATASET_REGISTRY, LOSS_REGISTRY, METRIC_REGISTRY, MODEL_REGISTRY)
+from basicsr.utils.registry import ARCH_REGISTRY, DATASET_REGISTRY, LOSS_REGISTRY, METRIC_REGISTRY, MODEL_REGISTRY
 
-from rim_plugin.options import OptionsError, did_you_mean, optimizer_types
-
-_TOP = {'name', 'model_type', 'scale', 'num_gpu', 'manual_seed', 'datasets', 'path', 'train', 'val', 'logger',
-        'dist_params', 'find_unused_parameters'}
+_TOP = {
+    'name',
+    'model_type',
+    'scale',
+    'num_gpu',
+    'manual_seed',
+    'datasets',
+    'path',
+    'train',
+    'val',
+    'logger',
+    'dist_params',
+    'find_unused_parameters',
+}
 _TRAIN = {'total_iter', 'warmup_iter', 'scheduler', 'ema_decay'}
 _VAL = {'val_freq', 'save_img', 'metrics', 'pbar', 'suffix'}
 _LOGGER = {'print_freq', 'save_checkpoint_freq', 'use_tb_logger', 'wandb'}
 _PATH = {'resume_state', 'ignore_resume_networks'}
-_DATASET = {'name', 'type', 'phase', 'scale', 'mode', 'batch_size_per_gpu', 'num_worker_per_gpu', 'use_shuffle',
-            'io_backend', 'dataset_enlarge_ratio', 'prefetch_mode', 'num_prefetch_queue', 'pin_memory',
-            'persistent_workers', 'use_hflip', 'use_rot', 'gt_size', 'filename_tmpl', 'dataroot_gt', 'dataroot_lq',
-            'meta_info_file', 'color', 'mean', 'std'}
-_SCHEDULERS = {'MultiStepLR': lr_scheduler.MultiStepRestartLR, 'MultiStepRestartLR': lr_scheduler.MultiStepRestartLR,
-               'CosineAnnealingRestartLR': lr_scheduler.CosineAnnealingRestartLR}
+_DATASET = {
+    'name',
+    'type',
+    'phase',
+    'scale',
+    'mode',
+    'batch_size_per_gpu',
+    'num_worker_per_gpu',
+    'use_shuffle',
+    'io_backend',
+    'dataset_enlarge_ratio',
+    'prefetch_mode',
+    'num_prefetch_queue',
+    'pin_memory',
+    'persistent_workers',
+    'use_hflip',
+    'use_rot',
+    'gt_size',
+    'filename_tmpl',
+    'dataroot_gt',
+    'dataroot_lq',
+    'meta_info_file',
+    'color',
+    'mean',
+    'std',
+}
+_SCHEDULERS = {
+    'MultiStepLR': lr_scheduler.MultiStepRestartLR,
+    'MultiStepRestartLR': lr_scheduler.MultiStepRestartLR,
+    'CosineAnnealingRestartLR': lr_scheduler.CosineAnnealingRestartLR,
+}
 
 
 def check(options, file, is_train, auto_resume=False):
@@ -53,7 +93,6 @@ def check_dataset(block, path, file):
 
 
 class _Checker:
-
     def __init__(self, file):
         self.file = file
 
@@ -116,8 +155,9 @@ class _Checker:
         """Besides ``type``, the parameters of ``function``; ``given`` come from BasicSR, ``optional`` may come from
         elsewhere."""
         parameters = inspect.signature(function).parameters.values()
-        named = {p.name: p for p in parameters
-                 if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD) and p.name not in given}
+        named = {
+            p.name: p for p in parameters if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD) and p.name not in given
+        }
         values = {key: value for key, value in block.items() if key != 'type'}
         self.known(values, f'{path}.', set(named), strict=not any(p.kind == p.VAR_KEYWORD for p in parameters))
         needed = {name for name, p in named.items() if p.default is p.empty}
@@ -178,8 +218,9 @@ class _Checker:
 
     def train(self, block, model):
         self.require(block, 'train.', {'total_iter'})
-        losses = {key for key, value in block.items()
-                  if key.endswith('_opt') and isinstance(value, dict) and 'type' in value}
+        losses = {
+            key for key, value in block.items() if key.endswith('_opt') and isinstance(value, dict) and 'type' in value
+        }
         optimizers = {key for key in block if key.startswith('optim_')}
         wild = set() if hasattr(model, 'train_keys') else losses | optimizers
         self.declared(block, 'train.', _TRAIN | wild, model, 'train_keys')
@@ -195,15 +236,17 @@ class _Checker:
         """BasicSR finds out in the first iteration after the last period, perhaps after hours."""
         if scheduler['type'] != 'CosineAnnealingRestartLR':
             return
-        periods, weights = scheduler['periods'], scheduler.get('restart_weights', (1, ))
+        periods, weights = scheduler['periods'], scheduler.get('restart_weights', (1,))
         for key, value in (('periods', periods), ('restart_weights', weights)):
             if not isinstance(value, (list, tuple)) or not all(isinstance(each, (int, float)) for each in value):
                 self.fail(f'train.scheduler.{key}', f'{value!r} is no list of numbers')
         if len(periods) != len(weights):
             self.fail('train.scheduler.restart_weights', f'{len(weights)} for {len(periods)} periods; one for each')
         if sum(periods) < train['total_iter']:
-            self.fail('train.scheduler.periods', f'they add up to {sum(periods)}, less than train.total_iter, '
-                                                 f'{train["total_iter"]}')
+            self.fail(
+                'train.scheduler.periods',
+                f'they add up to {sum(periods)}, less than train.total_iter, {train["total_iter"]}',
+            )
 
     def chosen(self, parent, path, kind, types, given):
         """A block with a ``type`` out of ``types`` and that class's arguments except ``given``. Returns the block."""
@@ -211,7 +254,7 @@ class _Checker:
         self.require(block, f'{path}.', {'type'})
         if block['type'] not in types:
             self.fail(f'{path}.type', f'unknown {kind} {block["type"]!r}{did_you_mean(block["type"], types)}')
-        self.arguments(block, path, types[block['type']], (given, ))
+        self.arguments(block, path, types[block['type']], (given,))
         return block
 
     def logger(self, block):
@@ -245,3 +288,19 @@ def _source(cls):
 def _names_in_source(cls):
     """Every quoted name in a class: a superset of the option keys that it reads."""
     return re.findall(r"""['"](\w+)['"]""", _source(cls))
+
+
+def check_command(argv, forced, is_train):
+    """Check the options file that ``argv`` names, and return its path; without ``-opt``, BasicSR's own parser says
+    what is missing.
+
+    Raises:
+        OptionsError: see :func:`check`.
+    """
+    parser = argparse.ArgumentParser(add_help=False)
+    parser.add_argument('-opt')
+    parser.add_argument('--auto_resume', action='store_true')
+    args, _ = parser.parse_known_args(argv[1:])
+    if args.opt is not None and '-h' not in argv and '--help' not in argv:
+        check(read_options(args.opt, forced), args.opt, is_train, args.auto_resume)
+    return args.opt

@@ -1,6 +1,5 @@
 """A tiny RIM for the tests of the tools: its RIMModel, its training's files, and the weights file packed from them."""
 
-import sys
 from pathlib import Path
 from typing import NamedTuple
 
@@ -9,26 +8,34 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from basicsr.archs import build_network
 from safetensors.torch import save_file
 
-sys.path.insert(0, str(Path(__file__).parents[1] / 'models'))
+from rim_plugin.options.reading import read_options
+from rim_plugin.tools.api import RIM
+from rim_plugin.tools.packing import fold_statistics, trained_weights
+from rim_plugin.weights_file import Calibration, save_weights
+from support.tiny_rim import OPTIONS, rim_model
 
-from tiny_rim import OPTIONS, rim_model  # noqa: E402
-
-from rim_plugin.options import read_options  # noqa: E402
-from rim_plugin.tools.api import RIM  # noqa: E402
-from rim_plugin.tools.calibration import Calibration  # noqa: E402
-from rim_plugin.tools.weights import fold_statistics, save_weights, trained_weights  # noqa: E402
+from basicsr.archs import build_network
 
 ALIKE = {'type': 'MobileFaceNet'}
-RECOGNITION = {'network_t': ALIKE, 'network_r': {'type': 'HRN', 'student': ALIKE, 'assistant': ALIKE, 'head': 'own',
-                                                 'assistant_view': 'probe', 'assistant_scale': 0.5}}
-CALIBRATIONS = (Calibration(8, 0.2, 10., 100), Calibration(32, 0.4, 20., 100), Calibration(112, 0.5, 40., 100))
+RECOGNITION = {
+    'network_t': ALIKE,
+    'network_r': {
+        'type': 'HRN',
+        'student': ALIKE,
+        'assistant': ALIKE,
+        'head': 'own',
+        'assistant_view': 'probe',
+        'assistant_scale': 0.5,
+    },
+}
+CALIBRATIONS = (Calibration(8, 0.2, 10.0, 100), Calibration(32, 0.4, 20.0, 100), Calibration(112, 0.5, 40.0, 100))
 
 
 class Tiny(NamedTuple):
     """RIMModel, its options file, the training's files of FHN and HRN, and the weights file packed from them."""
+
     model: object
     options: str
     fhn: str
@@ -41,9 +48,13 @@ def tiny(tmp_path_factory):
     folder = tmp_path_factory.mktemp('tiny')
     torch.manual_seed(1)
     save_file(build_network(dict(ALIKE)).state_dict(), folder / 'teacher.safetensors')
-    model = rim_model(networks=RECOGNITION, path={'pretrain_network_t': str(folder / 'teacher.safetensors')},
-                      distill_opt={'type': 'DistillationLoss'}, phase='student',
-                      embedding_opt={'type': 'DistillationLoss', 'target': 'embedding', 'distance': 'cosine'})
+    model = rim_model(
+        networks=RECOGNITION,
+        path={'pretrain_network_t': str(folder / 'teacher.safetensors')},
+        distill_opt={'type': 'DistillationLoss'},
+        phase='student',
+        embedding_opt={'type': 'DistillationLoss', 'target': 'embedding', 'distance': 'cosine'},
+    )
     model.gallery = 'hrn'
     for net in model.averaged.values():
         fold_statistics(net.eval())

@@ -15,7 +15,7 @@ from rim_plugin.tools.cascade import CascadeDetector
 from rim_plugin.tools.export import export_onnx
 from rim_plugin.tools.gallery import Gallery, locked
 from rim_plugin.tools.gallery import enrol as enrol_people
-from rim_plugin.tools.hallucination import hallucinate_files
+from rim_plugin.tools.hallucinate_files import hallucinate_files
 from rim_plugin.tools.packing import pack as pack_weights
 from rim_plugin.tools.photos import read_face
 
@@ -40,19 +40,26 @@ def command(main):
 @command
 def hallucinate(argv):
     """rim-hallucinate: small faces to large ones, alone or within photos."""
-    parser = _add_networks(argparse.ArgumentParser(
-        description='Enlarge small faces to 224 pixels, or photos with the faces in them.'))
+    parser = _add_networks(
+        argparse.ArgumentParser(description='Enlarge small faces to 224 pixels, or photos with the faces in them.')
+    )
     parser.add_argument('inputs', nargs='+', metavar='INPUT', help='pictures or folders of aligned faces')
     parser.add_argument('-o', '--output', required=True, metavar='OUT', help='folder for NAME.png')
-    parser.add_argument('--scale', type=_whole(1, 8), default=4, metavar='N',
-                        help='with --detect: times that photos become larger, 1 to 8 (%(default)s)')
+    parser.add_argument(
+        '--scale',
+        type=_whole(1, 8),
+        default=4,
+        metavar='N',
+        help='with --detect: times that photos become larger, 1 to 8 (%(default)s)',
+    )
     parser.add_argument('--compare', action='store_true', help='also NAME_compare.png: bicubic interpolation, result')
     parser.add_argument('--priors', action='store_true', help='also NAME_priors.png: landmarks and parsing maps')
     parser.add_argument('--force', action='store_true', help='replace files that are there')
     args = parser.parse_args(argv)
     rim = _rim(args)
-    report = hallucinate_files(rim, args.inputs, args.output, _detector(args, rim), args.scale, args.compare,
-                               args.priors, args.force)
+    report = hallucinate_files(
+        rim, args.inputs, args.output, _detector(args, rim), args.scale, args.compare, args.priors, args.force
+    )
     _print_skipped(report.skipped)
     if not report.written:
         raise ValueError('nothing was written: none of the pictures can be used')
@@ -75,8 +82,10 @@ def verify(argv):
         return
     verdict = 'same person' if found.same else 'different persons'
     confidence = 'above 99%' if found.confidence > 0.99 else f'{found.confidence:.0%}'  # the curve's end is a guess
-    print(f'{verdict}, confidence {confidence}: similarity {found.similarity:.3f}, threshold '
-          f'{found.threshold:.3f} for faces of {found.sizes[0]} and {found.sizes[1]} pixels')
+    print(
+        f'{verdict}, confidence {confidence}: similarity {found.similarity:.3f}, threshold '
+        f'{found.threshold:.3f} for faces of {found.sizes[0]} and {found.sizes[1]} pixels'
+    )
 
 
 @command
@@ -90,11 +99,15 @@ def gallery(argv):
     remove = actions.add_parser('remove', help='take a person out')
     for action in (enrol, search, listing, remove):
         action.add_argument('index', metavar='INDEX', help='the index file')
-    enrol.add_argument('people', metavar='PEOPLE', help='folder with a sub-folder of photos for each person, or a text '
-                       'file of lines NAME<tab>PHOTO')
+    enrol.add_argument(
+        'people',
+        metavar='PEOPLE',
+        help='folder with a sub-folder of photos for each person, or a text file of lines NAME<tab>PHOTO',
+    )
     search.add_argument('photo', metavar='PHOTO', help='picture of an aligned face')
-    search.add_argument('-k', '--ranks', type=_whole(1, 1000), default=5, metavar='K',
-                        help='how many persons to show (%(default)s)')
+    search.add_argument(
+        '-k', '--ranks', type=_whole(1, 1000), default=5, metavar='K', help='how many persons to show (%(default)s)'
+    )
     search.add_argument('--json', action='store_true', help='print JSON')
     remove.add_argument('name', metavar='NAME')
     args = parser.parse_args(argv)
@@ -126,13 +139,21 @@ def _search(args):
     hits = index.search(rim.embed(face), args.ranks)
     verdicts = [rim.judge(hit.similarity, (len(face), hit.side)) for hit in hits]
     if args.json:
-        print(json.dumps([{**hit._asdict(), 'threshold': verdict.threshold, 'same': verdict.same}
-                          for hit, verdict in zip(hits, verdicts)]))
+        print(
+            json.dumps(
+                [
+                    {**hit._asdict(), 'threshold': verdict.threshold, 'same': verdict.same}
+                    for hit, verdict in zip(hits, verdicts)
+                ]
+            )
+        )
         return
     for hit, verdict in zip(hits, verdicts):
         relation = 'reaches' if verdict.same else 'below'
-        print(f'{hit.rank}. {hit.name}: {hit.similarity:.3f}, {relation} the threshold of a pair, '
-              f'{verdict.threshold:.3f} ({hit.file})')
+        print(
+            f'{hit.rank}. {hit.name}: {hit.similarity:.3f}, {relation} the threshold of a pair, '
+            f'{verdict.threshold:.3f} ({hit.file})'
+        )
 
 
 def _list(args):
@@ -159,8 +180,13 @@ def export(argv):
     """rim-export: ONNX files."""
     parser = argparse.ArgumentParser(description='Export the networks, checked against PyTorch through onnxruntime.')
     parser.add_argument('--onnx', required=True, metavar='FOLDER', help='folder for fhn_SIZE.onnx and embed_SIZE.onnx')
-    parser.add_argument('--size', type=_whole(4, 224), default=28, metavar='SIZE',
-                        help='side of the probes in pixels, 4 to 224 (%(default)s)')
+    parser.add_argument(
+        '--size',
+        type=_whole(4, 224),
+        default=28,
+        metavar='SIZE',
+        help='side of the probes in pixels, 4 to 224 (%(default)s)',
+    )
     args = _add_weights(parser).parse_args(argv)
     for path, difference in export_onnx(_rim(args), args.onnx, args.size).items():
         print(f'{path}: differs from PyTorch by at most {difference:.1e}')
@@ -174,13 +200,24 @@ def pack(argv):
     parser.add_argument('-o', '--output', required=True, help='NAME.safetensors; NAME.json and NAME.md come with it')
     parser.add_argument('--fhn', help='net_fhn_*.pth')
     parser.add_argument('--hrn', nargs='+', default=(), help='net_r_*.pth, trained with head: own; the mean of several')
-    parser.add_argument('--verify', metavar='OPTIONS', help='options file with pairs of faces, which are measured and '
-                        'teach the thresholds, as options/test/lfw.yml')
+    parser.add_argument(
+        '--verify',
+        metavar='OPTIONS',
+        help='options file with pairs of faces, which are measured and teach the thresholds, as options/test/lfw.yml',
+    )
     parser.add_argument('--commit', help="of the training (today's)")
     parser.add_argument('--notes', help='text file for the card: data and their terms, other results')
     args = parser.parse_args(argv)
-    weights = pack_weights(args.opt, args.output, args.fhn, args.hrn, args.verify, args.commit, args.notes,
-                           ['scripts/run.sh', 'python', 'scripts/pack_weights.py', *argv])
+    weights = pack_weights(
+        args.opt,
+        args.output,
+        args.fhn,
+        args.hrn,
+        args.verify,
+        args.commit,
+        args.notes,
+        ['scripts/run.sh', 'python', 'scripts/pack_weights.py', *argv],
+    )
     print(f'{args.output}: SHA-256 {weights.sha256}')
 
 
@@ -200,9 +237,13 @@ def _add_weights(parser):
 
 
 def _add_networks(parser):
-    parser.add_argument('--detect', metavar='DETECTOR', help="the pictures are whole photos, whose faces are found by "
-                        "'cascade' (upright, frontal faces; fetches nothing), 'insightface' (fetches its model), an "
-                        "SCRFD or YuNet .onnx file, or 'module:function'")
+    parser.add_argument(
+        '--detect',
+        metavar='DETECTOR',
+        help='the pictures are whole photos, whose faces are found by '
+        "'cascade' (upright, frontal faces; fetches nothing), 'insightface' (fetches its model), an "
+        "SCRFD or YuNet .onnx file, or 'module:function'",
+    )
     return _add_weights(parser)
 
 

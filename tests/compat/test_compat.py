@@ -9,32 +9,43 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from safetensors.torch import save_file
+from support.tiny_training import TinyNet, TinySet, write_options
+
+from rim_plugin.compat import checkpoints, launch, stubs
+from rim_plugin.errors import OptionsError
+from rim_plugin.reproducibility import RUN, rng_state
+from rim_plugin.weights_file import read_tensors
+
 from basicsr.data import build_dataloader
 from basicsr.data.data_sampler import EnlargedSampler
 from basicsr.data.prefetch_dataloader import CPUPrefetcher
 from basicsr.models.base_model import BaseModel
 from basicsr.train import make_exp_dirs, parse_options
-from rim_plugin.compat import checkpoints, launch, stubs
-from rim_plugin.options import OptionsError
-from rim_plugin.reproducibility import RUN, rng_state
-from safetensors.torch import save_file
-from tiny_training import TinyNet, TinySet, write_options
 
 
 @pytest.fixture
 def model(tmp_path):
     """A BasicSR model with an EMA network, whose files go to tmp_path."""
-    model = BaseModel({'num_gpu': 0, 'is_train': True, 'dist': False, 'rank': 0, 'world_size': 1,
-                       'path': {'models': str(tmp_path / 'models'), 'training_states': str(tmp_path / 'states')}})
+    model = BaseModel(
+        {
+            'num_gpu': 0,
+            'is_train': True,
+            'dist': False,
+            'rank': 0,
+            'world_size': 1,
+            'path': {'models': str(tmp_path / 'models'), 'training_states': str(tmp_path / 'states')},
+        }
+    )
     model.net_g, model.net_g_ema = TinyNet(), TinyNet()
     RUN.reset()
     return model
 
 
 class TestStubs:
-
     def test_basicsr_imports(self):
         from basicsr.data.degradations import rgb_to_grayscale
+
         assert rgb_to_grayscale(torch.rand(1, 3, 2, 2), num_output_channels=1).shape == (1, 1, 2, 2)
 
     def test_versions_compare_without_distutils(self, monkeypatch):
@@ -42,11 +53,11 @@ class TestStubs:
         monkeypatch.setitem(sys.modules, 'distutils.version', None)
         stubs._stub_distutils()
         from distutils.version import LooseVersion
+
         assert LooseVersion('0.29.1+cpu') >= LooseVersion('0.9.0')
 
 
 class TestTraining:
-
     @pytest.mark.parametrize('name', ['Adam', 'RMSprop', 'AdamW', 'SGD'])
     def test_optimizers_by_name(self, model, name):
         optimizer = model.get_optimizer(name, model.net_g.parameters(), 1e-3, weight_decay=1e-5)
@@ -72,7 +83,6 @@ class TestTraining:
 
 
 class TestFiles:
-
     def test_failed_write_keeps_the_old_file(self, tmp_path, monkeypatch):
         path = tmp_path / 'a.pth'
         checkpoints.write({'x': 1}, str(path))
@@ -84,14 +94,14 @@ class TestFiles:
         monkeypatch.setattr(torch, 'save', half)
         with pytest.raises(OSError, match='a.pth.*disk full'):
             checkpoints.write({'x': 2}, str(path))
-        assert checkpoints.read(str(path)) == {'x': 1} and os.listdir(tmp_path) == ['a.pth']
+        assert read_tensors(str(path)) == {'x': 1} and os.listdir(tmp_path) == ['a.pth']
 
     def test_nothing_is_unpickled(self, tmp_path):
         torch.save({'x': SimpleNamespace()}, tmp_path / 'object.pth')
         (tmp_path / 'damaged.pth').write_bytes(b'PK\x03\x04 half a file')
         for name, message in (('object', 'safe to read'), ('damaged', 'safe to read'), ('absent', 'no such file')):
             with pytest.raises(OptionsError, match=f'{name}.pth.*{message}'):
-                checkpoints.read(str(tmp_path / f'{name}.pth'))
+                read_tensors(str(tmp_path / f'{name}.pth'))
 
     def test_networks_round_trip(self, model, tmp_path):
         model.save_network([model.net_g, model.net_g_ema], 'net_g', 5, param_key=['params', 'params_ema'])
@@ -122,7 +132,6 @@ class TestFiles:
 
 
 class TestResume:
-
     @pytest.fixture
     def opt(self, model, tmp_path, monkeypatch):
         """Options of a run with whole checkpoints at 9 and 10; the current folder is another one."""
@@ -174,7 +183,6 @@ class TestResume:
 
 
 class TestLoading:
-
     options = {'phase': 'train', 'name': 'a', 'batch_size_per_gpu': 2, 'num_worker_per_gpu': 0, 'length': 8}
 
     def test_iterating_leaves_the_global_generator_alone(self):
@@ -190,7 +198,6 @@ class TestLoading:
 
     def test_an_error_while_prefetching_is_raised(self):
         class Broken(TinySet):
-
             def __getitem__(self, index):
                 raise ValueError('this image is damaged')
 
@@ -201,7 +208,6 @@ class TestLoading:
 
 
 class TestLaunch:
-
     def parse(self, monkeypatch, *arguments):
         monkeypatch.setattr(sys, 'argv', ['train.py', *arguments])
         monkeypatch.setattr(sys, 'excepthook', sys.excepthook)
@@ -209,8 +215,18 @@ class TestLaunch:
 
     def test_forced_options(self, monkeypatch, tmp_path):
         file = write_options(tmp_path / 'o.yml')
-        opt = self.parse(monkeypatch, '-opt', file, '--force_yml', 'train:optim_g:lr=2e-4', 'train:ema_decay=none',
-                         'manual_seed=3', 'train:optim_g:weight_decay=1', 'val:pbar=True', '--auto_resume')
+        opt = self.parse(
+            monkeypatch,
+            '-opt',
+            file,
+            '--force_yml',
+            'train:optim_g:lr=2e-4',
+            'train:ema_decay=none',
+            'manual_seed=3',
+            'train:optim_g:weight_decay=1',
+            'val:pbar=True',
+            '--auto_resume',
+        )
         assert opt['train']['optim_g'] == {'type': 'RMSprop', 'lr': 2e-4, 'momentum': 0.9, 'weight_decay': 1}
         assert opt['train']['ema_decay'] is None and opt['val']['pbar'] is True and opt['auto_resume']
         assert opt['manual_seed'] == RUN.seed == torch.initial_seed() == 3
@@ -248,7 +264,9 @@ for _ in range(100):  # the heap may still grow once or twice
     torch.ones(16 << 20)
 print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 """
-    runs = [subprocess.run([sys.executable, '-c', program, how], capture_output=True, text=True, check=True)
-            for how in ('plain', 'keep')]
+    runs = [
+        subprocess.run([sys.executable, '-c', program, how], capture_output=True, text=True, check=True)
+        for how in ('plain', 'keep')
+    ]
     faults = [int(run.stdout) for run in runs]
     assert faults[1] < 0.05 * faults[0], faults

@@ -1,0 +1,32 @@
+"""The machine and the versions with which something was measured or trained."""
+
+import platform
+import shutil
+import subprocess
+from importlib.metadata import version
+from pathlib import Path
+
+import torch
+
+from rim_plugin import __version__
+
+_PACKAGES = ('basicsr', 'torch', 'torchvision', 'numpy', 'scikit-learn', 'mmengine')
+
+
+def environment():
+    """Versions, machine and commit, which is None without git or outside a checkout."""
+    command = ['git', '-C', str(Path(__file__).parent), 'describe', '--always', '--dirty']
+    commit = subprocess.run(command, capture_output=True, text=True).stdout.strip() if shutil.which('git') else ''
+    return {
+        'python': platform.python_version(),
+        'machine': f'{platform.machine()}, {device_name()}',
+        'packages': {'rim-plugin': __version__, **{name: version(name) for name in _PACKAGES}},
+        'commit': commit or None,
+    }
+
+
+def device_name():
+    """The GPU, or the CPU with its number of threads."""
+    if torch.cuda.is_available():
+        return torch.cuda.get_device_name()
+    return f'CPU, threads: {torch.get_num_threads()}'

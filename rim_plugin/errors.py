@@ -1,0 +1,52 @@
+"""Errors that end in one line for the user, and the words that help to mend them."""
+
+import difflib
+import textwrap
+from collections.abc import Iterable
+
+
+class OptionsError(ValueError):
+    """A mistake in what the user gave (options file, command line, weights file), told in one line."""
+
+
+class SkippedPhoto(Exception):
+    """A photo that cannot be prepared.
+
+    Args:
+        reason: a few words, the same for all photos with the same fault.
+        detail: what exactly is wrong.
+    """
+
+    def __init__(self, reason: str, detail: str = '') -> None:
+        super().__init__(reason, detail)
+        self.reason, self.detail = reason, detail
+
+
+def did_you_mean(name: object, known: Iterable[object]) -> str:
+    """``; did you mean 'x'?`` with the nearest of the ``known`` names, or the whole list where it is short."""
+    names = sorted(map(str, known))
+    near = difflib.get_close_matches(str(name), names, 1, 0.6)
+    if near:
+        return f"; did you mean '{near[0]}'?"
+    return f'; known: {", ".join(names)}' if 0 < len(names) <= 12 else ''
+
+
+def check_choice(option: str, value: object, choices: Iterable[object]) -> None:
+    """Check that an option is one of its choices.
+
+    Raises:
+        ValueError: it is not; names the option and the choices.
+    """
+    if value not in choices:
+        raise ValueError(f"{option}: '{value}' is unknown; choose one of {', '.join(map(str, choices))}")
+
+
+def some(names: Iterable[object]) -> str:
+    """The first three of many names, in alphabetical order, and how many more there are."""
+    ordered = sorted(map(str, names))
+    return ', '.join(ordered[:3]) + (f' and {len(ordered) - 3} more' if len(ordered) > 3 else '')
+
+
+def first_words(error: BaseException) -> str:
+    """What an exception says, on one line of at most 150 characters; its type where it says nothing."""
+    return textwrap.shorten(str(error), 150) or type(error).__name__

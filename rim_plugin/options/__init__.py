@@ -1,0 +1,1 @@
+"""Options files: what they may say (schema), how they are read, and how they are checked."""

@@ -1,0 +1,344 @@
+"""Files of weights: NAME.safetensors of this package, and whatever else a network's weights come in.
+
+NAME.safetensors holds networks in half precision and how to rebuild them; NAME.json lies beside it. The tensors of the
+hallucination network begin with ``fhn.``, those of the recogniser with ``hrn.``; the metadata ``rim`` hold as JSON the
+format's number, each network's options, the calibrations and how they were trained. NAME.json holds the SHA-256 and the
+same facts to read. The teacher is not inside: only its options, from which HRN takes strides and normalisation.
+
+Nothing is unpickled: ``.pth`` files are read with ``weights_only``.
+"""
+
+import hashlib
+import json
+import os
+import sysconfig
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save
+from torch import Tensor, nn
+
+from rim_plugin.errors import OptionsError, first_words, some
+from rim_plugin.files import write_atomically
+
+from basicsr.utils import get_root_logger
+from basicsr.utils.registry import ARCH_REGISTRY
+
+FORMAT = 1
+SHIPPED = 'weights/rim.safetensors'
+_HOW_TO_MAKE = 'scripts/pack_weights.py makes one from a training'
+_RENAMED_KEYS = {'student.fits.': 'student.adapters.', 'assistant.fits.': 'assistant.adapters.'}  # of HRN's tensors
+_RENAMED_OPTIONS = {'work_size': 'feature_size'}
+
+# Prefix of a network's tensors in NAME.safetensors, and in the network itself; 'fhn.' and none for other SR networks.
+_PACKED = {
+    'HRN': ('hrn.', ''),
+    'TriPathGenerator': ('fhn.generator.', ''),
+    'MixAdversarialDiscriminator': ('fhn.integrator.', 'integrator.'),
+}
+
+State = dict[str, Tensor]
+
+
+class Calibration(NamedTuple):
+    """What pairs of one size of the probe taught.
+
+    Attributes:
+        size: side of the probe in pixels.
+        threshold: similarity from which a pair counts as one person: best accuracy on all pairs.
+        slope: of the logistic curve about the threshold, probability of one person = 1 / (1 + exp(-slope (s - t))).
+        pairs: how many pairs taught it.
+    """
+
+    size: int
+    threshold: float
+    slope: float
+    pairs: int
+
+
+class Weights(NamedTuple):
+    """What NAME.safetensors holds.
+
+    Attributes:
+        networks: label (``fhn``, ``hrn``) to the options that ARCH_REGISTRY builds the network from; either may lack.
+        tensors: ``LABEL.KEY`` to tensor, half precision.
+        calibrations: one for each size of the probe.
+        facts: how the networks were trained and what was measured, JSON values.
+        sha256: of the file, hexadecimal; empty before there is one.
+    """
+
+    networks: dict[str, dict[str, Any]]
+    tensors: State
+    calibrations: tuple[Calibration, ...] = ()
+    facts: dict[str, Any] = {}
+    sha256: str = ''
+
+
+def shipped_weights() -> Path:
+    """Path of the weights that come with the plugin: ``weights/rim.safetensors`` of the repository or installation."""
+    root = Path(__file__).parents[1]  # the repository, or what pip's --target names
+    schemes = sysconfig.get_path('data'), sysconfig.get_path('data', sysconfig.get_preferred_scheme('user'))
+    places = [root / 'weights', *(Path(place, 'share', 'rim-plugin') for place in (root, *schemes))]
+    files = [place / 'rim.safetensors' for place in places]
+    return next((file for file in files if file.is_file()), files[0])
+
+
+def save_weights(weights: Weights, path: str | os.PathLike[str]) -> Weights:
+    """Write NAME.safetensors and NAME.json.
+
+    Args:
+        weights: see there.
+        path: the ``.safetensors`` file.
+
+    Returns:
+        ``weights`` with the SHA-256 of the file.
+    """
+    path = Path(path)
+    calibrations = [each._asdict() for each in weights.calibrations]
+    header = {'format': FORMAT, 'networks': weights.networks, 'calibrations': calibrations, 'facts': weights.facts}
+    content = save(weights.tensors, {'rim': json.dumps(header)})
+    digest = hashlib.sha256(content).hexdigest()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(path, content)
+    sidecar = {'file': path.name, 'sha256': digest, 'calibrations': calibrations, 'facts': weights.facts}
+    write_atomically(path.with_suffix('.json'), json.dumps(sidecar, indent=2) + '\n')
+    return weights._replace(sha256=digest)
+
+
+def load_weights(path: str | os.PathLike[str]) -> Weights:
+    """Read NAME.safetensors, after its SHA-256 is found to be that of NAME.json.
+
+    Raises:
+        OptionsError: no such file, not of this format, of a later one, without NAME.json, or of another SHA-256.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise OptionsError(f'{path}: no such weights file; {_HOW_TO_MAKE}')
+    header, tensors = _read_packed(path)
+    if header.get('format') != FORMAT:
+        raise OptionsError(
+            f'{path}: is of format {header.get("format")}, and this version of rim_plugin reads format {FORMAT}: '
+            'update it'
+        )
+    digest = require_digest(path)
+    calibrations = tuple(Calibration(**each) for each in header['calibrations'])
+    return Weights(_renamed_options(header['networks']), _renamed_keys(tensors), calibrations, header['facts'], digest)
+
+
+def _read_packed(path: Path) -> tuple[dict[str, Any], State]:
+    """Metadata and tensors of NAME.safetensors."""
+    try:
+        open(path, 'rb').close()  # safetensors calls a file that may not be read a missing one
+        with safe_open(path, 'pt') as file:
+            metadata = file.metadata() or {}
+            if 'rim' not in metadata:
+                raise OptionsError(f'{path}: a safetensors file, but no weights file of RIM; {_HOW_TO_MAKE}')
+            return json.loads(metadata['rim']), {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+    except (SafetensorError, json.JSONDecodeError) as error:
+        raise OptionsError(f'{path}: damaged, or no weights file of RIM ({error}); {_HOW_TO_MAKE}') from None
+
+
+def build_packed(weights: Weights, label: str, path: str | os.PathLike[str] = '') -> nn.Module | None:
+    """The network of a label (``fhn``, ``hrn``) with its weights, in single precision; None where the file has none.
+
+    Args:
+        weights: see there.
+        label: which network.
+        path: named in the error.
+
+    Raises:
+        OptionsError: this version has no such network, or another one than the weights are of.
+    """
+    if label not in weights.networks:
+        return None
+    options = dict(weights.networks[label])
+    kind = options.pop('type')
+    try:
+        net = ARCH_REGISTRY.get(kind)(**options)
+    except (KeyError, TypeError, ValueError) as error:
+        raise OptionsError(
+            f'{path}: {kind} cannot be built with the options in it ({error}); use the version of rim_plugin that made '
+            'the file'
+        ) from None
+    state = {
+        key.removeprefix(f'{label}.'): value for key, value in weights.tensors.items() if key.startswith(f'{label}.')
+    }
+    require_fit(net, state, path)
+    net.load_state_dict(state)
+    return net
+
+
+def packed_options(path: str | os.PathLike[str], label: str) -> dict[str, Any]:
+    """Options of a network, ``fhn`` or ``hrn``, in NAME.safetensors; empty for other files."""
+    if not str(path).endswith('.safetensors'):
+        return {}
+    with safe_open(path, 'pt') as file:
+        header = json.loads((file.metadata() or {}).get('rim', '{}'))
+    return _renamed_options(header.get('networks', {}).get(label, {}))
+
+
+def read_tensors(path: str | os.PathLike[str]) -> Any:
+    """Content of a ``.pth`` or ``.state`` file, on the CPU, without running any code that it may hold.
+
+    Raises:
+        OptionsError: missing, damaged, or holding more than tensors and plain values.
+    """
+    if not os.path.isfile(path):
+        raise OptionsError(f'{path}: no such file')
+    try:
+        return torch.load(path, map_location='cpu', weights_only=True)
+    except Exception as error:
+        lines = str(error).strip().splitlines() or [type(error).__name__]
+        raise OptionsError(
+            f'{path}: not a file of tensors and plain values that is safe to read ({lines[0][:150]})'
+        ) from error
+
+
+def read_weights(path: str | os.PathLike[str], param_key: str | None = 'params') -> Any:
+    """A network's state dict from a BasicSR ``.pth`` file or from ``.safetensors``.
+
+    Args:
+        path: the file.
+        param_key: where a ``.pth`` file holds it (``params`` is taken where that is absent); None for all it holds.
+
+    Raises:
+        OptionsError: see :func:`read_tensors`; or the file holds no such key.
+    """
+    if str(path).endswith('.safetensors'):
+        return _read_safetensors(path)
+    content = read_tensors(path)
+    if param_key is None:
+        return content
+    if param_key not in content and 'params' in content:
+        get_root_logger().info(f'{path} has no {param_key}: params is used.')
+        param_key = 'params'
+    if param_key not in content:
+        raise OptionsError(
+            f'{path}: no weights under {param_key!r}; the file holds {some(content)} (path.param_key_* says where they '
+            'are; ~ for a bare state dict)'
+        )
+    return _renamed_keys(content[param_key])
+
+
+def _read_safetensors(path: str | os.PathLike[str]) -> State:
+    try:
+        weights = load_file(path)
+    except Exception as error:
+        raise OptionsError(f'{path}: not a readable safetensors file ({first_words(error)})') from error
+    if is_packed(weights):
+        require_digest(path)
+    return _renamed_keys(weights)
+
+
+def load_into(
+    net: nn.Module, path: str | os.PathLike[str], param_key: str | None = 'params', strict: bool = True
+) -> State:
+    """Load a network's weights from a file: NAME.safetensors of this package, ``.safetensors`` or BasicSR's ``.pth``.
+
+    Args:
+        net: changed in place; not wrapped.
+        path: the file.
+        param_key: see :func:`read_weights`.
+        strict: False leaves alone what the file does not have, and passes over what the network does not have.
+
+    Returns:
+        The weights that were read.
+
+    Raises:
+        OptionsError: see :func:`read_weights`; with ``strict``, the weights are another network's.
+    """
+    weights = {key.removeprefix('module.'): value for key, value in read_weights(path, param_key).items()}
+    weights = _unpacked(net, weights)
+    if strict:
+        require_fit(net, weights, path)
+    net.load_state_dict(weights, strict=strict)
+    return weights
+
+
+def is_packed(weights: Mapping[str, Any]) -> bool:
+    """Whether these are the tensors of a NAME.safetensors of this package, by their names."""
+    return all(key.startswith(('fhn.', 'hrn.')) for key in weights)
+
+
+def _unpacked(net: nn.Module, weights: State) -> State:
+    """A network's part of NAME.safetensors; other weights as they are."""
+    if not is_packed(weights):
+        return weights
+    packed, own = _PACKED.get(type(net).__name__, ('fhn.', ''))
+    part = {own + key.removeprefix(packed): value for key, value in weights.items() if key.startswith(packed)}
+    if own:  # the rest of the network is not packed: inference does without
+        part = {**{key: value for key, value in net.state_dict().items() if not key.startswith(own)}, **part}
+    return part
+
+
+def require_digest(path: str | os.PathLike[str]) -> str:
+    """The SHA-256 (hexadecimal) of NAME.safetensors.
+
+    Raises:
+        OptionsError: it is not that of NAME.json beside the file, or there is none.
+    """
+    path = Path(path)
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    if digest != _expected_digest(path):
+        raise OptionsError(
+            f'{path}: its SHA-256 is {digest[:12]}..., not that of {path.with_suffix(".json").name}: damaged, or '
+            'another file; fetch both again'
+        )
+    return digest
+
+
+def _expected_digest(path: Path) -> str:
+    sidecar = path.with_suffix('.json')
+    try:
+        return json.loads(sidecar.read_text(encoding='utf-8'))['sha256']
+    except FileNotFoundError:
+        raise OptionsError(f'{sidecar}: missing; it holds the SHA-256 of {path.name}: put it there, too') from None
+    except (ValueError, KeyError, TypeError):
+        raise OptionsError(f'{sidecar}: holds no SHA-256 of {path.name}: fetch it again') from None
+
+
+def require_fit(net: nn.Module, weights: Mapping[str, Tensor], path: str | os.PathLike[str]) -> None:
+    """Check that ``weights`` are those of ``net``.
+
+    Raises:
+        OptionsError: they are not; names ``path`` and the keys.
+    """
+    message = misfit(net.state_dict(), weights)
+    if message:
+        raise OptionsError(f'{path} does not fit {type(net).__name__}: {message}')
+
+
+def misfit(own: Mapping[str, Tensor], weights: Mapping[str, Tensor]) -> str:
+    """What keeps ``weights`` from fitting ``own``, in words: keys and shapes; empty where they fit."""
+    shapes = [
+        f'{key} {tuple(weights[key].shape)} for {tuple(own[key].shape)}'
+        for key in own.keys() & weights.keys()
+        if own[key].shape != weights[key].shape
+    ]
+    problems = {
+        'missing': own.keys() - weights.keys(),
+        'unexpected': weights.keys() - own.keys(),
+        'other shape': shapes,
+    }
+    return '; '.join(f'{kind}: {some(names)}' for kind, names in problems.items() if names)
+
+
+def _renamed_keys(state: State) -> State:
+    """A state dict with today's names of tensors, in place of those of earlier files."""
+
+    def renamed(key: str) -> str:
+        for before, now in _RENAMED_KEYS.items():
+            key = key.replace(before, now)
+        return key
+
+    return {renamed(key): value for key, value in state.items()}
+
+
+def _renamed_options(options: Any) -> Any:
+    """Options of networks, within each other, with today's names in place of those of earlier files."""
+    if not isinstance(options, dict):
+        return options
+    return {_RENAMED_OPTIONS.get(key, key): _renamed_options(value) for key, value in options.items()}
