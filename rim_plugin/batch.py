@@ -1,0 +1,97 @@
+"""A batch of faces as networks and losses take it: probes by size, and what is known of the faces."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from rim_plugin.data.face_item import split_probes
+
+
+@dataclass(frozen=True)
+class Batch:
+    """N faces. What a dataset does not have is None.
+
+    Attributes:
+        probes: groups of one size each, (n_i, 3, q_i, q_i), RGB in [0, 1]; N in all, in the order of the faces.
+        gt: (N, 3, S, S), RGB in [0, 1], the faces at full resolution.
+        landmarks: (N, L, 2), x and y in pixels of ``gt``.
+        heatmaps: (N, L, P, P), the target of Eq. 3.
+        parsing: (N, P, P), int64, classes.
+        identity: (N, ), int64, the number of the person; below 0 where it is not known.
+    """
+
+    probes: list[Tensor]
+    gt: Tensor | None = None
+    landmarks: Tensor | None = None
+    heatmaps: Tensor | None = None
+    parsing: Tensor | None = None
+    identity: Tensor | None = None
+
+    @classmethod
+    def from_data(
+        cls,
+        data: Mapping[str, Any],
+        device: torch.device | str = 'cpu',
+        memory_format: torch.memory_format = torch.channels_last,
+    ) -> Batch:
+        """The batch in what a data loader gives.
+
+        Args:
+            data: ``lq`` (N, 3, q, q), padded where ``lq_size`` (N, ) tells the probes' sides; and any of the other
+                attributes. Further keys are passed over.
+            device: where the tensors go.
+            memory_format: of probes and ``gt``.
+        """
+        names = [field.name for field in fields(cls) if field.name != 'probes']
+        known = {name: data[name].to(device, non_blocking=True) for name in names if torch.is_tensor(data.get(name))}
+        if 'gt' in known:
+            known['gt'] = known['gt'].contiguous(memory_format=memory_format)
+        lq = data['lq'].to(device, non_blocking=True).contiguous(memory_format=memory_format)
+        return cls(split_probes(lq, data['lq_size']) if 'lq_size' in data else [lq], **known)
+
+    def __len__(self) -> int:
+        return sum(map(len, self.probes))
+
+    @property
+    def truth(self) -> Tensor:
+        """``gt``, for who cannot do without.
+
+        Raises:
+            ValueError: the dataset has no faces at full resolution.
+        """
+        if self.gt is None:
+            raise ValueError('the training data have no gt, the faces at full resolution')
+        return self.gt
+
+    def chunks(self, count: int) -> list[Batch]:
+        """The batch in ``count`` parts of one length, in order; ``count`` divides N."""
+        if count == 1:
+            return [self]
+        size = len(self) // count
+        tensors = {field.name: getattr(self, field.name) for field in fields(self) if field.name != 'probes'}
+        parts = {name: value.chunk(count) for name, value in tensors.items() if value is not None}
+        groups = split_groups(self.probes, [size] * count)
+        return [
+            replace(self, probes=groups[place], **{name: values[place] for name, values in parts.items()})
+            for place in range(count)
+        ]
+
+
+def split_groups(groups: Sequence[Tensor], lengths: Sequence[int]) -> list[list[Tensor]]:
+    """Groups of tensors (n_i, ...) cut, in order, into parts of so many rows; each part a list of groups."""
+    parts: list[list[Tensor]] = []
+    rest = [group for group in groups if len(group)]
+    for length in lengths:
+        part = []
+        while length:
+            head, tail = rest[0][:length], rest[0][length:]
+            part.append(head)
+            length -= len(head)
+            rest[:1] = [tail] if len(tail) else []
+        parts.append(part)
+    return parts

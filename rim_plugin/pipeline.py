@@ -1,0 +1,220 @@
+"""RIM at inference: networks in, tensors out. Training, Python API, commands, benchmark and export all go through it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from itertools import compress
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from rim_plugin.archs.fhn_arch import FHN, TriPathOutput
+from rim_plugin.archs.hrn_arch import HRN
+from rim_plugin.archs.layers import probe_groups, resize_groups
+from rim_plugin.archs.recogniser import FACE_SIZE, Recogniser
+from rim_plugin.errors import check_choice
+
+GALLERY = ('teacher', 'hrn')
+IMAGE_SIZE = 224  # side of hallucinated faces, where the network does not tell
+
+
+class Restored(NamedTuple):
+    """Hallucinated faces (N, 3, S, S), not clamped, and what the prior paths estimate on the way, if there are any."""
+
+    sr: Tensor
+    priors: TriPathOutput | None
+
+
+def bicubic(images: Tensor, size: tuple[int, int]) -> Tensor:
+    """Plain bicubic interpolation (a = -0.75, as torch and OpenCV have it), the baseline of every margin.
+
+    Args:
+        images: (N, C, h, w).
+        size: height and width of the result.
+    """
+    return F.interpolate(images, size, mode='bicubic', align_corners=False)
+
+
+@contextmanager
+def inference_mode(*nets: nn.Module) -> Iterator[None]:
+    """Networks in evaluation mode; afterwards every layer is in the mode in which it was."""
+    modes = [(layer, layer.training) for net in nets for layer in net.modules()]
+    for net in nets:
+        net.eval()
+    try:
+        yield
+    finally:
+        for layer, training in modes:
+            layer.training = training
+
+
+class RIMPipeline(nn.Module):
+    """Hallucination network, recogniser and teacher, as far as they are there.
+
+    Probes are hallucinated, seen by student and assistant, and embedded as f_S^K + f_A^K (section 3.3 of the paper).
+    Faces of 112 pixels and more have all that a recogniser looks at and go to it as they are.
+
+    Args:
+        fhn: probes (n, 3, q, q) to faces (n, 3, S, S); FHN also takes a list of several sizes. Without one, probes are
+            enlarged by bicubic interpolation.
+        hrn: student and assistant. Without one, the teacher embeds probes.
+        teacher: embeds faces at full resolution, and the fused map of an HRN without head of its own.
+        gallery: who embeds faces at full resolution, ``teacher`` or ``hrn``. Default: the teacher, where there is one.
+
+    Raises:
+        ValueError: an unknown ``gallery``, or one that is not there.
+    """
+
+    def __init__(
+        self,
+        fhn: nn.Module | None = None,
+        hrn: HRN | None = None,
+        teacher: Recogniser | None = None,
+        gallery: str | None = None,
+    ) -> None:
+        super().__init__()
+        self.fhn, self.hrn, self.teacher = fhn, hrn, teacher
+        self.gallery = gallery or ('hrn' if teacher is None and hrn is not None else 'teacher')
+        check_choice('gallery', self.gallery, GALLERY)
+        if self.gallery == 'hrn' and hrn is None:
+            raise ValueError('val.gallery is hrn, but there is no network_r: leave it out, or set it to teacher')
+
+    @property
+    def image_size(self) -> int:
+        """Side in pixels of hallucinated faces."""
+        return getattr(getattr(self.fhn, 'generator', None), 'image_size', IMAGE_SIZE)
+
+    @property
+    def has_priors(self) -> bool:
+        """Whether the hallucination network estimates landmarks or a parsing map."""
+        return isinstance(self.fhn, FHN) and len(self.fhn.generator.priors) > 0
+
+    @property
+    def upscaling(self) -> str:
+        """How probes are enlarged, in the words of a result file."""
+        if self.fhn is None:
+            return f"bicubic (a = -0.75) to {IMAGE_SIZE} px, then antialiased to the recogniser's size"
+        return f'{type(self.fhn).__name__}; from {FACE_SIZE} px on as they are, to the {self.gallery}'
+
+    def hallucinate(self, probes: Tensor | list[Tensor]) -> Tensor:
+        """Probes to faces.
+
+        Args:
+            probes: (N, 3, q, q), RGB in [0, 1], or groups of several sizes, N in all.
+
+        Returns:
+            (N, 3, S, S) in about [0, 1], not clamped.
+
+        Raises:
+            ValueError: there is no hallucination network.
+        """
+        if self.fhn is None:
+            raise ValueError('network_g is missing: there is nothing that hallucinates faces')
+        groups = probe_groups(probes)
+        if len(groups) == 1:
+            return self.fhn(groups[0])
+        return self.fhn(groups) if isinstance(self.fhn, FHN) else torch.cat([self.fhn(group) for group in groups])
+
+    def priors(self, probes: Tensor | list[Tensor]) -> TriPathOutput:
+        """Coarse image, tri-path features, heatmaps and parsing logits of probes.
+
+        Args:
+            probes: as for :meth:`hallucinate`.
+
+        Raises:
+            ValueError: the hallucination network has no tri-path generator.
+        """
+        if not isinstance(self.fhn, FHN):
+            raise ValueError('the hallucination network has no prior paths')
+        groups = probe_groups(probes)
+        return self.fhn.generator(groups[0] if len(groups) == 1 else groups)
+
+    def restore(self, probes: Tensor | list[Tensor]) -> Restored:
+        """:meth:`hallucinate` and :meth:`priors` in one pass; without priors where there are none."""
+        if not isinstance(self.fhn, FHN):
+            return Restored(self.hallucinate(probes), None)
+        output = self.priors(probes)
+        return Restored(self.fhn.integrator(output.fused, output.coarse), output)
+
+    def student_input(self, probes: Tensor | list[Tensor], sr: Tensor | None = None) -> Tensor:
+        """The faces that the student sees: hallucinated, but as they are from 112 pixels on.
+
+        Args:
+            probes: as for :meth:`hallucinate`.
+            sr: (N, 3, S, S), all probes hallucinated, where that is done already.
+
+        Returns:
+            (N, 3, h, w); of 112 pixels for probes of several sizes.
+        """
+        groups = probe_groups(probes)
+        small = [group.shape[-1] < FACE_SIZE for group in groups]
+        if sr is None:
+            faces = iter(self._enlarged_groups(list(compress(groups, small))))
+        else:
+            faces = compress(sr.split([len(group) for group in groups]), small)
+        return _one_batch(next(faces) if is_small else group for group, is_small in zip(groups, small))
+
+    def _enlarged_groups(self, groups: list[Tensor]) -> Iterable[Tensor]:
+        """Each group below 112 pixels hallucinated, or enlarged without a network; an FHN takes them together."""
+        if not groups or not isinstance(self.fhn, FHN):
+            return [_enlarged(group) if self.fhn is None else self.fhn(group) for group in groups]
+        return self.hallucinate(groups).split([len(group) for group in groups])
+
+    def assistant_input(self, probes: Tensor | list[Tensor]) -> Tensor | None:
+        """The probes enlarged without hallucination, for an assistant that sees these; else None."""
+        if self.hrn is None or not self.hrn.sees_probe:
+            return None
+        return _one_batch(_enlarged(group) for group in probe_groups(probes))
+
+    def embed_probe(self, probes: Tensor) -> Tensor:
+        """RIM's embedding of probes, f_S^K + f_A^K; the teacher's without HRN, and from 112 pixels on.
+
+        (With ``gallery`` ``hrn`` the HRN's at every size.)
+
+        Args:
+            probes: (N, 3, q, q), RGB in [0, 1].
+
+        Returns:
+            (N, D), not normalised.
+
+        Raises:
+            ValueError: there is neither HRN nor teacher.
+        """
+        faces = self.student_input(probes)
+        if self.hrn is None or (probes.shape[-1] >= FACE_SIZE and self.gallery == 'teacher'):
+            return self._teacher_embedding(faces)
+        return self.hrn.embed(self.hrn(faces, self.assistant_input(probes)), self.teacher)
+
+    def embed_gallery(self, faces: Tensor) -> Tensor:
+        """Embedding of faces at full resolution by the ``gallery``'s network.
+
+        Args:
+            faces: (N, 3, h, w), RGB in [0, 1].
+
+        Returns:
+            (N, D), not normalised.
+        """
+        return self.embed_probe(faces) if self.gallery == 'hrn' else self._teacher_embedding(faces)
+
+    def _teacher_embedding(self, faces: Tensor) -> Tensor:
+        if self.teacher is None:
+            raise ValueError('network_t is missing: there is nothing that recognises faces')
+        return self.teacher(faces).embedding
+
+    def forward(self, probes: Tensor) -> Tensor:
+        """Unit embeddings (N, D) of probes (N, 3, q, q) and their mirror images added."""
+        return F.normalize(self.embed_probe(probes) + self.embed_probe(probes.flip(3)))
+
+
+def _enlarged(probes: Tensor) -> Tensor:
+    """Probes enlarged by bicubic interpolation, but as they are from 112 pixels on."""
+    return probes if probes.shape[-1] >= FACE_SIZE else bicubic(probes, (IMAGE_SIZE, IMAGE_SIZE))
+
+
+def _one_batch(groups: Iterable[Tensor]) -> Tensor:
+    """Faces of several sizes as one tensor, of 112 pixels then."""
+    faces = list(groups)
+    return faces[0] if len(faces) == 1 else resize_groups(faces, FACE_SIZE)
