@@ -224,10 +224,7 @@ class RIM:
         return images
 
     def _of_each(
-        self,
-        images: np.ndarray | Faces,
-        function: Callable[[Tensor], Iterable[Result]],
-        largest: int | None = None,
+        self, images: np.ndarray | Faces, function: Callable[[Tensor], Iterable[Result]], largest: int | None = None
     ) -> Result | list[Result]:
         """``function`` of the faces, (n, 3, q, q) to n results, in batches of one size; in the order of ``images``.
 

@@ -88,11 +88,7 @@ class _ResizeByProducts(TorchFunctionMode):
     """Antialiased interpolation, linear in rows and in columns, as R x C^T: PyTorch exports no operator for it."""
 
     def __torch_function__(
-        self,
-        func: Callable[..., Any],
-        types: Any,
-        args: tuple[Any, ...] = (),
-        kwargs: dict[str, Any] | None = None,
+        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         kwargs = kwargs or {}
         if func is F.interpolate and kwargs.get('antialias'):
