@@ -14,7 +14,7 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 from torch.utils.data import DataLoader
 
 from rim_plugin.batch import Batch
-from rim_plugin.data.heatmaps import heatmap_landmarks
+from rim_plugin.evaluation.image_evaluator import face_data
 from rim_plugin.models.networks import (
     build_nets,
     build_teacher,
@@ -83,10 +83,11 @@ class RIMModel(SRModel):
         opt.setdefault('find_unused_parameters', True)  # under DDP: a phase, or a loss that is off, leaves parts out
         BaseModel.__init__(self, opt)
         if self.is_train:
-            self.options = self._train_options()
+            self.options = convert(opt['train'], RIMTrain, path='train')
         channels_last = not self.is_train or self.options.channels_last
         self.layout = torch.channels_last if channels_last else torch.contiguous_format
-        self.validation = Validation(self, opt)
+        val = convert({'save_img': False, **(opt.get('val') or {})}, ValOptions, path='val')
+        self.validation = Validation(self, val)
         self.teacher = build_teacher(opt)
         if self.teacher is not None:
             self.teacher.to(self.device, memory_format=self.layout)
@@ -98,13 +99,9 @@ class RIMModel(SRModel):
         if 'r' in self.nets and opt['path'].get('pretrain_network_r'):
             warn_of_other_options(opt['path']['pretrain_network_r'], opt['network_r'])
         self.fhn = compose_fhn(self.nets)
-        self.pipeline = compose_pipeline(self.nets, self.teacher, self.validation.options.gallery)
+        self.pipeline = compose_pipeline(self.nets, self.teacher, val.gallery)
         if self.is_train:
             self.init_training_settings()
-
-    def _train_options(self) -> RIMTrain:
-        own = {key: value for key, value in self.opt['train'].items() if not _is_term_or_optimizer(key)}
-        return convert(own, RIMTrain, path='train')
 
     def _load(self, net: nn.Module, label: str, param_key: str) -> None:
         path = self.opt['path'].get(f'pretrain_network_{label}')
@@ -132,9 +129,7 @@ class RIMModel(SRModel):
     def _build_phases(self, networks: Networks) -> dict[str, Phase]:
         """The phases of the run by name, checked."""
         is_trained = self.options.start_from_teacher or bool(self.opt['path'].get('pretrain_network_r'))
-        setting = Setting(
-            networks, self.losses, self.pipeline, self.options, is_trained, self.autocast, _warns_once()
-        )
+        setting = Setting(networks, self.losses, self.pipeline, self.options, is_trained, self.autocast, _warns_once())
         phases = {name: PHASES[name](setting) for name in self.schedule.names}
         for phase in phases.values():
             phase.check()
@@ -151,7 +146,7 @@ class RIMModel(SRModel):
         for label, net in self.ema_nets.items():
             self._load(net, label, 'params_ema')
             net.eval().requires_grad_(False)
-        self.pipeline = compose_pipeline(self.ema_nets, self.teacher, self.validation.options.gallery)
+        self.pipeline = compose_pipeline(self.ema_nets, self.teacher, self.pipeline.gallery)
 
     def _wrapped_networks(self) -> Networks:
         """The networks as phases call them: compiled and distributed, where that is wanted."""
@@ -293,17 +288,20 @@ class RIMModel(SRModel):
         self, dataloader: DataLoader, current_iter: int | str, tb_logger: Any, save_img: bool
     ) -> None:
         """Validate on faces (image quality, priors, pictures) or on pairs of faces (recognition)."""
-        self.validation.run(dataloader.dataset, current_iter, tb_logger, save_img)
+        dataset: Any = dataloader.dataset
+        if not hasattr(dataset, 'pairs'):
+            self.validation.faces(dataset, self.validation_step, current_iter, tb_logger, save_img)
+            return
+        if self.teacher is None:
+            raise ValueError(f'network_t is missing: dataset {dataset.opt["name"]} is for recognition')
+        with inference_mode(self.pipeline):
+            self.validation.pairs(dataset, self.pipeline, current_iter, tb_logger)
 
-    def validation_data(self) -> dict[str, Any]:
-        """The batch, its SR faces and what the priors say, for metrics and pictures."""
-        batch, (sr, priors) = self.batch, self.restored
-        data = {'lq': batch.probes, 'sr': sr, 'gt': batch.gt, 'landmarks': batch.landmarks, 'parsing': batch.parsing}
-        if priors is not None:
-            data.update(coarse=priors.coarse, parsing_logits=priors.parsing)
-            if priors.heatmaps is not None:
-                data['estimated_landmarks'] = heatmap_landmarks(priors.heatmaps, sr.shape[-1])
-        return {key: value for key, value in data.items() if value is not None}
+    def validation_step(self, data: Mapping[str, Any]) -> dict[str, Any]:
+        """Hallucinate a batch of a data loader; what evaluators of faces process."""
+        self.feed_data(data)
+        self.test()
+        return face_data(self.batch, self.restored, self.teacher if self.validation.needs('sr_embedding') else None)
 
     def get_current_visuals(self) -> dict[str, Tensor]:
         """BasicSR's view of the batch: ``lq``, ``result`` and ``gt``, on the CPU."""
@@ -323,10 +321,6 @@ class RIMModel(SRModel):
             else:
                 self.save_network(net, label, current_iter)
         self.save_training_state(epoch, current_iter)
-
-
-def _is_term_or_optimizer(key: str) -> bool:
-    return key.endswith('_opt') or key.startswith('optim_')
 
 
 def _warns_once() -> Callable[[str], None]:

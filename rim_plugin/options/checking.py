@@ -3,7 +3,7 @@
 Keys and types of blocks come from :mod:`rim_plugin.options.schema`, those of blocks with a ``type`` from the signature of
 that class. What a model or dataset reads, it declares in class attributes:
 
-* models: ``train_options`` and ``val_options``, structs; ``loss_terms()`` and ``optimizers()``, names of ``NAME_opt`` and
+* models: ``train_options`` and ``val_options``, structs; ``loss_terms()`` and ``optimizer_letters()``, names of ``NAME_opt`` and
   ``optim_NAME``; ``network_arguments``, network to arguments that the model works out itself;
 * datasets: ``options_type``, a struct.
 
@@ -148,7 +148,9 @@ class _Checker:
         optimizers = {key for key in block if key.startswith('optim_')}
         known = losses | optimizers
         if declared is not None:
-            known = {f'{name}_opt' for name in model.loss_terms()} | {f'optim_{name}' for name in model.optimizers()}
+            known = {f'{name}_opt' for name in model.loss_terms()} | {
+                f'optim_{name}' for name in model.optimizer_letters()
+            }
         else:
             fields = {key: field._replace(required=key == 'total_iter') for key, field in fields.items()}
         check_block(block, {**dict.fromkeys(known, Field()), **fields}, place, strict=declared is not None)
