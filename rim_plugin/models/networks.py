@@ -13,6 +13,7 @@ from torch import nn
 
 from rim_plugin.archs.fhn_arch import FHN, TriPathGenerator
 from rim_plugin.archs.hrn_arch import HRN
+from rim_plugin.archs.mix_discriminator_arch import MixAdversarialDiscriminator
 from rim_plugin.archs.recogniser import Recogniser
 from rim_plugin.archs.recogniser_weights import load_recogniser_weights
 from rim_plugin.pipeline import RIMPipeline
@@ -59,9 +60,10 @@ def build_nets(opt: Mapping[str, Any], teacher: Recogniser | None, start_from_te
     if 'network_r' in opt:
         if teacher is None:
             raise ValueError('network_t is missing: student and assistant, network_r, learn from a teacher')
-        nets['r'] = build_network({**opt['network_r'], 'teacher': opt['network_t']})
+        hrn = build_network({**opt['network_r'], 'teacher': opt['network_t']})
         if start_from_teacher:
-            nets['r'].start_from(teacher)
+            hrn.start_from(teacher)
+        nets['r'] = hrn
     return nets
 
 
@@ -80,7 +82,10 @@ def warn_of_other_options(path: str, options: Mapping[str, Any]) -> None:
 
 def compose_fhn(nets: Nets) -> nn.Module | None:
     """Probe to SR image: the FHN of generator and integrator, another SR network itself, or None."""
-    return FHN.from_parts(nets['g'], nets['d'].integrator) if 'd' in nets else nets.get('g')
+    generator, net_d = nets.get('g'), nets.get('d')
+    if isinstance(generator, TriPathGenerator) and isinstance(net_d, MixAdversarialDiscriminator):
+        return FHN.from_parts(generator, net_d.integrator)
+    return generator
 
 
 def compose_pipeline(nets: Nets, teacher: Recogniser | None, gallery: str) -> RIMPipeline:
@@ -93,14 +98,13 @@ def compose_pipeline(nets: Nets, teacher: Recogniser | None, gallery: str) -> RI
 def learning_parts(nets: Nets, losses: Mapping[str, nn.Module]) -> dict[str, nn.Module]:
     """What learns by an optimizer of its own, by the name of the part, see :data:`~.phases.base.PARTS`."""
     net_d, net_r, classifier = nets.get('d'), nets.get('r'), losses.get('identity')
-    parts = {
-        'generator': nets.get('g'),
-        'integrator': net_d and net_d.integrator,
-        'discriminator': net_d.discriminator if net_d is not None and 'domain' in losses else None,
+    parts: dict[str, nn.Module | None] = {'generator': nets.get('g')}
+    if isinstance(net_d, MixAdversarialDiscriminator):
+        parts.update(integrator=net_d.integrator, discriminator=net_d.discriminator if 'domain' in losses else None)
+    if isinstance(net_r, HRN):
         # the weights of the loss on identities, one vector a person, learn with the student
-        'student': net_r and nn.ModuleList([net_r.student, *([classifier] if classifier is not None else [])]),
-        'assistant': net_r and net_r.assistant,
-    }
+        student = [net_r.student, *([classifier] if classifier is not None else [])]
+        parts.update(student=nn.ModuleList(student), assistant=net_r.assistant)
     return {name: part for name, part in parts.items() if part is not None}
 
 

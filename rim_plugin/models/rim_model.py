@@ -90,10 +90,10 @@ class RIMModel(SRModel):
         self.validation = Validation(self, val)
         self.teacher = build_teacher(opt)
         if self.teacher is not None:
-            self.teacher.to(self.device, memory_format=self.layout)
+            self.teacher.to(self.device).to(memory_format=self.layout)
         self.nets = self.ema_nets = build_nets(opt, self.teacher, self.is_train and self.options.start_from_teacher)
         for label, net in self.nets.items():
-            net.to(self.device, memory_format=self.layout)
+            net.to(self.device).to(memory_format=self.layout)
             self._load(net, label, opt['path'].get(f'param_key_{label}', 'params'))
             self.print_network(net)
         if 'r' in self.nets and opt['path'].get('pretrain_network_r'):
@@ -150,21 +150,18 @@ class RIMModel(SRModel):
 
     def _wrapped_networks(self) -> Networks:
         """The networks as phases call them: compiled and distributed, where that is wanted."""
-        net_d = self.nets.get('d')
-        parts = {
-            'generator': self.nets.get('g'),
-            'integrator': net_d and net_d.integrator,
-            'recogniser': self.nets.get('r'),
-            'discriminator': net_d.discriminator if net_d is not None and 'domain' in self.losses else None,
-        }
+        parts = {**learning_parts(self.nets, self.losses), 'recogniser': self.nets.get('r')}
+        names = ('generator', 'integrator', 'discriminator', 'recogniser')
         sizes = self.opt.get('datasets', {}).get('train', {}).get('query_sizes_per_batch', 1)
         compiled = compilable(self.device, sizes) if self.options.compile else ()
-        for name, net in parts.items():
-            if net is not None and name in compiled:
-                net.compile()
-        wrapped = {name: None if net is None else self.model_to_device(net) for name, net in parts.items()}
-        teacher = torch.compile(self.teacher) if self.teacher is not None and 'teacher' in compiled else self.teacher
-        return Networks(**wrapped, bare_discriminator=parts['discriminator'], teacher=teacher)
+        wrapped: dict[str, nn.Module] = {}
+        for name, net in ((name, parts.get(name)) for name in names):
+            if net is not None:
+                if name in compiled:
+                    net.compile()
+                wrapped[name] = self.model_to_device(net)
+        teacher: Any = torch.compile(self.teacher) if compiled and self.teacher is not None else self.teacher
+        return Networks(**wrapped, bare_discriminator=parts.get('discriminator'), teacher=teacher)
 
     def setup_optimizers(self) -> None:
         """An optimizer for each part that a phase of the run trains."""
@@ -179,8 +176,8 @@ class RIMModel(SRModel):
             params: Any = module.parameters()
             if name == 'student' and classifier is not None:
                 rate = options['lr'] if train.classifier_lr is None else train.classifier_lr
-                student = self.nets['r'].student.parameters()
-                params = [{'params': student}, {'params': classifier.parameters(), 'lr': rate}]
+                student, weights = module.children()
+                params = [{'params': student.parameters()}, {'params': weights.parameters(), 'lr': rate}]
             parts[name] = Part(module, self.get_optimizer(options.pop('type'), params, **options))
             self.optimizers.append(parts[name].optimizer)
         scaler = torch.amp.GradScaler(self.device.type, enabled=self.options.amp == 'fp16')
@@ -312,7 +309,7 @@ class RIMModel(SRModel):
 
     def save(self, epoch: int, current_iter: int) -> None:
         """Write each network, and the FHN composed of generator and integrator; then the training state."""
-        nets = {f'net_{label}': (net, self.ema_nets[label]) for label, net in self.nets.items()}
+        nets: dict[str, Any] = {f'net_{label}': (net, self.ema_nets[label]) for label, net in self.nets.items()}
         if 'd' in self.nets:
             nets['net_fhn'] = (self.fhn, self.pipeline.fhn)
         for label, (net, ema_net) in nets.items():
