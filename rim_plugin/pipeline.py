@@ -1,4 +1,4 @@
-"""RIM at inference: networks in, tensors out. Training, Python API, commands, benchmark and export all go through it."""
+"""RIM at inference: networks in, tensors out. Training, Python API, commands, benchmark and export go through it."""
 
 from __future__ import annotations
 
@@ -161,7 +161,9 @@ class RIMPipeline(nn.Module):
         """Each group below 112 pixels hallucinated, or enlarged without a network; an FHN takes them together."""
         if not groups or not isinstance(self.fhn, FHN):
             return [_enlarged(group) if self.fhn is None else self.fhn(group) for group in groups]
-        return self.hallucinate(groups).split([len(group) for group in groups])
+        faces = self.hallucinate(groups)
+        # one group is not split: an exported network takes any number of probes
+        return faces.split([len(group) for group in groups]) if len(groups) > 1 else [faces]
 
     def assistant_input(self, probes: Tensor | list[Tensor]) -> Tensor | None:
         """The probes enlarged without hallucination, for an assistant that sees these; else None."""

@@ -147,7 +147,7 @@ class HRN(nn.Module):
             else Branch(_matching('assistant', assistant, like, adapters), like, assistant_scale, norm_eval)
         )
 
-    def forward(self, image, probe=None, parts='sa'):
+    def forward(self, image, probe=None, branches=('student', 'assistant')):
         """
         Args:
             image (Tensor | None): (N, 3, h, w), RGB in [0, 1], aligned faces of any size.
@@ -157,8 +157,8 @@ class HRN(nn.Module):
         Returns:
             HRNOutput: without the maps of a part that is left out.
         """
-        student = self.student(image) if 's' in parts else ()
-        if self.assistant is None or 'a' not in parts:
+        student = self.student(image) if 'student' in branches else ()
+        if self.assistant is None or 'assistant' not in branches:
             return self._output(student, (), student[-1])
         view = image if probe is None else probe
         assistant = self.assistant(view.detach())  # Eq. 12 is theta_A's alone: what made the image learns by Eq. 11

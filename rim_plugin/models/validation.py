@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from os import path as osp
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 from torch.utils.data import Dataset
 
@@ -17,6 +17,7 @@ from rim_plugin.evaluation.pair_evaluator import Embedder, PairEvaluator, PairRe
 from rim_plugin.evaluation.pictures import SheetEvaluator
 from rim_plugin.evaluation.roc import roc
 from rim_plugin.files import write_atomically
+from rim_plugin.options.schema import ValOptions
 
 from basicsr.models.sr_model import SRModel
 from basicsr.utils import get_root_logger, imwrite, tensor2img
@@ -41,23 +42,6 @@ class Board(Protocol):
         """Log a value."""
 
 
-class ValidationOptions(NamedTuple):
-    """What validation reads of ``val:``."""
-
-    metrics: dict[str, dict[str, Any]] | None = None
-    batch_size: int = 16
-    num_workers: int = 0
-    num_pictures: int = 8
-    pbar: bool = False
-    suffix: str | None = None
-    mirror: bool = False
-
-    @classmethod
-    def of_block(cls, block: Mapping[str, Any] | None) -> 'ValidationOptions':
-        """From the block ``val`` of an options file, whose other keys are passed over."""
-        return cls(**{key: value for key, value in (block or {}).items() if key in cls._fields})
-
-
 class Validation:
     """Validates a model of BasicSR on datasets of faces and of pairs of faces.
 
@@ -68,14 +52,14 @@ class Validation:
         options: its block ``val``. Which of two values is better the metrics know, unless ``better`` is given.
     """
 
-    def __init__(self, model: SRModel, options: ValidationOptions) -> None:
+    def __init__(self, model: SRModel, options: ValOptions) -> None:
         self.model, self.options = model, options
         blocks = options.metrics or {}
         metrics = {name: build_metric(block) for name, block in blocks.items()}
         self.image_metrics = {name: metric for name, metric in metrics.items() if isinstance(metric, ImageMetric)}
         self.pair_metrics = {name: metric for name, metric in metrics.items() if isinstance(metric, PairMetric)}
-        for block in blocks.values():
-            block['better'] = best_direction(block)  # where BasicSR's bookkeeping looks for it
+        for name, block in blocks.items():  # where BasicSR's bookkeeping looks for it
+            model.opt['val']['metrics'][name]['better'] = best_direction(block)
 
     def needs(self, key: str) -> bool:
         """Whether a metric of faces reads this key of the data."""

@@ -1,22 +1,28 @@
 """RIM in a few lines of Python: hallucinate, embed and compare faces."""
 
+from __future__ import annotations
+
+import os
 from collections import defaultdict
-from collections.abc import Iterable
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, NamedTuple, TypeVar, cast, overload
 
 import numpy as np
 import torch
+from torch import Tensor
 
+from rim_plugin.archs.hrn_arch import HRN
 from rim_plugin.archs.layers import resize
 from rim_plugin.archs.recogniser import FACE_SIZE
 from rim_plugin.data.heatmaps import heatmap_landmarks
 from rim_plugin.data.resize import check_image, to_tensor
+from rim_plugin.pipeline import RIMPipeline
 from rim_plugin.tools.calibration import at_size, probability
 from rim_plugin.tools.images import MIN_SIDE
-from rim_plugin.tools.inference import Inference
-from rim_plugin.weights_file import build_packed, load_weights, shipped_weights
+from rim_plugin.weights_file import Weights, build_packed, load_weights, shipped_weights
 
-_OTHER_SR_SIZE = 224  # what networks other than FHN are trained to make here
+Faces = Sequence[np.ndarray] | Iterator[np.ndarray]  # also a generator
+Result = TypeVar('Result')
 
 
 class Verification(NamedTuple):
@@ -34,51 +40,60 @@ class Verification(NamedTuple):
     threshold: float
     same: bool
     confidence: float
-    sizes: tuple
+    sizes: tuple[int, int]
 
 
 class Priors(NamedTuple):
-    """What the prior paths find in a face; None without that path.
+    """What the prior paths estimate in a face; None without that path.
 
     Attributes:
-        landmarks: ndarray (L, 2), x and y in pixels of the hallucinated face.
-        peaks: ndarray (L, ), heights of their heatmaps, about 1 where the network is sure.
-        parsing: Tensor (11, P, P), class logits.
+        landmarks: (L, 2), x and y in pixels of the hallucinated face.
+        peaks: (L, ), heights of their heatmaps, about 1 where the network is sure.
+        parsing: (11, P, P), class logits.
     """
 
-    landmarks: np.ndarray
-    peaks: np.ndarray
-    parsing: torch.Tensor
+    landmarks: np.ndarray | None
+    peaks: np.ndarray | None
+    parsing: Tensor | None
 
 
 class RIM:
     """A trained RIM.
 
     Faces are aligned as ArcFace has them (``scripts/prepare_faces.py``, :func:`rim_plugin.data.alignment.align_face`),
-    ndarrays uint8 (q, q, 3), RGB; one, or a list of any sizes.
+    uint8 (q, q, 3), RGB; one, or a list of any sizes.
 
     Args:
-        weights (Weights): as :func:`rim_plugin.tools.weights.load_weights` gives them.
-        device (str | None): ``cuda``, ``cpu``; by default the GPU where there is one.
-        batch (int): faces that go through the networks at a time.
-        name (str | Path): of the weights, for errors.
+        weights: as :func:`rim_plugin.weights_file.load_weights` gives them.
+        device: ``cuda``, ``cpu``; by default the GPU where there is one.
+        batch: faces that go through the networks at a time.
+        name: of the weights, for errors.
 
     Raises:
         OptionsError: the weights are of another architecture.
     """
 
-    def __init__(self, weights, device=None, batch=32, name='weights'):
-        device = torch.device(device or ('cuda' if torch.cuda.is_available() else 'cpu'))
-        fhn, hrn = (build_packed(weights, label, name) for label in ('fhn', 'hrn'))
+    def __init__(
+        self,
+        weights: Weights,
+        device: str | torch.device | None = None,
+        batch: int = 32,
+        name: str | os.PathLike[str] = 'weights',
+    ) -> None:
         self.weights, self.batch, self.name = weights, batch, name
-        self.inference = Inference(fhn, hrn, device, batch)
+        self.device = torch.device(device or ('cuda' if torch.cuda.is_available() else 'cpu'))
+        fhn, hrn = (build_packed(weights, label, name) for label in ('fhn', 'hrn'))
+        pipeline = RIMPipeline(fhn, cast(HRN | None, hrn)).eval().requires_grad_(False)
+        self.pipeline = pipeline.to(self.device).to(memory_format=torch.channels_last)
 
     @classmethod
-    def from_pretrained(cls, path=None, device=None, batch=32):
+    def from_pretrained(
+        cls, path: str | os.PathLike[str] | None = None, device: str | torch.device | None = None, batch: int = 32
+    ) -> RIM:
         """RIM from a weights file.
 
         Args:
-            path (str | Path | None): NAME.safetensors; by default the weights of the repository.
+            path: NAME.safetensors; by default the weights of the repository.
             device, batch: see RIM.
 
         Raises:
@@ -88,11 +103,12 @@ class RIM:
         return cls(load_weights(path), device, batch, path)
 
     @property
-    def image_size(self):
+    def image_size(self) -> int:
         """Side in pixels of hallucinated faces."""
-        return getattr(getattr(self._network('fhn'), 'generator', None), 'image_size', _OTHER_SR_SIZE)
+        self._require_fhn()
+        return self.pipeline.image_size
 
-    def check_small(self, image):
+    def check_small(self, image: np.ndarray) -> None:
         """ValueError unless hallucination can enlarge ``image``: a square face, 4 pixels to below ``image_size``."""
         check_face(image)
         if len(image) >= self.image_size:
@@ -101,82 +117,82 @@ class RIM:
                 'out of smaller ones; in whole photos faces are detected first (--detect)'
             )
 
+    @overload
+    def hallucinate(self, images: np.ndarray) -> np.ndarray: ...
+    @overload
+    def hallucinate(self, images: Faces) -> list[np.ndarray]: ...
     @torch.no_grad()
-    def hallucinate(self, images):
+    def hallucinate(self, images: np.ndarray | Faces) -> np.ndarray | list[np.ndarray]:
         """Small faces to large ones.
 
         Args:
-            images (ndarray | list[ndarray]): faces of 4 pixels up to less than ``image_size``.
+            images: faces of 4 pixels up to less than ``image_size``.
 
         Returns:
-            ndarray | list[ndarray]: uint8 (S, S, 3), RGB; S is 224 in the paper.
+            uint8 (S, S, 3), RGB; S is 224 in the paper.
 
         Raises:
             ValueError: an image is no such face, or the weights have no hallucination network.
         """
-        fhn, images = self._network('fhn'), self._small(images)
+        self._require_fhn()
 
-        def faces(probes):
-            found = fhn(probes).clamp(0, 1).mul(255).round().byte()
-            return list(found.permute(0, 2, 3, 1).contiguous().cpu().numpy())
+        def restore(probes: Tensor) -> list[np.ndarray]:
+            sr = self.pipeline.hallucinate(probes).clamp(0, 1).mul(255).round().byte()
+            return list(sr.permute(0, 2, 3, 1).contiguous().cpu().numpy())
 
-        return self._of_each(images, faces)
+        return self._of_each(self._small(images), restore)
 
+    @overload
+    def priors(self, images: np.ndarray) -> Priors: ...
+    @overload
+    def priors(self, images: Faces) -> list[Priors]: ...
     @torch.no_grad()
-    def priors(self, images):
+    def priors(self, images: np.ndarray | Faces) -> Priors | list[Priors]:
         """What the prior paths estimate in small faces.
 
         Args:
-            images (ndarray | list[ndarray]): as for :meth:`hallucinate`.
-
-        Returns:
-            Priors | list[Priors]
+            images: as for :meth:`hallucinate`.
 
         Raises:
             ValueError: an image is no such face, or the hallucination network has no prior paths.
         """
-        fhn = self._network('fhn')
-        if not getattr(getattr(fhn, 'generator', None), 'priors', None):
+        self._require_fhn()
+        if not self.pipeline.has_priors:
             raise ValueError(f'{self.name}: its hallucination network has no prior paths')
-        images = self._small(images)
 
-        def estimates(probes):
-            found = fhn.generator(probes)
-            landmarks = peaks = parsing = [None] * len(probes)
-            if found.heatmaps is not None:
-                landmarks = heatmap_landmarks(found.heatmaps, found.coarse.shape[-1]).cpu().numpy()
-                peaks = found.heatmaps.amax((2, 3)).cpu().numpy()
-            if found.parsing is not None:
-                parsing = found.parsing.cpu()
-            return [Priors(*each) for each in zip(landmarks, peaks, parsing)]
+        def estimate(probes: Tensor) -> list[Priors]:
+            output = self.pipeline.priors(probes)
+            columns: list[Iterable[Any]] = [[None] * len(probes)] * 3
+            if output.heatmaps is not None:
+                columns[0] = heatmap_landmarks(output.heatmaps, output.coarse.shape[-1]).cpu().numpy()
+                columns[1] = output.heatmaps.amax((2, 3)).cpu().numpy()
+            if output.parsing is not None:
+                columns[2] = output.parsing.cpu()
+            return [Priors(*each) for each in zip(*columns)]
 
-        return self._of_each(images, estimates)
+        return self._of_each(self._small(images), estimate)
 
     @torch.no_grad()
-    def embed(self, images):
+    def embed(self, images: np.ndarray | Faces) -> np.ndarray:
         """Faces to embeddings; the product of two is their similarity.
 
         Args:
-            images (ndarray | list[ndarray]): of 4 pixels or more. Below 112 pixels they are hallucinated first.
+            images: of 4 pixels or more. Below 112 pixels they are hallucinated first.
 
         Returns:
-            ndarray: float32 (D, ), or (N, D) of a list, of length 1; of face and mirror image added.
+            float32 (D, ), or (N, D) of a list, of length 1; of face and mirror image added.
 
         Raises:
             ValueError: an image is no such face, or the weights have no recogniser.
         """
-        size = self._network('hrn').student.net.embedding_size
-        found = self._of_each(images, lambda probes: self.inference.unit_embeddings(probes).cpu().numpy(), FACE_SIZE)
-        return np.array(found, np.float32).reshape(-1, size) if isinstance(found, list) else found
+        if self.pipeline.hrn is None:
+            raise ValueError(f'{self.name}: holds no recogniser; name other weights')
+        size = self.pipeline.hrn.student.net.embedding_size
+        output = self._of_each(images, lambda probes: self.pipeline(probes).cpu().numpy(), FACE_SIZE)
+        return np.array(output, np.float32).reshape(-1, size) if isinstance(output, list) else output
 
-    def verify(self, a, b):
-        """Whether two faces, of any sizes, are one person's.
-
-        Args:
-            a, b (ndarray): uint8 (q, q, 3), RGB.
-
-        Returns:
-            Verification
+    def verify(self, a: np.ndarray, b: np.ndarray) -> Verification:
+        """Whether two faces (q, q, 3), of any sizes, are one person's.
 
         Raises:
             ValueError: as for :meth:`embed`, or the weights have no thresholds.
@@ -184,7 +200,7 @@ class RIM:
         first, second = self.embed([a, b])
         return self.judge(float(first @ second), (len(a), len(b)))
 
-    def judge(self, similarity, sizes):
+    def judge(self, similarity: float, sizes: tuple[int, int]) -> Verification:
         """Verification of two faces from the similarity of their embeddings and their sides in pixels.
 
         Raises:
@@ -195,50 +211,52 @@ class RIM:
         threshold, slope = at_size(self.weights.calibrations, min(*sizes, FACE_SIZE))
         same = similarity >= threshold
         likely = probability(similarity, threshold, slope)
-        return Verification(similarity, threshold, same, likely if same else 1 - likely, tuple(sizes))
+        return Verification(similarity, threshold, same, likely if same else 1 - likely, sizes)
 
-    def _network(self, label):
-        net = self.inference.net_eval if label == 'fhn' else self.inference.averaged.get('r')
-        if net is None:
-            what = 'hallucination network' if label == 'fhn' else 'recogniser'
-            raise ValueError(f'{self.name}: holds no {what}; name other weights')
-        return net
+    def _require_fhn(self) -> None:
+        if self.pipeline.fhn is None:
+            raise ValueError(f'{self.name}: holds no hallucination network; name other weights')
 
-    def _small(self, images):
+    def _small(self, images: np.ndarray | Faces) -> np.ndarray | Faces:
         images = images if _is_one(images) else list(images)
         for image in _listed(images):
             self.check_small(image)
         return images
 
-    def _of_each(self, images, function, largest=None):
+    def _of_each(
+        self, images: np.ndarray | Faces, function: Callable[[Tensor], Iterable[Result]], largest: int | None = None
+    ) -> Result | list[Result]:
         """``function`` of the faces, (n, 3, q, q) to n results, in batches of one size; in the order of ``images``.
 
         Args:
-            largest (int | None): larger faces are reduced to it, as the recogniser would, so that they are one batch.
+            images: one face, or several.
+            function: of a batch.
+            largest: larger faces are reduced to it, as the recogniser would, so that they are one batch.
         """
-        single, images = _is_one(images), _listed(images)
-        groups, results = defaultdict(list), [None] * len(images)
-        for index, image in enumerate(images):
-            check_face(image)
-            groups[min(len(image), largest or len(image))].append(index)
+        faces = _listed(images)
+        groups: dict[int, list[int]] = defaultdict(list)
+        results: dict[int, Result] = {}
+        for index, face in enumerate(faces):
+            check_face(face)
+            groups[min(len(face), largest or len(face))].append(index)
         for size, indices in groups.items():
             for start in range(0, len(indices), self.batch):
                 part = indices[start : start + self.batch]
-                probes = torch.stack([resize(to_tensor(images[i])[None], size)[0] for i in part])
-                for index, result in zip(part, function(probes.to(self.inference.device))):
-                    results[index] = result
-        return results[0] if single else results
+                probes = torch.stack([resize(to_tensor(faces[i])[None], size)[0] for i in part])
+                results.update(zip(part, function(probes.to(self.device))))
+        return results[0] if _is_one(images) else [results[index] for index in range(len(faces))]
 
 
-def _is_one(images):
+def _is_one(images: Any) -> bool:
+    """Whether this is a single face, or something that is none, rather than several."""
     return isinstance(images, np.ndarray) and images.ndim < 4 or not isinstance(images, Iterable)
 
 
-def _listed(images):
+def _listed(images: Any) -> list[np.ndarray]:
     return [images] if _is_one(images) else list(images)
 
 
-def check_face(image):
+def check_face(image: np.ndarray) -> None:
     """ValueError unless ``image`` is a square uint8 (q, q, 3) of at least 4 pixels."""
     check_image(image)
     height, width = image.shape[:2]

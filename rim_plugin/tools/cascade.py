@@ -1,12 +1,17 @@
 """Face detection that fetches no model: scikit-image's cascade finds faces, RIM's own landmark path aligns them."""
 
+from collections.abc import Iterable, Sequence
+
 import cv2
 import numpy as np
 from skimage import data
 from skimage.feature import Cascade
 
+from rim_plugin.data import detect
 from rim_plugin.data.alignment import align_face, alignment_template, warp_points
 from rim_plugin.data.landmarks import five_points
+from rim_plugin.tools.api import RIM
+from rim_plugin.tools.photos import Detector
 
 _LONG_SIDE, _LARGEST_SCALE = 1200, 2  # of the photo in which faces are searched: pixels, enlargement
 _SMALLEST, _GROWTH, _STEP, _NEIGHBOURS = 40, 1.1, 1, 8  # of the search: window, its growth, its step, hits that agree
@@ -25,20 +30,20 @@ class CascadeDetector:
     network is surest.
 
     Args:
-        rim (RIM): with a landmark path.
+        rim: with a landmark path.
     """
 
-    def __init__(self, rim):
+    def __init__(self, rim: RIM) -> None:
         self.rim = rim
         self.cascade = Cascade(data.lbp_frontal_face_cascade_filename())
 
-    def __call__(self, photo):
+    def __call__(self, photo: np.ndarray) -> np.ndarray:
         """
         Args:
-            photo (ndarray): uint8 (H, W, 3), RGB.
+            photo: uint8 (H, W, 3), RGB.
 
         Returns:
-            ndarray: (k, 5, 2), left eye, right eye, nose, left and right mouth corner in pixels of the photo.
+            (k, 5, 2), left eye, right eye, nose, left and right mouth corner in pixels of the photo.
 
         Raises:
             ValueError: the weights have no landmark path.
@@ -46,7 +51,7 @@ class CascadeDetector:
         windows = self.windows(photo)
         return np.array([self._points(photo, window) for window in windows]).reshape(-1, 5, 2)
 
-    def windows(self, photo):
+    def windows(self, photo: np.ndarray) -> np.ndarray:
         """Windows with faces, one a face: (k, 3), left, top and side in pixels of the photo, float64, largest first."""
         height, width = photo.shape[:2]
         scale = min(_LONG_SIDE / max(height, width), _LARGEST_SCALE)
@@ -56,7 +61,7 @@ class CascadeDetector:
             size,
             interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC,
         )
-        found = self.cascade.detect_multi_scale(
+        windows = self.cascade.detect_multi_scale(
             grey,
             scale_factor=_GROWTH,
             step_ratio=_STEP,
@@ -64,27 +69,29 @@ class CascadeDetector:
             max_size=grey.shape,
             min_neighbor_number=_NEIGHBOURS,
         )
-        return suppress_overlaps([np.array((each['c'], each['r'], each['width'])) / scale for each in found])
+        return suppress_overlaps([np.array((each['c'], each['r'], each['width'])) / scale for each in windows])
 
-    def _points(self, photo, window):
-        """Five points (5, 2) of the face in a window, from the start whose heatmaps have the highest peaks in the end."""
+    def _points(self, photo: np.ndarray, window: Sequence[float] | np.ndarray) -> np.ndarray:
+        """Five points (5, 2) of the face in a window, from the start whose heatmaps peak highest in the end."""
         points = [start_points(window, angle) for angle in _ANGLES]
         for _ in range(_ROUNDS):
             faces = [align_face(photo, each, _LANDMARK_SIZE) for each in points]
-            found = self.rim.priors([face for face, _ in faces])
-            if found[0].landmarks is None:
+            priors = self.rim.priors([face for face, _ in faces])
+            landmarks = [each.landmarks for each in priors if each.landmarks is not None]
+            if not landmarks:
                 raise ValueError('--detect cascade: these weights have no landmark path; name another detector')
-            points = [self._in_photo(each.landmarks, matrix) for each, (_, matrix) in zip(found, faces)]
-        return points[np.argmax([each.peaks.mean() for each in found])]
+            points = [self._in_photo(each, matrix) for each, (_, matrix) in zip(landmarks, faces)]
+            peaks = [each.peaks.mean() for each in priors if each.peaks is not None]
+        return points[np.argmax(peaks)]
 
-    def _in_photo(self, landmarks, matrix):
+    def _in_photo(self, landmarks: np.ndarray, matrix: np.ndarray) -> np.ndarray:
         landmarks = (landmarks + 0.5) * (_LANDMARK_SIZE / self.rim.image_size) - 0.5
         return warp_points(five_points(landmarks), cv2.invertAffineTransform(matrix)).astype(float)
 
 
-def suppress_overlaps(windows):
+def suppress_overlaps(windows: Iterable[np.ndarray]) -> np.ndarray:
     """Of windows (left, top, side), the largest, and each whose middle lies outside those taken before: (k, 3)."""
-    taken = []
+    taken: list[np.ndarray] = []
     for window in sorted(windows, key=lambda each: -each[2]):
         middle = window[:2] + window[2] / 2
         if not any(np.all(abs(middle - other[:2] - other[2] / 2) < other[2] / 2) for other in taken):
@@ -92,10 +99,24 @@ def suppress_overlaps(windows):
     return np.array(taken).reshape(-1, 3)
 
 
-def start_points(window, angle):
+def start_points(window: Sequence[float] | np.ndarray, angle: float) -> np.ndarray:
     """Where the five points are in a window, more or less, for a head turned by ``angle`` degrees: (5, 2)."""
     left, top, side = window
     points = alignment_template(1)
     points = (points - points[:2].mean(0)) / np.ptp(points[:2, 0]) * _EYES_APART + _EYES
     turn = cv2.getRotationMatrix2D(points.mean(0), angle, 1)
     return (points @ turn[:, :2].T + turn[:, 2]) * side + (left, top)
+
+
+def load_detector(name: str, rim: RIM | None = None) -> Detector:
+    """A detector by name, ``cascade`` among them.
+
+    Args:
+        name: ``cascade``, or what :func:`rim_plugin.data.detect.load_detector` knows.
+        rim: finds the landmarks of the cascade's faces. Default: the weights of the repository.
+
+    Raises:
+        OptionsError: the weights cannot be read.
+        RuntimeError: the detector cannot be loaded; the message says what to do.
+    """
+    return detect.load_detector(name, {'cascade': lambda: CascadeDetector(rim or RIM.from_pretrained())})

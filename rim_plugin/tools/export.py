@@ -1,62 +1,55 @@
 """FHN and the probe's branch as ONNX files, for probes of one size and batches of any, checked against PyTorch."""
 
 import io
+import os
 import warnings
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import nn
+from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from rim_plugin.files import write_atomically
+from rim_plugin.tools.api import RIM
 from rim_plugin.tools.images import require_folder
 
 TOLERANCE = 1e-4
 _OPSET = 17
 
 
-class _ProbeBranch(nn.Module):
-    """Probes (N, 3, q, q) to unit embeddings (N, D), as :meth:`RIM.embed` has them."""
-
-    def __init__(self, inference):
-        super().__init__()
-        self.nets = nn.ModuleList(net for net in (inference.net_eval, inference.averaged['r']) if net is not None)
-        self.inference = inference
-
-    def forward(self, probe):
-        return self.inference.unit_embeddings(probe)
-
-
-def export_onnx(rim, folder, size):
+def export_onnx(rim: RIM, folder: str | os.PathLike[str], size: int) -> dict[Path, float]:
     """Write ``fhn_SIZE.onnx`` (probe to face, not clamped) and ``embed_SIZE.onnx`` (probe to unit embedding).
 
     Both take ``probe``, float32 (N, 3, size, size), RGB in [0, 1], any N.
 
     Args:
-        rim (RIM): of its networks those that are there are exported.
-        folder (str | Path): made where it is not there. size (int): side of the probes in pixels.
+        rim: of its networks those that are there are exported.
+        folder: made where it is not there.
+        size: side of the probes in pixels.
 
     Returns:
-        dict[Path, float]: files, and by how much their outputs differ at most from PyTorch's.
+        Files, and by how much their outputs differ at most from PyTorch's.
 
     Raises:
         NotADirectoryError: ``folder`` is a file.
         RuntimeError: onnx or onnxruntime is not installed, or an output differs by more than 1e-4; nothing is written.
     """
     require_folder(Path(folder))
-    modules, inference = {}, rim.inference
-    if inference.net_eval is not None:
-        modules['fhn'] = ('face', inference.net_eval)
-    if inference.averaged:
-        modules['embed'] = ('embedding', _ProbeBranch(inference).eval())
+    modules: dict[str, tuple[str, nn.Module]] = {}
+    if rim.pipeline.fhn is not None:
+        modules['fhn'] = ('face', rim.pipeline.fhn)
+    if rim.pipeline.hrn is not None:
+        modules['embed'] = ('embedding', rim.pipeline)
     models, differences = {}, {}
     for name, (output, module) in modules.items():
         path = Path(folder) / f'{name}_{size}.onnx'
-        models[path] = _to_onnx(module, output, size, inference.device)
-        differences[path] = _difference(models[path], module, size, inference.device)
+        models[path] = _to_onnx(module, output, size, rim.device)
+        differences[path] = _difference(models[path], module, size, rim.device)
         if not differences[path] <= TOLERANCE:
             raise RuntimeError(
                 f'{path.name}: onnxruntime differs from PyTorch by {differences[path]:.1e}, more than '
@@ -69,7 +62,7 @@ def export_onnx(rim, folder, size):
 
 
 @torch.no_grad()
-def _to_onnx(module, output, size, device):
+def _to_onnx(module: nn.Module, output: str, size: int, device: torch.device) -> bytes:
     """The bytes of an ONNX file."""
     probes, content = torch.rand(2, 3, size, size, device=device), io.BytesIO()
     with warnings.catch_warnings(), _ResizeByProducts():
@@ -79,7 +72,7 @@ def _to_onnx(module, output, size, device):
             torch.onnx.export(
                 module,
                 (probes,),
-                content,
+                content,  # type: ignore[arg-type]  # a file object is taken, too
                 dynamo=False,
                 opset_version=_OPSET,
                 input_names=['probe'],
@@ -94,25 +87,28 @@ def _to_onnx(module, output, size, device):
 class _ResizeByProducts(TorchFunctionMode):
     """Antialiased interpolation, linear in rows and in columns, as R x C^T: PyTorch exports no operator for it."""
 
-    def __torch_function__(self, func, types, args=(), kwargs=None):
-        if func is F.interpolate and (kwargs or {}).get('antialias'):
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        if func is F.interpolate and kwargs.get('antialias'):
             (image,) = args
             rows, columns = (
                 _resize_matrix(int(side), target, image.device) for side, target in zip(image.shape[2:], kwargs['size'])
             )
             return rows @ image @ columns.T
-        return func(*args, **(kwargs or {}))
+        return func(*args, **kwargs)
 
 
 @cache
-def _resize_matrix(side, target, device):
+def _resize_matrix(side: int, target: int, device: torch.device) -> Tensor:
     """(target, side): what antialiased bicubic interpolation does to a column of pixels, found from unit vectors."""
     unit = torch.eye(side, dtype=torch.float64)[None, None]
     rows = F.interpolate(unit, (target, side), mode='bicubic', align_corners=False, antialias=True)[0, 0]
     return rows.float().to(device)
 
 
-def _difference(model, module, size, device):
+def _difference(model: bytes, module: nn.Module, size: int, device: torch.device) -> float:
     """Largest difference between onnxruntime and PyTorch, over batches of one and of three random probes."""
     try:
         import onnxruntime

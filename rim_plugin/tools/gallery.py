@@ -1,11 +1,13 @@
 """A gallery of enrolled faces in one index file, and its search."""
 
+from __future__ import annotations
+
 import json
 import os
 from collections import Counter
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
@@ -15,21 +17,20 @@ from tqdm import tqdm
 from rim_plugin.data.prepare import find_photos
 from rim_plugin.errors import did_you_mean
 from rim_plugin.files import write_atomically
+from rim_plugin.tools.api import RIM
 from rim_plugin.tools.images import UnreadableImage
-from rim_plugin.tools.photos import read_face
+from rim_plugin.tools.photos import Detector, read_face
 
-try:
-    import fcntl
-except ImportError:  # Windows: there two who enrol at once may lose one's photos
-    fcntl = None
 try:
     import faiss
 except ImportError:  # optional: one matrix product without it
     faiss = None
 
+AnyPath = str | os.PathLike[str]
+
 
 class GalleryError(ValueError):
-    """A mistake about a gallery, told in one line."""
+    """A mistake about a gallery, in one line for the user."""
 
 
 class Hit(NamedTuple):
@@ -54,22 +55,23 @@ class Gallery:
     """Embeddings with names, made by one set of weights.
 
     Args:
-        sha256 (str): of the weights file.
-        photos (list[Enrolled]): N photos.
-        embeddings (ndarray): float32 (N, D), of length 1.
+        sha256: of the weights file.
+        photos: N photos.
+        embeddings: float32 (N, D), of length 1.
     """
 
-    def __init__(self, sha256, photos=(), embeddings=None):
-        self.sha256, self.photos, self.embeddings = sha256, list(photos), embeddings
-        self._index = None
+    def __init__(self, sha256: str, photos: Sequence[Enrolled] = (), embeddings: np.ndarray | None = None) -> None:
+        self.sha256, self.photos = sha256, list(photos)
+        self.embeddings = np.empty((0, 0), np.float32) if embeddings is None else embeddings
+        self._index: Any = None  # of faiss, or the embeddings themselves; made by the first search
 
     @classmethod
-    def load(cls, path, sha256=None):
+    def load(cls, path: AnyPath, sha256: str | None = None) -> Gallery:
         """The gallery in an index file.
 
         Args:
-            path (str | Path): the index. sha256 (str | None): of the weights in use; None where no face is
-                compared.
+            path: the index.
+            sha256: of the weights in use; None where no face is compared.
 
         Raises:
             GalleryError: no such file, no index, or one made with other weights.
@@ -93,25 +95,23 @@ class Gallery:
             )
         return cls(header['sha256'], [Enrolled(*each) for each in header['photos']], embeddings)
 
-    def save(self, path):
+    def save(self, path: AnyPath) -> None:
         """Write the index; a reader finds the old one or the new one, whole."""
         header = json.dumps({'sha256': self.sha256, 'photos': self.photos})
         Path(path).parent.mkdir(parents=True, exist_ok=True)
         write_atomically(path, save({'embeddings': self.embeddings}, {'gallery': header}))
 
-    def add(self, photos, embeddings):
-        """Enrol photos (list[Enrolled]) with embeddings (n, D); one of the same name and file is replaced."""
+    def add(self, photos: Sequence[Enrolled], embeddings: np.ndarray) -> None:
+        """Enrol photos with embeddings (n, D); one of the same name and file is replaced."""
         rows = {each[:2]: row for row, each in enumerate(photos)}  # of two that are the same, the last
         new, photos = set(rows), [photos[row] for row in rows.values()]
         kept = [index for index, each in enumerate(self.photos) if each[:2] not in new]
-        old = [] if self.embeddings is None else [self.embeddings[kept]]
+        old = [self.embeddings[kept]] if kept else []
         self.photos = [self.photos[index] for index in kept] + photos
-        self.embeddings, self._index = (
-            np.concatenate([*old, np.asarray(embeddings, np.float32)[[*rows.values()]]]),
-            None,
-        )
+        self.embeddings = np.concatenate([*old, np.asarray(embeddings, np.float32)[[*rows.values()]]])
+        self._index = None
 
-    def remove(self, name):
+    def remove(self, name: str) -> int:
         """Take a person out; returns the number of photos.
 
         Raises:
@@ -125,18 +125,19 @@ class Gallery:
         self._index = None
         return removed
 
-    def people(self):
-        """dict: each name, in alphabetical order, to the number of photos."""
+    def people(self) -> dict[str, int]:
+        """Each name, in alphabetical order, to the number of photos."""
         return dict(sorted(Counter(each.name for each in self.photos).items()))
 
-    def search(self, embedding, ranks=5):
+    def search(self, embedding: np.ndarray, ranks: int = 5) -> list[Hit]:
         """The persons most like a face: by matrix product, or by faiss where it is installed.
 
         Args:
-            embedding (ndarray): (D, ), of length 1. ranks (int): how many persons at most.
+            embedding: (D, ), of length 1.
+            ranks: how many persons at most.
 
         Returns:
-            list[Hit]: persons by falling similarity of their best photo.
+            Persons by falling similarity of their best photo.
 
         Raises:
             GalleryError: nobody is enrolled.
@@ -147,7 +148,7 @@ class Gallery:
             self._most_photos = max(self.people().values())
             self._index = _faiss_index(self.embeddings) if faiss else self.embeddings
         count = min(ranks * self._most_photos, len(self.photos))  # as many photos hold that many persons, if there are
-        best = {}
+        best: dict[str, tuple[float, Enrolled]] = {}
         for similarity, index in zip(*_nearest(self._index, embedding, count)):
             best.setdefault(self.photos[index].name, (similarity, self.photos[index]))
         return [
@@ -156,29 +157,13 @@ class Gallery:
         ]
 
 
-@contextmanager
-def locked(path):
-    """Others who change a gallery in the folder of the index ``path`` wait; makes the folder."""
-    folder = Path(path).parent
-    folder.mkdir(parents=True, exist_ok=True)
-    if fcntl is None:
-        yield
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(handle)
-
-
-def _faiss_index(embeddings):
+def _faiss_index(embeddings: np.ndarray) -> Any:
     index = faiss.IndexFlatIP(embeddings.shape[1])
     index.add(embeddings)
     return index
 
 
-def _nearest(index, embedding, count):
+def _nearest(index: Any, embedding: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
     """Falling similarities (count, ) and rows (count, ) of the nearest embeddings."""
     if not isinstance(index, np.ndarray):
         similarities, rows = index.search(np.asarray(embedding, np.float32)[None], count)
@@ -189,15 +174,15 @@ def _nearest(index, embedding, count):
     return similarities[rows], rows
 
 
-def gallery_photos(source):
+def gallery_photos(source: AnyPath) -> list[tuple[str, Path]]:
     """Who is on which photo.
 
     Args:
-        source (str | Path): a folder with a sub-folder for each person, photos directly in it being persons of their
-            own names; or a text file with lines ``NAME<tab>PHOTO``, paths being relative to it.
+        source: a folder with a sub-folder for each person, photos directly in it being persons of their own names; or
+            a text file with lines ``NAME<tab>PHOTO``, paths being relative to it.
 
     Returns:
-        list[tuple[str, Path]]: name and photo.
+        Name and photo.
 
     Raises:
         FileNotFoundError: no such folder or list, or a folder without photos.
@@ -212,33 +197,36 @@ def gallery_photos(source):
         lines = source.read_text(encoding='utf-8-sig').splitlines()
     except UnicodeDecodeError:
         raise GalleryError(f'{source}: neither a folder nor a text file (UTF-8) with lines NAME<tab>PHOTO') from None
-    found = []
+    people = []
     for number, line in enumerate(lines, 1):
         name, tab, photo = (part.strip() for part in line.partition('\t'))
         if line.strip() and not (name and photo):
             raise GalleryError(f'{source} line {number}: has to be NAME<tab>PHOTO')
         if line.strip():
-            found.append((name, source.parent / photo))
-    if not found:
+            people.append((name, source.parent / photo))
+    if not people:
         raise GalleryError(f'{source}: names nobody; lines are NAME<tab>PHOTO')
-    return found
+    return people
 
 
-def enrol(gallery, rim, source, detector=None):
+def enrol(gallery: Gallery, rim: RIM, source: AnyPath, detector: Detector | None = None) -> tuple[int, list[str]]:
     """Enrol all readable photos of a folder or list.
 
     Args:
-        gallery (Gallery): gets them. rim (RIM): embeds them. source (str | Path): see :func:`gallery_photos`.
-        detector (callable | None): see :func:`rim_plugin.tools.photos.read_face`.
+        gallery: gets them.
+        rim: embeds them.
+        source: see :func:`gallery_photos`.
+        detector: see :func:`rim_plugin.tools.photos.read_face`.
 
     Returns:
-        tuple[int, list[str]]: how many were enrolled, and a line about each that was not.
+        How many were enrolled, and a line about each that was not.
 
     Raises:
         FileNotFoundError, GalleryError: as :func:`gallery_photos`; or not one photo can be used.
     """
     people = gallery_photos(source)
-    photos, embeddings, skipped = [], [], []
+    photos: list[Enrolled] = []
+    embeddings, skipped = [], []
     with tqdm(total=len(people), unit='photo') as bar:
         for start in range(0, len(people), rim.batch):
             part = people[start : start + rim.batch]

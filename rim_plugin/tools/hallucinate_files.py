@@ -1,6 +1,7 @@
 """Folders of faces or photos through the hallucination network."""
 
 import os
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,26 +13,28 @@ from rim_plugin.archs.recogniser import FACE_SIZE
 from rim_plugin.data.prepare import find_photos
 from rim_plugin.data.resize import to_tensor
 from rim_plugin.evaluation.pictures import GAP, comparison_sheet
+from rim_plugin.tools.api import RIM
 from rim_plugin.tools.images import UnreadableImage, read_image, require_folder, write_png
-from rim_plugin.tools.photos import enlarge, enlarged_photo, find_faces, paste_faces
+from rim_plugin.tools.photos import Detector, enlarge, enlarged_photo, find_faces, paste_faces
 
 
 class Picture(NamedTuple):
     """A picture that was hallucinated.
 
     Attributes:
-        target: Path of its files without suffix and extension.
-        before: uint8 (H, W, 3), by bicubic interpolation. after: the same, hallucinated.
-        small, large: lists of its faces before and after, uint8.
+        target: of its files without suffix and extension.
+        before: uint8 (H, W, 3), by bicubic interpolation.
+        after: the same, hallucinated.
+        small, large: its faces before and after, uint8.
     """
 
     target: Path
     before: np.ndarray
     after: np.ndarray
-    small: list
-    large: list
+    small: list[np.ndarray]
+    large: list[np.ndarray]
 
-    def files(self, rim, compare, priors):
+    def files(self, rim: RIM, compare: bool, priors: bool) -> Iterator[tuple[Path, np.ndarray]]:
         """(file, picture) of each file to write."""
         yield _file(self.target), self.after
         if compare:
@@ -41,28 +44,34 @@ class Picture(NamedTuple):
 
 
 class Report(NamedTuple):
-    """What a run did: files written (list of Path), and a line about each input that was left out (list of str)."""
+    """What a run did: files written, and a line about each input that was left out."""
 
-    written: list
-    skipped: list
+    written: list[Path]
+    skipped: list[str]
 
 
-def hallucinate_files(rim, inputs, output, detector=None, scale=4, compare=False, priors=False, force=False):
+def hallucinate_files(
+    rim: RIM,
+    inputs: Sequence[str | os.PathLike[str]],
+    output: str | os.PathLike[str],
+    detector: Detector | None = None,
+    scale: int = 4,
+    compare: bool = False,
+    priors: bool = False,
+    force: bool = False,
+) -> Report:
     """Hallucinate the faces of files and folders, into PNG files of the same names.
 
     Args:
-        rim (RIM): with a hallucination network.
-        inputs (list[str | Path]): pictures, or folders that are searched with their sub-folders.
-        output (str | Path): folder for NAME.png; the places below an input folder are kept.
-        detector (callable | None): finds the faces of whole photos, see :func:`rim_plugin.data.detect.load_detector`;
-            None: the inputs are aligned faces.
-        scale (int): how much larger whole photos become.
-        compare (bool): also write NAME_compare.png: bicubic enlargement and result.
-        priors (bool): also write NAME_priors.png: LR, SR, landmarks and parsing map of each face.
-        force (bool): replace files that are there.
-
-    Returns:
-        Report
+        rim: with a hallucination network.
+        inputs: pictures, or folders that are searched with their sub-folders.
+        output: folder for NAME.png; the places below an input folder are kept.
+        detector: finds the faces of whole photos, see :func:`rim_plugin.tools.cascade.load_detector`; None: the
+            inputs are aligned faces.
+        scale: how much larger whole photos become.
+        compare: also write NAME_compare.png: bicubic enlargement and result.
+        priors: also write NAME_priors.png: LR, SR, landmarks and parsing map of each face.
+        force: replace files that are there.
 
     Raises:
         FileNotFoundError: an input is not there, or a folder without pictures.
@@ -82,11 +91,14 @@ def hallucinate_files(rim, inputs, output, detector=None, scale=4, compare=False
     return report
 
 
-def plan_files(inputs, output, suffixes, force):
-    """dict of each picture's path to its target without extension; raises what :func:`hallucinate_files` says."""
+def plan_files(
+    inputs: Iterable[str | os.PathLike[str]], output: Path, suffixes: Sequence[str], force: bool
+) -> dict[Path, Path]:
+    """Each picture's path to its target without extension; raises what :func:`hallucinate_files` says."""
     require_folder(output)
     jobs = {path: (output / name).with_suffix('') for each in inputs for path, name in _pictures(Path(each))}
-    own, sources = {os.path.realpath(path) for path in jobs}, {}
+    own = {os.path.realpath(path) for path in jobs}
+    sources: dict[Path, Path] = {}
     for path, target in jobs.items():
         for file in (_file(target, suffix) for suffix in ('', *suffixes)):
             if os.path.realpath(file) in own:
@@ -104,7 +116,7 @@ def plan_files(inputs, output, suffixes, force):
     return jobs
 
 
-def _pictures(path):
+def _pictures(path: Path) -> list[tuple[Path, str | Path]]:
     """(path, name below the input) of each picture."""
     if path.is_dir():
         return [(path / name, name) for name in find_photos(path)]
@@ -113,11 +125,11 @@ def _pictures(path):
     return [(path, path.name)]
 
 
-def _file(target, suffix=''):
+def _file(target: Path, suffix: str = '') -> Path:
     return target.with_name(f'{target.name}{suffix}.png')
 
 
-def _faces(rim, jobs, report):
+def _faces(rim: RIM, jobs: Iterable[tuple[Path, Path]], report: Report) -> Iterator[Picture]:
     """Picture of each aligned face of ``jobs``, all of them as one batch."""
     faces = {}
     for path, target in jobs:
@@ -129,7 +141,7 @@ def _faces(rim, jobs, report):
         yield Picture(target, enlarge(face, *result.shape[1::-1]), result, [face], [result])
 
 
-def _small_face(rim, path):
+def _small_face(rim: RIM, path: Path) -> np.ndarray:
     face = read_image(path)
     try:
         rim.check_small(face)
@@ -138,7 +150,9 @@ def _small_face(rim, path):
     return face
 
 
-def _photos(rim, jobs, report, detector, scale):
+def _photos(
+    rim: RIM, jobs: Iterable[tuple[Path, Path]], report: Report, detector: Detector, scale: int
+) -> Iterator[Picture]:
     """Picture of each photo of ``jobs``; faces that the recogniser takes as they are stay as they are, too."""
     largest = min(rim.image_size, FACE_SIZE)
     for path, target in jobs:
@@ -157,20 +171,20 @@ def _photos(rim, jobs, report, detector, scale):
         yield Picture(target, canvas, after, small, large)
 
 
-def side_by_side(*pictures):
+def side_by_side(*pictures: np.ndarray) -> np.ndarray:
     """uint8 pictures (H, W, 3) of one height in a row, white between them."""
     gap = np.full((len(pictures[0]), GAP, 3), 255, np.uint8)
     return np.hstack([part for picture in pictures for part in (gap, picture)][1:])
 
 
-def prior_sheet(rim, small, large):
+def prior_sheet(rim: RIM, small: list[np.ndarray], large: list[np.ndarray]) -> np.ndarray:
     """LR | SR | landmarks | parsing, a face a row, from faces before and after; uint8 RGB."""
     rows = []
-    for face, result, found in zip(small, large, rim.priors(small)):
+    for face, result, priors in zip(small, large, rim.priors(small)):
         row = {'lq': to_tensor(face), 'sr': to_tensor(result)}
-        if found.landmarks is not None:
-            row['estimated_landmarks'] = torch.from_numpy(found.landmarks)
-        if found.parsing is not None:
-            row['parsing_logits'] = found.parsing
+        if priors.landmarks is not None:
+            row['estimated_landmarks'] = torch.from_numpy(priors.landmarks)
+        if priors.parsing is not None:
+            row['parsing_logits'] = priors.parsing
         rows.append(row)
     return comparison_sheet(rows)[:, :, ::-1]

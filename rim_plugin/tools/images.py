@@ -1,6 +1,8 @@
 """Reading and writing pictures: every kind becomes 8-bit RGB, or one line says why not and what to do."""
 
+import os
 import warnings
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -16,14 +18,14 @@ class UnreadableImage(ValueError):
     """A picture that cannot be used: one line that names the file, the reason and the remedy."""
 
 
-def read_image(path):
+def read_image(path: str | os.PathLike[str]) -> np.ndarray:
     """A picture as 8-bit RGB, turned as its EXIF data say; grey is repeated, transparency laid over white.
 
     Args:
-        path (str | Path): whatever Pillow reads; of several frames the first.
+        path: whatever Pillow reads; of several frames the first.
 
     Returns:
-        ndarray: uint8, (H, W, 3).
+        uint8, (H, W, 3).
 
     Raises:
         UnreadableImage: missing, no picture, damaged, of floating point, smaller than 4 pixels or larger than 100
@@ -51,7 +53,7 @@ def read_image(path):
         raise UnreadableImage(f'{path}: damaged or unreadable ({error}): replace it, or save it anew') from None
 
 
-def _check_size(path, width, height):
+def _check_size(path: str | os.PathLike[str], width: int, height: int) -> None:
     if min(width, height) < MIN_SIDE:
         raise UnreadableImage(
             f'{path}: {width}x{height} pixels are too small for a face: at least {MIN_SIDE}x'
@@ -61,13 +63,13 @@ def _check_size(path, width, height):
         raise UnreadableImage(_too_large(path, f'{width * height / 1e6:.0f}'))
 
 
-def _too_large(path, megapixels):
+def _too_large(path: str | os.PathLike[str], megapixels: str) -> str:
     return f'{path}: {megapixels} megapixels; at most {MAX_PIXELS // 10**6} are read: scale it down first'
 
 
-def _to_rgb(path, image):
+def _to_rgb(path: str | os.PathLike[str], image: Image.Image) -> np.ndarray:
     """Pillow's picture to uint8 (H, W, 3)."""
-    if image.mode == 'F' or image.mode == 'I' and image.getextrema()[1] > 65535:
+    if image.mode == 'F' or image.mode == 'I' and np.asarray(image).max() > 65535:
         raise UnreadableImage(f'{path}: has 32 bits a channel: save it with 8 or 16')
     if image.mode.startswith('I'):  # Pillow's own conversion of 16-bit grey cuts at 255
         grey = (np.asarray(image).clip(0) / 257).round().astype(np.uint8)
@@ -78,14 +80,14 @@ def _to_rgb(path, image):
     return np.array(image.convert('RGB'))
 
 
-def require_folder(path):
+def require_folder(path: Path) -> None:
     """NotADirectoryError where ``path``, into which files are to be written, or what it is in, is a file."""
     for place in (path, *path.parents):
         if place.exists() and not place.is_dir():
             raise NotADirectoryError(f'{place} is a file: name a folder to write into')
 
 
-def write_png(path, image):
+def write_png(path: Path, image: np.ndarray) -> None:
     """Write uint8 RGB (H, W, 3) as PNG, whole or not at all; makes the folder."""
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path, cv2.imencode('.png', np.ascontiguousarray(image[:, :, ::-1]))[1].tobytes())

@@ -1,5 +1,7 @@
 """Faces of whole photos: cut out at their own resolution, and pasted back larger."""
 
+import os
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 import cv2
@@ -12,6 +14,7 @@ from rim_plugin.errors import SkippedPhoto
 from rim_plugin.tools.api import check_face
 from rim_plugin.tools.images import MAX_PIXELS, MIN_SIDE, UnreadableImage, read_image
 
+Detector = Callable[[np.ndarray], np.ndarray]  # uint8 RGB (H, W, 3) to five points (k, 5, 2) of each face
 _FADE = 0.12  # of a pasted face's side, over which it fades into the photo
 
 
@@ -22,15 +25,13 @@ class PhotoFace(NamedTuple):
     image: np.ndarray
 
 
-def cut_face(photo, points, largest):
+def cut_face(photo: np.ndarray, points: np.ndarray, largest: int) -> PhotoFace:
     """A face at its own resolution, the side that the aligned window has in the photo, but at most ``largest``.
 
     Args:
-        photo (ndarray): uint8 (H, W, 3), RGB. points (ndarray): (5, 2), eyes, nose, mouth corners.
-        largest (int): pixels.
-
-    Returns:
-        PhotoFace
+        photo: uint8 (H, W, 3), RGB.
+        points: (5, 2), eyes, nose, mouth corners.
+        largest: pixels.
 
     Raises:
         ValueError: the points are no face's, or lie too close together.
@@ -40,8 +41,8 @@ def cut_face(photo, points, largest):
     return PhotoFace(points, align_face(photo, points, side)[0])
 
 
-def find_faces(photo, detector, largest):
-    """list[PhotoFace]: the faces of a photo smaller than ``largest`` pixels; ``detector``: see load_detector."""
+def find_faces(photo: np.ndarray, detector: Detector, largest: int) -> list[PhotoFace]:
+    """The faces of a photo, uint8 (H, W, 3), smaller than ``largest`` pixels; ``detector``: see load_detector."""
     faces = []
     for points in found_points(detector, photo):
         try:
@@ -51,14 +52,15 @@ def find_faces(photo, detector, largest):
     return [face for face in faces if len(face.image) < largest]
 
 
-def read_face(path, detector=None):
+def read_face(path: str | os.PathLike[str], detector: Detector | None = None) -> np.ndarray:
     """An aligned face from a file, or the largest face of a photo.
 
     Args:
-        path (str | Path): the picture. detector (callable | None): None where the picture is an aligned face.
+        path: the picture.
+        detector: see :func:`rim_plugin.tools.cascade.load_detector`; None where the picture is an aligned face.
 
     Returns:
-        ndarray: uint8 (q, q, 3), RGB; of a photo at most 224 pixels.
+        uint8 (q, q, 3), RGB; of a photo at most 224 pixels.
 
     Raises:
         UnreadableImage: no picture, not square, or without a face.
@@ -75,12 +77,12 @@ def read_face(path, detector=None):
         raise UnreadableImage(f'{path}: {error}') from None
 
 
-def enlarge(image, width, height):
+def enlarge(image: np.ndarray, width: int, height: int) -> np.ndarray:
     """A uint8 picture enlarged by bicubic interpolation."""
     return cv2.resize(image, (width, height), interpolation=cv2.INTER_CUBIC)
 
 
-def enlarged_photo(path, photo, scale):
+def enlarged_photo(path: str | os.PathLike[str], photo: np.ndarray, scale: int) -> np.ndarray:
     """The photo ``scale`` times as large by bicubic interpolation; UnreadableImage where that has too many pixels."""
     height, width = (scale * side for side in photo.shape[:2])
     if height * width > MAX_PIXELS:
@@ -91,15 +93,16 @@ def enlarged_photo(path, photo, scale):
     return enlarge(photo, width, height)
 
 
-def paste_faces(canvas, scale, faces):
+def paste_faces(canvas: np.ndarray, scale: int, faces: Iterable[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
     """Put faces back into the enlarged photo, fading at their borders.
 
     Args:
-        canvas (ndarray): uint8 (H, W, 3), see :func:`enlarged_photo`. scale (int): how much it is enlarged.
-        faces (list[tuple[ndarray, ndarray]]): points (5, 2) in the photo before, and the face, uint8 (S, S, 3).
+        canvas: uint8 (H, W, 3), see :func:`enlarged_photo`.
+        scale: how much it is enlarged.
+        faces: points (5, 2) in the photo before, and the face, uint8 (S, S, 3).
 
     Returns:
-        ndarray: a copy with the faces.
+        A copy with the faces.
     """
     canvas = canvas.copy()
     for points, face in faces:
@@ -111,7 +114,7 @@ def paste_faces(canvas, scale, faces):
     return canvas
 
 
-def _blend(canvas, face, matrix):
+def _blend(canvas: np.ndarray, face: np.ndarray, matrix: np.ndarray) -> None:
     """Warp ``face`` by ``matrix`` (2, 3) into ``canvas``, in place."""
     side = len(face)
     corners = np.array([(-1, -1), (side, -1), (-1, side), (side, side)]) @ matrix[:, :2].T + matrix[:, 2]
@@ -127,7 +130,7 @@ def _blend(canvas, face, matrix):
     window[:] = np.rint(window * (1 - weight) + warped * weight).astype(np.uint8)
 
 
-def _fading(side):
+def _fading(side: int) -> np.ndarray:
     """Weights (side, side) float32: 1 inside, to 0 at the border."""
     border = np.minimum(np.arange(side) + 0.5, side - 0.5 - np.arange(side)) / (_FADE * side)
     ramp = np.clip(border, 0, 1).astype(np.float32)

@@ -72,7 +72,7 @@ def rim_model(seed=0, path=None, networks=None, **train):
     options['path'].update(path or {})
     torch.manual_seed(seed)
     model = build_model(options)
-    for net in (net for label, net in model.bare.items() if label in 'gd'):
+    for net in (net for label, net in model.nets.items() if label in 'gd'):
         for layer in net.modules():
             if isinstance(layer, torch.nn.Conv2d) and not layer.weight.any():
                 layer.weight.data.copy_(0.1 * torch.randn(layer.weight.shape))  # the same for any memory format
@@ -109,3 +109,25 @@ class Faces(torch.utils.data.Dataset):
 
     def __getitem__(self, index):
         return self.items[index]
+
+
+def steps(model, count=1, seed=0):
+    """Optimise ``count`` times; returns the log of each step."""
+    logs = []
+    for i in range(1, count + 1):
+        model.feed_data(batch(seed=seed))
+        model.optimize_parameters(i)
+        logs.append(model.get_current_log())
+    return logs
+
+
+def state_of(net):
+    return {key: value.clone() for key, value in net.state_dict().items()}
+
+
+def changed(before, net):
+    return any(not torch.equal(before[key], value) for key, value in net.state_dict().items())
+
+
+def gradients(net, loss):
+    return torch.autograd.grad(loss, list(net.parameters()), allow_unused=True, retain_graph=True)

@@ -55,12 +55,12 @@ def tiny(tmp_path_factory):
         phase='student',
         embedding_opt={'type': 'DistillationLoss', 'target': 'embedding', 'distance': 'cosine'},
     )
-    model.gallery = 'hrn'
-    for net in model.averaged.values():
+    model.pipeline.gallery = 'hrn'
+    for net in model.ema_nets.values():
         fold_statistics(net.eval())
         net.load_state_dict({key: value.half().to(value) for key, value in net.state_dict().items()})
-    for name, net in (('fhn', model.net_eval), ('r', model.averaged['r'])):
-        torch.save({'params': model.bare['r'].state_dict(), 'params_ema': net.state_dict()}, folder / f'net_{name}.pth')
+    for name, net in (('fhn', model.pipeline.fhn), ('r', model.ema_nets['r'])):
+        torch.save({'params': model.nets['r'].state_dict(), 'params_ema': net.state_dict()}, folder / f'net_{name}.pth')
     options = {key: OPTIONS[key] for key in ('network_g', 'network_d', 'train')}
     (folder / 'train.yml').write_text(yaml.safe_dump({**options, **RECOGNITION, 'manual_seed': 7}))
     files = [str(folder / name) for name in ('train.yml', 'net_fhn.pth', 'net_r.pth')]

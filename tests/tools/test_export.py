@@ -22,7 +22,7 @@ def test_onnx_files_equal_the_api(rim, make_face, tmp_path, size):
         probes = torch.stack([to_tensor(face) for face in faces])
         found = [onnxruntime.InferenceSession(path).run(None, {'probe': probes.numpy()})[0] for path in differences]
         with torch.no_grad():
-            assert np.abs(found[0] - rim.inference.net_eval(probes).numpy()).max() < 1e-4
+            assert np.abs(found[0] - rim.pipeline.fhn(probes).numpy()).max() < 1e-4
         assert np.abs(found[1] - rim.embed(faces)).max() < 1e-4
 
 

@@ -1,0 +1,131 @@
+"""The student's phase: Eq. 11 and the embedding, on what it sees of probes; losses on identities."""
+
+import shutil
+
+import pytest
+import torch
+import torch.nn.functional as F
+from support.tiny_recognition import ALIKE, LOSSES, learned, mixed, recogniser, weights
+from support.tiny_rim import batch, rim_model
+
+from rim_plugin.archs.layers import resize
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not shutil.which('g++'), reason='no g++')
+def test_compiled_and_uncompiled_students_learn_alike(teacher):
+    small = {'network_r': {'type': 'HRN', 'student': {'type': 'ResNet', 'depth': 18}, 'norm_eval': True}}
+    curves = []
+    for compiled in (False, True):
+        model = rim_model(
+            path={'pretrain_network_t': teacher},
+            networks={'network_t': ALIKE, **small},
+            phase='student',
+            compile=compiled,
+            **LOSSES,
+        )
+        curves.append([])
+        for iteration in range(1, 4):
+            model.feed_data(batch(2))
+            model.optimize_parameters(iteration)
+            curves[-1].append(model.get_current_log()['l_embedding'])
+    assert curves[1] == pytest.approx(curves[0], rel=1e-3) and curves[0][2] != curves[0][0]
+
+
+def test_student_terms_are_the_losses_of_the_networks_outputs(teacher):
+    model = recogniser(teacher, phase='student')
+    data = batch(2)
+    with torch.no_grad():
+        sr = model.pipeline.fhn(data['lq'])
+        student, truth = model.nets['r'].student(sr), model.teacher(data['gt'])
+        embedding = model.teacher.head(student[-1])
+    model.feed_data(data)
+    model.optimize_parameters(1)
+    log = model.get_current_log()
+    assert log['l_distill'] == pytest.approx((student[-1] - truth.blocks[-1]).square().mean().item(), rel=1e-3)
+    assert log['l_embedding'] == pytest.approx(
+        1 - F.cosine_similarity(embedding, truth.embedding).mean().item(), rel=1e-3
+    )
+
+
+@pytest.mark.parametrize('accumulate', [1, 2])
+def test_student_sees_probes_of_each_size_as_at_inference(teacher, accumulate):
+    model, data = recogniser(teacher, phase='student', accumulate=accumulate), mixed()
+    with torch.no_grad():
+        faces = torch.cat([resize(model.pipeline.fhn(data['lq'][:2, :, :8, :8]), 112), resize(data['lq'][2:], 112)])
+        student, truth = model.nets['r'].student(faces), model.teacher(data['gt'])
+    model.feed_data(data)
+    model.optimize_parameters(1)
+    assert model.get_current_log()['l_distill'] == pytest.approx(
+        (student[-1] - truth.blocks[-1]).square().mean().item(), rel=1e-3
+    )
+
+
+IDENTITY = {
+    'identity_opt': {'type': 'ArcFaceLoss', 'num_classes': 3, 'embedding_size': 128},
+    'center_opt': {'type': 'CenterLoss', 'num_classes': 3, 'embedding_size': 128},
+}
+
+
+def step_with_identities(model, iteration=1):
+    model.feed_data({**batch(2), 'identity': torch.tensor([2, -1])})
+    model.optimize_parameters(iteration)
+
+
+def test_identities_train_the_student_and_their_own_weights(teacher):
+    model = recogniser(teacher, phase='student', distill_opt=None, embedding_opt=None, **IDENTITY)
+    before, students = model.losses['identity'].weight.clone(), weights(model)
+    step_with_identities(model)
+    assert set(model.get_current_log()) == {'l_identity', 'l_center'} and learned(students, weights(model)) == 's'
+    assert not torch.equal(model.losses['identity'].weight, before)
+    centers = model.losses['center'].centers
+    assert centers[2].any() and not centers[:2].any()
+    with pytest.raises(ValueError, match="identity_opt needs to know who the faces are: set the dataset's identities"):
+        model.feed_data(batch(2))
+        model.optimize_parameters(2)
+
+
+def test_weights_of_identities_have_a_learning_rate_of_their_own(teacher):
+    steps = {}
+    for rate in ({}, {'classifier_lr': 1e-2}):  # Adam's first step is as long as the learning rate
+        model = recogniser(teacher, phase='student', optim_s={'type': 'Adam', 'lr': 1e-4}, **rate, **IDENTITY)
+        before, head = model.losses['identity'].weight.clone(), next(model.nets['r'].student.parameters()).clone()
+        step_with_identities(model)
+        steps[len(rate)] = [
+            (now - old).abs().max().item()
+            for now, old in (
+                (model.losses['identity'].weight, before),
+                (next(model.nets['r'].student.parameters()), head),
+            )
+        ]
+    assert steps == {0: pytest.approx([1e-4, 1e-4], rel=0.01), 1: pytest.approx([1e-2, 1e-4], rel=0.01)}
+    with pytest.raises(ValueError, match='train.identity_opt is missing: train.classifier_lr'):
+        recogniser(teacher, phase='student', classifier_lr=1e-2)
+
+
+def test_weights_of_identities_rest_while_the_assistant_learns(teacher):
+    model = recogniser(teacher, phases={'assistant': 1, 'student': 999}, **IDENTITY)
+    before = model.losses['identity'].weight.clone()
+    step_with_identities(model, 1)
+    assert torch.equal(model.losses['identity'].weight, before) and model.losses['identity'].weight.grad is None
+    step_with_identities(model, 2)
+    assert not torch.equal(model.losses['identity'].weight, before)
+
+
+def test_what_losses_keep_is_in_the_training_state(teacher):
+    models = [
+        recogniser(teacher, phase='student', contrast_opt={'type': 'ContrastiveDistillationLoss'}, **IDENTITY)
+        for _ in range(2)
+    ]
+    step_with_identities(models[0])
+    state = models[0].loss_state
+    assert {name: list(values) for name, values in state.items()} == {
+        'contrast': ['queue'],
+        'identity': ['weight'],
+        'center': ['centers'],
+    }
+    models[1].loss_state = state
+    for name, values in state.items():
+        for key, value in values.items():
+            assert torch.equal(getattr(models[1].losses[name], key), value)
+    assert isinstance(models[1].losses['identity'].weight, torch.nn.Parameter)

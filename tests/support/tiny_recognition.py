@@ -1,0 +1,58 @@
+"""A RIMModel with teacher, student and assistant for tests, and what changed in it."""
+
+import torch
+import torch.nn.functional as F
+
+from support.tiny_rim import batch, rim_model
+
+ALIKE = {'type': 'MobileFaceNet'}
+LOSSES = {
+    'distill_opt': {'type': 'DistillationLoss'},
+    'residual_opt': {'type': 'ResidualDistillationLoss'},
+    'embedding_opt': {'type': 'DistillationLoss', 'target': 'embedding', 'distance': 'cosine'},
+    **{f'optim_{label}': {'type': 'Adam', 'lr': 1e-3} for label in 'sa'},
+}
+
+
+def recogniser(teacher, networks=None, path=None, **train):
+    return rim_model(
+        path={'pretrain_network_t': teacher, **(path or {})},
+        **{'start_from_teacher': True, **LOSSES, **train},
+        networks={
+            'network_t': ALIKE,
+            'network_r': {'type': 'HRN', 'student': ALIKE, 'assistant': ALIKE, 'norm_eval': True},
+            **(networks or {}),
+        },
+    )
+
+
+def weights(model):
+    hrn = model.nets['r']
+    nets = {
+        'g': model.nets['g'],
+        'i': model.nets['d'].integrator,
+        'd': model.nets['d'].discriminator,
+        's': hrn.student,
+        'a': hrn.assistant,
+        't': model.teacher,
+    }
+    return {label: {key: value.clone() for key, value in net.state_dict().items()} for label, net in nets.items()}
+
+
+def learned(before, after):
+    return ''.join(
+        label
+        for label in before
+        if any(not torch.equal(value, after[label][key]) for key, value in before[label].items())
+    )
+
+
+def mixed(count=4):
+    """A batch with probes of 8 and of 120 pixels, as a dataset with query_sizes_per_batch gives it."""
+    data = batch(count)
+    sizes = torch.tensor([8] * (count // 2) + [120] * (count - count // 2))
+    large = F.interpolate(data['gt'], (120, 120), mode='bicubic')
+    data['lq'] = torch.stack(
+        [F.pad(lq, (0, 112, 0, 112)) if size == 8 else wide for lq, size, wide in zip(data['lq'], sizes, large)]
+    )
+    return {**data, 'lq_size': sizes}
