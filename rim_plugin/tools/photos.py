@@ -7,7 +7,7 @@ import numpy as np
 
 from rim_plugin.archs.recogniser import FACE_SIZE
 from rim_plugin.data.alignment import align_face, alignment_matrix
-from rim_plugin.data.detect import Detected, found_points
+from rim_plugin.data.detect import Detected, detect_faces
 from rim_plugin.errors import SkippedPhoto
 from rim_plugin.tools.api import check_face
 from rim_plugin.tools.images import MAX_PIXELS, MIN_SIDE, UnreadableImage, read_image
@@ -43,7 +43,7 @@ def cut_face(photo, points, largest):
 def find_faces(photo, detector, largest):
     """list[PhotoFace]: the faces of a photo smaller than ``largest`` pixels; ``detector``: see load_detector."""
     faces = []
-    for points in found_points(detector, photo):
+    for points in detect_faces(detector, photo):
         try:
             faces.append(cut_face(photo, points, largest))
         except ValueError:  # five points within four pixels: nothing to see
