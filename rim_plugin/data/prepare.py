@@ -33,8 +33,8 @@ class PrepareOptions:
         photos: folder of photos, searched with its sub-folders.
         output: the store's folder.
         landmarks: annotations, see :func:`~rim_plugin.data.annotations.open_annotations`.
-        detector: instead of ``landmarks``, see :func:`~rim_plugin.data.detect.load_detector`.
         parsing: folder of parsing maps, PNG of the photos' paths and names, classes 0 to 10.
+        detector: instead of ``landmarks``, see :func:`~rim_plugin.data.detect.load_detector`.
         size: side of the faces in pixels, 4 to 4096.
         quality: JPEG quality, 1 to 100.
         backend: ``lmdb`` or ``disk`` (a folder of files).
@@ -49,8 +49,8 @@ class PrepareOptions:
     photos: str | os.PathLike[str]
     output: str | os.PathLike[str]
     landmarks: str | os.PathLike[str] | None = None
-    detector: str | None = None
     parsing: str | os.PathLike[str] | None = None
+    detector: str | None = None
     size: int = 224
     quality: int = 95
     backend: str = 'lmdb'
