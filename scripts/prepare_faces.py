@@ -10,7 +10,7 @@ import argparse
 
 import lmdb
 
-from rim_plugin.data.prepare import prepare_faces
+from rim_plugin.data.prepare import PrepareOptions, prepare_faces
 from rim_plugin.tools.api import RIM
 from rim_plugin.tools.cascade import CascadeDetector
 
@@ -39,11 +39,8 @@ def main():
     parser.add_argument('--subset', help='text file naming the wanted photos, one a line')
     parser.add_argument('--workers', type=int, help='threads (as many as processors)')
     try:
-        print(
-            prepare_faces(
-                **vars(parser.parse_args()), detectors={'cascade': lambda: CascadeDetector(RIM.from_pretrained())}
-            )
-        )
+        options = PrepareOptions(**vars(parser.parse_args()))
+        print(prepare_faces(options, {'cascade': lambda: CascadeDetector(RIM.from_pretrained())}))
     except (OSError, RuntimeError, ValueError, lmdb.Error) as error:
         parser.exit(1, f'error: {error}\n')
     except KeyboardInterrupt:

@@ -21,7 +21,7 @@ NAMES = ['a.jpg', 'b.v2.jpg', 'sub folder/größe 写真.png', 'a_1.jpg']
 
 def run(root, output='out', **options):
     options = {'landmarks': root / 'landmarks', 'parsing': root / 'parsing', 'workers': 2, **options}
-    return prepare.prepare_faces(root / 'images', root / output, **options)
+    return prepare.prepare_faces(prepare.PrepareOptions(root / 'images', root / output, **options))
 
 
 def decode(store, kind, key):
@@ -262,9 +262,9 @@ def test_real_faces_lie_on_the_template(real_faces, tmp_path):
     folder = real_faces / 'helen/test'
     names = sorted(path.name for path in (folder / 'images').iterdir())[:8]
     (tmp_path / 'list.txt').write_text('\n'.join(names))
-    prepare.prepare_faces(
-        folder / 'images', tmp_path / 'out', folder / 'landmarks', folder / 'parsing', subset=tmp_path / 'list.txt'
-    )
+    priors = {'landmarks': folder / 'landmarks', 'parsing': folder / 'parsing'}
+    options = prepare.PrepareOptions(folder / 'images', tmp_path / 'out', **priors, subset=tmp_path / 'list.txt')
+    prepare.prepare_faces(options)
     store = FaceStore(tmp_path / 'out', 'lmdb')
     for key in store.keys:
         five = five_points(store.landmarks[key])
