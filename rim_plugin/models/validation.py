@@ -1,7 +1,7 @@
 """Validation inside BasicSR's loop: what evaluators find goes to log, TensorBoard, best metrics and files."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from os import path as osp
 from pathlib import Path
 from typing import Any, Protocol
@@ -10,7 +10,7 @@ from torch.utils.data import Dataset
 
 from rim_plugin.data.face_pairs import FacePairs
 from rim_plugin.evaluation.curves import save_cmc, save_roc
-from rim_plugin.evaluation.driver import Evaluator, evaluate
+from rim_plugin.evaluation.driver import Evaluator, Step, evaluate
 from rim_plugin.evaluation.image_evaluator import ImageEvaluator, ImageResults
 from rim_plugin.evaluation.metric import ImageMetric, PairMetric, best_direction, build_metric
 from rim_plugin.evaluation.pair_evaluator import Embedder, PairEvaluator, PairResults
@@ -68,7 +68,7 @@ class Validation:
     def faces(
         self,
         dataset: Dataset,
-        step: Callable[[Mapping[str, Any]], Mapping[str, Any]],
+        step: Step,
         current_iter: int | str,
         tb_logger: Board | None,
         save_img: bool,
@@ -145,7 +145,7 @@ class Validation:
         return results
 
     def _evaluate(
-        self, dataset: Dataset, step: Callable[[Mapping[str, Any]], Mapping[str, Any]] | None, evaluators: list[Any]
+        self, dataset: Dataset, step: Step | None, evaluators: list[Any]
     ) -> None:
         options = self.options
         evaluate(dataset, step, evaluators, options.batch_size, options.num_workers, options.pbar)
