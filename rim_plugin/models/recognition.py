@@ -6,7 +6,7 @@ from itertools import compress
 import torch
 
 from rim_plugin.archs.fhn_arch import FHN
-from rim_plugin.archs.hrn_arch import HRN
+from rim_plugin.archs.hrn_arch import BRANCHES, HRN
 from rim_plugin.archs.layers import probe_groups, resize_groups
 from rim_plugin.archs.recogniser import FACE_SIZE, RecogniserOutput
 from rim_plugin.archs.recogniser_weights import load_recogniser_weights
@@ -58,34 +58,33 @@ class RecognitionTraining:
             sr (Tensor | None): (N, 3, S, S), the probes hallucinated; Eq. 11 reaches beyond it where it has a graph.
                 None where nobody looks at it.
         """
-        parts = self.recognising
+        branches = self.active_branches
         with self.autocast():
             with torch.no_grad():
                 teacher = self.teach(chunk['gt'])
-            probe = self.probe_seen(chunk['lq']) if 'a' in parts else None
-            found = self.net_r(sr, probe, parts=parts)
+            probe = self.probe_seen(chunk['lq']) if 'assistant' in branches else None
+            found = self.net_r(sr, probe, branches=branches)
             embedding = self.bare['r'].embed(found, self.teacher)
-        output = RecogniserOutput(found.assistant if parts == 'a' else found.student, embedding)
+        output = RecogniserOutput(found.assistant if branches == ('assistant',) else found.student, embedding)
         names = ['distill', 'embedding', 'contrast']
-        if self.phase == 'assistant' and parts == 'sa':
+        if self.phase == 'assistant' and branches == BRANCHES:
             names.remove('distill')  # the student's, which is constant
         terms = {name: self.losses[name](output, teacher) for name in names if name in self.losses}
-        if 'residual' in self.losses and parts == 'sa' and found.assistant:
+        if 'residual' in self.losses and branches == BRANCHES and found.assistant:
             terms['residual'] = self.losses['residual'](found.assistant, found.student, teacher.blocks)
-        for name in ('identity', 'center'):
-            if name in self.losses:
-                if 'identity' not in chunk:
-                    raise ValueError(
-                        f"{name}_opt needs to know who the faces are: set the dataset's identities, or leave it out"
-                    )
-                terms[name] = self.losses[name](output, chunk['identity'])
+        if 'identity' in self.losses:
+            if 'identity' not in chunk:
+                raise ValueError(
+                    "identity_opt needs to know who the faces are: set the dataset's identities, or leave it out"
+                )
+            terms['identity'] = self.losses['identity'](output, chunk['identity'])
         return terms
 
     @property
-    def recognising(self):
-        """Letters of the parts of HRN that the phase needs, see :meth:`HRN.forward`."""
+    def active_branches(self):
+        """The branches of HRN that the phase needs, see :meth:`HRN.forward`."""
         alone = self.opt['train'].get('assistant_target', 'sum') == 'own'
-        return {'student': 's', 'assistant': 'a' if alone else 'sa'}.get(self.phase, 'sa')
+        return {'student': ('student',), 'assistant': ('assistant',) if alone else BRANCHES}.get(self.phase, BRANCHES)
 
     def faces_seen(self, lq, sr=None):
         """The faces that student and assistant see in training, as at inference: see :meth:`upscale_probe`.

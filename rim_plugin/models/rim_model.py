@@ -39,7 +39,6 @@ LOSSES = (
     'embedding',
     'contrast',
     'identity',
-    'center',
 )
 GALLERY = ('teacher', 'hrn')
 AMP = {'none': None, 'bf16': torch.bfloat16, 'fp16': torch.float16}
@@ -82,8 +81,8 @@ class RIMModel(
     ``optim_g``, ``optim_i``, ``optim_d``, ``optim_s``, ``optim_a``; ``grad_clip`` (largest gradient norm of each);
     ``coarse_opt``, ``pixel_opt``, ``landmark_opt``, ``parsing_opt``, ``domain_opt``, ``distill_opt`` (Eq. 11),
     ``residual_opt`` (Eq. 12), ``embedding_opt`` (Eq. 11 on f_S^K + f_A^K or its embedding), ``contrast_opt``
-    (ContrastiveDistillationLoss), ``identity_opt`` and ``center_opt`` (SoftmaxLoss or ArcFaceLoss, CenterLoss, for
-    faces of known identity; leave one out and that term is off); ``classifier_lr`` (of the weights of
+    (ContrastiveDistillationLoss), ``identity_opt`` (ArcFaceLoss, for faces of known identity; leave
+    one out and that term is off); ``classifier_lr`` (of the weights of
     ``identity_opt``; default: that of ``optim_s``); ``domain_interval`` (the domain loss every that many iterations);
     ``assistant_target`` (``sum``: in its phase the assistant's losses see f_S^K + f_A^K, and Eq. 12 counts | ``own``:
     Eq. 11 of its own maps and embedding, so that the sum averages two estimates whose errors differ: with
@@ -305,7 +304,7 @@ class RIMModel(
         sr, terms = self.hallucination_terms(chunk, pair) if 'g' in parts else (None, {})
         if 's' in parts or 'a' in parts:
             with self.autocast(), nullcontext() if 'g' in parts else torch.no_grad():
-                unseen = self.recognising == 'a' and self.bare['r'].sees_probe
+                unseen = self.active_branches == ('assistant',) and self.bare['r'].sees_probe
                 faces = None if unseen else self.faces_seen(chunk['lq'], sr)
             terms.update(self.recognition_terms(chunk, faces))
         return terms
