@@ -66,12 +66,7 @@ class Validation:
         return any(key in metric.needs for metric in self.image_metrics.values())
 
     def faces(
-        self,
-        dataset: Dataset,
-        step: Step,
-        current_iter: int | str,
-        tb_logger: Board | None,
-        save_img: bool,
+        self, dataset: Dataset, step: Step, current_iter: int | str, tb_logger: Board | None, save_img: bool
     ) -> ImageResults:
         """Image quality, priors and margins over bicubic of one dataset of faces.
 
@@ -144,9 +139,7 @@ class Validation:
         self._log(name, results.values, current_iter, tb_logger)
         return results
 
-    def _evaluate(
-        self, dataset: Dataset, step: Step | None, evaluators: list[Any]
-    ) -> None:
+    def _evaluate(self, dataset: Dataset, step: Step | None, evaluators: list[Any]) -> None:
         options = self.options
         evaluate(dataset, step, evaluators, options.batch_size, options.num_workers, options.pbar)
 
