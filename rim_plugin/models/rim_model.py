@@ -19,7 +19,7 @@ from rim_plugin.models.phases import PHASES, Phases
 from rim_plugin.models.recognition import RecognitionTraining
 from rim_plugin.models.requirements import ASSISTANT_LOSSES, TrainingRequirements
 from rim_plugin.models.verification import FaceVerification
-from rim_plugin.reproducibility import check_finite
+from rim_plugin.run_state import check_finite
 
 from basicsr.archs import build_network
 from basicsr.losses import build_loss
