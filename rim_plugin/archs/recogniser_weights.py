@@ -10,13 +10,12 @@ from rim_plugin.archs.iresnet_arch import BLOCKS
 from rim_plugin.archs.onnx_files import iresnet_weights
 from rim_plugin.archs.recogniser import Recogniser
 from rim_plugin.errors import OptionsError, some
-from rim_plugin.weights_file import State, is_packed, misfit, read_weights
+from rim_plugin.weights_file import State, is_packed, misfit, packed_student, read_weights
 
 from basicsr.utils import get_root_logger
 
 # where weights lie in a checkpoint: BasicSR's (the averaged ones first), most others', arcface_torch's of a training
 _WRAPPERS = ('params_ema', 'params', 'state_dict', 'state_dict_backbone')
-_PACKED_STUDENT = 'hrn.student.net.'  # in a weights file of scripts/pack_weights.py
 # face.evoLVe's parts under arcface_torch's names
 _EVOLVE_ENDS = {
     'input_layer.0': 'conv1',
@@ -65,7 +64,9 @@ def _read(path: str) -> State:
         return iresnet_weights(path)
     weights = _unwrap(read_weights(path, param_key=None), path)
     if is_packed(weights):
-        return _packed_student(weights, path)
+        if not (student := packed_student(weights)):
+            raise OptionsError(f'{path}: holds a network for hallucination alone, no recogniser')
+        return student
     return _from_evolve(weights) if 'input_layer.0.weight' in weights else weights
 
 
@@ -79,15 +80,6 @@ def _unwrap(content: Any, path: str) -> State:
     ):
         raise OptionsError(f'{path}: holds no weights, neither at the top nor under one of {", ".join(_WRAPPERS)}')
     return {key.removeprefix('module.'): value for key, value in content.items()}
-
-
-def _packed_student(weights: State, path: str) -> State:
-    student = {
-        key.removeprefix(_PACKED_STUDENT): value for key, value in weights.items() if key.startswith(_PACKED_STUDENT)
-    }
-    if not student:
-        raise OptionsError(f'{path}: holds a network for hallucination alone, no recogniser')
-    return student
 
 
 def _from_evolve(weights: State) -> State:

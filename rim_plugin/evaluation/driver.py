@@ -7,7 +7,6 @@ import torch
 from torch.utils.data import DataLoader, Dataset, Subset
 from tqdm import tqdm
 
-
 Step = Callable[[Mapping[str, Any]], Mapping[str, Any]]
 
 

@@ -30,7 +30,7 @@ from rim_plugin.models.phases.schedule import Schedule
 from rim_plugin.models.validation import Validation
 from rim_plugin.options.schema import RIMTrain, ValOptions, convert
 from rim_plugin.pipeline import inference_mode
-from rim_plugin.reproducibility import check_finite
+from rim_plugin.run_state import check_finite
 
 from basicsr.losses import build_loss
 from basicsr.models.base_model import BaseModel

@@ -1,7 +1,7 @@
 """Validation inside BasicSR's loop: what evaluators find goes to log, TensorBoard, best metrics and files."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from os import path as osp
 from pathlib import Path
 from typing import Any, Protocol

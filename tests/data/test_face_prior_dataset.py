@@ -14,7 +14,7 @@ from rim_plugin.data.heatmaps import heatmap_landmarks
 from rim_plugin.data.landmarks import PARSING_FLIP, flip_permutation
 from rim_plugin.data.prepare import PrepareOptions, prepare_faces
 from rim_plugin.data.resize import degrade, to_tensor
-from rim_plugin.reproducibility import SampleIndex
+from rim_plugin.randomness import SampleIndex
 
 from basicsr.utils.registry import DATASET_REGISTRY
 
