@@ -10,6 +10,7 @@ from rim_plugin.archs.hrn_arch import HRN
 from rim_plugin.archs.layers import probe_groups, resize_groups
 from rim_plugin.archs.recogniser import FACE_SIZE, RecogniserOutput
 from rim_plugin.archs.recogniser_weights import load_recogniser_weights
+from rim_plugin.pipeline import IMAGE_SIZE, bicubic
 from rim_plugin.weights_file import packed_options
 
 from basicsr.archs import build_network
@@ -139,14 +140,12 @@ class RecognitionTraining:
 
     def enlarge_probe(self, lq):
         """Probes enlarged by bicubic interpolation, but as they are from 112 pixels on."""
-        return lq if lq.shape[-1] >= FACE_SIZE else super().upscale_probe(lq)
+        return lq if lq.shape[-1] >= FACE_SIZE else bicubic(lq, (IMAGE_SIZE, IMAGE_SIZE))
 
     @property
     def probe_upscaling(self):
         """How probes are enlarged, for the result file."""
-        if self.net_eval is None:
-            return super().probe_upscaling
-        return f'{type(self.net_eval).__name__}; from {FACE_SIZE} px on as they are, to the {self.gallery}'
+        return self.pipeline.upscaling
 
 
 def _one_batch(faces):

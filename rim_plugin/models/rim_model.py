@@ -13,12 +13,13 @@ from rim_plugin.archs.fhn_arch import TriPathGenerator
 from rim_plugin.data.face_item import split_probes
 from rim_plugin.data.heatmaps import heatmap_landmarks
 from rim_plugin.errors import check_choice
-from rim_plugin.models.batched_validation import BatchedValidation
+from rim_plugin.evaluation.metrics.identity import identity_embeddings
 from rim_plugin.models.hallucination import HallucinationTraining
 from rim_plugin.models.phases import PHASES, Phases
 from rim_plugin.models.recognition import RecognitionTraining
 from rim_plugin.models.requirements import ASSISTANT_LOSSES, TrainingRequirements
-from rim_plugin.models.verification import FaceVerification
+from rim_plugin.models.validation import Validation, ValidationOptions
+from rim_plugin.pipeline import RIMPipeline
 from rim_plugin.reproducibility import check_finite
 
 from basicsr.archs import build_network
@@ -57,9 +58,7 @@ def evaluation(*nets):
 
 
 @MODEL_REGISTRY.register()
-class RIMModel(
-    HallucinationTraining, RecognitionTraining, TrainingRequirements, BatchedValidation, FaceVerification, SRModel
-):
+class RIMModel(HallucinationTraining, RecognitionTraining, TrainingRequirements, SRModel):
     """Resolution Invariant Model.
 
     Networks: ``network_g`` (TriPathGenerator, theta_G; or another SR network), ``network_d``
@@ -143,8 +142,14 @@ class RIMModel(
         if 'r' in self.bare and opt['path'].get('pretrain_network_r'):
             self.warn_of_other_options(opt['path']['pretrain_network_r'])
         self.fhn = self.net_eval = self.compose_fhn(self.bare)
+        self.validator = Validation(self, ValidationOptions.of_block(opt.get('val')))
         if self.is_train:
             self.init_training_settings()
+
+    @property
+    def pipeline(self):
+        """RIM at inference, with the averaged networks."""
+        return RIMPipeline(self.net_eval, self.averaged.get('r'), self.teacher, self.gallery)
 
     def _build_networks(self, start_from_teacher):
         """The networks that learn, by the letter of their option: g, d, r."""
@@ -393,13 +398,23 @@ class RIMModel(
 
     def nondist_validation(self, dataloader, current_iter, tb_logger, save_img):
         """Validate on faces (image quality, priors, pictures) or on pairs of faces (recognition)."""
-        if not hasattr(dataloader.dataset, 'pairs'):
-            super().nondist_validation(dataloader, current_iter, tb_logger, save_img)
+        dataset = dataloader.dataset
+        if not hasattr(dataset, 'pairs'):
+            self.validator.faces(dataset, self.validation_step, current_iter, tb_logger, save_img)
             return
         if self.teacher is None:
-            raise ValueError(f'network_t is missing: dataset {dataloader.dataset.opt["name"]} is for recognition')
+            raise ValueError(f'network_t is missing: dataset {dataset.opt["name"]} is for recognition')
         with evaluation(*self.averaged.values()):
-            self.verify(dataloader.dataset, current_iter, tb_logger)
+            self.validator.pairs(dataset, self.pipeline, current_iter, tb_logger)
+
+    def validation_step(self, batch):
+        """Hallucinate a batch; what evaluators process."""
+        self.feed_data(batch)
+        self.test()
+        data = self.validation_data()
+        if self.teacher is not None and 'gt' in data and self.validator.needs('sr_embedding'):
+            data.update(identity_embeddings(data['sr'], data['gt'], self.teacher))
+        return data
 
     def validation_data(self):
         """The batch, its SR faces and what the priors say, for metrics and pictures."""
@@ -409,8 +424,6 @@ class RIMModel(
         data['coarse'] = self.found.coarse
         if self.found.heatmaps is not None:
             data['estimated_landmarks'] = heatmap_landmarks(self.found.heatmaps, self.output.shape[-1])
-            if 'landmarks' in data and data['landmarks'].shape != data['estimated_landmarks'].shape:
-                del data['landmarks']  # others, faces with five points: not to be compared
         if self.found.parsing is not None:
             data['parsing_logits'] = self.found.parsing
         return data

@@ -4,10 +4,10 @@ import torch
 import torch.nn.functional as F
 
 from rim_plugin.models.recognition import RecognitionTraining
-from rim_plugin.models.verification import FaceVerification
+from rim_plugin.pipeline import RIMPipeline
 
 
-class Inference(RecognitionTraining, FaceVerification):
+class Inference(RecognitionTraining):
     """``embed_probe``, ``embed_gallery`` and ``embed_faces`` of RIMModel with ``val: gallery: hrn``, without teacher.
 
     Args:
@@ -27,6 +27,11 @@ class Inference(RecognitionTraining, FaceVerification):
         for net in (fhn, hrn):
             if net is not None:
                 net.to(device, memory_format=torch.channels_last).eval().requires_grad_(False)
+
+    @property
+    def pipeline(self):
+        """The networks as :class:`RIMPipeline`."""
+        return RIMPipeline(self.net_eval, self.averaged.get('r'))
 
     def unit_embeddings(self, probes):
         """Embeddings of face and mirror image added, of length 1.
