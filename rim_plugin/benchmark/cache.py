@@ -1,7 +1,7 @@
 """Results of measurements, kept by the content of all that they depend on.
 
-joblib.Memory keys a result by a function's source and arguments, diskcache by whatever it is given: neither looks into the
-files that an argument names, which is what this module is about, and both unpickle what they find.
+joblib.Memory keys a result by a function's source and arguments, diskcache by whatever it is given. Neither looks into
+the files that an argument names, which is what most of this module is for, and both unpickle what they find.
 """
 
 import hashlib

@@ -4,7 +4,7 @@ import json
 import resource
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,7 +21,7 @@ from rim_plugin.data.heatmaps import heatmap_landmarks
 from rim_plugin.evaluation.driver import evaluate
 from rim_plugin.evaluation.image_evaluator import ImageEvaluator
 from rim_plugin.evaluation.pair_evaluator import PairEvaluator
-from rim_plugin.evaluation.pictures import face_columns
+from rim_plugin.evaluation.pictures import SheetEvaluator, face_columns
 from rim_plugin.pipeline import RIMPipeline
 from rim_plugin.weights_file import load_into
 
@@ -95,34 +95,9 @@ def restored_faces(pipeline: RIMPipeline) -> Callable[[Mapping[str, Any]], dict[
         if pipeline.teacher is not None and batch.gt is not None:
             for key, images in (('sr_embedding', sr), ('gt_embedding', batch.gt)):
                 faces[key] = pipeline.teacher(images.clamp(0, 1)).embedding
-        return {**faces, 'name': data['gt_path']}
+        return faces
 
     return step
-
-
-class Pictures:
-    """An evaluator that keeps names of all faces, and BGR pictures of the first ones under ``FACE/COLUMN``."""
-
-    def __init__(self, count: int) -> None:
-        self.count = count
-        self.reset()
-
-    def reset(self) -> None:
-        """Forget all faces."""
-        self.names: list[str] = []
-        self.arrays: dict[str, np.ndarray] = {}
-
-    def process(self, data: Mapping[str, Any]) -> None:
-        """Take in a batch of :func:`restored_faces`."""
-        keys = [
-            key for key in ('coarse', 'sr', 'gt', 'estimated_landmarks', 'parsing_logits') if data.get(key) is not None
-        ]
-        probes = [probe for group in data['lq'] for probe in group]
-        for i in range(min(self.count - len(self.names), len(probes))):
-            row = {'lq': probes[i], **{key: data[key][i] for key in keys}}
-            columns = face_columns({key: value.float().cpu() for key, value in row.items()}, data['sr'].shape[-1])
-            self.arrays.update({f'{len(self.names) + i}/{title}': image for title, image in columns.items()})
-        self.names += data['name']
 
 
 def measure_images(pipeline: RIMPipeline, options: Options, pictures: int, lpips: str | None = None) -> dict[str, Any]:
@@ -138,12 +113,25 @@ def measure_images(pipeline: RIMPipeline, options: Options, pictures: int, lpips
         ``images``: ``name`` and each metric's values of all faces; ``means``: each metric over all of them; ``arrays``:
         BGR pictures of the first faces, ``FACE/COLUMN``. Metrics that faces or networks lack the data for are absent.
     """
-    evaluator, kept = ImageEvaluator(image_metrics(lpips)), Pictures(pictures)
-    evaluator.baselines.clear()  # bicubic interpolation is a method of its own
-    evaluate(_dataset(options), restored_faces(pipeline), [evaluator, kept])
-    results = evaluator.compute()
+    quality, sheet = ImageEvaluator(image_metrics(lpips)), SheetEvaluator(pictures)
+    quality.baselines.clear()  # bicubic interpolation is a method of its own
+    names: list[str] = []
+    restore = restored_faces(pipeline)
+
+    def step(batch: Mapping[str, Any]) -> dict[str, Any]:
+        names.extend(batch['gt_path'])
+        return restore(batch)
+
+    evaluate(_dataset(options), step, [quality, sheet])
+    results = quality.compute()
     faces = {metric: values.tolist() for metric, values in results.per_face.items()}
-    return {'images': {'name': kept.names, **faces}, 'means': results.values, 'arrays': kept.arrays}
+    return {'images': {'name': names, **faces}, 'means': results.values, 'arrays': _columns(sheet.rows)}
+
+
+def _columns(rows: Sequence[Mapping[str, Tensor]]) -> dict[str, np.ndarray]:
+    """The pictures of faces, BGR, under ``FACE/COLUMN``."""
+    columns = (face_columns(row, row['sr'].shape[-1]) for row in rows)
+    return {f'{face}/{title}': image for face, images in enumerate(columns) for title, image in images.items()}
 
 
 def measure_gallery(pipeline: RIMPipeline, options: Options, mirror: bool) -> dict[str, Any]:

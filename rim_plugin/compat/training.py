@@ -10,7 +10,7 @@ import torch
 from rim_plugin.compat import checkpoints
 from rim_plugin.compat.patching import replace_method
 from rim_plugin.errors import OptionsError, did_you_mean
-from rim_plugin.options.reading import optimizer_types
+from rim_plugin.options.arguments import optimizer_types
 from rim_plugin.reproducibility import RUN, check_finite, last_checkpoint
 
 from basicsr.models.base_model import BaseModel

@@ -20,6 +20,7 @@ from rim_plugin.models.recognition import RecognitionTraining
 from rim_plugin.models.requirements import ASSISTANT_LOSSES, TrainingRequirements
 from rim_plugin.models.validation import Validation, ValidationOptions
 from rim_plugin.pipeline import RIMPipeline
+from rim_plugin.options.schema import RIMTrain, ValOptions
 from rim_plugin.reproducibility import check_finite
 
 from basicsr.archs import build_network
@@ -92,37 +93,18 @@ class RIMModel(HallucinationTraining, RecognitionTraining, TrainingRequirements,
     is then taken within each).
     """
 
-    train_keys = frozenset(
-        [
-            'phase',
-            'phases',
-            'grad_clip',
-            'domain_interval',
-            'start_from_teacher',
-            'amp',
-            'compile',
-            'channels_last',
-            'accumulate',
-            'assistant_target',
-            'classifier_lr',
-            *(f'optim_{label}' for label in PHASES['joint']),
-            *(f'{name}_opt' for name in LOSSES),
-        ]
-    )
-    val_keys = frozenset(
-        [
-            'metrics',
-            'batch_size',
-            'num_workers',
-            'num_pictures',
-            'pbar',
-            'save_img',
-            'suffix',
-            'val_freq',
-            'mirror',
-            'gallery',
-        ]
-    )
+    train_options, val_options = RIMTrain, ValOptions
+    network_arguments = {'network_d': ('in_channels', 'image_size'), 'network_r': ('teacher',)}
+
+    @classmethod
+    def loss_terms(cls) -> frozenset[str]:
+        """Names of the losses that the phases have: keys ``NAME_opt``."""
+        return frozenset(LOSSES)
+
+    @classmethod
+    def optimizers(cls) -> frozenset[str]:
+        """Letters of the parts that the phases train: keys ``optim_LETTER``."""
+        return frozenset(PHASES['joint'])
 
     def __init__(self, opt):
         opt.setdefault('find_unused_parameters', True)  # under DDP: a phase, or a loss that is off, leaves parts out
