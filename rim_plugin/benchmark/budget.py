@@ -33,7 +33,7 @@ def training_budget(method: Method) -> Budget | None:
     if not logs or not _trained_in(folder, method):
         return None
     copied = folder / 'options.yml'  # written when the training began; the method's own file may have been edited since
-    options = read_options(copied) if copied.is_file() else method.options
+    options = read_options(str(copied)) if copied.is_file() else method.options
     return Budget(
         options['train']['total_iter'],
         options['datasets']['train']['batch_size_per_gpu'],

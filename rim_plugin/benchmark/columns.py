@@ -1,6 +1,7 @@
 """What the tables of a benchmark have as columns: every registered metric's standard ones."""
 
-from rim_plugin.evaluation.metric import ImageMetric, Metric, PairMetric, build_metric, standard_metrics
+from rim_plugin.evaluation.metric import ImageMetric, Metric, PairMetric, standard_metrics
+from rim_plugin.evaluation.metrics.lpips import LPIPS
 
 
 def image_metrics(lpips: str | None = None) -> dict[str, ImageMetric]:
@@ -11,7 +12,7 @@ def image_metrics(lpips: str | None = None) -> dict[str, ImageMetric]:
     """
     metrics = standard_metrics(ImageMetric)
     if lpips is not None:
-        metrics['lpips'] = build_metric({'type': 'calculate_lpips', 'weights': lpips})
+        metrics['lpips'] = LPIPS(lpips)
     return metrics
 
 

@@ -32,7 +32,8 @@ class Plots:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder, self.reference = folder, reference
         names = ('tab10',) if len(titles) <= 10 else ('tab20', 'tab20b', 'tab20c')
-        self.colours = dict(zip(titles, cycle(colour for name in names for colour in colormaps[name].colors)))
+        maps = [colormaps[name] for name in names]
+        self.colours = dict(zip(titles, cycle(tuple(colour) for each in maps for colour in each(np.arange(each.N)))))
 
     def _style(self, title: str) -> dict[str, Any]:
         thick = title == self.reference

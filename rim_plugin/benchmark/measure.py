@@ -194,8 +194,9 @@ def peak_memory() -> int:
 
 @torch.no_grad()
 def _milliseconds(net: nn.Module, probes: Tensor) -> float:
-    times, began = [], time.perf_counter()
+    times: list[float] = []
     net(probes)
+    began = time.perf_counter()
     while len(times) < 3 or time.perf_counter() - began < _TIMED_SECONDS:
         start = time.perf_counter()
         net(probes)

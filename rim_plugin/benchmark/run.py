@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from tempfile import TemporaryFile
 from typing import Any
 
 import torch
@@ -146,31 +147,27 @@ def _measured(
 
 def _measure(cache: Cache, method: Method, missing: Iterable[Measurement], bar: tqdm) -> dict[str, str]:
     """Measure into the cache, in a process of its own; returns the errors by key."""
+    jobs = [measurement.job() for measurement in missing]
     job = {
         'cache': str(cache.folder),
         'networks': method.networks,
         'weights': method.weights,
         'recogniser': method.recogniser,
         'gallery': method.gallery,
-        'measurements': [measurement.job() for measurement in missing],
+        'measurements': jobs,
     }
-    errors: dict[str, str | None] = {each['key']: 'the measuring process ended early' for each in job['measurements']}
+    errors: dict[str, str | None] = {each['key']: 'the measuring process ended early' for each in jobs}
     last = ''
-    process = subprocess.Popen(
-        [sys.executable, '-m', 'rim_plugin.benchmark.measure'],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    with process:
-        assert process.stdin is not None and process.stdout is not None  # they are pipes
-        process.stdin.write(json.dumps(job))
-        process.stdin.close()
-        for line in process.stdout:
-            if line.startswith('RESULT '):
-                report = json.loads(line.removeprefix('RESULT '))
-                errors[report['key']] = report.get('error')
-                bar.update(1)
-            last = line.strip() or last
+    command = [sys.executable, '-m', 'rim_plugin.benchmark.measure']
+    with TemporaryFile('w+') as stdin:  # not a pipe, which breaks where the process ends before it has read all
+        json.dump(job, stdin)
+        stdin.seek(0)
+        process = subprocess.Popen(command, stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        with process:
+            for line in process.stdout or ():
+                if line.startswith('RESULT '):
+                    report = json.loads(line.removeprefix('RESULT '))
+                    errors[report['key']] = report.get('error')
+                    bar.update(1)
+                last = line.strip() or last
     return {key: f'{error}: {last}' if process.returncode else error for key, error in errors.items() if error}

@@ -3,7 +3,7 @@
 Keys, types and defaults are :class:`~rim_plugin.options.schema.BenchmarkOptions`; here is what follows from them.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -39,7 +39,7 @@ class Method:
     options: dict[str, Any]
     recogniser: dict[str, Any] | None
     tables: tuple[str, ...]
-    query_sizes: list[ProbeSize]
+    query_sizes: Sequence[ProbeSize]
     weights: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -77,7 +77,7 @@ class Benchmark:
     mirror: bool
     sr_sets: dict[str, dict[str, Any]]
     pair_sets: dict[str, dict[str, Any]]
-    query_sizes: list[ProbeSize]
+    query_sizes: Sequence[ProbeSize]
     pictures: int
     lpips: str | None
     train_missing: bool

@@ -46,11 +46,8 @@ class Results:
 
     def at(self, *place: str) -> list[tuple[Method, Result]]:
         """The methods that should have a result at a place (kind, set, size), each with it."""
-        return [
-            (method, self.by_place[(method.name, *place)])
-            for method in self.benchmark.methods
-            if (method.name, *place) in self.by_place
-        ]
+        keys = [(method, (method.name, *place)) for method in self.benchmark.methods]
+        return [(method, self.by_place[key]) for method, key in keys if key in self.by_place]
 
     def _difference(self, name: str, *place: str) -> dict[str, Interval]:
         if name == self.reference.name:
@@ -142,13 +139,13 @@ def interval(result: Result, metric: str) -> Interval | None:
 
 def difference(result: Result, other: Result, metric: str) -> Interval:
     """By how much a metric of an SR result is above that of another on the same faces; bounds as :func:`interval`."""
-    means, faces = ((each[key][metric] for each in (result, other)) for key in ('means', 'images'))
-    return _with_bounds(np.subtract(*means), np.subtract(*faces))
+    faces = np.subtract(result['images'][metric], other['images'][metric])
+    return _with_bounds(result['means'][metric] - other['means'][metric], faces)
 
 
 def _with_bounds(value: float, faces: Sequence[float] | np.ndarray) -> Interval:
     found = mean_interval(faces)
-    return found if np.isclose(found.mean, value, rtol=1e-6, atol=1e-9) else Interval(float(value), None, None)
+    return found if np.isclose(found.mean, value, rtol=1e-6, atol=1e-9) else Interval(value, None, None)
 
 
 def _verdicts(arrays: dict[str, np.ndarray]) -> np.ndarray:

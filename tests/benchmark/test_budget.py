@@ -31,9 +31,7 @@ def write_log(name, *lines):
 
 def test_runs_of_an_interrupted_training_are_summed_from_start_to_end(method):
     write_log('a', ('09:00:00', 'before'), ('10:00:00', 'Start training from'), ('10:00:40', 'Stopped'))
-    write_log(
-        'b', ('11:00:00', 'Start training from'), ('11:00:21', 'End of training.'), ('11:09:00', 'validation')
-    )
+    write_log('b', ('11:00:00', 'Start training from'), ('11:00:21', 'End of training.'), ('11:09:00', 'validation'))
     assert training_budget(method) == (7, 4, 61)
 
 

@@ -79,7 +79,10 @@ def test_a_registered_metric_of_pairs_is_a_table_without_more(folder, monkeypatc
 
 
 def test_recognition_tables(folder):
-    results = {('srcnn', 'pairs'): pair_result(0.75, seed=1, rank_1=0.5), ('bicubic', 'pairs'): pair_result(0.5, seed=2)}
+    results = {
+        ('srcnn', 'pairs'): pair_result(0.75, seed=1, rank_1=0.5),
+        ('bicubic', 'pairs'): pair_result(0.5, seed=2),
+    }
     methods = {**METHODS, 'full': {'title': 'At full', 'options': 'srcnn.yml', 'query_sizes': ['full']}}
     text = report(
         results,

@@ -10,6 +10,7 @@ from rim_plugin.errors import OptionsError
 from rim_plugin.options.checking import check
 
 ROOT = Path(__file__).parents[2]
+PAIRS = {'type': 'DrawnPairDataset', 'num_identities': 4, 'faces_per_identity': 2}
 
 
 def test_what_a_file_leaves_out(folder):
@@ -77,7 +78,7 @@ def test_a_file_takes_a_method_of_its_base_away(folder):
             'methods.a.weights.q: its options have no network_q, only network_g',
         ),
         ({'lpips': 'none.pth'}, 'lpips: none.pth: no such file'),
-        ({'pair_sets': {'few': {**DRAWN, 'type': 'DrawnPairDataset'}}}, 'recogniser: missing'),
+        ({'pair_sets': {'few': PAIRS}}, 'recogniser: missing'),
         (
             {'sr_sets': {'few': {**DRAWN, 'query_sise': 14}}},
             "sr_sets.few.query_sise: unknown key; did you mean 'query_size'?",

@@ -56,7 +56,9 @@ def test_difference_of_accuracy_is_over_the_same_pairs(results):
 
 
 def test_a_metric_that_is_no_mean_over_faces_has_no_bounds():
-    result, other = ({'images': {'iou': faces}, 'means': {'iou': mean}} for faces, mean in (([0.2, 0.4], 0.5), ([0.1, 0.1], 0.1)))
+    result, other = (
+        {'images': {'iou': faces}, 'means': {'iou': mean}} for faces, mean in (([0.2, 0.4], 0.5), ([0.1, 0.1], 0.1))
+    )
     assert interval(result, 'iou') == (0.5, None, None) and interval(other, 'iou') == (0.1, 0.1, 0.1)
     assert difference(result, other, 'iou') == (0.4, None, None)
     assert interval(result, 'psnr') is None
@@ -68,9 +70,14 @@ def test_everything_is_json_and_has_intervals_and_scores(results):
     images = by_place['srcnn', 'sr']['images']
     mean, low, high = by_place['srcnn', 'sr']['means']['nme']
     assert mean == pytest.approx(np.mean(images['nme'])) and low < mean < high
-    assert by_place['srcnn', 'pairs']['scores'] == results.by_place['srcnn', 'pairs', 'few', '14']['arrays']['scores'].tolist()
+    assert (
+        by_place['srcnn', 'pairs']['scores']
+        == results.by_place['srcnn', 'pairs', 'few', '14']['arrays']['scores'].tolist()
+    )
     assert by_place['bicubic', 'speed']['error'] == 'out of memory' and by_place['srcnn', 'speed']['speed'] == SPEED
-    assert everything['reference'] == 'bicubic' and 'antialiased bicubic' in everything['sr_sets']['drawn']['downscaling']
+    assert (
+        everything['reference'] == 'bicubic' and 'antialiased bicubic' in everything['sr_sets']['drawn']['downscaling']
+    )
     assert everything['pairs']['few'] == {'issame': [True, False] * 4, 'folds': [0] * 4 + [1] * 4}
     assert everything['methods']['srcnn']['weights'] == {'g': 'srcnn.pth'}
     assert everything['methods']['srcnn']['training'] is None
