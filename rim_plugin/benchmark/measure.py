@@ -12,16 +12,15 @@ import torch
 from mmengine.analysis import get_model_complexity_info
 from torch import Tensor, nn
 
-from rim_plugin.archs.fhn_arch import FHN, TriPathGenerator
 from rim_plugin.archs.recogniser_weights import load_recogniser_weights
 from rim_plugin.batch import Batch
 from rim_plugin.benchmark.cache import Cache
 from rim_plugin.benchmark.columns import image_metrics
-from rim_plugin.data.heatmaps import heatmap_landmarks
 from rim_plugin.evaluation.driver import evaluate
-from rim_plugin.evaluation.image_evaluator import ImageEvaluator
+from rim_plugin.evaluation.image_evaluator import ImageEvaluator, face_data
 from rim_plugin.evaluation.pair_evaluator import PairEvaluator
 from rim_plugin.evaluation.pictures import SheetEvaluator, face_columns
+from rim_plugin.models.networks import build_nets, compose_pipeline
 from rim_plugin.pipeline import RIMPipeline
 from rim_plugin.weights_file import load_into
 
@@ -49,25 +48,12 @@ def build_method(
         gallery: who embeds faces at full resolution, see :class:`RIMPipeline`.
     """
     teacher = None if recogniser is None else _build_recogniser(recogniser)
-    fhn = _build_fhn(networks, weights) if 'g' in networks else None
-    hrn = _build('r', networks, weights, teacher=_without_weights(recogniser or {})) if 'r' in networks else None
-    pipeline = RIMPipeline(fhn, hrn, teacher, gallery)
-    return pipeline.to(DEVICE, memory_format=torch.channels_last).eval().requires_grad_(False)  # type: ignore[call-overload]
-
-
-def _build_fhn(networks: Mapping[str, Options], weights: Mapping[str, str]) -> nn.Module:
-    generator = _build('g', networks, weights)
-    if not isinstance(generator, TriPathGenerator):
-        return generator
-    sizes = {'in_channels': generator.fused_channels, 'image_size': generator.image_size}
-    return FHN.from_parts(generator, _build('d', networks, weights, **sizes).integrator)
-
-
-def _build(label: str, networks: Mapping[str, Options], weights: Mapping[str, str], **arguments: Any) -> Any:
-    net = build_network({**networks[label], **arguments})
-    if label in weights:
-        load_into(net, weights[label], 'params_ema')
-    return net
+    blocks = {f'network_{label}': options for label, options in networks.items()}
+    nets = build_nets(blocks, None if recogniser is None else _without_weights(recogniser))
+    for label, file in weights.items():
+        load_into(nets[label], file, 'params_ema')
+    pipeline = compose_pipeline(nets, teacher, gallery)
+    return pipeline.to(DEVICE).to(memory_format=torch.channels_last).eval().requires_grad_(False)
 
 
 def _build_recogniser(options: Options) -> Any:
@@ -86,16 +72,7 @@ def restored_faces(pipeline: RIMPipeline) -> Callable[[Mapping[str, Any]], dict[
 
     def step(data: Mapping[str, Any]) -> dict[str, Any]:
         batch = Batch.from_data(data, DEVICE)
-        sr, priors = pipeline.restore(batch.probes)
-        faces = {'lq': batch.probes, 'sr': sr, 'gt': batch.gt, 'landmarks': batch.landmarks, 'parsing': batch.parsing}
-        if priors is not None:
-            faces['coarse'], faces['parsing_logits'] = priors.coarse, priors.parsing
-            if priors.heatmaps is not None:
-                faces['estimated_landmarks'] = heatmap_landmarks(priors.heatmaps, sr.shape[-1])
-        if pipeline.teacher is not None and batch.gt is not None:
-            for key, images in (('sr_embedding', sr), ('gt_embedding', batch.gt)):
-                faces[key] = pipeline.teacher(images.clamp(0, 1)).embedding
-        return faces
+        return face_data(batch, pipeline.restore(batch.probes), pipeline.teacher)
 
     return step
 
