@@ -87,7 +87,7 @@ class RIMModel(SRModel):
         channels_last = not self.is_train or self.options.channels_last
         self.layout = torch.channels_last if channels_last else torch.contiguous_format
         val = convert({'save_img': False, **(opt.get('val') or {})}, ValOptions, path='val')
-        self.validation = Validation(self, val)
+        self.validator = Validation(self, val)
         self.teacher = build_teacher(opt)
         if self.teacher is not None:
             self.teacher.to(self.device).to(memory_format=self.layout)
@@ -289,18 +289,18 @@ class RIMModel(SRModel):
         """Validate on faces (image quality, priors, pictures) or on pairs of faces (recognition)."""
         dataset: Any = dataloader.dataset
         if not hasattr(dataset, 'pairs'):
-            self.validation.faces(dataset, self.validation_step, current_iter, tb_logger, save_img)
+            self.validator.faces(dataset, self.validation_step, current_iter, tb_logger, save_img)
             return
         if self.teacher is None:
             raise ValueError(f'network_t is missing: dataset {dataset.opt["name"]} is for recognition')
         with inference_mode(self.pipeline):
-            self.validation.pairs(dataset, self.pipeline, current_iter, tb_logger)
+            self.validator.pairs(dataset, self.pipeline, current_iter, tb_logger)
 
     def validation_step(self, data: Mapping[str, Any]) -> dict[str, Any]:
         """Hallucinate a batch of a data loader; what evaluators of faces process."""
         self.feed_data(data)
         self.test()
-        return face_data(self.batch, self.restored, self.teacher if self.validation.needs('sr_embedding') else None)
+        return face_data(self.batch, self.restored, self.teacher if self.validator.needs('sr_embedding') else None)
 
     def get_current_visuals(self) -> dict[str, Tensor]:
         """BasicSR's view of the batch: ``lq``, ``result`` and ``gt``, on the CPU."""
