@@ -1,39 +1,61 @@
 """Training of the baselines: BasicSR's SRModel and ESRGANModel, with what original recipes and our data need."""
 
 from collections import OrderedDict
-from functools import cached_property
+from collections.abc import Mapping
+from functools import cached_property, reduce
+from operator import add
+from typing import Any
 
 import torch
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
 
 from rim_plugin.archs.layers import resize, resize_groups
 from rim_plugin.data.face_item import split_probes
-from rim_plugin.models.validation import Validation
-from rim_plugin.options.schema import BaselineGANTrain, BaselineTrain, BaselineVal, ValOptions, convert
+from rim_plugin.models.validation import Board, Validation
+from rim_plugin.options.schema import BaselineGANTrain, BaselineTrain, BaselineVal, convert
 
 from basicsr.models.esrgan_model import ESRGANModel
 from basicsr.models.sr_model import SRModel
 from basicsr.utils.registry import MODEL_REGISTRY
 
 
-class FaceBatches:
-    """Mixin over BasicSR's SRModel: validation in batches, probes of several sizes in a batch, memory format.
+class FaceSRModel(SRModel):
+    """BasicSR's SRModel on faces: evaluators' validation, probes of several sizes in a batch, memory format."""
 
-    Option under ``train:`` -- ``channels_last`` (default true: far faster on a CPU).
-    """
-
+    train_options: type[BaselineTrain] | type[BaselineGANTrain]
     val_options = BaselineVal
+    lq: Tensor
+    gt: Tensor
+    output: Tensor
 
-    @property
-    def layout(self):
+    @cached_property
+    def layout(self) -> torch.memory_format:
         """Memory format of networks and images."""
-        channels_last = (self.opt.get('train') or {}).get('channels_last', True)
+        channels_last = not self.is_train or self.options.channels_last
         return torch.channels_last if channels_last else torch.contiguous_format
 
-    def model_to_device(self, net):
+    @cached_property
+    def options(self) -> BaselineTrain | BaselineGANTrain:
+        """The block ``train``."""
+        return convert(self.opt['train'], self.train_options, path='train')
+
+    @cached_property
+    def validator(self) -> Validation:
+        """Validates this model."""
+        block = self.opt.get('val') or {}
+        return Validation(self, convert({'save_img': False, **block}, BaselineVal, path='val'))
+
+    @property
+    def net(self) -> Any:
+        """The SR network, whichever it is, without wrappers of distributed training."""
+        return self.get_bare_model(self.net_g)
+
+    def model_to_device(self, net: nn.Module) -> nn.Module:
         """As BasicSR's, in the memory format."""
         return super().model_to_device(net.to(memory_format=self.layout))
 
-    def feed_data(self, data):
+    def feed_data(self, data: Mapping[str, Any]) -> None:
         """Take a batch: ``lq``, and ``gt`` where it has one. Padded probes (``lq_size``) come to the network's input
         size.
 
@@ -41,51 +63,47 @@ class FaceBatches:
             ValueError: padded probes for a network without ``input_size``.
         """
         if 'lq_size' in data:
-            data = dict(data, lq=self._one_size(split_probes(data['lq'], data['lq_size'])))
-        vars(self).pop('gt', None)  # the last batch's
+            data = {**data, 'lq': self._one_size(split_probes(data['lq'], data['lq_size']))}
+        if hasattr(self, 'gt'):
+            del self.gt  # the last batch's
         super().feed_data(data)
         self.lq = self.lq.contiguous(memory_format=self.layout)
 
-    def _one_size(self, probes):
-        net = self.get_bare_model(self.net_g)
-        if not hasattr(net, 'input_size'):
+    def _one_size(self, probes: list[Tensor]) -> Tensor:
+        if not hasattr(self.net, 'input_size'):
             raise ValueError(
-                f'query_sizes_per_batch: {type(net).__name__} takes probes of one size in a batch; leave '
+                f'query_sizes_per_batch: {type(self.net).__name__} takes probes of one size in a batch; leave '
                 'that option out, or wrap the network in FixedInput'
             )
-        return resize_groups(probes, net.input_size)
+        return resize_groups(probes, self.net.input_size)
 
-    @cached_property
-    def validator(self):
-        """Validates this model."""
-        return Validation(self, convert({'save_img': False, **(self.opt.get('val') or {})}, ValOptions, path='val'))
-
-    def nondist_validation(self, dataloader, current_iter, tb_logger, save_img):
+    def nondist_validation(
+        self, dataloader: DataLoader, current_iter: int | str, tb_logger: Board | None, save_img: bool
+    ) -> None:
         """Validate on faces, in batches."""
         self.validator.faces(dataloader.dataset, self.validation_step, current_iter, tb_logger, save_img)
 
-    def validation_step(self, batch):
-        """Hallucinate a batch; what evaluators process."""
-        self.feed_data(batch)
+    def validation_step(self, data: Mapping[str, Any]) -> dict[str, Tensor]:
+        """Hallucinate a batch of a data loader; what evaluators of faces process."""
+        self.feed_data(data)
         self.test()
-        return {'lq': self.lq, 'sr': self.output, 'gt': getattr(self, 'gt', None)}
+        faces = {'lq': self.lq, 'sr': self.output}
+        return {**faces, 'gt': self.gt} if hasattr(self, 'gt') else faces
 
 
 @MODEL_REGISTRY.register()
-class BaselineModel(FaceBatches, SRModel):
+class BaselineModel(FaceSRModel):
     """An SR network trained with a pixel loss.
 
-    Options under ``train:`` beside BasicSR's -- ``optim_g``, ``pixel_opt``; ``level_weights`` (list of float, for a
-    network with ``level_sizes``, LapSRN: the pixel loss of every level's image against the antialiased bicubic
-    reduction of the HR image, weighted and summed); ``grad_clip`` (largest gradient norm); ``clip_over_lr`` (divides
-    it by the learning rate: VDSR's adjustable gradient clipping); ``last_layer_lr`` (learning rate of the network's
-    ``last_layer`` over that of the others; SRCNN: 0.1); ``channels_last``.
+    Options: :class:`~rim_plugin.options.schema.BaselineTrain` and :class:`~rim_plugin.options.schema.BaselineVal`;
+    under ``train:`` also ``optim_g`` and ``pixel_opt``.
 
     Raises:
         ValueError: an option does not fit the network; the message names it.
     """
 
     train_options = BaselineTrain
+    options: BaselineTrain
 
     @classmethod
     def loss_terms(cls) -> frozenset[str]:
@@ -97,42 +115,40 @@ class BaselineModel(FaceBatches, SRModel):
         """Names of the optimizers: keys ``optim_NAME``."""
         return frozenset('g')
 
-    def init_training_settings(self):
+    def init_training_settings(self) -> None:
         """Options against the network, then BasicSR's settings."""
-        train, net = self.opt['train'], self.get_bare_model(self.net_g)
-        name, self.level_weights = type(net).__name__, train.get('level_weights')
-        if not any(True for _ in net.parameters()):
+        options, name = self.options, type(self.net).__name__
+        if not any(True for _ in self.net.parameters()):
             raise ValueError(f'network_g: {name} has no parameters to train; name it in options for basicsr/test.py')
-        if not train.get('pixel_opt'):
+        if not self.opt['train'].get('pixel_opt'):
             raise ValueError('train.pixel_opt is missing; add e.g. {type: L1Loss}')
-        if 'last_layer_lr' in train and not hasattr(net, 'last_layer'):
+        if options.last_layer_lr is not None and not hasattr(self.net, 'last_layer'):
             raise ValueError(f'train.last_layer_lr: {name} names no last_layer; leave the option out')
-        if self.level_weights is not None:
-            sizes = getattr(net, 'level_sizes', [])
-            if len(self.level_weights) != len(sizes):
+        if options.level_weights is not None:
+            sizes = getattr(self.net, 'level_sizes', [])
+            if len(options.level_weights) != len(sizes):
                 raise ValueError(
-                    f'train.level_weights: {len(self.level_weights)} weights, but {name} has {len(sizes)} '
+                    f'train.level_weights: {len(options.level_weights)} weights, but {name} has {len(sizes)} '
                     'pyramid levels; give one weight for each, or leave the option out'
                 )
-        if train.get('clip_over_lr') and not train.get('grad_clip'):
+        if options.clip_over_lr and not options.grad_clip:
             raise ValueError('train.clip_over_lr divides grad_clip by the learning rate: add grad_clip')
         super().init_training_settings()
 
-    def setup_optimizers(self):
+    def setup_optimizers(self) -> None:
         """One optimizer; ``last_layer`` is a group of its own where ``last_layer_lr`` is given."""
-        train, net = self.opt['train'], self.get_bare_model(self.net_g)
-        options = dict(train['optim_g'])
-        groups = [{'params': list(net.parameters())}]
-        if 'last_layer_lr' in train:
-            last = {name for name, _ in net.named_parameters() if name.startswith('last_layer.')}
+        block = dict(self.opt['train']['optim_g'])
+        groups: list[dict[str, Any]] = [{'params': list(self.net.parameters())}]
+        if self.options.last_layer_lr is not None:
+            last = {name for name, _ in self.net.named_parameters() if name.startswith('last_layer.')}
             groups = [
-                {'params': [value for name, value in net.named_parameters() if name not in last]},
-                {'params': list(net.last_layer.parameters()), 'lr': options['lr'] * train['last_layer_lr']},
+                {'params': [value for name, value in self.net.named_parameters() if name not in last]},
+                {'params': list(self.net.last_layer.parameters()), 'lr': block['lr'] * self.options.last_layer_lr},
             ]
-        self.optimizer_g = self.get_optimizer(options.pop('type'), groups, **options)
+        self.optimizer_g = self.get_optimizer(block.pop('type'), groups, **block)
         self.optimizers.append(self.optimizer_g)
 
-    def optimize_parameters(self, current_iter):
+    def optimize_parameters(self, current_iter: int) -> None:
         """One step.
 
         Raises:
@@ -141,42 +157,44 @@ class BaselineModel(FaceBatches, SRModel):
         self.optimizer_g.zero_grad()
         terms = self.step_losses()
         self.log_dict = self.reduce_loss_dict(terms)
-        sum(terms.values()).backward()
+        reduce(add, terms.values()).backward()
         self.clip_gradients()
         self.optimizer_g.step()
         if self.ema_decay > 0:  # as RIMModel: an average that does not remember the first, arbitrary weights
             self.model_ema(min(self.ema_decay, (1 + current_iter) / (10 + current_iter)))
 
-    def step_losses(self):
-        """Losses of the batch by name: ``l_pix``, or ``l_pix_56`` and so on for the levels of a pyramid."""
-        if self.level_weights is None:
+    def step_losses(self) -> dict[str, Tensor]:
+        """Losses of the batch by name: ``l_pix``, or ``l_pix_56`` and so on for the levels of a pyramid.
+
+        The image of a level is compared with the antialiased bicubic reduction of the HR image.
+        """
+        weights = self.options.level_weights
+        if weights is None:
             return OrderedDict(l_pix=self.cri_pix(self.net_g(self.lq), self.gt))
-        sizes = self.get_bare_model(self.net_g).level_sizes
+        levels = zip(self.net.level_sizes, weights, self.net_g(self.lq, levels=True))
         return OrderedDict(
-            (f'l_pix_{size}', weight * self.cri_pix(level, resize(self.gt, size)))
-            for size, weight, level in zip(sizes, self.level_weights, self.net_g(self.lq, levels=True))
+            (f'l_pix_{size}', weight * self.cri_pix(level, resize(self.gt, size))) for size, weight, level in levels
         )
 
-    def clip_gradients(self):
+    def clip_gradients(self) -> None:
         """Scale the gradients so that their norm is ``grad_clip`` at most, or that over the learning rate.
 
         VDSR's paper clips each component to theta over the learning rate and does not give theta. The 0.4 in use since
         is a norm.
         """
-        train = self.opt['train']
-        largest = train.get('grad_clip')
-        if largest and train.get('clip_over_lr'):
+        largest = self.options.grad_clip
+        if largest and self.options.clip_over_lr:
             largest /= max(self.optimizer_g.param_groups[0]['lr'], 1e-12)
         if largest:
             torch.nn.utils.clip_grad_norm_(self.net_g.parameters(), largest)
 
 
 @MODEL_REGISTRY.register()
-class BaselineGANModel(FaceBatches, ESRGANModel):
+class BaselineGANModel(FaceSRModel, ESRGANModel):
     """BasicSR's ESRGANModel, the relativistic GAN stage of ESRGAN, on our batches.
 
-    Options under ``train:`` are that model's -- ``optim_g``, ``optim_d``, ``pixel_opt``, ``perceptual_opt``,
-    ``gan_opt``, ``net_d_iters``, ``net_d_init_iters`` -- and ``channels_last``.
+    Options: :class:`~rim_plugin.options.schema.BaselineGANTrain` and :class:`~rim_plugin.options.schema.BaselineVal`;
+    under ``train:`` also ``optim_g``, ``optim_d``, ``pixel_opt``, ``perceptual_opt`` and ``gan_opt``.
     """
 
     train_options = BaselineGANTrain

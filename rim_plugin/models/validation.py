@@ -1,7 +1,7 @@
 """Validation inside BasicSR's loop: what evaluators find goes to log, TensorBoard, best metrics and files."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from os import path as osp
 from pathlib import Path
 from typing import Any, Protocol
@@ -17,7 +17,7 @@ from rim_plugin.evaluation.pair_evaluator import Embedder, PairEvaluator, PairRe
 from rim_plugin.evaluation.pictures import SheetEvaluator
 from rim_plugin.evaluation.roc import roc
 from rim_plugin.files import write_atomically
-from rim_plugin.options.schema import ValOptions
+from rim_plugin.options.schema import BaselineVal, ValOptions
 
 from basicsr.models.sr_model import SRModel
 from basicsr.utils import get_root_logger, imwrite, tensor2img
@@ -52,7 +52,7 @@ class Validation:
         options: its block ``val``. Which of two values is better the metrics know, unless ``better`` is given.
     """
 
-    def __init__(self, model: SRModel, options: ValOptions) -> None:
+    def __init__(self, model: SRModel, options: BaselineVal) -> None:
         self.model, self.options = model, options
         blocks = options.metrics or {}
         metrics = {name: build_metric(block) for name, block in blocks.items()}
@@ -77,7 +77,7 @@ class Validation:
             tb_logger: TensorBoard.
             save_img: write a sheet of the first faces, in tests also every SR face.
         """
-        name, metrics = self._name(dataset), ImageEvaluator(self.image_metrics)
+        name, metrics = _name(dataset), ImageEvaluator(self.image_metrics)
         folder = Path(self.model.opt['path']['visualization'], name) if save_img else Path()
         sheet = SheetEvaluator(self.options.num_pictures)
         evaluators: list[Evaluator] = [metrics, *([sheet] if save_img else [])]
@@ -127,8 +127,9 @@ class Validation:
         Raises:
             ValueError: an embedding is not finite, or the folds do not fit.
         """
-        name = self._name(dataset)
-        evaluator = PairEvaluator(dataset, embedder, self.pair_metrics, self.options.mirror, device=self.model.device)
+        name = _name(dataset)
+        mirror = isinstance(self.options, ValOptions) and self.options.mirror
+        evaluator = PairEvaluator(dataset, embedder, self.pair_metrics, mirror, device=self.model.device)
         self._evaluate(evaluator.faces, None, [evaluator])
         results = evaluator.compute()
         for key in results.absent:
@@ -139,13 +140,9 @@ class Validation:
         self._log(name, results.values, current_iter, tb_logger)
         return results
 
-    def _evaluate(self, dataset: Dataset, step: Step | None, evaluators: list[Any]) -> None:
+    def _evaluate(self, dataset: Dataset, step: Step | None, evaluators: Sequence[Evaluator]) -> None:
         options = self.options
         evaluate(dataset, step, evaluators, options.batch_size, options.num_workers, options.pbar)
-
-    @staticmethod
-    def _name(dataset: Any) -> str:
-        return dataset.opt['name']
 
     def _log(self, name: str, values: dict[str, float], current_iter: int | str, tb_logger: Board | None) -> None:
         """BasicSR's bookkeeping of the best values, its log line and TensorBoard."""
@@ -203,6 +200,10 @@ class ImageFiles:
         for image, path in zip(data['sr'], data['lq_path']):
             stem = osp.splitext(osp.basename(path))[0]
             imwrite(tensor2img(image.clone()), str(self.folder / f'{stem}_{self.suffix}.png'))
+
+
+def _name(dataset: Any) -> str:
+    return dataset.opt['name']
 
 
 def _networks(opt: Mapping[str, Any]) -> dict[str, dict[str, Any]]:

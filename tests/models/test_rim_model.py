@@ -3,12 +3,14 @@
 import logging
 import shutil
 
+import cv2
 import numpy as np
 import pytest
 import torch
 from support.tiny_rim import INTEGRATOR, OPTIONS, PATHS, Faces, batch, changed, rim_model, state_of, steps
 
 from rim_plugin.archs.fhn_arch import FHN
+from rim_plugin.evaluation.pictures import GAP, TITLE
 from rim_plugin.models.networks import compilable
 
 from basicsr.metrics import calculate_metric
@@ -163,6 +165,16 @@ def test_other_landmarks_than_the_networks_are_not_compared():
 
 
 def test_validation_writes_a_sheet_of_faces(tmp_path):
-    model = rim_model(path={'visualization': str(tmp_path)})
-    model.nondist_validation(torch.utils.data.DataLoader(Faces(4)), 30, None, True)
-    assert (tmp_path / 'faces' / 'faces_30.png').stat().st_size > 1000
+    model, faces = rim_model(path={'visualization': str(tmp_path)}), Faces(4)
+    model.nondist_validation(torch.utils.data.DataLoader(faces), 30, None, True)
+    sheet = cv2.imread(str(tmp_path / 'faces' / 'faces_30.png'))
+    assert sheet.shape == (TITLE + 4 * (64 + GAP), 6 * (64 + GAP), 3)  # LR, coarse, SR, landmarks, parsing, HR
+    for row, face in enumerate(faces.items):
+        top = TITLE + row * (64 + GAP)
+        columns = [sheet[top : top + 64, column * (64 + GAP) :][:, :64] for column in range(6)]
+        lr, gt = (tensor2img(face[key].clone()) for key in ('lq', 'gt'))
+        assert np.array_equal(columns[0], cv2.resize(lr, (64, 64), interpolation=cv2.INTER_NEAREST))
+        model.feed_data(torch.utils.data.default_collate([face]))
+        model.test()
+        assert np.abs(columns[2].astype(int) - tensor2img(model.output.clone())).max() <= 1
+        assert np.array_equal(columns[5], gt)

@@ -7,12 +7,16 @@ import cv2
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
+from support.tiny_rim import Faces
+from support.toy_metrics import ToyDistance  # noqa: F401  registers
 
 from rim_plugin.data.face_pair_dataset import FacePairDataset
 from rim_plugin.evaluation.metric import build_metric
 from rim_plugin.evaluation.pair_evaluator import used_faces
 from rim_plugin.evaluation.thresholds import fold_accuracy
-from rim_plugin.models.validation import Validation, ValidationOptions
+from rim_plugin.models.validation import Validation
+from rim_plugin.options.schema import ValOptions, convert
 
 from basicsr.models.base_model import BaseModel
 from basicsr.models.sr_model import SRModel
@@ -51,7 +55,7 @@ class Embedder(SRModel):
         self.seen = {'gallery': [], 'probe': []}
 
     def verify(self, dataset, current_iter, tb_logger):
-        validation = Validation(self, ValidationOptions.of_block(self.opt['val']))
+        validation = Validation(self, convert({'save_img': False, **self.opt['val']}, ValOptions))
         return validation.pairs(dataset, self, current_iter, tb_logger)
 
     def embed_gallery(self, images):
@@ -144,7 +148,7 @@ def test_the_figures_are_those_of_pair_after_pair(folder, tmp_path, side, mirror
     assert figures['fold_accuracies'] == pytest.approx(expected.accuracy)
     assert figures['fold_thresholds'] == pytest.approx(expected.threshold, abs=1e-6)
     assert figures['auc'] == pytest.approx(value('calculate_auc', {'scores': scores, 'issame': dataset.issame}))
-    assert 0.5 < figures['auc'] < 1
+    assert 0.5 < figures['auc'] < 1  # neither chance nor without errors: what is compared can differ
 
 
 @pytest.mark.parametrize('side', ['none', 'first', 'second', 'both'])
@@ -274,10 +278,15 @@ def test_a_bin_is_verified_too(folder, tmp_path):
     dataset = FacePairDataset(
         {'name': 'lfw', 'dataroot_gt': str(tmp_path / 'faces.bin'), 'gt_size': SIZE, 'query_size': QUERY}
     )
-    Embedder(tmp_path).verify(dataset, 10, None)
+    model = Embedder(tmp_path)
+    model.verify(dataset, 10, None)
     report = report_of(tmp_path)
     assert report['protocol']['alignment'] == 'aligned already in the .bin' and report['protocol']['folds'] == 10
-    assert report['figures']['auc'] > 0.5
+    assert dataset.issame.tolist() == [True, False] * PERSONS
+    scores = slow_scores(model, dataset, mirror=False)
+    expected = fold_accuracy(scores, dataset.issame, dataset.folds)
+    assert report['figures']['fold_thresholds'] == pytest.approx(expected.threshold, abs=1e-6)
+    assert report['figures']['fold_accuracies'] == expected.accuracy.tolist()
 
 
 def test_an_embedding_that_is_not_finite_is_named(folder, tmp_path):
@@ -291,3 +300,99 @@ def test_the_training_random_state_stays_as_it_is(folder, tmp_path):
     before = torch.get_rng_state(), np.random.get_state()[1].tolist()
     Embedder(tmp_path).verify(pairs(folder), 10, None)
     assert torch.equal(before[0], torch.get_rng_state()) and before[1] == np.random.get_state()[1].tolist()
+
+
+class TwoRounds(SRModel):
+    """A model whose metrics are what a test says, in every round of validation anew."""
+
+    def __init__(self, folder, metrics):
+        opt = {'name': 'run', 'num_gpu': 0, 'is_train': True, 'path': {'visualization': str(folder)}}
+        BaseModel.__init__(self, {**opt, 'val': {'metrics': metrics}})
+        self.validator = Validation(self, convert({'save_img': False, 'metrics': metrics}, ValOptions))
+
+    def best(self, step, iteration):
+        self.validator.faces(Faces(4), step, iteration, None, False)
+        return {name: (each['val'], each['iter']) for name, each in self.best_metric_results['faces'].items()}
+
+
+def noisy(amount):
+    """A step that gives the truth with noise: all that measures it gets worse with the amount."""
+
+    def step(batch):
+        noise = torch.randn(batch['gt'].shape, generator=torch.Generator().manual_seed(0))
+        shift = torch.randn(batch['landmarks'].shape, generator=torch.Generator().manual_seed(1))
+        return {**batch, 'sr': batch['gt'] + amount * noise, 'estimated_landmarks': batch['landmarks'] + amount * shift}
+
+    return step
+
+
+@pytest.mark.parametrize(
+    'metric, lower',
+    [
+        ({'type': 'calculate_nme'}, True),
+        ({'type': 'calculate_nme', 'better': 'higher'}, False),
+        ({'type': 'calculate_psnr', 'crop_border': 0}, False),
+        ({'type': 'calculate_psnr', 'crop_border': 0, 'better': 'lower'}, True),
+        ({'type': 'toy_distance'}, True),
+        ({'type': 'toy_function'}, False),  # of a function BasicSR assumes that higher is better
+        ({'type': 'toy_function', 'better': 'lower'}, True),
+    ],
+)
+def test_the_metric_knows_which_value_is_best_unless_the_options_say(tmp_path, metric, lower):
+    model = TwoRounds(tmp_path, {'m': dict(metric)})
+    found = {}
+    for iteration, amount in ((1, 0.2), (2, 0.05), (3, 0.1)):
+        best = model.best(noisy(amount), iteration)
+        found[iteration] = model.metric_results['m']
+    best_iteration = (min if lower else max)(found, key=found.get)
+    assert best == {'m': (found[best_iteration], best_iteration)} and len(set(found.values())) == 3
+
+
+@pytest.mark.parametrize(
+    'name, direction',
+    [
+        ('calculate_eer', 'lower'),
+        ('calculate_lpips', 'lower'),
+        ('calculate_nme', 'lower'),
+        ('calculate_niqe', 'lower'),
+        ('calculate_psnr', 'higher'),
+        ('calculate_ssim', 'higher'),
+        ('calculate_parsing_miou', 'higher'),
+        ('calculate_auc', 'higher'),
+        ('calculate_identity', 'higher'),
+    ],
+)
+def test_directions_reach_basicsrs_bookkeeping(tmp_path, name, direction):
+    block = {'type': name, **({'weights': 'alexnet.pth'} if name == 'calculate_lpips' else {})}
+    model = TwoRounds(tmp_path, {'m': block})
+    model._initialize_best_metric_results('faces')
+    record = model.best_metric_results['faces']['m']
+    assert record['better'] == direction and record['val'] == float('inf' if direction == 'lower' else '-inf')
+
+
+def test_a_metric_of_one_new_class_shows_up_in_validation(tmp_path, caplog):
+    """Registered, it is validated, also with bicubic for a margin, since it needs images alone."""
+    logging.getLogger('basicsr').addHandler(caplog.handler)
+    caplog.set_level(logging.INFO, 'basicsr')
+    model = TwoRounds(tmp_path, {'toy': {'type': 'toy_distance', 'power': 2}})
+    model.best(noisy(0.1), 1)
+    logging.getLogger('basicsr').removeHandler(caplog.handler)
+    faces = torch.utils.data.default_collate(Faces(4).items)
+    sr, bicubic = noisy(0.1)(faces)['sr'], F.interpolate(faces['lq'], (64, 64), mode='bicubic')
+    values = [(image - faces['gt']).abs().pow(2).mean((1, 2, 3)).double().mean().item() for image in (sr, bicubic)]
+    assert model.metric_results == {'toy': pytest.approx(values[0], rel=1e-6)}
+    assert model.bicubic_results == {'toy': pytest.approx(values[1], rel=1e-6)}
+    line = f'SR on faces (margin over bicubic): toy {values[0]:.4f} ({values[0] - values[1]:+.4f})'
+    assert line in caplog.text
+
+
+def test_every_face_is_written_in_tests_the_sheet_alone_in_training(tmp_path):
+    for is_train, names in ((True, set()), (False, {f'{i}_run.png' for i in range(4)})):
+        model = TwoRounds(tmp_path / str(is_train), {})
+        model.opt['is_train'] = is_train
+        model.validator.faces(Faces(4), noisy(0), 7, None, True)
+        folder = tmp_path / str(is_train) / 'faces'
+        assert {path.name for path in folder.iterdir()} == {'faces_7.png'} | names
+    written = cv2.imread(str(folder / '2_run.png'))
+    expected = (Faces(4)[2]['gt'] * 255).round().byte().permute(1, 2, 0).numpy()[..., ::-1]
+    assert np.array_equal(written, expected)

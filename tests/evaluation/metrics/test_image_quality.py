@@ -14,6 +14,7 @@ from basicsr.utils import tensor2img
 
 METRICS = [(PSNR, calculate_psnr), (SSIM, calculate_ssim)]
 ATOL = 1e-6
+HARD = 1e-5  # on halves; BasicSR's Y is of float32, too
 
 
 def images(kind, count=3, channels=3, size=(64, 48)):
@@ -53,7 +54,7 @@ def test_equals_basicsr(metric, reference, kind, crop_border, test_y_channel, co
     values = metric(crop_border, test_y_channel).measure({'sr': sr, 'gt': gt})
     expected = per_image(reference, sr, gt, crop_border, test_y_channel)
     assert values.shape == (count,)
-    np.testing.assert_allclose(values.numpy(), expected, rtol=0, atol=ATOL)
+    np.testing.assert_allclose(values.numpy(), expected, rtol=0, atol=HARD if kind == 'halves' else ATOL)
     assert torch.equal(sr, before)
 
 

@@ -1,0 +1,29 @@
+"""A metric in a class of its own, as a user adds one, and one that is a plain function of BasicSR's registry."""
+
+import numpy as np
+
+from rim_plugin.evaluation.metric import ImageMetric, register_metric
+
+from basicsr.utils.registry import METRIC_REGISTRY
+
+
+@register_metric('toy_distance')
+class ToyDistance(ImageMetric):
+    """Mean of the absolute difference of SR and HR image to a power."""
+
+    higher_is_better = False
+    title = 'toy'
+    needs = ('sr', 'gt')
+    standard = {'toy_1': {}, 'toy_3': {'power': 3}}
+
+    def __init__(self, power: float = 1) -> None:
+        super().__init__()
+        self.power = power
+
+    def measure(self, data):
+        return (data['sr'] - data['gt']).abs().pow(self.power).mean((1, 2, 3))
+
+
+@METRIC_REGISTRY.register()
+def toy_function(img, img2, scale=1):
+    return scale * float(np.abs(img.astype(float) - img2).mean())
