@@ -59,7 +59,7 @@ def _open(value: Json) -> Json:
 
 
 def _or_null(value: Json) -> Json:
-    kept = {key: value[key] for key in ('description', 'default') if key in value}
+    kept: Json = {key: value[key] for key in ('description', 'default') if key in value}
     rest = {key: each for key, each in value.items() if key not in kept}
     return {**kept, 'anyOf': [rest, {'type': 'null'}]} if rest else kept
 
