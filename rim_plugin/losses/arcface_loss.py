@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from rim_plugin.archs.recogniser import RecogniserOutput
 from rim_plugin.losses.distributed import all_ranks, gather_over_ranks
-from rim_plugin.losses.inputs import require, widened
+from rim_plugin.losses.inputs import full_precision, require, widened
 
 from basicsr.utils.registry import LOSS_REGISTRY
 
@@ -97,9 +97,10 @@ class ArcFaceLoss(nn.Module):
         (embeddings,) = widened(embeddings)
         embeddings, identities = gather_over_ranks(embeddings), all_ranks(identities)
         known = identities >= 0
-        return self.loss_weight * arcface_loss(
-            embeddings[known], self.weight.to(embeddings.dtype), identities[known], self.margin, self.scale
-        )
+        weight = self.weight.to(embeddings.dtype)
+        with full_precision(embeddings):
+            loss = arcface_loss(embeddings[known], weight, identities[known], self.margin, self.scale)
+        return self.loss_weight * loss
 
     def _check(self, embeddings: Tensor, identities: Tensor) -> None:
         if embeddings.ndim != 2 or identities.shape != embeddings.shape[:1]:

@@ -6,7 +6,7 @@ from torch.nn import functional as F
 
 from rim_plugin.archs.recogniser import RecogniserOutput
 from rim_plugin.losses.distributed import all_ranks
-from rim_plugin.losses.inputs import check_shapes, require, widened
+from rim_plugin.losses.inputs import check_shapes, full_precision, require, widened
 
 from basicsr.utils.registry import LOSS_REGISTRY
 
@@ -93,9 +93,9 @@ class ContrastiveDistillationLoss(nn.Module):
         check_shapes('ContrastiveDistillationLoss', 'embedding', **pair)
         f_s, f_t = (F.normalize(embedding) for embedding in widened(*pair.values()))
         self._enqueue(f_t)
-        return self.loss_weight * contrastive_distillation_loss(
-            f_s, f_t, self.queue, self.temperature, self.same_person
-        )
+        with full_precision(f_s):
+            loss = contrastive_distillation_loss(f_s, f_t, self.queue, self.temperature, self.same_person)
+        return self.loss_weight * loss
 
     @torch.no_grad()
     def _enqueue(self, embeddings: Tensor) -> None:

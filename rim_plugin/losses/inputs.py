@@ -19,6 +19,11 @@ def widened(*tensors: Tensor) -> list[Tensor]:
     return [tensor.to(dtype) for tensor in tensors]
 
 
+def full_precision(tensor: Tensor) -> torch.autocast:
+    """Context in which autocast leaves matrix products on the tensor's device in their own dtype."""
+    return torch.autocast(tensor.device.type, enabled=False)
+
+
 def check_shapes(loss: str, place: str, **tensors: Tensor) -> None:
     """Check that tensors have one shape; any other would be broadcast in silence.
 

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from rim_plugin.losses.distributed import gather_over_ranks
-from rim_plugin.losses.inputs import positive_numbers, require, widened
+from rim_plugin.losses.inputs import full_precision, positive_numbers, require, widened
 
 from basicsr.utils.registry import LOSS_REGISTRY
 
@@ -144,7 +144,7 @@ class MKMMDLoss(nn.Module):
             ValueError: sets of samples that are empty or whose shapes do not fit.
         """
         self._check(source, target)
-        with torch.autocast(source.device.type, enabled=False):
+        with full_precision(source):
             source, target = (gather_over_ranks(embeddings) for embeddings in widened(source, target))
             bandwidths = self.scales.to(source)
             if self.statistic:
