@@ -5,31 +5,12 @@ import shutil
 import pytest
 import torch
 import torch.nn.functional as F
+from support.tiny_recognition import ALIKE, LOSSES, recogniser
 from support.tiny_rim import INTEGRATOR, PATHS, batch, rim_model
 
 from rim_plugin.archs.layers import resize
 
 from basicsr.utils import get_root_logger
-
-ALIKE = {'type': 'MobileFaceNet'}
-LOSSES = {
-    'distill_opt': {'type': 'DistillationLoss'},
-    'residual_opt': {'type': 'ResidualDistillationLoss'},
-    'embedding_opt': {'type': 'DistillationLoss', 'target': 'embedding', 'distance': 'cosine'},
-    **{f'optim_{label}': {'type': 'Adam', 'lr': 1e-3} for label in 'sa'},
-}
-
-
-def recogniser(teacher, networks=None, path=None, **train):
-    return rim_model(
-        path={'pretrain_network_t': teacher, **(path or {})},
-        **{'start_from_teacher': True, **LOSSES, **train},
-        networks={
-            'network_t': ALIKE,
-            'network_r': {'type': 'HRN', 'student': ALIKE, 'assistant': ALIKE, 'norm_eval': True},
-            **(networks or {}),
-        },
-    )
 
 
 def weights(model):
