@@ -59,6 +59,7 @@ def test_refuses(checkout, tmp_path):
     assert (checkout / NAME).read_text() == '# mine\n'
 
 
+@pytest.mark.slow
 def test_the_checkouts_own_command_trains(checkout, tmp_path):
     link(str(checkout))
     problem = import_problem(str(checkout))
@@ -77,6 +78,7 @@ def test_the_checkouts_own_command_trains(checkout, tmp_path):
     assert done.returncode == 1 and 'total_itr: unknown key' in done.stderr and 'Traceback' not in done.stderr
 
 
+@pytest.mark.slow
 def test_our_launcher_trains_with_an_unmended_checkout(checkout, tmp_path):
     link(str(checkout))
     options = write_options(tmp_path / 'o.yml', model_type='SRModel')

@@ -4,7 +4,6 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -66,8 +65,7 @@ def test_sets_up_once_and_again_when_the_versions_change(project):
     first = notes(project)
     assert first[0] == 'venv' and len(first) == 4
     assert '--no-build-isolation' in first[2] and first[3].endswith(f'-e {project[0]}')
-    started = time.time()
-    assert run(project, 'true').returncode == 0 and notes(project) == [] and time.time() - started < 1
+    assert run(project, 'true').returncode == 0 and notes(project) == []
     (project[0] / 'constraints.txt').write_text('numpy==2\nbasicsr==1.4.2\n')
     assert run(project, 'true').returncode == 0
     assert len(notes(project)) == 3  # the folder is kept, the packages are brought up to date

@@ -13,6 +13,7 @@ import torch
 from support.runs import ENVIRONMENT, leaves
 from support.tiny_training import write_options
 
+pytestmark = pytest.mark.slow
 TRAINING = [sys.executable, str(Path(__file__).parents[1] / 'support/tiny_training.py')]
 
 
