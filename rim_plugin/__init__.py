@@ -6,7 +6,7 @@ from rim_plugin import compat
 
 compat.apply()
 
-from rim_plugin import archs, data, losses, metrics, models  # noqa: F401
+from rim_plugin import archs, data, evaluation, losses, models  # noqa: F401
 
 
 def __getattr__(name):

@@ -14,7 +14,7 @@ import torch
 from rim_plugin.files import write_atomically
 
 _PACKAGE = Path(__file__).parents[1]
-_CODE = ('archs', 'compat', 'data', 'metrics', 'models', 'benchmark/measure.py')
+_CODE = ('archs', 'compat', 'data', 'evaluation', 'models', 'pipeline.py', 'benchmark/measure.py')
 _LIBRARIES = (torch.__version__, np.__version__, cv2.__version__, version('basicsr'))
 
 

@@ -9,7 +9,7 @@ from matplotlib import colormaps
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator
 
-from rim_plugin.metrics.verification import roc
+from rim_plugin.evaluation.roc import roc
 
 NAMES = {'psnr_y': 'PSNR of Y (dB)', 'ssim_y': 'SSIM of Y'}
 

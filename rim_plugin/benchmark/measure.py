@@ -12,12 +12,13 @@ from mmengine.analysis import get_model_complexity_info
 from torch.utils.data import DataLoader
 
 from rim_plugin.benchmark.cache import Cache
-from rim_plugin.metrics.image_quality import calculate_psnr_batch, calculate_ssim_batch
-from rim_plugin.metrics.lpips import calculate_lpips
-from rim_plugin.models.batched_validation import comparison_rows
-from rim_plugin.models.pictures import face_columns
+from rim_plugin.evaluation.driver import evaluate
+from rim_plugin.evaluation.metrics.lpips import LPIPS
+from rim_plugin.evaluation.metrics.psnr import PSNR
+from rim_plugin.evaluation.metrics.ssim import SSIM
+from rim_plugin.evaluation.pair_evaluator import PairEvaluator
+from rim_plugin.evaluation.pictures import comparison_rows, face_columns
 from rim_plugin.models.rim_model import evaluation
-from rim_plugin.models.verification import verification_data, verification_figures
 
 from basicsr.data import build_dataset
 from basicsr.models import build_model
@@ -63,7 +64,7 @@ def measure_images(model, options, pictures, lpips=None):
 
     Args:
         model (RIMModel): with ``network_g``. options (dict): of the dataset. pictures (int): faces kept for the grid.
-        lpips (str | None): AlexNet's weights, see :func:`~rim_plugin.metrics.lpips.calculate_lpips`.
+        lpips (str | None): AlexNet's weights, see :func:`~rim_plugin.evaluation.metrics.lpips.LPIPS`.
 
     Returns:
         dict: ``images``: names, PSNR in dB and SSIM of RGB and Y without crop, ``identity``, the recogniser's cosine
@@ -76,11 +77,11 @@ def measure_images(model, options, pictures, lpips=None):
         model.feed_data(batch)
         model.test()
         data = model.validation_data()
-        for metric, function in (('psnr', calculate_psnr_batch), ('ssim', calculate_ssim_batch)):
+        for metric, function in (('psnr', PSNR), ('ssim', SSIM)):
             for colour in ('y', 'rgb'):
-                found[f'{metric}_{colour}'] += function(data, test_y_channel=colour == 'y').tolist()
+                found[f'{metric}_{colour}'] += function(test_y_channel=colour == 'y').measure(data).tolist()
         if lpips is not None:
-            found['lpips'] += calculate_lpips(data, lpips).tolist()
+            found['lpips'] += LPIPS(lpips).measure(data).tolist()
         if model.teacher is not None:
             with torch.no_grad():
                 sr, hr = (model.teacher(data[key].clamp(0, 1)).embedding for key in ('sr', 'gt'))
@@ -95,8 +96,14 @@ def measure_images(model, options, pictures, lpips=None):
 def measure_gallery(model, options, mirror):
     """Embeddings of all faces of a list of pairs at full resolution; ``arrays``: ``embeddings`` (N, D)."""
     dataset = build_dataset({'phase': 'val', 'scale': 8, **options})
+    return {'arrays': {'embeddings': _evaluated(model, dataset, mirror).embeddings()[0]}}
+
+
+def _evaluated(model, dataset, mirror, gallery=None):
+    evaluator = PairEvaluator(dataset, model.pipeline, None, mirror, gallery, model.device)
     with evaluation(*model.averaged.values()):
-        return {'arrays': {'embeddings': model.embed_faces(dataset, mirror)[0]}}
+        evaluate(evaluator.faces, None, [evaluator], _BATCH)
+    return evaluator
 
 
 def _gallery(cache, model, key, arguments):
@@ -116,12 +123,11 @@ def measure_pairs(model, options, mirror, gallery):
             :meth:`FaceVerification.embed_faces`. gallery (ndarray): what :func:`measure_gallery` found.
     """
     dataset = build_dataset({'phase': 'val', 'scale': 8, **options})
-    with evaluation(*model.averaged.values()):
-        data = verification_data(dataset, *model.embed_faces(dataset, mirror, gallery))
+    results = _evaluated(model, dataset, mirror, gallery).compute()
     return {
-        'figures': verification_figures(data),
-        'protocol': model.protocol(dataset, mirror),
-        'arrays': {key: np.asarray(data[key]) for key in ('scores', 'issame', 'folds')},
+        'figures': results.figures,
+        'protocol': results.protocol,
+        'arrays': {key: np.asarray(results.data[key]) for key in ('scores', 'issame', 'folds')},
     }
 
 

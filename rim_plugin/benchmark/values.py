@@ -8,7 +8,7 @@ import numpy as np
 from rim_plugin.benchmark.budget import training_budget
 from rim_plugin.benchmark.intervals import mean_interval
 from rim_plugin.environment import environment
-from rim_plugin.metrics.verification import fold_accuracy
+from rim_plugin.evaluation.thresholds import fold_accuracy
 
 # of images: title and digits
 IMAGE_METRICS = {

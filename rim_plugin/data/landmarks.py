@@ -3,7 +3,10 @@
 "Left" and "right" are those of the picture, not of the person, throughout.
 """
 
+from typing import TypeVar
+
 import numpy as np
+from torch import Tensor
 
 PARSING_CLASSES = (
     'background',
@@ -91,6 +94,23 @@ def five_points(points):
     points = np.asarray(points, np.float64)
     _check_scheme(len(points))
     return np.stack([points[list(indices)].mean(0) for indices in _FIVE_POINTS[len(points)]])
+
+
+_Points = TypeVar('_Points', np.ndarray, Tensor)
+
+
+def eye_centres(points: _Points) -> tuple[_Points, _Points]:
+    """Centres of the left and of the right eye as seen in the picture, (..., 2) each.
+
+    Args:
+        points: (..., L, 2) x and y, L = 5, 68 or 194.
+
+    Raises:
+        ValueError: no scheme has L points.
+    """
+    _check_scheme(points.shape[-2])
+    left, right, *_ = _FIVE_POINTS[points.shape[-2]]
+    return points[..., list(left), :].mean(-2), points[..., list(right), :].mean(-2)
 
 
 def flip_permutation(num_landmarks):

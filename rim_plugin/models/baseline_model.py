@@ -1,19 +1,20 @@
 """Training of the baselines: BasicSR's SRModel and ESRGANModel, with what original recipes and our data need."""
 
 from collections import OrderedDict
+from functools import cached_property
 
 import torch
 
 from rim_plugin.archs.layers import resize, resize_groups
 from rim_plugin.data.face_item import split_probes
-from rim_plugin.models.batched_validation import BatchedValidation
+from rim_plugin.models.validation import Validation, ValidationOptions
 
 from basicsr.models.esrgan_model import ESRGANModel
 from basicsr.models.sr_model import SRModel
 from basicsr.utils.registry import MODEL_REGISTRY
 
 
-class FaceBatches(BatchedValidation):
+class FaceBatches:
     """Mixin over BasicSR's SRModel: validation in batches, probes of several sizes in a batch, memory format.
 
     Option under ``train:`` -- ``channels_last`` (default true: far faster on a CPU).
@@ -55,10 +56,20 @@ class FaceBatches(BatchedValidation):
             )
         return resize_groups(probes, net.input_size)
 
-    def validation_data(self):
-        """The batch and its SR faces, for metrics and pictures."""
-        data = {'lq': self.lq, 'sr': self.output}
-        return dict(data, gt=self.gt) if hasattr(self, 'gt') else data
+    @cached_property
+    def validator(self):
+        """Validates this model."""
+        return Validation(self, ValidationOptions.of_block(self.opt.get('val')))
+
+    def nondist_validation(self, dataloader, current_iter, tb_logger, save_img):
+        """Validate on faces, in batches."""
+        self.validator.faces(dataloader.dataset, self.validation_step, current_iter, tb_logger, save_img)
+
+    def validation_step(self, batch):
+        """Hallucinate a batch; what evaluators process."""
+        self.feed_data(batch)
+        self.test()
+        return {'lq': self.lq, 'sr': self.output, 'gt': getattr(self, 'gt', None)}
 
 
 @MODEL_REGISTRY.register()

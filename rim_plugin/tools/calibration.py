@@ -3,9 +3,9 @@
 import numpy as np
 from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import roc_curve
 
-from rim_plugin.metrics.verification import checked
+from rim_plugin.evaluation.roc import checked_pairs
+from rim_plugin.evaluation.thresholds import best_threshold
 from rim_plugin.weights_file import Calibration
 
 
@@ -23,12 +23,10 @@ def calibrate(size, scores, issame):
         Calibration
 
     Raises:
-        ValueError: as :func:`~rim_plugin.metrics.verification.checked`; or same pairs do not score higher.
+        ValueError: as :func:`~rim_plugin.evaluation.roc.checked_pairs`; or same pairs do not score higher.
     """
-    scores, issame = checked(scores, issame)
-    far, tar, thresholds = roc_curve(issame, scores, drop_intermediate=False)
-    correct = tar * issame.sum() - far * (~issame).sum()
-    threshold = thresholds[1:][correct[1:].argmax()]  # the first accepts no pair, at infinity
+    scores, issame = checked_pairs(scores, issame)
+    threshold = best_threshold(scores, issame, finite=True)
     curve = LogisticRegression(C=np.inf, fit_intercept=False).fit(scores[:, None] - threshold, issame)
     slope = float(curve.coef_[0, 0])
     if slope <= 0:
@@ -36,7 +34,7 @@ def calibrate(size, scores, issame):
             f'Calibration at {size} px: pairs of one person do not score higher than others; are these '
             'the right faces and weights?'
         )
-    return Calibration(size, float(threshold), slope, len(scores))
+    return Calibration(size, threshold, slope, len(scores))
 
 
 def at_size(calibrations, size):

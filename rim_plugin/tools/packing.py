@@ -3,7 +3,6 @@
 import shlex
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import nn
 
@@ -11,8 +10,9 @@ from rim_plugin.archs.recogniser import FACE_SIZE
 from rim_plugin.data.face_pair_dataset import FacePairDataset
 from rim_plugin.environment import environment
 from rim_plugin.errors import OptionsError
+from rim_plugin.evaluation.driver import evaluate
+from rim_plugin.evaluation.pair_evaluator import PairEvaluator
 from rim_plugin.files import write_atomically
-from rim_plugin.models.verification import used_faces, verification_data, verification_figures
 from rim_plugin.options.reading import read_options
 from rim_plugin.tools.api import RIM
 from rim_plugin.tools.calibration import calibrate
@@ -106,24 +106,16 @@ def measure(weights, options_file):
             continue
         dataset = FacePairDataset({**options, 'phase': 'test'})
         place = tuple(dataset.protocol[key] for key in ('faces', 'pair_list', 'gallery_size'))
-        embeddings = inference.embed_faces(dataset, True, _known(galleries.get(place), dataset))
-        galleries[place] = embeddings[0]
-        data = verification_data(dataset, *embeddings)
+        evaluator = PairEvaluator(dataset, inference.pipeline, None, True, galleries.get(place), inference.device)
+        evaluate(evaluator.faces, None, [evaluator], progress=True)
+        found = evaluator.compute()
+        galleries[place] = found.embeddings[0]
         size = min(dataset.protocol['query_size'] or FACE_SIZE, FACE_SIZE)
-        calibrations[size] = calibrate(size, data['scores'], data['issame'])
-        results[dataset.opt['name']] = {
-            'protocol': inference.protocol(dataset, mirror=True),
-            'figures': verification_figures(data),
-        }
+        calibrations[size] = calibrate(size, found.data['scores'], found.data['issame'])
+        results[dataset.opt['name']] = {'protocol': found.protocol, 'figures': found.figures}
     if not results:
         raise OptionsError(f'{options_file}: names no dataset of type FacePairDataset')
     return list(calibrations.values()), results
-
-
-def _known(gallery, dataset):
-    """Embeddings of another dataset of the same faces, where they have all gallery faces of this one; else None."""
-    used = used_faces(dataset)[0].numpy()
-    return gallery if gallery is not None and np.isfinite(gallery[used]).all() else None
 
 
 def model_card(weights, name, notes=''):

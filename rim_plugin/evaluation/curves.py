@@ -1,21 +1,24 @@
 """ROC and CMC curves as PNG files."""
 
 import io
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from rim_plugin.files import write_atomically
 
 
-def save_roc(path, far, tar, marks, title):
+def save_roc(path: str | Path, far: np.ndarray, tar: np.ndarray, marks: Mapping[float, float], title: str) -> None:
     """TAR over FAR, the latter on a logarithmic scale.
 
     Args:
-        path (str | Path): the PNG file.
-        far, tar (ndarray): (K, ), as :func:`rim_plugin.metrics.verification.roc` returns them.
-        marks (dict): FAR to TAR of the figures, marked in the curve.
-        title (str): over the picture, a line or two.
+        path: the PNG file.
+        far, tar: (K,), as :func:`rim_plugin.evaluation.roc.roc` returns them.
+        marks: FAR to TAR of the figures, marked in the curve.
+        title: over the picture, a line or two.
     """
     lowest = min(far[far > 0].min() / 2, *marks)  # where FAR 0 is drawn on the logarithmic scale
     chance = np.geomspace(lowest, 1, 200)
@@ -37,31 +40,31 @@ def save_roc(path, far, tar, marks, title):
     _save(figure, path)
 
 
-def save_cmc(path, shares, title):
+def save_cmc(path: str | Path, rates: Sequence[float], title: str) -> None:
     """Identification rate over rank.
 
     Args:
-        path (str | Path): the PNG file.
-        shares (ndarray): (K, ) of ranks 1 to K, as :func:`rim_plugin.metrics.identification.cumulative_matches`.
-        title (str): over the picture, a line or two.
+        path: the PNG file.
+        rates: (K,) of ranks 1 to K, as :func:`rim_plugin.evaluation.metrics.rank.cumulative_matches` returns them.
+        title: over the picture, a line or two.
     """
     figure, axes = _figure(title)
-    axes.plot(np.arange(1, len(shares) + 1), shares, '.-', lw=2)
+    axes.plot(np.arange(1, len(rates) + 1), rates, '.-', lw=2)
     for rank in (1, 5):
-        if rank <= len(shares):
+        if rank <= len(rates):
             axes.annotate(
-                f'rank {rank}: {shares[rank - 1]:.3f}',
-                (rank, shares[rank - 1]),
+                f'rank {rank}: {rates[rank - 1]:.3f}',
+                (rank, rates[rank - 1]),
                 (6, -6),
                 textcoords='offset points',
                 va='top',
             )
-    axes.set(xlim=(0.5, len(shares) + 0.5), ylim=(0, 1.02), xlabel='rank', ylabel='share of probes identified')
+    axes.set(xlim=(0.5, len(rates) + 0.5), ylim=(0, 1.02), xlabel='rank', ylabel='share of probes identified')
     axes.xaxis.get_major_locator().set_params(integer=True)
     _save(figure, path)
 
 
-def _figure(title):
+def _figure(title: str) -> tuple[Figure, Axes]:
     figure = Figure(figsize=(6.4, 4.8), dpi=120, layout='constrained')  # without pyplot: no window, no global state
     axes = figure.subplots()
     axes.set_title(title, fontsize=11)
@@ -69,7 +72,7 @@ def _figure(title):
     return figure, axes
 
 
-def _save(figure, path):
+def _save(figure: Figure, path: str | Path) -> None:
     content = io.BytesIO()
     figure.savefig(content, format='png')
     write_atomically(path, content.getvalue())

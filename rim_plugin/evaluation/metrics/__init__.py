@@ -1,4 +1,4 @@
-"""RIM's metrics, registered in BasicSR's registry when this package is imported."""
+"""RIM's metrics, one a file, registered when this package is imported."""
 
 import sys
 

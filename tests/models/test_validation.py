@@ -1,6 +1,7 @@
 import json
 import logging
 import pickle
+from copy import deepcopy
 
 import cv2
 import numpy as np
@@ -8,9 +9,10 @@ import pytest
 import torch
 
 from rim_plugin.data.face_pair_dataset import FacePairDataset
-from rim_plugin.metrics.identification import calculate_rank
-from rim_plugin.metrics.verification import calculate_auc, fold_accuracy
-from rim_plugin.models.verification import FaceVerification, used_faces
+from rim_plugin.evaluation.metric import build_metric
+from rim_plugin.evaluation.pair_evaluator import used_faces
+from rim_plugin.evaluation.thresholds import fold_accuracy
+from rim_plugin.models.validation import Validation, ValidationOptions
 
 from basicsr.models.base_model import BaseModel
 from basicsr.models.sr_model import SRModel
@@ -25,8 +27,10 @@ METRICS = {
 }
 
 
-class Embedder(FaceVerification, SRModel):
+class Embedder(SRModel):
     """Embeds a face as its colours on a coarse grid, in two different ways; counts the faces that it sees."""
+
+    gallery, upscaling = 'teacher', "bicubic (a = -0.75) to 224 px, then antialiased to the recogniser's size"
 
     def __init__(self, folder, is_train=True, **val):
         BaseModel.__init__(
@@ -41,10 +45,14 @@ class Embedder(FaceVerification, SRModel):
                     'results_root': str(folder / 'results'),
                     'pretrain_network_r': 'weights.pth',
                 },
-                'val': {'metrics': METRICS, 'batch_size': 4, **val},
+                'val': {'metrics': deepcopy(METRICS), 'batch_size': 4, **val},
             },
         )
         self.seen = {'gallery': [], 'probe': []}
+
+    def verify(self, dataset, current_iter, tb_logger):
+        validation = Validation(self, ValidationOptions.of_block(self.opt['val']))
+        return validation.pairs(dataset, self, current_iter, tb_logger)
 
     def embed_gallery(self, images):
         self.seen['gallery'] += list(images)
@@ -96,6 +104,13 @@ def report_of(tmp_path, name='verification_10.json'):
     return json.loads((tmp_path / 'visualization/lfw' / name).read_text())
 
 
+def value(name, data, **arguments):
+    """A metric's value on one batch."""
+    metric = build_metric({'type': name, **arguments})
+    metric.update(data)
+    return metric.compute()
+
+
 def slow_scores(model, dataset, mirror):
     """Similarity of each pair, one pair after the other."""
 
@@ -128,7 +143,7 @@ def test_the_figures_are_those_of_pair_after_pair(folder, tmp_path, side, mirror
     )
     assert figures['fold_accuracies'] == pytest.approx(expected.accuracy)
     assert figures['fold_thresholds'] == pytest.approx(expected.threshold, abs=1e-6)
-    assert figures['auc'] == pytest.approx(calculate_auc({'scores': scores, 'issame': dataset.issame}))
+    assert figures['auc'] == pytest.approx(value('calculate_auc', {'scores': scores, 'issame': dataset.issame}))
     assert 0.5 < figures['auc'] < 1
 
 
@@ -167,8 +182,8 @@ def test_ranks_are_those_of_probes_against_the_gallery(folder, tmp_path):
     }
     figures = report['figures']
     assert (figures['probes'], figures['gallery_images']) == (len(probes), PERSONS)
-    assert figures['rank_1'] == pytest.approx(calculate_rank(data)) == figures['cmc'][0]
-    assert figures['rank_5'] == pytest.approx(calculate_rank(data, k=5)) == figures['cmc'][4]
+    assert figures['rank_1'] == pytest.approx(value('calculate_rank', data)) == figures['cmc'][0]
+    assert figures['rank_5'] == pytest.approx(value('calculate_rank', data, k=5)) == figures['cmc'][4]
     assert report['metrics']['rank_1'] == figures['rank_1'] and figures['cmc'][-1] == 1
 
 
@@ -199,7 +214,7 @@ def test_the_result_file_states_the_protocol(folder, tmp_path):
         }.items()
     )
     assert protocol['downscaling'].startswith('antialiased bicubic from 32 to 8 px')
-    assert protocol['upscaling'] == "bicubic (a = -0.75) to 224 px, then antialiased to the recogniser's size"
+    assert protocol['upscaling'] == Embedder.upscaling
     assert protocol['embedding'] == 'sum over face and mirror image'
     Embedder(tmp_path).verify(pairs(folder, probe_side='none'), 10, None)
     protocol = report_of(tmp_path)['protocol']
@@ -276,11 +291,3 @@ def test_the_training_random_state_stays_as_it_is(folder, tmp_path):
     before = torch.get_rng_state(), np.random.get_state()[1].tolist()
     Embedder(tmp_path).verify(pairs(folder), 10, None)
     assert torch.equal(before[0], torch.get_rng_state()) and before[1] == np.random.get_state()[1].tolist()
-
-
-def test_probes_are_upscaled_by_plain_bicubic_interpolation():
-    lq = torch.rand(2, 3, 14, 14, generator=torch.Generator().manual_seed(0))
-    expected = cv2.resize(lq[0].permute(1, 2, 0).numpy(), (224, 224), interpolation=cv2.INTER_CUBIC)
-    torch.testing.assert_close(
-        FaceVerification.upscale_probe(lq)[0].permute(1, 2, 0), torch.from_numpy(expected), atol=1e-4, rtol=0
-    )

@@ -1,0 +1,54 @@
+"""The one loop over faces: BasicSR's validation, packing and the benchmark all go through it."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
+
+import torch
+from torch.utils.data import DataLoader, Dataset, Subset
+from tqdm import tqdm
+
+
+class Evaluator(Protocol):
+    """What :func:`evaluate` drives."""
+
+    def reset(self) -> None:
+        """Forget what was processed."""
+
+    def process(self, data: Mapping[str, Any]) -> None:
+        """Take in a batch."""
+
+
+def evaluate(
+    dataset: Dataset,
+    step: Callable[[Mapping[str, Any]], Mapping[str, Any]] | None,
+    evaluators: Sequence[Evaluator],
+    batch_size: int = 16,
+    num_workers: int = 0,
+    progress: bool = False,
+) -> None:
+    """Show all items of a dataset, in order and without gradients, to every evaluator.
+
+    The random state of a training stays as it is.
+
+    Args:
+        dataset: of faces, with ``opt['name']`` for the progress bar.
+        step: makes of a collated batch what the evaluators process. Default: they see the batch itself.
+        evaluators: are reset first.
+        batch_size: items at a time.
+        num_workers: processes that load items.
+        progress: show a bar.
+    """
+    for evaluator in evaluators:
+        evaluator.reset()
+    inner = dataset.dataset if isinstance(dataset, Subset) else dataset
+    name = getattr(inner, 'opt', {}).get('name')
+    loader = DataLoader(dataset, batch_size, num_workers=num_workers, generator=torch.Generator())
+    with (
+        torch.no_grad(),
+        tqdm(total=len(dataset), unit='face', desc=name, disable=not progress) as bar,  # type: ignore[arg-type]
+    ):
+        for batch in loader:
+            data = batch if step is None else step(batch)
+            for evaluator in evaluators:
+                evaluator.process(data)
+            bar.update(len(batch['lq']))

@@ -1,0 +1,203 @@
+"""Verification and identification: each face embedded once in each resolution in which it occurs, then all metrics."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.utils.data import Subset
+
+from rim_plugin.data.face_pairs import FacePairs
+from rim_plugin.evaluation.metric import PairMetric, standard_metrics
+
+
+class Embedder(Protocol):
+    """What embeds faces, in evaluation mode: :class:`~rim_plugin.pipeline.RIMPipeline`."""
+
+    @property
+    def gallery(self) -> str:
+        """A word for who embeds faces at full resolution."""
+
+    @property
+    def upscaling(self) -> str:
+        """A few words on how probes are enlarged."""
+
+    def embed_gallery(self, faces: Tensor) -> Tensor:
+        """(N, D), not normalised, of faces at full resolution, (N, 3, S, S), RGB in [0, 1]."""
+
+    def embed_probe(self, probes: Tensor) -> Tensor:
+        """(N, D), not normalised, of probes (N, 3, q, q), RGB in [0, 1]."""
+
+
+@dataclass(frozen=True)
+class PairResults:
+    """What was measured on a dataset of pairs.
+
+    Attributes:
+        values: of the metrics asked for, by name.
+        absent: metrics that were left out, since the dataset lacks what they need.
+        figures: the standard columns, and their details, as JSON values.
+        data: what the metrics read, see :func:`pair_data`.
+        protocol: what a result file must say of faces, networks and embeddings.
+        embeddings: unit embeddings, float64 (N, D), of the faces as gallery and as probes; NaN where a face is not used
+            so.
+    """
+
+    values: dict[str, float]
+    absent: list[str]
+    figures: dict[str, Any]
+    data: dict[str, np.ndarray]
+    protocol: dict[str, Any]
+    embeddings: tuple[np.ndarray, np.ndarray]
+
+
+class PairEvaluator:
+    """Processes the faces of a dataset of pairs: ``evaluate(evaluator.faces, None, [evaluator])``.
+
+    Args:
+        dataset: pairs, and who is who.
+        embedder: embeds the faces.
+        metrics: by name, beside the standard ones.
+        mirror: the embedding of the face and that of its mirror image added, instead of the former alone.
+        gallery: (N, D), what an evaluator of the same faces and embedder has found for them as gallery; rows of NaN are
+            embedded.
+        device: where the embedder takes faces.
+
+    Attributes:
+        faces: those of the dataset that have to be embedded.
+    """
+
+    def __init__(
+        self,
+        dataset: FacePairs,
+        embedder: Embedder,
+        metrics: Mapping[str, PairMetric] | None = None,
+        mirror: bool = False,
+        gallery: np.ndarray | None = None,
+        device: torch.device | str = 'cpu',
+    ) -> None:
+        self.dataset, self.embedder, self.metrics = dataset, embedder, dict(metrics or {})
+        self.mirror, self.device, self.known = mirror, device, gallery
+        self.as_gallery, self.as_probe = used_faces(dataset)
+        if gallery is not None:
+            self.as_gallery &= torch.from_numpy(np.isnan(gallery).any(1))
+        self.faces = Subset(dataset, (self.as_gallery | self.as_probe).nonzero().flatten().tolist())
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget all embeddings."""
+        self._gallery: list[Tensor] = []
+        self._probes: list[Tensor] = []
+
+    @torch.no_grad()
+    def process(self, batch: Mapping[str, Any]) -> None:
+        """Embed the faces of a batch of :attr:`faces`, in their order: ``gt`` as gallery, ``lq`` as probes."""
+        self._embed(batch['gt'][self.as_gallery[batch['index']]], self.embedder.embed_gallery, self._gallery)
+        self._embed(batch['lq'][self.as_probe[batch['index']]], self.embedder.embed_probe, self._probes)
+
+    def _embed(self, faces: Tensor, embed: Callable[[Tensor], Tensor], embeddings: list[Tensor]) -> None:
+        if len(faces):
+            faces = faces.to(self.device)
+            output = embed(faces) + embed(faces.flip(3)) if self.mirror else embed(faces)
+            embeddings.append(F.normalize(output.cpu().double()))
+
+    def compute(self) -> PairResults:
+        """Results, once all faces were processed.
+
+        Raises:
+            ValueError: an embedding is not finite, or the folds do not fit.
+        """
+        gallery, probes = self.embeddings()
+        data = pair_data(self.dataset, gallery, probes)
+        there = {name: metric for name, metric in self.metrics.items() if metric.applies_to(data)}
+        for metric in there.values():
+            metric.reset()
+            metric.update(data)
+        return PairResults(
+            values={name: metric.compute() for name, metric in there.items()},
+            absent=[name for name in self.metrics if name not in there],
+            figures=pair_figures(data),
+            data=data,
+            protocol={
+                **self.dataset.protocol,
+                'upscaling': self.embedder.upscaling if self.dataset.probe_columns else None,
+                'gallery_network': self.embedder.gallery,
+                'embedding': 'sum over face and mirror image' if self.mirror else 'face alone',
+            },
+            embeddings=(gallery, probes),
+        )
+
+    def embeddings(self) -> tuple[np.ndarray, np.ndarray]:
+        """Unit embeddings, float64 (N, D), as gallery and as probes; NaN where a face is not used so."""
+        gallery = scatter_rows(self.as_gallery, self._gallery)
+        if self.known is not None:
+            gallery = np.where(self.as_gallery.numpy()[:, None], gallery, self.known)
+        return gallery, scatter_rows(self.as_probe, self._probes)
+
+
+def used_faces(dataset: FacePairs) -> tuple[Tensor, Tensor]:
+    """Which faces occur as gallery and which as probe: two bool tensors (N,)."""
+    used = torch.zeros(2, len(dataset), dtype=torch.bool)
+    for column in (0, 1):
+        used[int(column in dataset.probe_columns), dataset.pairs[:, column]] = True
+    if dataset.identification:
+        gallery, probes = _identification_sides(dataset.probe_columns)
+        used[gallery, dataset.identification.gallery] = True
+        used[probes, dataset.identification.probes] = True
+    return used[0], used[1]
+
+
+def _identification_sides(probe_columns: Sequence[int]) -> tuple[int, int]:
+    """How gallery and probes of identification are seen, 1 at low and 0 at full resolution: where both sides of a pair
+    are seen alike, so are they; else the probes alone are low."""
+    return int(len(probe_columns) == 2), int(len(probe_columns) > 0)
+
+
+def scatter_rows(used: Tensor, rows: Sequence[Tensor]) -> np.ndarray:
+    """(N, D): the rows of all tensors, in order, where ``used`` (N,) is true, elsewhere NaN."""
+    joined = torch.cat(list(rows)) if rows else torch.empty(0, 1, dtype=torch.float64)
+    scattered = joined.new_full((len(used), joined.shape[1]), float('nan'))
+    scattered[used] = joined
+    return scattered.numpy()
+
+
+def pair_data(dataset: FacePairs, gallery: np.ndarray, probes: np.ndarray) -> dict[str, np.ndarray]:
+    """What metrics of pairs read.
+
+    Args:
+        dataset: pairs, and who is who.
+        gallery, probes: (N, D) unit embeddings of its faces at full and at low resolution.
+
+    Returns:
+        ``scores`` (P,), ``issame``, ``folds``; with identification ``similarity`` (probes, gallery images),
+        ``probe_identities``, ``gallery_identities``.
+    """
+    sides, columns = (gallery, probes), dataset.probe_columns
+    first, second = (sides[int(column in columns)][dataset.pairs[:, column]] for column in (0, 1))
+    data = {'scores': (first * second).sum(1), 'issame': dataset.issame, 'folds': dataset.folds}
+    if dataset.identification:
+        names, (gallery_faces, probe_faces) = np.array(dataset.names), dataset.identification
+        gallery_side, probe_side = _identification_sides(columns)
+        data['similarity'] = sides[probe_side][probe_faces] @ sides[gallery_side][gallery_faces].T
+        data['probe_identities'], data['gallery_identities'] = names[probe_faces], names[gallery_faces]
+    return data
+
+
+def pair_figures(data: Mapping[str, np.ndarray]) -> dict[str, Any]:
+    """All figures of a result file, as JSON values: the standard columns of every metric of pairs, with details.
+
+    Beside the accuracy its standard deviation, and accuracy and threshold of each fold (None: accept no pair); with
+    identification the CMC, and how many probes and gallery images there are.
+
+    Args:
+        data: see :func:`pair_data`.
+    """
+    figures: dict[str, Any] = {}
+    for column, metric in standard_metrics(PairMetric).items():
+        if metric.applies_to(data):
+            metric.update(data)
+            figures.update(metric.figures(column))
+    return figures
