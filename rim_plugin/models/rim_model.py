@@ -27,7 +27,7 @@ from rim_plugin.models.networks import (
 from rim_plugin.models.optimisation import Optimisation, Part
 from rim_plugin.models.phases.base import PARTS, PHASES, Networks, Phase, Setting, check_requirements
 from rim_plugin.models.phases.schedule import Schedule
-from rim_plugin.models.validation import Validation
+from rim_plugin.models.validation import Validation, ValidationOptions
 from rim_plugin.options.schema import RIMTrain, ValOptions, convert
 from rim_plugin.pipeline import inference_mode
 from rim_plugin.reproducibility import check_finite
@@ -86,7 +86,8 @@ class RIMModel(SRModel):
             self.options = self._train_options()
         channels_last = not self.is_train or self.options.channels_last
         self.layout = torch.channels_last if channels_last else torch.contiguous_format
-        self.validation = Validation(self, opt)
+        self.validation = Validation(self, ValidationOptions.of_block(opt.get('val')))
+        self._gallery = (opt.get('val') or {}).get('gallery')
         self.teacher = build_teacher(opt)
         if self.teacher is not None:
             self.teacher.to(self.device, memory_format=self.layout)
@@ -98,7 +99,7 @@ class RIMModel(SRModel):
         if 'r' in self.nets and opt['path'].get('pretrain_network_r'):
             warn_of_other_options(opt['path']['pretrain_network_r'], opt['network_r'])
         self.fhn = compose_fhn(self.nets)
-        self.pipeline = compose_pipeline(self.nets, self.teacher, self.validation.options.gallery)
+        self.pipeline = compose_pipeline(self.nets, self.teacher, self._gallery)
         if self.is_train:
             self.init_training_settings()
 
@@ -151,7 +152,7 @@ class RIMModel(SRModel):
         for label, net in self.ema_nets.items():
             self._load(net, label, 'params_ema')
             net.eval().requires_grad_(False)
-        self.pipeline = compose_pipeline(self.ema_nets, self.teacher, self.validation.options.gallery)
+        self.pipeline = compose_pipeline(self.ema_nets, self.teacher, self._gallery)
 
     def _wrapped_networks(self) -> Networks:
         """The networks as phases call them: compiled and distributed, where that is wanted."""

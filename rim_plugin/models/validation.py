@@ -1,5 +1,249 @@
-"""stub until h4"""
-from rim_plugin.options.schema import ValOptions, convert
+"""Validation inside BasicSR's loop: what evaluators find goes to log, TensorBoard, best metrics and files."""
+
+import json
+from collections.abc import Callable, Mapping
+from os import path as osp
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+from torch.utils.data import Dataset
+
+from rim_plugin.data.face_pairs import FacePairs
+from rim_plugin.evaluation.curves import save_cmc, save_roc
+from rim_plugin.evaluation.driver import Evaluator, evaluate
+from rim_plugin.evaluation.image_evaluator import ImageEvaluator, ImageResults
+from rim_plugin.evaluation.metric import ImageMetric, PairMetric, best_direction, build_metric
+from rim_plugin.evaluation.pair_evaluator import Embedder, PairEvaluator, PairResults
+from rim_plugin.evaluation.pictures import SheetEvaluator
+from rim_plugin.evaluation.roc import roc
+from rim_plugin.files import write_atomically
+
+from basicsr.models.sr_model import SRModel
+from basicsr.utils import get_root_logger, imwrite, tensor2img
+
+_RULES = {
+    'score': 'cosine similarity; a pair is accepted when its score reaches the threshold',
+    'accuracy': 'mean over the folds, each with the threshold that is best on the others: of all their distinct '
+    'scores, and of equally good ones the highest',
+    'accuracy_insightface': 'the same with the thresholds 0, 0.01, ... 3.99 of the squared distance, the smallest of '
+    'equally good ones',
+    'auc, eer': 'all pairs',
+    'tar_at_far': 'all pairs, on the ROC curve, linear between its points',
+    'ranks': 'gallery: the first image of every person in the list; probes: all their other images; persons who tie '
+    "with the probe's own come before it",
+}
+
+
+class Board(Protocol):
+    """TensorBoard's writer, or wandb's."""
+
+    def add_scalar(self, key: str, value: float, step: int | str) -> None:
+        """Log a value."""
+
+
+class ValidationOptions(NamedTuple):
+    """What validation reads of ``val:``."""
+
+    metrics: dict[str, dict[str, Any]] | None = None
+    batch_size: int = 16
+    num_workers: int = 0
+    num_pictures: int = 8
+    pbar: bool = False
+    suffix: str | None = None
+    mirror: bool = False
+
+    @classmethod
+    def of_block(cls, block: Mapping[str, Any] | None) -> 'ValidationOptions':
+        """From the block ``val`` of an options file, whose other keys are passed over."""
+        return cls(**{key: value for key, value in (block or {}).items() if key in cls._fields})
+
+
 class Validation:
-    def __init__(self, model, opt):
-        self.options = convert(opt.get('val') or {}, ValOptions)
+    """Validates a model of BasicSR on datasets of faces and of pairs of faces.
+
+    The model's ``metric_results``, ``bicubic_results`` and ``best_metric_results`` hold the values afterwards.
+
+    Args:
+        model: whose results these are.
+        options: its block ``val``. Which of two values is better the metrics know, unless ``better`` is given.
+    """
+
+    def __init__(self, model: SRModel, options: ValidationOptions) -> None:
+        self.model, self.options = model, options
+        blocks = options.metrics or {}
+        metrics = {name: build_metric(block) for name, block in blocks.items()}
+        self.image_metrics = {name: metric for name, metric in metrics.items() if isinstance(metric, ImageMetric)}
+        self.pair_metrics = {name: metric for name, metric in metrics.items() if isinstance(metric, PairMetric)}
+        for block in blocks.values():
+            block['better'] = best_direction(block)  # where BasicSR's bookkeeping looks for it
+
+    def needs(self, key: str) -> bool:
+        """Whether a metric of faces reads this key of the data."""
+        return any(key in metric.needs for metric in self.image_metrics.values())
+
+    def faces(
+        self,
+        dataset: Dataset,
+        step: Callable[[Mapping[str, Any]], Mapping[str, Any]],
+        current_iter: int | str,
+        tb_logger: Board | None,
+        save_img: bool,
+    ) -> ImageResults:
+        """Image quality, priors and margins over bicubic of one dataset of faces.
+
+        Args:
+            dataset: of faces, with ``opt['name']``.
+            step: a collated batch to what :class:`ImageEvaluator` processes.
+            current_iter: the iteration, in tests BasicSR's name of the run.
+            tb_logger: TensorBoard.
+            save_img: write a sheet of the first faces, in tests also every SR face.
+        """
+        name, metrics = self._name(dataset), ImageEvaluator(self.image_metrics)
+        folder = Path(self.model.opt['path']['visualization'], name) if save_img else Path()
+        sheet = SheetEvaluator(self.options.num_pictures)
+        evaluators: list[Evaluator] = [metrics, *([sheet] if save_img else [])]
+        if save_img and not self.model.opt['is_train']:
+            evaluators.append(ImageFiles(folder, self.options.suffix or self.model.opt['name']))
+
+        def named_step(batch: Mapping[str, Any]) -> dict[str, Any]:
+            return {**step(batch), 'lq_path': batch.get('lq_path')}
+
+        self._evaluate(dataset, named_step, evaluators)
+        results = metrics.compute()
+        if self.image_metrics:
+            self._report_faces(name, results, current_iter, tb_logger)
+        if sheet.rows:
+            path = str(folder / f'faces_{current_iter}.png')
+            imwrite(sheet.picture(), path)
+            get_root_logger().info(f'Pictures: {path}')
+        return results
+
+    def _report_faces(self, name: str, results: ImageResults, current_iter: int | str, tb_logger: Board | None) -> None:
+        if results.absent:
+            get_root_logger().warning(
+                f'{name}: no {", ".join(results.absent)}: faces or network lack what it measures.'
+            )
+        self.model.bicubic_results = results.bicubic
+        self._log(name, results.values, current_iter, tb_logger)
+        margins = [
+            f'{key} {results.values[key]:.4f} ({results.values[key] - value:+.4f})'
+            for key, value in results.bicubic.items()
+        ]
+        if margins:
+            get_root_logger().info(f'SR on {name} (margin over bicubic): {", ".join(margins)}')
+
+    def pairs(
+        self, dataset: FacePairs, embedder: Embedder, current_iter: int | str, tb_logger: Board | None
+    ) -> PairResults:
+        """Verification, with ``identification`` also ranks, of one dataset of pairs.
+
+        A JSON file and curves go to ``visualization/NAME`` in training, ``results/RUN/NAME`` in tests.
+
+        Args:
+            dataset: its faces are each embedded once in each resolution in which they occur.
+            embedder: in evaluation mode, on the model's device.
+            current_iter: the iteration, in tests BasicSR's name of the run.
+            tb_logger: TensorBoard.
+
+        Raises:
+            ValueError: an embedding is not finite, or the folds do not fit.
+        """
+        name = self._name(dataset)
+        evaluator = PairEvaluator(dataset, embedder, self.pair_metrics, self.options.mirror, device=self.model.device)
+        self._evaluate(evaluator.faces, None, [evaluator])
+        results = evaluator.compute()
+        for key in results.absent:
+            get_root_logger().warning(f'{name}: no {key}: it needs identification: true in the dataset.')
+        path = self._write(name, results, current_iter)
+        figures = ', '.join(f'{key} {value:.4f}' for key, value in results.figures.items() if type(value) is float)
+        get_root_logger().info(f'{name}, {resolutions(results.protocol)}: {figures}. {path}')
+        self._log(name, results.values, current_iter, tb_logger)
+        return results
+
+    def _evaluate(
+        self, dataset: Dataset, step: Callable[[Mapping[str, Any]], Mapping[str, Any]] | None, evaluators: list[Any]
+    ) -> None:
+        options = self.options
+        evaluate(dataset, step, evaluators, options.batch_size, options.num_workers, options.pbar)
+
+    @staticmethod
+    def _name(dataset: Any) -> str:
+        return dataset.opt['name']
+
+    def _log(self, name: str, values: dict[str, float], current_iter: int | str, tb_logger: Board | None) -> None:
+        """BasicSR's bookkeeping of the best values, its log line and TensorBoard."""
+        model = self.model
+        model.metric_results = values
+        if not values:
+            return
+        model._initialize_best_metric_results(name)
+        for key, value in values.items():
+            model._update_best_metric_result(name, key, value, current_iter)
+        model._log_validation_metric_values(current_iter, name, tb_logger)
+
+    def _write(self, name: str, results: PairResults, current_iter: int | str) -> Path:
+        """Write JSON and curves; returns the path of the JSON."""
+        opt, figures = self.model.opt, results.figures
+        folder = Path(opt['path']['visualization' if opt['is_train'] else 'results_root'], name)
+        suffix, when = (f'_{current_iter}', f', iteration {current_iter}') if opt['is_train'] else ('', '')
+        folder.mkdir(parents=True, exist_ok=True)
+        path = folder / f'verification{suffix}.json'
+        report = {
+            'dataset': name,
+            'run': opt['name'],
+            'iteration': current_iter,
+            'protocol': results.protocol,
+            'rules': _RULES,
+            'networks': _networks(opt),
+            'figures': figures,
+            'metrics': results.values,
+        }
+        write_atomically(path, json.dumps(report, indent=2, allow_nan=False) + '\n')
+        title = f'{opt["name"]} on {name}{when}\n{resolutions(results.protocol)}'
+        marks = {1e-3: figures['tar_at_far_1e-3'], 1e-2: figures['tar_at_far_1e-2']}
+        save_roc(folder / f'roc{suffix}.png', *roc(results.data['scores'], results.data['issame']), marks, title)
+        if 'cmc' in figures:
+            save_cmc(folder / f'cmc{suffix}.png', figures['cmc'], title)
+        return path
+
+
+class ImageFiles:
+    """An evaluator that writes every SR face, as BasicSR does in tests.
+
+    Args:
+        folder: where to.
+        suffix: of the files' names, which begin with those of the probes.
+    """
+
+    def __init__(self, folder: Path, suffix: str) -> None:
+        self.folder, self.suffix = folder, suffix
+
+    def reset(self) -> None:
+        """Files that are there stay."""
+
+    def process(self, data: Mapping[str, Any]) -> None:
+        """Write the faces ``sr`` of a batch under the names of ``lq_path``."""
+        for image, path in zip(data['sr'], data['lq_path']):
+            stem = osp.splitext(osp.basename(path))[0]
+            imwrite(tensor2img(image.clone()), str(self.folder / f'{stem}_{self.suffix}.png'))
+
+
+def _networks(opt: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Type and pretrained weights of every network of the options."""
+    return {
+        key: {'type': block['type'], 'weights': opt['path'].get(f'pretrain_{key}')}
+        for key, block in opt.items()
+        if key.startswith('network_')
+    }
+
+
+def resolutions(protocol: Mapping[str, Any]) -> str:
+    """A few words on who is seen at which size, from a dataset's ``protocol``."""
+    if protocol['probe_side'] == 'none':
+        return f'all faces at {protocol["gallery_size"]} px'
+    if protocol['probe_side'] == 'both':
+        return f'all faces at {protocol["query_size"]} px'
+    return (
+        f'probes ({protocol["probe_side"]} of each pair) at {protocol["query_size"]} px, gallery at '
+        f'{protocol["gallery_size"]} px'
+    )
