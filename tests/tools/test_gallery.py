@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from rim_plugin.files import locked
 from rim_plugin.tools import gallery as module
 from rim_plugin.tools.gallery import Enrolled, Gallery, GalleryError, enrol, gallery_photos
 
