@@ -5,10 +5,11 @@ import shutil
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
-SCRIPT = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), 'scripts', 'run.sh')
+SCRIPT = Path(__file__).parents[1] / 'scripts/run.sh'
 STAND_IN = """#!/bin/bash
 # python: -m venv makes a folder with this very script as its python, -m pip notes its arguments; else the real Python
 if [ "$1 $2" = "-m venv" ]; then
@@ -52,9 +53,9 @@ def run(project, *command, **environment):
 
 def notes(project):
     """What venv and pip were asked for since the last call."""
-    path = project[1]['NOTES']
-    lines = open(path).read().splitlines() if os.path.exists(path) else []
-    open(path, 'w').close()
+    path = Path(project[1]['NOTES'])
+    lines = path.read_text().splitlines() if path.exists() else []
+    path.write_text('')
     return lines
 
 

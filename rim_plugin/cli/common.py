@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from rim_plugin.data.detect import Detector
     from rim_plugin.tools.api import RIM
-    from rim_plugin.tools.photos import Detector
 
 
 def command(main: Callable[[Sequence[str]], None]) -> Callable[..., None]:

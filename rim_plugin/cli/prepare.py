@@ -38,11 +38,11 @@ def prepare(argv: Sequence[str]) -> None:
     parser.add_argument('--workers', type=int, help='threads (as many as processors)')
     args = parser.parse_args(argv)
 
-    from rim_plugin.data.prepare import prepare_faces
+    from rim_plugin.data.prepare import PrepareOptions, prepare_faces
     from rim_plugin.tools.cascade import load_detector
 
     try:
-        print(prepare_faces(**vars(args), detectors={'cascade': partial(load_detector, 'cascade')}))
+        print(prepare_faces(PrepareOptions(**vars(args)), {'cascade': partial(load_detector, 'cascade')}))
     except KeyboardInterrupt:
         print('Stopped. The same command goes on from here.', file=sys.stderr)
         raise

@@ -1,15 +1,18 @@
 """Pairs of drawn faces: verification and identification for the demo, the tests and whoever has no photos."""
 
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 
 from rim_plugin.data.drawn_face_dataset import face_key
-from rim_plugin.data.face_item import dataset_name, whole_number
+from rim_plugin.data.face_item import dataset_name
 from rim_plugin.data.face_pairs import FacePairs
 from rim_plugin.data.pair_lists import PairList
 from rim_plugin.data.synthetic.faces import draw_face
 from rim_plugin.data.synthetic.geometry import PICTURE
+from rim_plugin.errors import OptionsError
+from rim_plugin.options.schema import DrawnPairOptions, convert
 
 from basicsr.utils.registry import DATASET_REGISTRY
 
@@ -22,77 +25,66 @@ class DrawnPairDataset(FacePairs):
     :class:`~rim_plugin.data.face_pairs.FacePairs`; the persons are those of :class:`DrawnFaceDataset`.
 
     Args:
-        opt (dict): options
-            num_identities (int): number of persons, two a fold at least.
-            faces_per_identity (int): faces of each, at least 2.
-            first_identity (int): number of the first person; those of a training must not be among them. Default: 0.
-            seed (int): another seed gives other persons. Default: 0.
-            folds (int): number of folds. Default: 10.
-            query_size, probe_side, identification: see FacePairs.
+        opt: the keys of :class:`~rim_plugin.options.datasets.DrawnPairOptions`.
 
     Raises:
-        ValueError: an option is missing or does not fit; the message names it.
+        OptionsError: an option is missing or wrong; the message names it.
     """
 
-    option_keys = frozenset(
-        {
-            'num_identities',
-            'faces_per_identity',
-            'first_identity',
-            'seed',
-            'folds',
-            'query_size',
-            'probe_side',
-            'identification',
-        }
-    )
+    options_type = DrawnPairOptions
 
-    def __init__(self, opt):
-        folds = whole_number(opt, 'folds', 10, 1)
-        persons, shots = whole_number(opt, 'num_identities', None, 2), whole_number(opt, 'faces_per_identity', None, 2)
+    def __init__(self, opt: dict[str, Any]) -> None:
+        name = dataset_name(opt)
+        options = convert(opt, self.options_type, name)
+        persons, folds, first = options.num_identities, options.folds, options.first_identity
         if persons < 2 * folds:
-            raise ValueError(
-                f'{dataset_name(opt)}: num_identities is {persons}, but {folds} folds need two persons '
-                f'each: set it to {2 * folds} or more, or folds to {persons // 2} or fewer.'
+            raise OptionsError(
+                f'{name}: num_identities is {persons}, but {folds} folds need two persons each: set it to {2 * folds} '
+                f'or more, or folds to {persons // 2} or fewer.'
             )
-        first, seed = whole_number(opt, 'first_identity', 0, 0), whole_number(opt, 'seed', 0, 0)
         super().__init__(
             opt,
-            drawn_pairs(persons, shots, folds, first),
-            _DrawnFaces(seed, first, shots),
+            options,
+            drawn_pairs(persons, options.faces_per_identity, folds, first),
+            _DrawnFaces(options),
             PICTURE,
             'made by DrawnPairDataset',
-            f'drawn persons {first} to {first + persons - 1}, seed {seed}',
+            f'drawn persons {first} to {first + persons - 1}, seed {options.seed}',
         )
 
 
 class _DrawnFaces:
     alignment = "drawn with five points at ArcFace's template"
 
-    def __init__(self, seed, first, shots):
-        self._seed, self._first, self._shots = seed, first, shots
+    def __init__(self, options: DrawnPairOptions) -> None:
+        self._options = options
 
-    def _place(self, index):
-        return self._first + index // self._shots, index % self._shots
+    def _place(self, index: int) -> tuple[int, int]:
+        person, shot = divmod(index, self._options.faces_per_identity)
+        return self._options.first_identity + person, shot
 
-    def name(self, index):
+    def name(self, index: int) -> str:
         return face_key(*self._place(index))
 
-    def read(self, index, size):
-        return draw_face(self._seed, *self._place(index)).image
+    def read(self, index: int, size: int) -> np.ndarray:
+        return draw_face(self._options.seed, *self._place(index)).image
 
 
-def drawn_pairs(persons, shots, folds, first=0):
+def drawn_pairs(persons: int, shots: int, folds: int, first: int = 0) -> PairList:
     """All pairs of each person's faces; and each of these again with its second face another person's of the fold.
 
     Args:
-        persons (int): of whom each fold gets an equal share, in order. shots (int): faces of each person.
-        folds (int): number of folds, at most half of ``persons``. first (int): number of the first person.
+        persons: of whom each fold gets an equal part, in order.
+        shots: faces of each person.
+        folds: number of folds, at most half of ``persons``.
+        first: number of the first person.
 
     Returns:
-        PairList: ``images`` holds the faces' names, person by person.
+        The pairs; ``images`` holds the faces' names, person by person.
     """
-    pairs, issame, fold_of = [], [], []
+    pairs: list[tuple[int, int]] = []
+    issame: list[bool] = []
+    fold_of: list[int] = []
     for fold, members in enumerate(np.array_split(np.arange(persons), folds)):
         for place, person in enumerate(members):
             for number, (a, b) in enumerate(combinations(range(shots), 2)):

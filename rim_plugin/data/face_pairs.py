@@ -1,13 +1,15 @@
 """Pairs of faces for verification and identification, wherever the faces come from: each of them once."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import cv2
 import numpy as np
 from torch.utils import data
 
-from rim_plugin.data.face_item import QuerySize, face_item
-from rim_plugin.errors import SkippedPhoto
+from rim_plugin.data.face_item import QuerySize, dataset_name, face_item
+from rim_plugin.data.pair_lists import PairList
+from rim_plugin.errors import OptionsError, SkippedPhoto
+from rim_plugin.options.datasets import PairOptions
 
 # Columns of ``pairs`` that are probes, by option ``probe_side``.
 PROBE_COLUMNS = {'none': (), 'first': (0,), 'second': (1,), 'both': (0, 1)}
@@ -20,6 +22,20 @@ class IdentificationSets(NamedTuple):
     probes: np.ndarray
 
 
+class Faces(Protocol):
+    """The images of a list of pairs, in its order."""
+
+    @property
+    def alignment(self) -> str:
+        """How they are aligned, in words."""
+
+    def name(self, index: int) -> str:
+        """Name of a face."""
+
+    def read(self, index: int, size: int) -> np.ndarray:
+        """uint8 RGB (size, size, 3), or of the side that it has."""
+
+
 class FacePairs(data.Dataset):
     """Base of the datasets of pairs.
 
@@ -27,42 +43,44 @@ class FacePairs(data.Dataset):
     name as ``lq_path`` and ``gt_path``. The pairs are attributes, so that each face is embedded once:
 
     Attributes:
-        pairs (ndarray): (P, 2) indices of the faces.
-        issame (ndarray): (P, ) bool.
-        folds (ndarray): (P, ) int.
-        names (list[str] | None): the person of each face, where the list tells it.
-        probe_columns (tuple[int]): which of the two columns of ``pairs`` are probes, seen at low resolution.
-        identification (IdentificationSets | None): with option ``identification``.
-        protocol (dict): what a result file must say of list, pairs, resolution, alignment and interpolation; None for
-            what was not done.
+        pairs: (P, 2) indices of the faces.
+        issame: (P, ) bool.
+        folds: (P, ) int.
+        names: the person of each face, where the list tells it; else None.
+        probe_columns: which of the two columns of ``pairs`` are probes, seen at low resolution.
+        identification: gallery and probes, with option ``identification``; else None.
+        protocol: what a result file must say of list, pairs, resolution, alignment and interpolation; None for what was
+            not done.
 
     Args:
-        opt (dict): options
-            query_size (int): side q of the probe. Default: 28.
-            probe_side (str): which face of a pair is the probe: first, second, both or none. Default: second.
-            identification (bool): also rank probes in a gallery: the first image of every person in the list against
-                all their other images. Default: False.
-        listed (PairList): the pairs.
-        faces: the images of ``listed``, in its order: ``name(index)``, ``read(index, size)`` giving uint8 RGB, and
-            ``alignment``, how they are aligned.
-        gt_size (int): side of the faces.
-        pair_list (str), source (str): where the pairs and the faces come from, for ``protocol`` and errors.
+        opt: the options as read, which BasicSR looks into.
+        options: the same, typed.
+        listed: the pairs.
+        faces: the images of ``listed``, in its order.
+        gt_size: side of the faces.
+        pair_list, source: where the pairs and the faces come from, for ``protocol`` and errors.
 
     Raises:
         ValueError: an option does not fit, or the first face is not of ``gt_size``; the message names it.
     """
 
-    def __init__(self, opt, listed, faces, gt_size, pair_list, source):
-        self.opt = opt
+    def __init__(
+        self,
+        opt: dict[str, Any],
+        options: PairOptions,
+        listed: PairList,
+        faces: Faces,
+        gt_size: int,
+        pair_list: str,
+        source: str,
+    ) -> None:
+        self.opt, self.place = opt, dataset_name(opt)
         self._faces, self._gt_size = faces, gt_size
-        self._query_size = QuerySize({**opt, 'phase': 'val'})(0)
-        side = opt.get('probe_side', 'second')
-        if side not in PROBE_COLUMNS:
-            raise ValueError(f"{self.place}: probe_side: '{side}' is unknown; choose one of {', '.join(PROBE_COLUMNS)}")
-        self.probe_columns = PROBE_COLUMNS[side]
+        self._query_size = QuerySize(options.query_size, gt_size, self.place)(0)
+        self.probe_columns = PROBE_COLUMNS[options.probe_side]
         self.pairs, self.issame, self.folds, self.names = listed.pairs, listed.issame, listed.folds, listed.identities
         self._count = len(listed.images)
-        self.identification = self._identification_sets() if opt.get('identification') else None
+        self.identification = self._identification_sets() if options.identification else None
         self.protocol = {
             'pair_list': pair_list,
             'faces': source,
@@ -71,7 +89,7 @@ class FacePairs(data.Dataset):
             'same_pairs': int(self.issame.sum()),
             'folds': len(np.unique(self.folds)),
             'fold_rule': listed.fold_rule,
-            'probe_side': side,
+            'probe_side': options.probe_side,
             'query_size': self._query_size if self.probe_columns else None,
             'gallery_size': gt_size,
             'alignment': faces.alignment,
@@ -81,30 +99,25 @@ class FacePairs(data.Dataset):
         }
         self[0]  # a wrong gt_size is found before a training begins
 
-    @property
-    def place(self):
-        """How errors name this dataset."""
-        return f'dataset {self.opt.get("name", type(self).__name__)}'
-
-    def _identification_sets(self):
+    def _identification_sets(self) -> IdentificationSets:
         if self.names is None:
-            raise ValueError(
+            raise OptionsError(
                 f'{self.place}: identification: a .bin does not tell who the faces are. Set '
                 'identification: false, or use a text list with its photos.'
             )
         _, first = np.unique(self.names, return_index=True)
         others = np.setdiff1d(np.arange(len(self)), first)
         if not others.size:
-            raise ValueError(
+            raise OptionsError(
                 f'{self.place}: identification: no person of the list has two images, so that there is '
                 'no probe. Set identification: false.'
             )
         return IdentificationSets(np.sort(first), others)
 
-    def __len__(self):
+    def __len__(self) -> int:
         return self._count
 
-    def __getitem__(self, index):
+    def __getitem__(self, index: int) -> dict[str, Any]:
         if data.get_worker_info():
             cv2.setNumThreads(0)  # the workers themselves are the parallelism
         name = self._faces.name(index)
@@ -116,7 +129,7 @@ class FacePairs(data.Dataset):
                 'Replace it, or take its pairs out of the list.'
             ) from None
         if face.shape[:2] != (self._gt_size, self._gt_size):
-            raise ValueError(
+            raise OptionsError(
                 f"{self.place}: gt_size is {self._gt_size}, but face '{name}' has the shape "
                 f'{face.shape}: set gt_size to its side, or prepare the faces again.'
             )

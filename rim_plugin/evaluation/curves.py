@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from rim_plugin.files import write_atomically
 
@@ -27,12 +28,13 @@ def save_roc(path: str | Path, far: np.ndarray, tar: np.ndarray, marks: Mapping[
     axes.semilogx(chance, chance, ':', color='grey', label='chance')
     for rate, height in marks.items():
         axes.plot(rate, height, 'o', color='C3')
-        side = dict(xytext=(8, -5), va='top') if height > 0.5 else dict(xytext=(8, 5), va='bottom')
+        below = height > 0.5
         axes.annotate(
             f'TAR {height:.3f} at FAR {rate:g}',
             (rate, height),
+            (8, -5 if below else 5),
             textcoords='offset points',
-            **side,
+            va='top' if below else 'bottom',
             bbox=dict(boxstyle='round,pad=0.1', fc='white', ec='none', alpha=0.8),
         )
     axes.set(xlim=(lowest, 1), ylim=(0, 1.02), xlabel='false accept rate (FAR)', ylabel='true accept rate (TAR)')
@@ -60,7 +62,7 @@ def save_cmc(path: str | Path, rates: Sequence[float], title: str) -> None:
                 va='top',
             )
     axes.set(xlim=(0.5, len(rates) + 0.5), ylim=(0, 1.02), xlabel='rank', ylabel='share of probes identified')
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.xaxis.set_major_locator(MaxNLocator('auto', steps=[1, 2, 2.5, 5, 10], integer=True))
     _save(figure, path)
 
 

@@ -7,6 +7,8 @@ import torch
 from torch.utils.data import DataLoader, Dataset, Subset
 from tqdm import tqdm
 
+Step = Callable[[Mapping[str, Any]], Mapping[str, Any]]
+
 
 class Evaluator(Protocol):
     """What :func:`evaluate` drives."""
@@ -20,7 +22,7 @@ class Evaluator(Protocol):
 
 def evaluate(
     dataset: Dataset,
-    step: Callable[[Mapping[str, Any]], Mapping[str, Any]] | None,
+    step: Step | None,
     evaluators: Sequence[Evaluator],
     batch_size: int = 16,
     num_workers: int = 0,

@@ -9,8 +9,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from rim_plugin.archs.recogniser import Recogniser
+from rim_plugin.batch import Batch
+from rim_plugin.data.heatmaps import heatmap_landmarks
 from rim_plugin.evaluation.metric import ImageMetric
-from rim_plugin.pipeline import bicubic
+from rim_plugin.evaluation.metrics.identity import identity_embeddings
+from rim_plugin.pipeline import Restored, bicubic
 
 
 @dataclass(frozen=True)
@@ -75,6 +79,25 @@ class ImageEvaluator:
             per_face={name: metric.values.cpu().numpy() for name, metric in there.items()},
             absent=[name for name in self.metrics if name not in there],
         )
+
+
+def face_data(batch: Batch, restored: Restored, recogniser: Recogniser | None = None) -> dict[str, Any]:
+    """What :class:`ImageEvaluator` processes: a batch, its hallucinated faces and what the priors say.
+
+    Args:
+        batch: of faces.
+        restored: its probes, by :meth:`RIMPipeline.restore`.
+        recogniser: embeds SR and HR faces, for the identity similarity; None leaves it out.
+    """
+    sr, priors = restored
+    data = {'lq': batch.probes, 'sr': sr, 'gt': batch.gt, 'landmarks': batch.landmarks, 'parsing': batch.parsing}
+    if priors is not None:
+        data.update(coarse=priors.coarse, parsing_logits=priors.parsing)
+        if priors.heatmaps is not None:
+            data['estimated_landmarks'] = heatmap_landmarks(priors.heatmaps, sr.shape[-1])
+    if recogniser is not None and batch.gt is not None:
+        data.update(identity_embeddings(sr, batch.gt, recogniser))
+    return {key: value for key, value in data.items() if value is not None}
 
 
 def _enlarged(probes: Tensor | list[Tensor], gt: Tensor) -> Tensor:

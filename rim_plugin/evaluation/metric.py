@@ -108,7 +108,7 @@ class PairMetric(Metric):
 class ScoreMetric(PairMetric):
     """A metric of the scores of pairs: what it needs is kept as it is."""
 
-    needs = ('scores', 'issame')
+    needs: tuple[str, ...] = ('scores', 'issame')
 
     def __init__(self) -> None:
         super().__init__()

@@ -108,5 +108,5 @@ def draw_landmarks(image: np.ndarray, landmarks: Tensor) -> np.ndarray:
 def draw_parsing(logits: Tensor, size: int) -> np.ndarray:
     """Class logits (C, P, P) to a BGR uint8 picture (size, size, 3) in the data set's colours."""
     classes = logits.argmax(0).numpy().astype(np.uint8)
-    classes = cv2.resize(classes, (size, size), interpolation=cv2.INTER_NEAREST)
-    return np.ascontiguousarray(PARSING_PALETTE[classes][..., ::-1])
+    enlarged = cv2.resize(classes, (size, size), interpolation=cv2.INTER_NEAREST)
+    return np.ascontiguousarray(PARSING_PALETTE[enlarged][..., ::-1])

@@ -7,7 +7,8 @@ import torch
 
 from rim_plugin.archs.layers import resize, resize_groups
 from rim_plugin.data.face_item import split_probes
-from rim_plugin.models.validation import Validation, ValidationOptions
+from rim_plugin.models.validation import Validation
+from rim_plugin.options.schema import BaselineGANTrain, BaselineTrain, BaselineVal, ValOptions, convert
 
 from basicsr.models.esrgan_model import ESRGANModel
 from basicsr.models.sr_model import SRModel
@@ -20,9 +21,7 @@ class FaceBatches:
     Option under ``train:`` -- ``channels_last`` (default true: far faster on a CPU).
     """
 
-    val_keys = frozenset(
-        ['metrics', 'batch_size', 'num_workers', 'num_pictures', 'pbar', 'save_img', 'suffix', 'val_freq']
-    )
+    val_options = BaselineVal
 
     @property
     def layout(self):
@@ -59,7 +58,7 @@ class FaceBatches:
     @cached_property
     def validator(self):
         """Validates this model."""
-        return Validation(self, ValidationOptions.of_block(self.opt.get('val')))
+        return Validation(self, convert({'save_img': False, **(self.opt.get('val') or {})}, ValOptions, path='val'))
 
     def nondist_validation(self, dataloader, current_iter, tb_logger, save_img):
         """Validate on faces, in batches."""
@@ -86,9 +85,17 @@ class BaselineModel(FaceBatches, SRModel):
         ValueError: an option does not fit the network; the message names it.
     """
 
-    train_keys = frozenset(
-        ['optim_g', 'pixel_opt', 'level_weights', 'grad_clip', 'clip_over_lr', 'last_layer_lr', 'channels_last']
-    )
+    train_options = BaselineTrain
+
+    @classmethod
+    def loss_terms(cls) -> frozenset[str]:
+        """Names of the losses: keys ``NAME_opt``."""
+        return frozenset(['pixel'])
+
+    @classmethod
+    def optimizer_letters(cls) -> frozenset[str]:
+        """Names of the optimizers: keys ``optim_NAME``."""
+        return frozenset('g')
 
     def init_training_settings(self):
         """Options against the network, then BasicSR's settings."""
@@ -132,7 +139,7 @@ class BaselineModel(FaceBatches, SRModel):
             FloatingPointError: a loss is NaN or infinite; raised before any weight changes because of it.
         """
         self.optimizer_g.zero_grad()
-        terms = self.loss_terms()
+        terms = self.step_losses()
         self.log_dict = self.reduce_loss_dict(terms)
         sum(terms.values()).backward()
         self.clip_gradients()
@@ -140,7 +147,7 @@ class BaselineModel(FaceBatches, SRModel):
         if self.ema_decay > 0:  # as RIMModel: an average that does not remember the first, arbitrary weights
             self.model_ema(min(self.ema_decay, (1 + current_iter) / (10 + current_iter)))
 
-    def loss_terms(self):
+    def step_losses(self):
         """Losses of the batch by name: ``l_pix``, or ``l_pix_56`` and so on for the levels of a pyramid."""
         if self.level_weights is None:
             return OrderedDict(l_pix=self.cri_pix(self.net_g(self.lq), self.gt))
@@ -172,15 +179,14 @@ class BaselineGANModel(FaceBatches, ESRGANModel):
     ``gan_opt``, ``net_d_iters``, ``net_d_init_iters`` -- and ``channels_last``.
     """
 
-    train_keys = frozenset(
-        [
-            'optim_g',
-            'optim_d',
-            'pixel_opt',
-            'perceptual_opt',
-            'gan_opt',
-            'net_d_iters',
-            'net_d_init_iters',
-            'channels_last',
-        ]
-    )
+    train_options = BaselineGANTrain
+
+    @classmethod
+    def loss_terms(cls) -> frozenset[str]:
+        """Names of the losses: keys ``NAME_opt``."""
+        return frozenset(['pixel', 'perceptual', 'gan'])
+
+    @classmethod
+    def optimizer_letters(cls) -> frozenset[str]:
+        """Names of the optimizers: keys ``optim_NAME``."""
+        return frozenset('gd')

@@ -13,6 +13,7 @@ from torch import nn
 
 from rim_plugin.archs.fhn_arch import FHN, TriPathGenerator
 from rim_plugin.archs.hrn_arch import HRN
+from rim_plugin.archs.mix_discriminator_arch import MixAdversarialDiscriminator
 from rim_plugin.archs.recogniser import Recogniser
 from rim_plugin.archs.recogniser_weights import load_recogniser_weights
 from rim_plugin.pipeline import RIMPipeline
@@ -41,27 +42,29 @@ def build_teacher(opt: Mapping[str, Any]) -> Recogniser | None:
     return net.eval().requires_grad_(False)
 
 
-def build_nets(opt: Mapping[str, Any], teacher: Recogniser | None, start_from_teacher: bool) -> Nets:
-    """The networks that learn: ``network_g``, ``network_d`` and ``network_r``, as far as they are in the options.
+def build_nets(blocks: Mapping[str, Any], teacher: Mapping[str, Any] | None) -> Nets:
+    """The networks that learn: ``network_g``, ``network_d`` and ``network_r``, as far as they are there.
+
+    Args:
+        blocks: options by the names of their blocks; others are passed over.
+        teacher: options of the recogniser from which student and assistant learn.
 
     Raises:
-        ValueError: one is missing that another needs.
+        ValueError: a network is missing that another needs.
     """
     nets: Nets = {}
-    if 'network_g' in opt:
-        nets['g'] = build_network(opt['network_g'])
+    if 'network_g' in blocks:
+        nets['g'] = build_network(blocks['network_g'])
     generator = nets.get('g')
     if isinstance(generator, TriPathGenerator):
-        if 'network_d' not in opt:
+        if 'network_d' not in blocks:
             raise ValueError('network_d is missing: TriPathGenerator needs a MixAdversarialDiscriminator')
         sizes = {'in_channels': generator.fused_channels, 'image_size': generator.image_size}
-        nets['d'] = build_network({**opt['network_d'], **sizes})
-    if 'network_r' in opt:
+        nets['d'] = build_network({**blocks['network_d'], **sizes})
+    if 'network_r' in blocks:
         if teacher is None:
             raise ValueError('network_t is missing: student and assistant, network_r, learn from a teacher')
-        nets['r'] = build_network({**opt['network_r'], 'teacher': opt['network_t']})
-        if start_from_teacher:
-            nets['r'].start_from(teacher)
+        nets['r'] = build_network({**blocks['network_r'], 'teacher': teacher})
     return nets
 
 
@@ -80,10 +83,13 @@ def warn_of_other_options(path: str, options: Mapping[str, Any]) -> None:
 
 def compose_fhn(nets: Nets) -> nn.Module | None:
     """Probe to SR image: the FHN of generator and integrator, another SR network itself, or None."""
-    return FHN.from_parts(nets['g'], nets['d'].integrator) if 'd' in nets else nets.get('g')
+    generator, net_d = nets.get('g'), nets.get('d')
+    if isinstance(generator, TriPathGenerator) and isinstance(net_d, MixAdversarialDiscriminator):
+        return FHN.from_parts(generator, net_d.integrator)
+    return generator
 
 
-def compose_pipeline(nets: Nets, teacher: Recogniser | None, gallery: str) -> RIMPipeline:
+def compose_pipeline(nets: Nets, teacher: Recogniser | None, gallery: str | None = None) -> RIMPipeline:
     """RIM over existing networks, which share their parameters with it."""
     hrn = nets.get('r')
     assert hrn is None or isinstance(hrn, HRN)
@@ -93,14 +99,13 @@ def compose_pipeline(nets: Nets, teacher: Recogniser | None, gallery: str) -> RI
 def learning_parts(nets: Nets, losses: Mapping[str, nn.Module]) -> dict[str, nn.Module]:
     """What learns by an optimizer of its own, by the name of the part, see :data:`~.phases.base.PARTS`."""
     net_d, net_r, classifier = nets.get('d'), nets.get('r'), losses.get('identity')
-    parts = {
-        'generator': nets.get('g'),
-        'integrator': net_d and net_d.integrator,
-        'discriminator': net_d.discriminator if net_d is not None and 'domain' in losses else None,
+    parts: dict[str, nn.Module | None] = {'generator': nets.get('g')}
+    if isinstance(net_d, MixAdversarialDiscriminator):
+        parts.update(integrator=net_d.integrator, discriminator=net_d.discriminator if 'domain' in losses else None)
+    if isinstance(net_r, HRN):
         # the weights of the loss on identities, one vector a person, learn with the student
-        'student': net_r and nn.ModuleList([net_r.student, *([classifier] if classifier is not None else [])]),
-        'assistant': net_r and net_r.assistant,
-    }
+        student = [net_r.student, *([classifier] if classifier is not None else [])]
+        parts.update(student=nn.ModuleList(student), assistant=net_r.assistant)
     return {name: part for name, part in parts.items() if part is not None}
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
+from functools import reduce
+from operator import add
 from typing import NamedTuple
 
 import torch
@@ -37,7 +38,7 @@ class Optimisation:
         check: Callable[[dict[str, Tensor]], None],
     ) -> None:
         self.parts, self.scaler, self.grad_clip, self.chunks, self.check = parts, scaler, grad_clip, chunks, check
-        self._log: defaultdict[str, Tensor | float] = defaultdict(float)
+        self._log: dict[str, Tensor] = {}
 
     def backward(self, losses: Mapping[str, Tensor]) -> None:
         """Add the gradients of the sum of ``losses``, a micro-batch's share of the step; the terms go to the log.
@@ -47,9 +48,9 @@ class Optimisation:
         """
         terms = {f'l_{name}': term for name, term in losses.items()}
         self.check(terms)
-        self.scaler.scale(sum(terms.values()) / self.chunks).backward()
+        self.scaler.scale(reduce(add, terms.values()) / self.chunks).backward()
         for name, term in terms.items():
-            self._log[name] = self._log[name] + term.detach() / self.chunks
+            self._log[name] = self._log.get(name, 0) + term.detach() / self.chunks
 
     def step(self, names: Iterable[str]) -> None:
         """Clip the gradients of parts and step their optimizers; names without an optimizer are passed over."""
@@ -63,5 +64,5 @@ class Optimisation:
     def finish(self) -> dict[str, Tensor]:
         """End the iteration: every term, averaged over its micro-batches, by its name in the log."""
         self.scaler.update()
-        log, self._log = dict(self._log), defaultdict(float)
-        return log  # type: ignore[return-value]  # each was made a tensor
+        log, self._log = self._log, {}
+        return log

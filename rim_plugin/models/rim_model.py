@@ -14,7 +14,7 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 from torch.utils.data import DataLoader
 
 from rim_plugin.batch import Batch
-from rim_plugin.data.heatmaps import heatmap_landmarks
+from rim_plugin.evaluation.image_evaluator import face_data
 from rim_plugin.models.networks import (
     build_nets,
     build_teacher,
@@ -27,10 +27,10 @@ from rim_plugin.models.networks import (
 from rim_plugin.models.optimisation import Optimisation, Part
 from rim_plugin.models.phases.base import PARTS, PHASES, Networks, Phase, Setting, check_requirements
 from rim_plugin.models.phases.schedule import Schedule
-from rim_plugin.models.validation import Validation, ValidationOptions
+from rim_plugin.models.validation import Validation
 from rim_plugin.options.schema import RIMTrain, ValOptions, convert
 from rim_plugin.pipeline import inference_mode
-from rim_plugin.reproducibility import check_finite
+from rim_plugin.run_state import check_finite
 
 from basicsr.losses import build_loss
 from basicsr.models.base_model import BaseModel
@@ -83,29 +83,27 @@ class RIMModel(SRModel):
         opt.setdefault('find_unused_parameters', True)  # under DDP: a phase, or a loss that is off, leaves parts out
         BaseModel.__init__(self, opt)
         if self.is_train:
-            self.options = self._train_options()
+            self.options = convert(opt['train'], RIMTrain, path='train')
         channels_last = not self.is_train or self.options.channels_last
         self.layout = torch.channels_last if channels_last else torch.contiguous_format
-        self.validation = Validation(self, ValidationOptions.of_block(opt.get('val')))
-        self._gallery = (opt.get('val') or {}).get('gallery')
+        val = convert({'save_img': False, **(opt.get('val') or {})}, ValOptions, path='val')
+        self.validation = Validation(self, val)
         self.teacher = build_teacher(opt)
         if self.teacher is not None:
-            self.teacher.to(self.device, memory_format=self.layout)
-        self.nets = self.ema_nets = build_nets(opt, self.teacher, self.is_train and self.options.start_from_teacher)
+            self.teacher.to(self.device).to(memory_format=self.layout)
+        self.nets = self.ema_nets = build_nets(opt, opt.get('network_t'))
+        if self.is_train and self.options.start_from_teacher and 'r' in self.nets:
+            self.nets['r'].start_from(self.teacher)  # type: ignore[operator]  # an HRN
         for label, net in self.nets.items():
-            net.to(self.device, memory_format=self.layout)
+            net.to(self.device).to(memory_format=self.layout)
             self._load(net, label, opt['path'].get(f'param_key_{label}', 'params'))
             self.print_network(net)
         if 'r' in self.nets and opt['path'].get('pretrain_network_r'):
             warn_of_other_options(opt['path']['pretrain_network_r'], opt['network_r'])
         self.fhn = compose_fhn(self.nets)
-        self.pipeline = compose_pipeline(self.nets, self.teacher, self._gallery)
+        self.pipeline = compose_pipeline(self.nets, self.teacher, val.gallery)
         if self.is_train:
             self.init_training_settings()
-
-    def _train_options(self) -> RIMTrain:
-        own = {key: value for key, value in self.opt['train'].items() if not _is_term_or_optimizer(key)}
-        return convert(own, RIMTrain, path='train')
 
     def _load(self, net: nn.Module, label: str, param_key: str) -> None:
         path = self.opt['path'].get(f'pretrain_network_{label}')
@@ -133,9 +131,7 @@ class RIMModel(SRModel):
     def _build_phases(self, networks: Networks) -> dict[str, Phase]:
         """The phases of the run by name, checked."""
         is_trained = self.options.start_from_teacher or bool(self.opt['path'].get('pretrain_network_r'))
-        setting = Setting(
-            networks, self.losses, self.pipeline, self.options, is_trained, self.autocast, _warns_once()
-        )
+        setting = Setting(networks, self.losses, self.pipeline, self.options, is_trained, self.autocast, _warns_once())
         phases = {name: PHASES[name](setting) for name in self.schedule.names}
         for phase in phases.values():
             phase.check()
@@ -152,25 +148,22 @@ class RIMModel(SRModel):
         for label, net in self.ema_nets.items():
             self._load(net, label, 'params_ema')
             net.eval().requires_grad_(False)
-        self.pipeline = compose_pipeline(self.ema_nets, self.teacher, self._gallery)
+        self.pipeline = compose_pipeline(self.ema_nets, self.teacher, self.pipeline.gallery)
 
     def _wrapped_networks(self) -> Networks:
         """The networks as phases call them: compiled and distributed, where that is wanted."""
-        net_d = self.nets.get('d')
-        parts = {
-            'generator': self.nets.get('g'),
-            'integrator': net_d and net_d.integrator,
-            'recogniser': self.nets.get('r'),
-            'discriminator': net_d.discriminator if net_d is not None and 'domain' in self.losses else None,
-        }
+        parts = {**learning_parts(self.nets, self.losses), 'recogniser': self.nets.get('r')}
+        names = ('generator', 'integrator', 'discriminator', 'recogniser')
         sizes = self.opt.get('datasets', {}).get('train', {}).get('query_sizes_per_batch', 1)
         compiled = compilable(self.device, sizes) if self.options.compile else ()
-        for name, net in parts.items():
-            if net is not None and name in compiled:
-                net.compile()
-        wrapped = {name: None if net is None else self.model_to_device(net) for name, net in parts.items()}
-        teacher = torch.compile(self.teacher) if self.teacher is not None and 'teacher' in compiled else self.teacher
-        return Networks(**wrapped, bare_discriminator=parts['discriminator'], teacher=teacher)
+        wrapped: dict[str, nn.Module] = {}
+        for name, net in ((name, parts.get(name)) for name in names):
+            if net is not None:
+                if name in compiled:
+                    net.compile()
+                wrapped[name] = self.model_to_device(net)
+        teacher: Any = torch.compile(self.teacher) if compiled and self.teacher is not None else self.teacher
+        return Networks(**wrapped, bare_discriminator=parts.get('discriminator'), teacher=teacher)
 
     def setup_optimizers(self) -> None:
         """An optimizer for each part that a phase of the run trains."""
@@ -185,8 +178,8 @@ class RIMModel(SRModel):
             params: Any = module.parameters()
             if name == 'student' and classifier is not None:
                 rate = options['lr'] if train.classifier_lr is None else train.classifier_lr
-                student = self.nets['r'].student.parameters()
-                params = [{'params': student}, {'params': classifier.parameters(), 'lr': rate}]
+                student, weights = module.children()
+                params = [{'params': student.parameters()}, {'params': weights.parameters(), 'lr': rate}]
             parts[name] = Part(module, self.get_optimizer(options.pop('type'), params, **options))
             self.optimizers.append(parts[name].optimizer)
         scaler = torch.amp.GradScaler(self.device.type, enabled=self.options.amp == 'fp16')
@@ -294,17 +287,20 @@ class RIMModel(SRModel):
         self, dataloader: DataLoader, current_iter: int | str, tb_logger: Any, save_img: bool
     ) -> None:
         """Validate on faces (image quality, priors, pictures) or on pairs of faces (recognition)."""
-        self.validation.run(dataloader.dataset, current_iter, tb_logger, save_img)
+        dataset: Any = dataloader.dataset
+        if not hasattr(dataset, 'pairs'):
+            self.validation.faces(dataset, self.validation_step, current_iter, tb_logger, save_img)
+            return
+        if self.teacher is None:
+            raise ValueError(f'network_t is missing: dataset {dataset.opt["name"]} is for recognition')
+        with inference_mode(self.pipeline):
+            self.validation.pairs(dataset, self.pipeline, current_iter, tb_logger)
 
-    def validation_data(self) -> dict[str, Any]:
-        """The batch, its SR faces and what the priors say, for metrics and pictures."""
-        batch, (sr, priors) = self.batch, self.restored
-        data = {'lq': batch.probes, 'sr': sr, 'gt': batch.gt, 'landmarks': batch.landmarks, 'parsing': batch.parsing}
-        if priors is not None:
-            data.update(coarse=priors.coarse, parsing_logits=priors.parsing)
-            if priors.heatmaps is not None:
-                data['estimated_landmarks'] = heatmap_landmarks(priors.heatmaps, sr.shape[-1])
-        return {key: value for key, value in data.items() if value is not None}
+    def validation_step(self, data: Mapping[str, Any]) -> dict[str, Any]:
+        """Hallucinate a batch of a data loader; what evaluators of faces process."""
+        self.feed_data(data)
+        self.test()
+        return face_data(self.batch, self.restored, self.teacher if self.validation.needs('sr_embedding') else None)
 
     def get_current_visuals(self) -> dict[str, Tensor]:
         """BasicSR's view of the batch: ``lq``, ``result`` and ``gt``, on the CPU."""
@@ -315,7 +311,7 @@ class RIMModel(SRModel):
 
     def save(self, epoch: int, current_iter: int) -> None:
         """Write each network, and the FHN composed of generator and integrator; then the training state."""
-        nets = {f'net_{label}': (net, self.ema_nets[label]) for label, net in self.nets.items()}
+        nets: dict[str, Any] = {f'net_{label}': (net, self.ema_nets[label]) for label, net in self.nets.items()}
         if 'd' in self.nets:
             nets['net_fhn'] = (self.fhn, self.pipeline.fhn)
         for label, (net, ema_net) in nets.items():
@@ -324,10 +320,6 @@ class RIMModel(SRModel):
             else:
                 self.save_network(net, label, current_iter)
         self.save_training_state(epoch, current_iter)
-
-
-def _is_term_or_optimizer(key: str) -> bool:
-    return key.endswith('_opt') or key.startswith('optim_')
 
 
 def _warns_once() -> Callable[[str], None]:

@@ -1,22 +1,23 @@
 """Validation inside BasicSR's loop: what evaluators find goes to log, TensorBoard, best metrics and files."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from os import path as osp
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 from torch.utils.data import Dataset
 
 from rim_plugin.data.face_pairs import FacePairs
 from rim_plugin.evaluation.curves import save_cmc, save_roc
-from rim_plugin.evaluation.driver import Evaluator, evaluate
+from rim_plugin.evaluation.driver import Evaluator, Step, evaluate
 from rim_plugin.evaluation.image_evaluator import ImageEvaluator, ImageResults
 from rim_plugin.evaluation.metric import ImageMetric, PairMetric, best_direction, build_metric
 from rim_plugin.evaluation.pair_evaluator import Embedder, PairEvaluator, PairResults
 from rim_plugin.evaluation.pictures import SheetEvaluator
 from rim_plugin.evaluation.roc import roc
 from rim_plugin.files import write_atomically
+from rim_plugin.options.schema import ValOptions
 
 from basicsr.models.sr_model import SRModel
 from basicsr.utils import get_root_logger, imwrite, tensor2img
@@ -41,23 +42,6 @@ class Board(Protocol):
         """Log a value."""
 
 
-class ValidationOptions(NamedTuple):
-    """What validation reads of ``val:``."""
-
-    metrics: dict[str, dict[str, Any]] | None = None
-    batch_size: int = 16
-    num_workers: int = 0
-    num_pictures: int = 8
-    pbar: bool = False
-    suffix: str | None = None
-    mirror: bool = False
-
-    @classmethod
-    def of_block(cls, block: Mapping[str, Any] | None) -> 'ValidationOptions':
-        """From the block ``val`` of an options file, whose other keys are passed over."""
-        return cls(**{key: value for key, value in (block or {}).items() if key in cls._fields})
-
-
 class Validation:
     """Validates a model of BasicSR on datasets of faces and of pairs of faces.
 
@@ -68,26 +52,21 @@ class Validation:
         options: its block ``val``. Which of two values is better the metrics know, unless ``better`` is given.
     """
 
-    def __init__(self, model: SRModel, options: ValidationOptions) -> None:
+    def __init__(self, model: SRModel, options: ValOptions) -> None:
         self.model, self.options = model, options
         blocks = options.metrics or {}
         metrics = {name: build_metric(block) for name, block in blocks.items()}
         self.image_metrics = {name: metric for name, metric in metrics.items() if isinstance(metric, ImageMetric)}
         self.pair_metrics = {name: metric for name, metric in metrics.items() if isinstance(metric, PairMetric)}
-        for block in blocks.values():
-            block['better'] = best_direction(block)  # where BasicSR's bookkeeping looks for it
+        for name, block in blocks.items():  # where BasicSR's bookkeeping looks for it
+            model.opt['val']['metrics'][name]['better'] = best_direction(block)
 
     def needs(self, key: str) -> bool:
         """Whether a metric of faces reads this key of the data."""
         return any(key in metric.needs for metric in self.image_metrics.values())
 
     def faces(
-        self,
-        dataset: Dataset,
-        step: Callable[[Mapping[str, Any]], Mapping[str, Any]],
-        current_iter: int | str,
-        tb_logger: Board | None,
-        save_img: bool,
+        self, dataset: Dataset, step: Step, current_iter: int | str, tb_logger: Board | None, save_img: bool
     ) -> ImageResults:
         """Image quality, priors and margins over bicubic of one dataset of faces.
 
@@ -160,9 +139,7 @@ class Validation:
         self._log(name, results.values, current_iter, tb_logger)
         return results
 
-    def _evaluate(
-        self, dataset: Dataset, step: Callable[[Mapping[str, Any]], Mapping[str, Any]] | None, evaluators: list[Any]
-    ) -> None:
+    def _evaluate(self, dataset: Dataset, step: Step | None, evaluators: list[Any]) -> None:
         options = self.options
         evaluate(dataset, step, evaluators, options.batch_size, options.num_workers, options.pbar)
 

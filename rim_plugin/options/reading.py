@@ -3,28 +3,21 @@
 import argparse
 import os
 import re
+from collections.abc import Hashable, Iterable, Mapping
+from typing import Any
 
-import torch
 import yaml
 
 from rim_plugin.errors import OptionsError, did_you_mean
 from rim_plugin.weights_file import SHIPPED, shipped_weights
 
-
-def optimizer_types():
-    """dict of name -> class: the optimizers of ``torch.optim``."""
-    classes = {name: getattr(torch.optim, name) for name in dir(torch.optim)}
-    return {
-        name: cls
-        for name, cls in classes.items()
-        if name != 'Optimizer' and isinstance(cls, type) and issubclass(cls, torch.optim.Optimizer)
-    }
+_SafeLoader: type[yaml.SafeLoader] = getattr(yaml, 'CSafeLoader', yaml.SafeLoader)
 
 
-class _Loader(getattr(yaml, 'CSafeLoader', yaml.SafeLoader)):
+class _Loader(_SafeLoader):  # type: ignore[valid-type, misc]  # yaml has one or the other
     """YAML without Python objects; ``1e-4`` is a number (YAML 1.1 wants ``1.0e-4``); a key given twice is an error."""
 
-    def construct_mapping(self, node, deep=False):
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         keys = [key.value for key, _ in node.value if key.value != '<<']
         for key in keys:
             if keys.count(key) > 1:
@@ -37,43 +30,67 @@ _Loader.add_implicit_resolver(
 )
 
 
-def yaml_loader(path, forced=()):
+def read_options(path: str, forced: Iterable[str] = ()) -> dict[str, Any]:
+    """The options file ``path`` as a dict, with its ``_base_`` and ``forced`` applied.
+
+    ``_base_: OTHER.yml``, relative to the file, takes over what that file has and this one does not, key by key, as in
+    mmengine; a block with ``_delete_: true`` replaces the other's instead. Of several, ``_base_: [ONE.yml, TWO.yml]``,
+    the later wins.
+
+    Networks, datasets and metrics that are empty (``network_r: ~``) are taken away, and what ``path`` says of them, too.
+
+    Raises:
+        OptionsError: no such file, not YAML, not a mapping, a base that leads back to itself, or a wrong
+            ``--force_yml`` path.
+    """
+    return _changed(_read(path), forced)
+
+
+def yaml_loader(path: str, forced: Iterable[str] = ()) -> type[yaml.SafeLoader]:
     """A loader class for ``yaml.load`` that gives what :func:`read_options` gives for the file ``path``."""
 
     class Loader(_Loader):
-        def get_single_data(self):
+        def get_single_data(self) -> dict[str, Any]:
             return _changed(_with_base(super().get_single_data(), path), forced)
 
     return Loader
 
 
-def _changed(options, forced):
-    """``options`` (dict) with ``forced`` applied; then without what has no block, ``network_g: ~`` or a dataset.
+def take_forced(argv: list[str]) -> tuple[list[str], list[str]]:
+    """Split ``sys.argv`` into itself without ``--force_yml`` and the list of that option's entries."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument('--force_yml', nargs='+', default=[])
+    known, rest = parser.parse_known_args(argv[1:])
+    return argv[:1] + rest, known.force_yml
 
-    What ``path`` says of such a network goes, too.
-    """
+
+def _changed(options: dict[str, Any], forced: Iterable[str]) -> dict[str, Any]:
+    """``options`` with ``forced`` applied; then without what is empty."""
     for entry in forced:
         _force(options, entry)
-    absent = [key.removeprefix('network_') for key in options if _is_empty_network(options, key)]
-    options = {key: value for key, value in options.items() if not _is_empty_network(options, key)}
+    absent = [key for key, value in options.items() if str(key).startswith('network_') and value is None]
+    options = {key: value for key, value in options.items() if key not in absent}
     if isinstance(options.get('path'), dict):
-        gone = {f'{word}_{label}' for label in absent for word in ('pretrain_network', 'strict_load', 'param_key')}
-        options['path'] = {key: _found(value) for key, value in options['path'].items() if key not in gone}
+        labels = [key.removeprefix('network_') for key in absent]
+        gone = {f'{word}_{label}' for label in labels for word in ('pretrain_network', 'strict_load', 'param_key')}
+        options['path'] = {key: _located(value) for key, value in options['path'].items() if key not in gone}
     if isinstance(options.get('datasets'), dict):
-        options['datasets'] = {key: value for key, value in options['datasets'].items() if value is not None}
+        options['datasets'] = _present(options['datasets'])
+    if isinstance(options.get('val'), dict) and isinstance(options['val'].get('metrics'), dict):
+        options['val'] = {**options['val'], 'metrics': _present(options['val']['metrics'])}
     return options
 
 
-def _found(path):
-    """The weights that come with the plugin are found from any folder."""
+def _present(block: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in block.items() if value is not None}
+
+
+def _located(path: object) -> object:
+    """The weights that come with the plugin are there from any folder."""
     return str(shipped_weights()) if path == SHIPPED and not os.path.exists(path) else path
 
 
-def _is_empty_network(options, key):
-    return str(key).startswith('network_') and options[key] is None
-
-
-def _force(options, entry):
+def _force(options: dict[str, Any], entry: str) -> None:
     path, equals, text = entry.partition('=')
     *parents, last = [key.strip() for key in path.split(':')]
     if not equals or not last:
@@ -90,7 +107,7 @@ def _force(options, entry):
     block[last] = _value(text.strip(), entry)
 
 
-def _value(text, entry):
+def _value(text: str, entry: str) -> Any:
     """As in the options file, and with BasicSR's own spellings for the command line: ``none``, ``!!float1e-4``."""
     if text.lower() == 'none':
         return None
@@ -100,28 +117,7 @@ def _value(text, entry):
         raise OptionsError(f'--force_yml {entry}: {text!r} is not a YAML value') from error
 
 
-def take_forced(argv):
-    """Split ``sys.argv`` into itself without ``--force_yml`` and the list of that option's entries."""
-    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    parser.add_argument('--force_yml', nargs='+', default=[])
-    known, rest = parser.parse_known_args(argv[1:])
-    return argv[:1] + rest, known.force_yml
-
-
-def read_options(path, forced=()):
-    """The options file ``path`` as a dict, with its ``_base_`` and ``forced`` applied.
-
-    ``_base_: OTHER.yml``, relative to the file, takes over what that file has and this one does not, key by key, as in
-    mmengine; a block with ``_delete_: true`` replaces the other's instead.
-
-    Raises:
-        OptionsError: no such file, not YAML, not a mapping, a base that leads back to itself, or a wrong
-            ``--force_yml`` path.
-    """
-    return _changed(_read(path), forced)
-
-
-def _read(path, seen=()):
+def _read(path: str, seen: tuple[str, ...] = ()) -> dict[str, Any]:
     if not os.path.isfile(path):
         origin = f'named as _base_ in {seen[-1]}' if seen else f'from {os.getcwd()}'
         raise OptionsError(f'{path}: no such options file ({origin})')
@@ -137,28 +133,36 @@ def _read(path, seen=()):
     return _with_base(options, path, seen)
 
 
-def _with_base(options, path, seen=()):
-    if '_base_' not in options:
+def _with_base(options: dict[str, Any], path: str, seen: tuple[str, ...] = ()) -> dict[str, Any]:
+    bases = options.pop('_base_', None)
+    if bases is None:
         return options
-    base = os.path.normpath(os.path.join(os.path.dirname(path), str(options.pop('_base_'))))
-    if base in (path, *seen):
-        raise OptionsError(f'{path}: _base_ leads back to {base}')
+    whole: dict[str, Any] = {}
+    for name in bases if isinstance(bases, list) else [bases]:
+        base = os.path.normpath(os.path.join(os.path.dirname(path), str(name)))
+        if base in (path, *seen):
+            raise OptionsError(f'{path}: _base_ leads back to {base}')
+        whole = _merged(whole, _read(base, (*seen, path)), path)
+    return _merged(whole, options, path)
+
+
+def _merged(base: dict[str, Any], changes: dict[str, Any], path: str) -> dict[str, Any]:
     from mmengine.config import Config  # takes a second
 
-    merged = Config(_with_room(_read(base, (*seen, path)), options))
+    merged = Config(_with_room(base, changes))
     try:
-        merged.merge_from_dict(options)
+        merged.merge_from_dict(changes)
     except TypeError as error:  # a block over a number, or the other way round
         raise OptionsError(f'{path}: {str(error).splitlines()[0]}') from None
     return merged.to_dict()
 
 
-def _with_room(base, options):
-    """``base`` without what is empty there (``~``) and a block in ``options``, which mmengine would not merge."""
+def _with_room(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """``base`` without what is empty there (``~``) and a block in ``changes``, which mmengine would not merge."""
     return {
-        key: _with_room(value, options[key])
-        if isinstance(value, dict) and isinstance(options.get(key), dict)
+        key: _with_room(value, changes[key])
+        if isinstance(value, dict) and isinstance(changes.get(key), dict)
         else value
         for key, value in base.items()
-        if value is not None or not isinstance(options.get(key), dict)
+        if value is not None or not isinstance(changes.get(key), dict)
     }

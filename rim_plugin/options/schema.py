@@ -1,36 +1,261 @@
-"""stub until h1"""
-from typing import Any, Literal
-import msgspec
-class TrainOptions(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
-    total_iter: int
-    warmup_iter: int = -1
-    ema_decay: float = 0.0
-    scheduler: dict | None = None
-class RIMTrain(TrainOptions, kw_only=True, frozen=True, forbid_unknown_fields=True):
-    phase: str | None = None
-    phases: dict[str, int] | None = None
-    grad_clip: float | None = None
-    domain_interval: int = 1
-    start_from_teacher: bool = False
-    assistant_target: Literal['sum', 'own'] = 'sum'
-    classifier_lr: float | None = None
-    amp: Literal['none', 'bf16', 'fp16'] = 'none'
-    channels_last: bool = True
-    compile: bool = False
-    accumulate: int = 1
-class ValOptions(msgspec.Struct, kw_only=True, frozen=True):
-    val_freq: int | None = None
-    save_img: bool = False
-    metrics: dict | None = None
-    batch_size: int = 16
-    num_workers: int = 0
-    num_pictures: int = 8
-    pbar: bool = False
-    suffix: str | None = None
-    mirror: bool = False
-    gallery: Literal['teacher', 'hrn'] = 'teacher'
-def convert(block, struct, file='', path=''):
-    try:
-        return msgspec.convert({k: v for k, v in block.items() if v is not None}, struct, strict=False)
-    except msgspec.ValidationError as error:
-        raise ValueError(f'{path}.{error}') from None
+"""Every option of an options file, once: key, type, default, meaning. The checks, ``options/schema.json`` and
+``docs/options.md`` come from here (``scripts/make_schema.py``).
+
+Blocks with a ``type`` (networks, losses, metrics, optimizers, schedulers) have the arguments of that class as keys, see
+:mod:`rim_plugin.options.arguments`.
+"""
+
+from typing import Annotated, Any, ClassVar, Literal
+
+from msgspec import Meta, Struct, field
+
+from rim_plugin.options.datasets import (
+    AugmentOptions,
+    DatasetOptions,
+    DrawnFaceOptions,
+    DrawnPairOptions,
+    FacePairOptions,
+    FacePriorOptions,
+)
+from rim_plugin.options.kinds import Count, NotNegative, Size, about
+from rim_plugin.options.values import convert
+
+__all__ = [
+    'AugmentOptions',
+    'BaselineGANTrain',
+    'BaselineTrain',
+    'BaselineVal',
+    'BasicSRVal',
+    'BenchmarkOptions',
+    'DatasetOptions',
+    'DrawnFaceOptions',
+    'DrawnPairOptions',
+    'FacePairOptions',
+    'FacePriorOptions',
+    'LoggerOptions',
+    'MethodOptions',
+    'NetworkPathOptions',
+    'Options',
+    'PathOptions',
+    'RIMTrain',
+    'TrainOptions',
+    'ValOptions',
+    'convert',
+]
+
+
+class Options(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
+    """The keys of a whole file. Beside them stand the networks, ``network_g`` and so on: blocks with a ``type``."""
+
+    open_keys: ClassVar[tuple[str, ...]] = ('network_*',)
+
+    name: Annotated[str, about('Name of the run: its folder under experiments/ or results/.')]
+    model_type: Annotated[str, about('Who trains and validates: RIMModel, BaselineModel, a model of BasicSR.')]
+    num_gpu: Annotated[Size | Literal['auto'], about('GPUs to use: 0 for the CPU, auto for all there are.')]
+    scale: Annotated[Count | None, about('Enlargement of the SR network, for BasicSR.')] = None
+    manual_seed: Annotated[Size | None, about('Seed of every random draw; ~ draws one.')] = None
+    datasets: Annotated[dict[str, Any], about('Datasets: train, and any number of val, val_NAME, test, test_NAME.')]
+    path: Annotated[dict[str, Any], about('Weights and training state to begin with.')]
+    train: Annotated[dict[str, Any] | None, about('How it is trained.')] = None
+    val: Annotated[dict[str, Any] | None, about('How it is validated; ~ for not at all.')] = None
+    logger: Annotated[dict[str, Any] | None, about('What is written while it trains.')] = None
+    dist_params: Annotated[dict[str, Any] | None, about('Distributed training: backend and port.')] = None
+    find_unused_parameters: Annotated[
+        bool, about('Distributed training: some steps leave weights out. RIMModel sets it.')
+    ] = False
+
+
+class PathOptions(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
+    """Block ``path``; beside these keys :class:`NetworkPathOptions`, for each network."""
+
+    resume_state: Annotated[str | None, about('Training state (.state) to go on from.')] = None
+    ignore_resume_networks: Annotated[
+        list[str] | None, about('Networks whose weights resuming leaves as path has them.')
+    ] = None
+
+
+class NetworkPathOptions(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
+    """Keys of ``path`` that end in a network's letter: ``pretrain_network_g`` for ``network_g``."""
+
+    pretrain_network: Annotated[str | None, about('File of weights to begin with: .pth or .safetensors.')] = None
+    strict_load: Annotated[bool, about('Whether names and shapes of all weights have to agree.')] = True
+    param_key: Annotated[
+        str | None, about('Which weights of a .pth: params, or params_ema, the averaged ones; ~ for the file as it is.')
+    ] = 'params'
+
+
+class TrainOptions(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
+    """Keys of block ``train`` that BasicSR reads.
+
+    Losses (``pixel_opt``) and optimizers (``optim_g``) are blocks with a ``type``; the model says which it has.
+    """
+
+    open_keys: ClassVar[tuple[str, ...]] = ('*_opt', 'optim_*')
+
+    total_iter: Annotated[Count, about('Iterations of the whole training.')]
+    warmup_iter: Annotated[
+        Annotated[int, Meta(ge=-1)], about('Iterations in which the learning rate rises to its value; -1 for none.')
+    ] = -1
+    scheduler: Annotated[
+        dict[str, Any], about("Course of the learning rate: a block with a type, BasicSR's or torch.optim's.")
+    ]
+    ema_decay: Annotated[
+        Annotated[float, Meta(ge=0, le=1)], about('Decay of the moving average of the weights; 0 for no average.')
+    ] = 0
+
+
+class _FaceTrain(TrainOptions, kw_only=True, frozen=True, forbid_unknown_fields=True):
+    channels_last: Annotated[bool, about('Memory format of images and networks; far faster on a CPU.')] = True
+
+
+class RIMTrain(_FaceTrain, kw_only=True, frozen=True, forbid_unknown_fields=True):
+    """Block ``train`` of RIMModel."""
+
+    phase: Annotated[str | None, about('The only phase: fhn, student, assistant or joint. Default: fhn.')] = None
+    phases: Annotated[
+        dict[str, Count] | None, about('Phases in their order, each with its iterations, total_iter in all.')
+    ] = None
+    start_from_teacher: Annotated[bool, about("Student and assistant begin with the teacher's weights.")] = False
+    assistant_target: Annotated[
+        Literal['sum', 'own'],
+        about(
+            'What the losses see in phase assistant: f_S + f_A (Eq. 12), or the assistant alone, as a second student.'
+        ),
+    ] = 'sum'
+    grad_clip: Annotated[NotNegative | None, about('Largest gradient norm of each part; ~ or 0 for any.')] = None
+    domain_interval: Annotated[Count, about('The domain loss is computed every that many iterations.')] = 1
+    classifier_lr: Annotated[
+        NotNegative | None, about("Learning rate of identity_opt's weights; ~ for that of optim_s.")
+    ] = None
+    accumulate: Annotated[Count, about('Micro-batches of a step; has to divide the batch.')] = 1
+    amp: Annotated[Literal['none', 'bf16', 'fp16'], about('Mixed precision.')] = 'none'
+    compile: Annotated[
+        bool, about('Compile teacher, HRN and integrator (network_g, too, where a batch has one probe size).')
+    ] = False
+
+
+class BaselineTrain(_FaceTrain, kw_only=True, frozen=True, forbid_unknown_fields=True):
+    """Block ``train`` of BaselineModel."""
+
+    level_weights: Annotated[
+        list[NotNegative] | None, about("Weights of a pyramid's levels, each compared with the face at its size.")
+    ] = None
+    grad_clip: Annotated[NotNegative | None, about('Largest gradient norm; ~ or 0 for any.')] = None
+    clip_over_lr: Annotated[
+        bool | None, about("Divide grad_clip by the learning rate (VDSR's adjustable clipping).")
+    ] = False
+    last_layer_lr: Annotated[
+        NotNegative | None, about('Learning rate of the last layer over that of the others (SRCNN: 0.1).')
+    ] = None
+
+
+class BaselineGANTrain(_FaceTrain, kw_only=True, frozen=True, forbid_unknown_fields=True):
+    """Block ``train`` of BaselineGANModel: BasicSR's ESRGANModel."""
+
+    net_d_iters: Annotated[Count, about('The generator makes one step every that many iterations.')] = 1
+    net_d_init_iters: Annotated[Size, about('Iterations of the discriminator alone, at the start.')] = 0
+
+
+class BasicSRVal(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
+    """Keys of block ``val`` that BasicSR reads."""
+
+    val_freq: Annotated[Count | None, about('Validate every that many iterations; needed in training.')] = None
+    save_img: Annotated[bool, about('Write pictures: a sheet in training, every face in tests.')]
+    metrics: Annotated[
+        dict[str, Any] | None,
+        about('Metrics by the name that the log gives them: blocks with a type; better: higher or lower is optional.'),
+    ] = None
+    pbar: Annotated[bool, about('Show a progress bar.')] = False
+    suffix: Annotated[str | None, about("Ending of the pictures' names; ~ for the name of the run.")] = None
+
+
+class BaselineVal(BasicSRVal, kw_only=True, frozen=True, forbid_unknown_fields=True):
+    """Block ``val`` of BaselineModel and BaselineGANModel."""
+
+    batch_size: Annotated[Count, about('Faces at a time.')] = 16
+    num_workers: Annotated[Size, about('Processes that read faces.')] = 0
+    num_pictures: Annotated[Size, about('Faces in the sheet of pictures.')] = 8
+
+
+class ValOptions(BaselineVal, kw_only=True, frozen=True, forbid_unknown_fields=True):
+    """Block ``val`` of RIMModel."""
+
+    mirror: Annotated[bool, about('Add the embedding of the mirror image to that of the face; twice the time.')] = False
+    gallery: Annotated[
+        Literal['teacher', 'hrn'],
+        about(
+            'Who embeds faces at full resolution; hrn where the student was not trained to give what the teacher gives.'
+        ),
+    ] = 'teacher'
+
+
+class WandbOptions(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
+    """Block ``logger.wandb``."""
+
+    project: Annotated[str | None, about('Project of Weights & Biases; ~ for none.')] = None
+    resume_id: Annotated[str | None, about('Its run to go on with.')] = None
+
+
+class LoggerOptions(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
+    """Block ``logger``."""
+
+    print_freq: Annotated[Count, about('A line in the log every that many iterations.')]
+    save_checkpoint_freq: Annotated[Count, about('Save weights and training state every that many iterations.')]
+    use_tb_logger: Annotated[bool, about('Write for TensorBoard, under tb_logger/.')]
+    wandb: Annotated[WandbOptions | None, about('Weights & Biases.')] = None
+
+
+ProbeSizes = Annotated[list[Count | Literal['full']], Meta(min_length=1)]
+
+
+class MethodOptions(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
+    """One method of a benchmark, a row of its tables."""
+
+    options: Annotated[str, about('Its options file.')]
+    title: Annotated[str | None, about('Its name in the tables; ~ for its key.')] = None
+    force: Annotated[list[str] | None, about('Changes to its options, as --force_yml takes them.')] = None
+    weights: Annotated[
+        dict[str, str] | None,
+        about('Files of weights by letter of the network; the others are where its training leaves them.'),
+    ] = None
+    recogniser: Annotated[dict[str, Any] | None, about("Another recogniser than the benchmark's.")] = None
+    tables: Annotated[list[Literal['sr', 'recognition']], about('Tables in which it has a row.')] = field(
+        default_factory=lambda: ['sr', 'recognition']
+    )
+    query_sizes: Annotated[
+        ProbeSizes | None, about("Those of the benchmark's probe sizes at which it is verified.")
+    ] = None
+
+
+class BenchmarkOptions(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
+    """A file for ``scripts/benchmark.py``."""
+
+    name: Annotated[str, about('Name of the report.')]
+    methods: Annotated[
+        dict[str, MethodOptions | None], about('Methods in the order of the tables; ~ takes one of the base away.')
+    ]
+    output: Annotated[str, about("Folder of the report's folder.")] = 'results/benchmark'
+    reference: Annotated[
+        str | None, about("The method to which the others' differences are taken; ~ for the last.")
+    ] = None
+    recogniser: Annotated[
+        dict[str, Any] | None,
+        about(
+            'Network of gallery faces, and of probes where a method has no network_r: type, its arguments and weights. '
+            'Its cosine is the identity similarity of the SR tables.'
+        ),
+    ] = None
+    mirror: Annotated[bool, about('Add the embedding of the mirror image to that of the face; twice the time.')] = True
+    sr_sets: Annotated[dict[str, Any] | None, about('Datasets of faces for the SR tables.')] = None
+    pair_sets: Annotated[dict[str, Any] | None, about('Datasets of pairs for the recognition tables.')] = None
+    query_sizes: Annotated[ProbeSizes, about('Sides of the probes of pair_sets, in pixels, or full.')] = field(
+        default_factory=lambda: [28]
+    )
+    pictures: Annotated[Size, about('Faces in the picture grid.')] = 4
+    lpips: Annotated[
+        str | None, about("AlexNet's weights as torchvision has them, for LPIPS in the SR tables; ~ for none.")
+    ] = None
+    train_missing: Annotated[bool, about('Train the methods whose weights are not there, by their own options.')] = (
+        False
+    )
+    force: Annotated[list[str] | None, about('Changes to the options of every method that is trained.')] = None

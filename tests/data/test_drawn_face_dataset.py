@@ -11,7 +11,7 @@ from rim_plugin.data.heatmaps import landmark_heatmaps
 from rim_plugin.data.landmarks import PARSING_FLIP, flip_permutation
 from rim_plugin.data.resize import degrade
 from rim_plugin.data.synthetic.faces import draw_face
-from rim_plugin.reproducibility import SampleIndex
+from rim_plugin.randomness import SampleIndex
 
 from basicsr.utils.registry import DATASET_REGISTRY
 
@@ -52,7 +52,6 @@ def test_options_reach_the_item():
     item = make(query_size=14, prior_size=28, heatmap_sigma=2.0)[0]
     assert item['lq'].shape == (3, 14, 14) and item['parsing'].shape == (28, 28)
     np.testing.assert_array_equal(item['heatmaps'], landmark_heatmaps(draw_face(2, 0, 0).landmarks, 224, 28, 2.0))
-    assert DrawnFaceDataset.option_keys >= {'query_size', 'prior_size', 'heatmap_sigma', 'first_identity', 'seed'}
 
 
 def test_length_and_identities():
@@ -102,7 +101,7 @@ def test_list_of_probe_sizes_is_one_size_a_batch():
     dataset = make(query_size=[14, 28, 56], phase='train', batch_size_per_gpu=4)
     sizes = [dataset[SampleIndex(position % 15, 0, position)]['lq'].shape[-1] for position in range(24)]
     assert all(len(set(sizes[start : start + 4])) == 1 for start in range(0, 24, 4)) and len(set(sizes)) > 1
-    with pytest.raises(ValueError, match='query_size must be one number outside training'):
+    with pytest.raises(ValueError, match='query_size: has to be one number outside training'):
         make(query_size=[14, 28], phase='val')
 
 
@@ -116,14 +115,17 @@ def test_batches_through_a_loader():
 @pytest.mark.parametrize(
     'options, words',
     [
-        ({'num_identities': None}, 'dataset drawn: num_identities is missing; it must be a whole number of at least 1'),
-        ({'num_identities': 0}, 'num_identities is 0'),
-        ({'faces_per_identity': 2.5}, 'faces_per_identity is 2.5'),
-        ({'first_identity': -1}, 'first_identity is -1'),
-        ({'seed': '7'}, "seed is '7'"),
-        ({'prior_size': 0}, 'prior_size is 0'),
-        ({'gt_size': 128}, 'gt_size is 128'),
-        ({'query_size': 0}, 'query_size'),
+        ({'num_identities': None}, 'dataset drawn: num_identities: ~ is nothing, a whole number is expected'),
+        ({'num_identitys': 3}, r"dataset drawn: num_identitys: unknown key; did you mean 'num_identities'\?"),
+        ({'num_identities': 0}, 'num_identities: 0 is not a whole number of at least 1'),
+        ({'faces_per_identity': 2.5}, 'faces_per_identity: 2.5 is not a whole number of at least 1'),
+        ({'first_identity': -1}, 'first_identity: -1 is not a whole number of at least 0'),
+        ({'seed': '7'}, "seed: '7' is a text, a whole number is expected"),
+        ({'prior_size': 0}, 'prior_size: 0 is not a whole number of at least 1'),
+        ({'gt_size': 128}, 'gt_size: 128 is not 224'),
+        ({'query_size': 0}, 'query_size: 0 is not a whole number of at least 1 or a list'),
+        ({'heatmap_sigma': 0}, 'heatmap_sigma: 0 is not a number above 0'),
+        ({'use_hflip': 1}, 'use_hflip: 1 is a number, true or false is expected'),
     ],
 )
 def test_bad_options_are_named(options, words):

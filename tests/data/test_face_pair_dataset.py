@@ -8,7 +8,7 @@ from support.face_photos import FIVE_POINTS, make_photos
 
 from rim_plugin.data.alignment import align_face
 from rim_plugin.data.face_pair_dataset import FacePairDataset
-from rim_plugin.data.prepare import prepare_faces
+from rim_plugin.data.prepare import PrepareOptions, prepare_faces
 from rim_plugin.data.resize import degrade, to_tensor
 
 from basicsr.utils.registry import DATASET_REGISTRY
@@ -33,7 +33,7 @@ def faces(tmp_path_factory):
     numbers = ' '.join(f'{value:.4f}' for value in FIVE_POINTS.ravel())
     (root / 'points.txt').write_text(''.join(f'{name}.png {numbers}\n' for name in NAMES))
     for name in ('lmdb', 'disk'):
-        prepare_faces(root / 'images', root / name, root / 'points.txt', backend=name, workers=1)
+        prepare_faces(PrepareOptions(root / 'images', root / name, root / 'points.txt', backend=name, workers=1))
     small = {}
     for name in NAMES:
         photo = cv2.imread(str(root / f'images/{name}.png'))
@@ -150,7 +150,7 @@ def test_workers_read_the_same_items(faces):
 def test_names_with_signs_are_found_in_the_store(faces, tmp_path):
     names = ['J.R.Müller%_0001.png', 'J.R.Müller%_0002.png', 'K_0002.png']
     make_photos(tmp_path, names)
-    prepare_faces(tmp_path / 'images', tmp_path / 'lmdb', tmp_path / 'landmarks', workers=1)
+    prepare_faces(PrepareOptions(tmp_path / 'images', tmp_path / 'lmdb', tmp_path / 'landmarks', workers=1))
     (tmp_path / 'pairs.txt').write_text('1 1\nJ.R.Müller% 1 2\nJ.R.Müller% 1 K 2\n', encoding='utf-8')
     found = dataset(tmp_path)
     assert [f'{found[i]["gt_path"]}.png' for i in range(3)] == names
@@ -178,13 +178,18 @@ def test_the_real_lfw_is_aligned_on_the_fly(real_faces):
 @pytest.mark.parametrize(
     'options, error, message',
     [
-        ({'dataroot_gt': None}, ValueError, 'dataset pairs: dataroot_gt is missing'),
-        ({'pair_list': None}, ValueError, "pair_list is missing. Name LFW's pairs.txt"),
+        (
+            {'dataroot_gt': None},
+            ValueError,
+            r'dataset pairs: dataroot_gt: missing \(A prepared store, a folder of photos',
+        ),
+        ({'pair_list': None}, ValueError, "pair_list: missing; name LFW's pairs.txt"),
         ({'pair_list': 'nothing.txt'}, FileNotFoundError, 'dataset pairs: pair_list: nothing.txt: no such pair list'),
-        ({'probe_side': 'left'}, ValueError, "probe_side: 'left' is unknown; choose one of none, first, second, both"),
-        ({'query_size': [14, 28]}, ValueError, 'query_size must be one number outside training'),
-        ({'query_size': 0}, ValueError, 'query_size must be a number of pixels'),
-        ({'io_backend': {'type': 'zip'}}, ValueError, 'io_backend: type: must be lmdb or disk'),
+        ({'probe_side': 'left'}, ValueError, "probe_side: 'left' is not one of none, first, second, both"),
+        ({'query_size': [14, 28]}, ValueError, r'query_size: \[14, 28\] is a list, a whole number is expected'),
+        ({'query_size': 225}, ValueError, 'query_size: 225 is larger than the faces'),
+        ({'query_size': 0}, ValueError, 'query_size: 0 is not a whole number of at least 1'),
+        ({'io_backend': {'type': 'zip'}}, ValueError, "io_backend.type: 'zip' is not one of lmdb, disk"),
         ({'dataroot_gt': 'nowhere'}, FileNotFoundError, 'dataroot_gt: .nowhere.: no such folder'),
         ({'dataroot_gt': 'nowhere', 'landmarks': 'aligned'}, FileNotFoundError, 'Photos: no such folder: nowhere'),
         ({'dataroot_gt': 'nowhere.bin'}, FileNotFoundError, 'nowhere.bin: no such pair list'),

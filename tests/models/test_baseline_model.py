@@ -55,7 +55,7 @@ def step(model, data=None):
     """One step; the weights before and after, and the gradients of the loss at the former."""
     model.feed_data(data or batch())
     before = {name: value.detach().clone() for name, value in model.net_g.named_parameters()}
-    loss = sum(model.loss_terms().values())
+    loss = sum(model.step_losses().values())
     gradients = dict(zip(before, torch.autograd.grad(loss, list(model.net_g.parameters()))))
     model.optimize_parameters(1)
     return before, dict(model.net_g.named_parameters()), gradients
@@ -90,7 +90,7 @@ def test_every_pyramid_level_is_supervised_by_the_reduced_face():
     model.feed_data(data)
     with torch.no_grad():
         images = model.net_g(data['lq'], levels=True)
-    found = model.loss_terms()
+    found = model.step_losses()
     assert list(found) == ['l_pix_8', 'l_pix_16', 'l_pix_32']
     for weight, image, loss in zip([1, 2, 0.5], images, found.values()):
         target = (

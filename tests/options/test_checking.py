@@ -52,7 +52,7 @@ RIM = [
 
 @pytest.mark.parametrize('file', RIM, ids=lambda f: f.stem)
 def test_models_of_this_project_are_built(file, monkeypatch):
-    monkeypatch.setattr('rim_plugin.models.recognition.load_recogniser_weights', lambda net, path: None)
+    monkeypatch.setattr('rim_plugin.models.networks.load_recogniser_weights', lambda net, path: None)
     options = read_options(
         str(file), ['num_gpu=0', 'train:compile=false'] if file.parent.name != 'test' else ['num_gpu=0']
     )

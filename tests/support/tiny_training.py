@@ -16,6 +16,7 @@ import yaml
 from torch import nn
 
 import rim_plugin  # noqa: F401
+from rim_plugin.options.datasets import BasicSRDatasetOptions
 
 from basicsr.models.sr_model import SRModel
 from basicsr.utils.registry import ARCH_REGISTRY, DATASET_REGISTRY, MODEL_REGISTRY
@@ -34,11 +35,19 @@ class TinyNet(nn.Module):
         return x + self.body(x)
 
 
+class TinyOptions(BasicSRDatasetOptions, kw_only=True, frozen=True, forbid_unknown_fields=True):
+    """Options of TinySet."""
+
+    length: int = 22
+    poisoned: int | None = None
+    noisy: bool = True
+
+
 @DATASET_REGISTRY.register()
 class TinySet(torch.utils.data.Dataset):
     """``length`` noise images of 8x8; training items get random noise and may be mirrored."""
 
-    option_keys = frozenset({'length', 'poisoned', 'noisy'})
+    options_type = TinyOptions
 
     def __init__(self, opt):
         self.opt = opt

@@ -29,7 +29,8 @@ class VerificationAccuracy(ScoreMetric):
 
     def fold_accuracy(self) -> FoldAccuracy:
         """Accuracy and threshold of each fold."""
-        return fold_accuracy(*(self.gathered(key) for key in self.needs), self.thresholds)
+        scores, issame, folds = map(self.gathered, self.needs)
+        return fold_accuracy(scores, issame, folds, self.thresholds)
 
     def compute(self) -> float:
         """Mean over the folds.

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import nullcontext
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import torch
 from torch import Tensor
@@ -33,14 +33,14 @@ class FHNPhase(Phase):
     """
 
     name = 'fhn'
-    parts = ('generator', 'integrator', 'discriminator')
-    terms = ('pixel', 'coarse', 'landmark', 'parsing', 'domain')
+    parts: ClassVar[tuple[str, ...]] = ('generator', 'integrator', 'discriminator')
+    terms: ClassVar[tuple[str, ...]] = ('pixel', 'coarse', 'landmark', 'parsing', 'domain')
 
     @classmethod
     def requirements(cls, options: RIMTrain) -> Requirements:
         return Requirements(('network_g',), (('pixel',),))
 
-    def active_terms(self) -> Sequence[str]:
+    def active_terms(self) -> Iterable[str]:
         return self.terms if self.nets.integrator is not None else ('pixel',)
 
     def step(self, chunks: Sequence[Batch], iteration: int, optimisation: Optimisation) -> None:

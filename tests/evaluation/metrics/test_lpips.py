@@ -8,8 +8,7 @@ import torch
 from torchvision.models import alexnet
 
 from rim_plugin.errors import OptionsError
-from rim_plugin.metrics.lpips import calculate_lpips
-from rim_plugin.models.batched_validation import needs_only_images
+from rim_plugin.evaluation.metrics.lpips import LPIPS
 
 RELUS = (1, 4, 7, 9, 11)  # layers of AlexNet's features
 MEAN, STD = torch.tensor([[-0.030, -0.088, -0.188], [0.458, 0.448, 0.450]], dtype=torch.float64).reshape(2, 1, 3, 1, 1)
@@ -54,7 +53,7 @@ def by_formula(weights, sr, gt):
 def test_equals_the_formula(weights, count):
     sr, gt = images(count)
     before = sr.clone()
-    found = calculate_lpips({'sr': sr, 'gt': gt}, str(weights))
+    found = LPIPS(str(weights)).measure({'sr': sr, 'gt': gt})
     assert found.shape == (count,) and found.dtype == torch.float64 and torch.equal(sr, before)
     assert found.min() > 1e-3
     torch.testing.assert_close(found, by_formula(weights, sr, gt), rtol=1e-4, atol=1e-7)
@@ -62,11 +61,11 @@ def test_equals_the_formula(weights, count):
 
 def test_identical_images_have_none(weights):
     gt = (images(2)[1] * 255).round() / 255
-    assert calculate_lpips({'sr': gt + 0.4 / 255, 'gt': gt}, str(weights)).abs().max() == 0
+    assert LPIPS(str(weights)).measure({'sr': gt + 0.4 / 255, 'gt': gt}).abs().max() == 0
 
 
 def test_bicubic_has_it_too():
-    assert needs_only_images({'type': 'calculate_lpips'})
+    assert LPIPS('alexnet.pth').images_alone
 
 
 @pytest.mark.parametrize(
@@ -82,17 +81,17 @@ def test_wrong_weights_are_told(tmp_path, change, words):
     if content is not None:
         torch.save(content, tmp_path / 'net.pth')
     with pytest.raises(OptionsError) as caught:
-        calculate_lpips(dict(zip(('sr', 'gt'), images(1))), str(tmp_path / 'net.pth'))
+        LPIPS(str(tmp_path / 'net.pth')).measure(dict(zip(('sr', 'gt'), images(1))))
     assert words in str(caught.value) and 'net.pth' in str(caught.value)
 
 
 def test_without_the_package_it_says_so(weights, monkeypatch):
     monkeypatch.setitem(sys.modules, 'lpips', None)
     with pytest.raises(OptionsError, match='pip install lpips'):
-        calculate_lpips(dict(zip(('sr', 'gt'), images(1))), f'{weights}.other')
+        LPIPS(f'{weights}.other').measure(dict(zip(('sr', 'gt'), images(1))))
 
 
 @pytest.mark.parametrize('shape', [(1, 1, 64, 64), (1, 3, 64, 32), (3, 64, 64)])
 def test_images_of_other_shapes_are_refused(weights, shape):
     with pytest.raises(ValueError, match='must have one shape'):
-        calculate_lpips({'sr': torch.zeros(shape), 'gt': torch.zeros(1, 3, 64, 64)}, str(weights))
+        LPIPS(str(weights)).measure({'sr': torch.zeros(shape), 'gt': torch.zeros(1, 3, 64, 64)})

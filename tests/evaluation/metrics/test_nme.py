@@ -3,9 +3,7 @@ import math
 import pytest
 import torch
 
-from rim_plugin.metrics.landmark_error import calculate_nme
-
-from basicsr.utils.registry import METRIC_REGISTRY
+from rim_plugin.evaluation.metrics.nme import NME
 
 EYES = {5: ([0], [1]), 68: (range(36, 42), range(42, 48)), 194: (range(134, 154), range(114, 134))}
 
@@ -28,21 +26,21 @@ def slow_nme(estimated, truth):
 @pytest.mark.parametrize('batch', [1, 3])
 def test_equals_slow_computation(count, batch):
     estimated, truth = landmarks(count, batch)
-    values = calculate_nme({'estimated_landmarks': estimated, 'landmarks': truth})
+    values = NME().measure({'estimated_landmarks': estimated, 'landmarks': truth})
     expected = [slow_nme(a, b) for a, b in zip(estimated.tolist(), truth.tolist())]
     assert values.tolist() == pytest.approx(expected, rel=1e-9)
 
 
 def test_unit_is_the_eye_distance():
     truth = torch.tensor([[[60.0, 100.0], [100.0, 100.0], [80, 120], [65, 140], [95, 140]]])
-    values = calculate_nme({'estimated_landmarks': truth + torch.tensor([0.0, 4.0]), 'landmarks': truth})
+    values = NME().measure({'estimated_landmarks': truth + torch.tensor([0.0, 4.0]), 'landmarks': truth})
     assert values.tolist() == pytest.approx([0.1])  # 4 px of 40
 
 
 def test_perfect_and_half_precision():
     estimated, truth = landmarks(68)
-    assert calculate_nme({'estimated_landmarks': truth, 'landmarks': truth}).tolist() == [0, 0, 0]
-    values = calculate_nme({'estimated_landmarks': estimated.half(), 'landmarks': truth})
+    assert NME().measure({'estimated_landmarks': truth, 'landmarks': truth}).tolist() == [0, 0, 0]
+    values = NME().measure({'estimated_landmarks': estimated.half(), 'landmarks': truth})
     expected = [slow_nme(a, b) for a, b in zip(estimated.half().tolist(), truth.tolist())]
     assert values.tolist() == pytest.approx(expected, rel=1e-6)
 
@@ -50,14 +48,27 @@ def test_perfect_and_half_precision():
 def test_bad_input():
     estimated, truth = landmarks(68)
     with pytest.raises(ValueError, match='one shape'):
-        calculate_nme({'estimated_landmarks': estimated[:, :5], 'landmarks': truth})
-    with pytest.raises(ValueError, match='5, 68 or 194 landmarks, not 67'):
-        calculate_nme({'estimated_landmarks': estimated[:, :67], 'landmarks': truth[:, :67]})
+        NME().measure({'estimated_landmarks': estimated[:, :5], 'landmarks': truth})
+    with pytest.raises(ValueError, match='No landmark scheme has 67 points'):
+        NME().measure({'estimated_landmarks': estimated[:, :67], 'landmarks': truth[:, :67]})
     truth[1] = 7
     with pytest.raises(ValueError, match='face 1 of the batch coincide'):
-        calculate_nme({'estimated_landmarks': estimated, 'landmarks': truth})
+        NME().measure({'estimated_landmarks': estimated, 'landmarks': truth})
 
 
-def test_registered_and_marked():
-    assert METRIC_REGISTRY.get('calculate_nme') is calculate_nme
-    assert calculate_nme.batched and calculate_nme.better == 'lower'
+def test_the_value_of_all_faces_is_the_mean_over_the_faces():
+    estimated, truth = landmarks(68, 5)
+    metric = NME()
+    for part in (slice(0, 4), slice(4, 5)):
+        metric.update({'estimated_landmarks': estimated[part], 'landmarks': truth[part]})
+    expected = [slow_nme(a, b) for a, b in zip(estimated.tolist(), truth.tolist())]
+    assert metric.values.tolist() == pytest.approx(expected, rel=1e-9)
+    assert metric.compute() == pytest.approx(sum(expected) / 5, rel=1e-9)
+
+
+def test_other_landmarks_than_the_networks_are_absent():
+    estimated, truth = landmarks(68)
+    assert NME().applies_to({'estimated_landmarks': estimated, 'landmarks': truth})
+    assert not NME().applies_to({'estimated_landmarks': estimated, 'landmarks': truth[:, :5]})
+    assert not NME().applies_to({'estimated_landmarks': estimated, 'landmarks': None})
+    assert not NME().applies_to({'landmarks': truth})

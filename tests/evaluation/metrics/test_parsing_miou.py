@@ -2,10 +2,15 @@ import math
 
 import pytest
 import torch
+from torchmetrics.functional.classification import multiclass_jaccard_index
 
-from rim_plugin.metrics.parsing_iou import calculate_parsing_miou
+from rim_plugin.evaluation.metrics.parsing_miou import ParsingMIoU
 
-from basicsr.utils.registry import METRIC_REGISTRY
+
+def miou(logits, truth):
+    metric = ParsingMIoU()
+    metric.update({'parsing_logits': logits, 'parsing': truth})
+    return metric.compute()
 
 
 def parsing(batch=3, classes=5, size=(6, 7), occurring=4):
@@ -49,30 +54,28 @@ def test_equals_slow_counts(ignored):
     logits, truth = parsing()
     if ignored:
         truth[:, 2] = 255
-    values = calculate_parsing_miou({'parsing_logits': logits, 'parsing': truth})
+    values = ParsingMIoU().measure({'parsing_logits': logits, 'parsing': truth})
     expected = slow_counts(logits, truth)
     assert values.shape == (3, 5, 2) and values.tolist() == expected
-    assert calculate_parsing_miou.reduce(values) == pytest.approx(slow_mean_iou(expected), rel=1e-12)
-    assert 0.2 < calculate_parsing_miou.reduce(values) < 0.9
+    assert miou(logits, truth) == pytest.approx(slow_mean_iou(expected), rel=1e-12)
+    assert 0.2 < miou(logits, truth) < 0.9
 
 
 def test_batches_joined_equal_one_batch():
     logits, truth = parsing(batch=4)
-    whole = calculate_parsing_miou({'parsing_logits': logits, 'parsing': truth})
-    parts = [
-        calculate_parsing_miou({'parsing_logits': a, 'parsing': b}) for a, b in zip(logits.split(3), truth.split(3))
-    ]
-    assert torch.equal(torch.cat(parts), whole)
+    metric = ParsingMIoU()
+    for a, b in zip(logits.split(3), truth.split(3)):
+        metric.update({'parsing_logits': a, 'parsing': b})
+    assert metric.compute() == miou(logits, truth)
+    assert metric.values.tolist() == [miou(logits[i : i + 1], truth[i : i + 1]) for i in range(4)]
 
 
 def test_perfect_wrong_and_empty():
     logits, truth = parsing()
     perfect = torch.nn.functional.one_hot(truth, 5).permute(0, 3, 1, 2).float()
-    reduce = calculate_parsing_miou.reduce
-    assert reduce(calculate_parsing_miou({'parsing_logits': perfect, 'parsing': truth})) == 1
-    assert reduce(calculate_parsing_miou({'parsing_logits': perfect, 'parsing': (truth + 1) % 4})) == 0
-    nothing = torch.full_like(truth, 255)
-    assert math.isnan(reduce(calculate_parsing_miou({'parsing_logits': logits, 'parsing': nothing})))
+    assert miou(perfect, truth) == 1
+    assert miou(perfect, (truth + 1) % 4) == 0
+    assert math.isnan(miou(logits, torch.full_like(truth, 255)))
 
 
 def test_class_estimated_but_absent_counts_as_zero():
@@ -80,17 +83,18 @@ def test_class_estimated_but_absent_counts_as_zero():
     logits = torch.zeros(1, 3, 2, 2)
     logits[:, 0] = 1
     logits[0, 1, 0, 0] = 2  # one pixel of four is taken for class 1
-    values = calculate_parsing_miou({'parsing_logits': logits, 'parsing': truth})
-    assert calculate_parsing_miou.reduce(values) == pytest.approx((3 / 4 + 0) / 2)
+    assert miou(logits, truth) == pytest.approx((3 / 4 + 0) / 2)
 
 
 def test_bad_input():
     logits, truth = parsing()
     for bad in (truth[:, :3], truth[:2], truth[0]):
         with pytest.raises(ValueError, match=r'logits must be \(N, C, h, w\)'):
-            calculate_parsing_miou({'parsing_logits': logits, 'parsing': bad})
+            ParsingMIoU().measure({'parsing_logits': logits, 'parsing': bad})
 
 
-def test_registered_and_marked():
-    assert METRIC_REGISTRY.get('calculate_parsing_miou') is calculate_parsing_miou
-    assert calculate_parsing_miou.batched and calculate_parsing_miou.better == 'higher'
+def test_equals_torchmetrics_jaccard_index():
+    logits, truth = parsing()
+    truth[:, 2] = 255
+    expected = multiclass_jaccard_index(logits.argmax(1), truth, num_classes=5, ignore_index=255)
+    assert miou(logits, truth) == pytest.approx(expected.item(), rel=1e-6)

@@ -2,9 +2,13 @@ import numpy as np
 import pytest
 from sklearn.metrics import top_k_accuracy_score
 
-from rim_plugin.metrics.identification import calculate_rank, cumulative_matches, probe_ranks
+from rim_plugin.evaluation.metrics.rank import Rank, cumulative_matches, probe_ranks
 
-from basicsr.utils.registry import METRIC_REGISTRY
+
+def rate(data, k=1):
+    metric = Rank(k)
+    metric.update(data)
+    return metric.compute()
 
 
 def random_case(seed, decimals=None, gallery=40, probes=30, persons=12):
@@ -35,7 +39,7 @@ def test_rates_equal_scikit_learns():
     ranks = probe_ranks(similarity, of_probes, of_gallery)
     for k in range(1, 12):
         expected = top_k_accuracy_score(of_probes, similarity[:, order], k=k, labels=of_gallery[order])
-        assert calculate_rank(data, k=k) == pytest.approx(expected)
+        assert rate(data, k=k) == pytest.approx(expected)
         assert cumulative_matches(ranks, 12)[k - 1] == pytest.approx(expected)
 
 
@@ -48,7 +52,7 @@ def test_hand_made_ranks_ties_come_first():
     ]  # shares the first place: second
     data = {'similarity': similarity, 'probe_identities': ['a', 'b', 'a', 'c'], 'gallery_identities': ['a', 'b', 'c']}
     assert probe_ranks(*data.values()).tolist() == [1, 2, 3, 2]
-    assert [calculate_rank(data, k=k) for k in (1, 2, 3, 4)] == [0.25, 0.75, 1, 1]
+    assert [rate(data, k=k) for k in (1, 2, 3, 4)] == [0.25, 0.75, 1, 1]
     assert cumulative_matches([1, 2, 3, 2], 2).tolist() == [0.25, 0.75]
     assert cumulative_matches([1, 2, 3, 2], 5).tolist() == [0.25, 0.75, 1, 1, 1]
 
@@ -77,8 +81,18 @@ def test_bad_input(similarity, probes, gallery, message):
         probe_ranks(similarity, probes, gallery)
 
 
-def test_registered_and_marked():
-    assert METRIC_REGISTRY.get('calculate_rank') is calculate_rank
-    assert calculate_rank.verification and calculate_rank.better == 'higher' and not hasattr(calculate_rank, 'batched')
+def test_probes_may_come_in_several_updates_against_one_gallery():
+    similarity, of_probes, of_gallery = random_case(1)
+    whole = {'similarity': similarity, 'probe_identities': of_probes, 'gallery_identities': of_gallery}
+    metric = Rank()
+    for part in (slice(0, 7), slice(7, None)):
+        metric.update({**whole, 'similarity': similarity[part], 'probe_identities': of_probes[part]})
+    assert metric.compute() == rate(whole)
+    figures = metric.figures('rank_1')
+    assert (figures['probes'], figures['gallery_images'], len(figures['cmc'])) == (30, 40, 20)
+    assert figures['cmc'][0] == figures['rank_1'] and figures['cmc'][4] == rate(whole, k=5)
+
+
+def test_the_first_rank_is_one():
     with pytest.raises(ValueError, match='k: 0 is no rank'):
-        calculate_rank({}, k=0)
+        Rank(k=0)

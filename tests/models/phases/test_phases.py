@@ -4,7 +4,10 @@ import pytest
 import torch
 import torch.nn.functional as F
 from support.tiny_recognition import ALIKE, learned, mixed, recogniser, weights
-from support.tiny_rim import INTEGRATOR, PATHS, batch, rim_model
+from support.tiny_rim import INTEGRATOR, PATHS, batch, changed, rim_model, state_of, steps
+
+from rim_plugin.models.phases.base import PHASES, Phase, Requirements
+from rim_plugin.models.rim_model import RIMModel
 
 from basicsr.utils import get_root_logger
 
@@ -88,3 +91,40 @@ def test_phases_follow_each_other_and_begin_with_averaged_weights(teacher):
 def test_what_a_phase_lacks_is_named(teacher, networks, train, path, words):
     with pytest.raises(ValueError, match=words):
         recogniser(teacher, networks, path, **train)
+
+
+def test_a_new_phase_is_one_class():
+    """It is known by its name, trains its parts by its own terms, and its term's options are known to the checks."""
+    before = dict(PHASES)
+
+    class CoarsePhase(Phase):
+        name = 'coarse_alone'
+        parts = ('generator',)
+        terms = ('sharpness',)
+
+        @classmethod
+        def requirements(cls, options):
+            return Requirements(('network_g',), ())
+
+        def losses(self, batch):
+            coarse = self.nets.generator(batch.probes[0]).coarse
+            return {'sharpness': self.setting.losses['sharpness'](coarse, batch.truth)}
+
+    try:
+        assert 'sharpness' in RIMModel.loss_terms()
+        model = rim_model(phases={'coarse_alone': 1, 'fhn': 999}, sharpness_opt={'type': 'L1Loss', 'loss_weight': 3})
+        before_step = {label: state_of(net) for label, net in model.nets.items()}
+        (log,) = steps(model)
+        assert list(log) == ['l_sharpness']
+        assert changed(before_step['g'], model.nets['g']) and not changed(before_step['d'], model.nets['d'])
+    finally:
+        PHASES.clear()
+        PHASES.update(before)
+
+
+def test_losses_that_no_phase_of_the_run_uses_are_told(teacher, monkeypatch, caplog):
+    logger = get_root_logger()
+    monkeypatch.setattr(logger, 'handlers', [*logger.handlers, caplog.handler])
+    recogniser(teacher, phase='assistant', assistant_target='own')
+    assert 'train.residual_opt' in caplog.text and 'no phase of this run has a use for them' in caplog.text
+    assert 'distill_opt' not in caplog.text

@@ -4,13 +4,13 @@ import pytest
 
 from rim_plugin.models.phases.base import PARTS
 from rim_plugin.models.phases.schedule import Schedule
-from rim_plugin.options.schema import RIMTrain
+from rim_plugin.options.schema import RIMTrain, convert
 
 FOUR = {'total_iter': 10, 'phases': {'fhn': 4, 'student': 3, 'assistant': 2, 'joint': 1}}
 
 
 def schedule(**train):
-    return Schedule(RIMTrain(**train))
+    return Schedule(convert({'scheduler': {}, **train}, RIMTrain, path='train'))
 
 
 def test_iterations_fall_into_phases():

@@ -1,0 +1,163 @@
+"""Options of datasets: what BasicSR's loaders read, and what each of ours does beside."""
+
+from typing import Annotated, Any, Literal
+
+from msgspec import Meta, Struct
+
+from rim_plugin.options.kinds import Count, NotNegative, Positive, Size, about
+
+
+class DatasetOptions(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
+    """Keys of every dataset: BasicSR's own, for who loads it."""
+
+    name: Annotated[str | None, about('Name in the log and of the folder of results.')] = None
+    type: Annotated[str | None, about('Class of the dataset.')] = None
+    phase: Annotated[str | None, about('train, val or test; BasicSR sets it.')] = None
+    scale: Annotated[Count | None, about('BasicSR sets it to that of the file.')] = None
+    batch_size_per_gpu: Annotated[Count, about('Items of a batch, on each GPU; needed in training.')] = 1
+    num_worker_per_gpu: Annotated[Size, about('Processes that make items; needed in training.')] = 0
+    use_shuffle: Annotated[bool, about('BasicSR reads it; training always shuffles.')] = True
+    dataset_enlarge_ratio: Annotated[Positive, about('How often the dataset is repeated in an epoch.')] = 1
+    prefetch_mode: Annotated[Literal['cpu', 'cuda'] | None, about('Load the next batch ahead; ~ for not.')] = None
+    num_prefetch_queue: Annotated[Count, about('With prefetch_mode cpu: batches ahead.')] = 1
+    pin_memory: Annotated[bool, about('Page-locked memory, from which a GPU copies faster.')] = False
+    persistent_workers: Annotated[bool, about('Keep the processes from epoch to epoch.')] = False
+
+
+class BasicSRDatasetOptions(DatasetOptions, kw_only=True, frozen=True, forbid_unknown_fields=True):
+    """Keys that many datasets of BasicSR and of others have."""
+
+    mode: Annotated[str | None, about("BasicSR's.")] = None
+    io_backend: Annotated[
+        dict[str, Any] | None, about('Where images are read from: type: disk, lmdb or memcached.')
+    ] = None
+    dataroot_gt: Annotated[str | list[str] | None, about('Folder or LMDB of the HR images.')] = None
+    dataroot_lq: Annotated[str | list[str] | None, about('Folder or LMDB of the LR images.')] = None
+    meta_info_file: Annotated[str | None, about('File that names the images.')] = None
+    filename_tmpl: Annotated[str, about('Names of LR images, from those of HR images.')] = '{}'
+    gt_size: Annotated[Count | None, about('Side of the HR crops.')] = None
+    use_hflip: Annotated[bool, about('Mirror half of the items.')] = False
+    use_rot: Annotated[bool, about('Rotate items by multiples of 90 degrees.')] = False
+    color: Annotated[str | None, about('y for the Y channel alone.')] = None
+    mean: Annotated[list[float] | None, about('Subtracted from each channel.')] = None
+    std: Annotated[list[Positive] | None, about('Each channel is divided by it.')] = None
+
+
+class BackendOptions(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
+    """Block ``io_backend`` of a prepared store."""
+
+    type: Annotated[Literal['lmdb', 'disk'], about('How scripts/prepare_faces.py wrote the store.')]
+
+
+class AugmentOptions(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
+    """Block ``augment``: morphs of two faces, other poses and light, in training."""
+
+    morph: Annotated[
+        Annotated[float, Meta(ge=0, le=1)], about('Share of faces that are morphs of two; needs landmarks.')
+    ] = 0
+    blend_noise: Annotated[
+        NotNegative, about('Standard deviation of the log-odds of the blend; above 0, parts are of either face.')
+    ] = 0
+    rotate: Annotated[NotNegative, about('Standard deviation of the rotation, degrees.')] = 0
+    scale: Annotated[NotNegative, about('Standard deviation of the logarithm of the magnification.')] = 0
+    shift: Annotated[NotNegative, about('Standard deviation of the displacement along either axis, pixels.')] = 0
+    gamma: Annotated[NotNegative, about('Standard deviation of the logarithm of gamma.')] = 0
+    from_iter: Annotated[Size, about('First iteration whose faces are changed.')] = 1
+
+
+class FaceOptions(DatasetOptions, kw_only=True, frozen=True, forbid_unknown_fields=True):
+    """Keys of our datasets of faces for super-resolution."""
+
+    query_size: Annotated[
+        Count | Annotated[list[Count], Meta(min_length=1)],
+        about('Side of the low-resolution probe, pixels; training draws from a list.'),
+    ] = 28
+    query_sizes_per_batch: Annotated[
+        Count, about('Draws a batch; with several, probes of several sizes come in one batch.')
+    ] = 1
+    prior_size: Annotated[Count, about('Side of heatmaps and parsing map, pixels.')] = 56
+    heatmap_sigma: Annotated[Positive, about('Standard deviation of heatmaps, their pixels.')] = 1.3
+    gt_size: Annotated[Count, about('Side of the faces, pixels; a check.')] = 224
+    use_hflip: Annotated[bool, about('Mirror half of the items.')] = False
+
+
+class FacePriorOptions(FaceOptions, kw_only=True, frozen=True, forbid_unknown_fields=True):
+    """FacePriorDataset: aligned faces with landmarks and parsing maps."""
+
+    dataroot_gt: Annotated[str, about('Folder that scripts/prepare_faces.py made.')]
+    io_backend: Annotated[BackendOptions, about('Kind of store.')]
+    meta_info_file: Annotated[
+        str | None, about('Text file of faces to take, one a line, with or without extension; ~ for all.')
+    ] = None
+    max_faces: Annotated[Count | None, about('Take the first so many; ~ for all.')] = None
+    priors: Annotated[
+        bool, about('Whether items have landmarks, heatmaps and parsing map; recognition needs none.')
+    ] = True
+    identities: Annotated[
+        str | None, about('Text file of faces and their persons, two words a line; losses on identity need it.')
+    ] = None
+    augment: Annotated[AugmentOptions | None, about('Changes of the faces, in training.')] = None
+
+
+class DrawnFaceOptions(FaceOptions, kw_only=True, frozen=True, forbid_unknown_fields=True):
+    """DrawnFaceDataset: faces that the program draws."""
+
+    num_identities: Annotated[Count, about('Persons.')]
+    faces_per_identity: Annotated[Count, about('Faces of each.')] = 1
+    first_identity: Annotated[Size, about('Number of the first person; training and validation must not overlap.')] = 0
+    seed: Annotated[Size, about('Another seed gives other persons.')] = 0
+    gt_size: Annotated[Literal[224], about('Side of the faces, pixels; a check.')] = 224
+
+
+class PairOptions(DatasetOptions, kw_only=True, frozen=True, forbid_unknown_fields=True):
+    """Keys of our datasets of pairs of faces."""
+
+    query_size: Annotated[Count, about('Side of the low-resolution probe, pixels.')] = 28
+    probe_side: Annotated[Literal['none', 'first', 'second', 'both'], about('Which face of a pair is the probe.')] = (
+        'second'
+    )
+    identification: Annotated[
+        bool, about("Rank probes in a gallery, too: every person's first image against all their others.")
+    ] = False
+
+
+class FacePairOptions(PairOptions, kw_only=True, frozen=True, forbid_unknown_fields=True):
+    """FacePairDataset: LFW's pairs.txt, lists like it, insightface's .bin."""
+
+    dataroot_gt: Annotated[str, about("A prepared store, a folder of photos (with landmarks) or insightface's .bin.")]
+    io_backend: Annotated[BackendOptions | None, about('Kind of store; needed for one.')] = None
+    pair_list: Annotated[str | None, about('File with the pairs; a .bin is its own.')] = None
+    landmarks: Annotated[
+        str | None,
+        about('For a folder of photos: annotations by which they are aligned, or aligned where they are already.'),
+    ] = None
+    gt_size: Annotated[Count | None, about('Side of the faces, pixels; ~ for 224, in a .bin 112.')] = None
+
+
+class DrawnPairOptions(PairOptions, kw_only=True, frozen=True, forbid_unknown_fields=True):
+    """DrawnPairDataset: pairs of faces that the program draws."""
+
+    num_identities: Annotated[Annotated[int, Meta(ge=2)], about('Persons, two a fold at least.')]
+    faces_per_identity: Annotated[Annotated[int, Meta(ge=2)], about('Faces of each.')]
+    first_identity: Annotated[
+        Size, about('Number of the first person; those of a training must not be among them.')
+    ] = 0
+    seed: Annotated[Size, about('Another seed gives other persons.')] = 0
+    folds: Annotated[Count, about('Folds of the verification.')] = 10
+
+
+# BasicSR's datasets do not declare their keys; these are the folders that they cannot do without.
+BASICSR_ROOTS = {
+    'FFHQDataset': ('dataroot_gt',),
+    'PairedImageDataset': ('dataroot_gt', 'dataroot_lq'),
+    'REDSDataset': ('dataroot_gt', 'dataroot_lq'),
+    'REDSRecurrentDataset': ('dataroot_gt', 'dataroot_lq'),
+    'RealESRGANDataset': ('dataroot_gt',),
+    'RealESRGANPairedDataset': ('dataroot_gt', 'dataroot_lq'),
+    'SingleImageDataset': ('dataroot_lq',),
+    'VideoTestDataset': ('dataroot_gt', 'dataroot_lq'),
+    'VideoTestDUFDataset': ('dataroot_gt', 'dataroot_lq'),
+    'VideoTestVimeo90KDataset': ('dataroot_gt', 'dataroot_lq'),
+    'Vimeo90KDataset': ('dataroot_gt', 'dataroot_lq'),
+    'Vimeo90KRecurrentDataset': ('dataroot_gt', 'dataroot_lq'),
+}
