@@ -1,7 +1,5 @@
 import io
 import json
-import runpy
-import sys
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -242,19 +240,6 @@ def test_only_photos_without_annotation_are_turned_by_their_exif_data(tmp_path, 
     with pytest.raises(ValueError, match='no face found'):
         run(tmp_path, 'detected', landmarks=None, parsing=None, detector='any')
     assert shapes == [(*PHOTO_SHAPE[::-1], 3)]
-
-
-def test_the_command_line(tmp_path, monkeypatch, capsys):
-    make_photos(tmp_path, NAMES[:2])
-    script = str(Path(__file__).parents[2] / 'scripts/prepare_faces.py')
-    command = [script, str(tmp_path / 'images'), str(tmp_path / 'out'), '--landmarks', str(tmp_path / 'landmarks')]
-    monkeypatch.setattr(sys, 'argv', command)
-    runpy.run_path(script, run_name='__main__')
-    assert 'out: 2 faces' in capsys.readouterr().out
-    monkeypatch.setattr(sys, 'argv', [*command, '--quality', '50'])
-    with pytest.raises(SystemExit) as stop:
-        runpy.run_path(script, run_name='__main__')
-    assert stop.value.code == 1 and capsys.readouterr().err.startswith('error: ')
 
 
 @pytest.mark.real_data

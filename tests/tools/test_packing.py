@@ -1,17 +1,21 @@
 """Packing a training into a weights file: what goes in comes out."""
 
+import json
 from copy import deepcopy
 
 import pytest
 import torch
 import yaml
 from safetensors.torch import load_file
+from support.pair_files import face_pairs
 
 from rim_plugin.archs.recogniser_weights import load_recogniser_weights
 from rim_plugin.errors import OptionsError
+from rim_plugin.models.networks import warn_of_other_options
 from rim_plugin.options.reading import read_options
+from rim_plugin.pipeline import RIMPipeline
 from rim_plugin.tools.api import RIM
-from rim_plugin.tools.packing import fold_statistics, trained_weights
+from rim_plugin.tools.packing import fold_statistics, measure, trained_weights
 from rim_plugin.weights_file import Weights, build_packed, load_weights, save_weights
 
 from basicsr.archs import build_network as build
@@ -30,10 +34,10 @@ def refused(function, *args):
 
 def test_the_averaged_weights_come_back_from_half_precision(tiny):
     weights = load_weights(tiny.weights)
-    for label, net in (('fhn', tiny.model.net_eval), ('hrn', tiny.model.averaged['r'])):
-        expected, found = net.state_dict(), build_packed(weights, label).state_dict()
-        assert expected.keys() == found.keys()
-        assert all(torch.equal(expected[key], found[key]) for key in expected)
+    for label, net in (('fhn', tiny.model.pipeline.fhn), ('hrn', tiny.model.ema_nets['r'])):
+        expected, state = net.state_dict(), build_packed(weights, label).state_dict()
+        assert expected.keys() == state.keys()
+        assert all(torch.equal(expected[key], state[key]) for key in expected)
     assert {value.dtype for value in weights.tensors.values()} == {torch.float16, torch.int64}
 
 
@@ -64,44 +68,44 @@ def test_neither_discriminator_nor_teacher_is_inside(tiny):
     assert not any('assistant.net.linear' in key for key in keys)  # a head that nobody uses
 
 
+@pytest.mark.slow
 def test_a_training_begins_with_a_weights_file(tiny):
     torch.manual_seed(5)
-    for label, trained in tiny.model.averaged.items():
-        net = copy_of(tiny.model.bare[label])
+    for label, trained in tiny.model.ema_nets.items():
+        net = copy_of(tiny.model.nets[label])
         before = {key: value.clone() for key, value in net.state_dict().items()}
         tiny.model.load_network(net, str(tiny.weights))
         for key, value in net.state_dict().items():
             expected = before if key.startswith('discriminator.') else trained.state_dict()
             assert torch.equal(value, expected[key]), key
-    fhn = copy_of(tiny.model.net_eval)
+    fhn = copy_of(tiny.model.pipeline.fhn)
     tiny.model.load_network(fhn, str(tiny.weights))
-    assert all(torch.equal(value, fhn.state_dict()[key]) for key, value in tiny.model.net_eval.state_dict().items())
-    told = refused(tiny.model.load_network, build(dict(SRCNN)), str(tiny.weights))
-    assert 'does not fit SRCNN: missing: body.0.bias' in told
+    assert all(torch.equal(value, fhn.state_dict()[key]) for key, value in tiny.model.pipeline.fhn.state_dict().items())
+    message = refused(tiny.model.load_network, build(dict(SRCNN)), str(tiny.weights))
+    assert 'does not fit SRCNN: missing: body.0.bias' in message
 
 
-def test_a_recogniser_that_computes_something_else_with_them_is_told(tiny, monkeypatch, caplog):
+def test_a_recogniser_that_computes_something_else_with_them_is_named(tiny, monkeypatch, caplog):
     logger = get_root_logger()
     monkeypatch.setattr(logger, 'handlers', [*logger.handlers, caplog.handler])
     trained = tiny.model.opt['network_r']
-    for changed, told in (
+    for changed, message in (
         ({}, ''),
         ({'fusion': 'mean'}, 'network_r.fusion: sum; here it is mean'),
         ({'assistant_view': 'sr'}, 'network_r.assistant_view: probe; here it is sr'),
     ):
         caplog.clear()
-        monkeypatch.setitem(tiny.model.opt, 'network_r', {**trained, **changed})
-        tiny.model.warn_of_other_options(str(tiny.weights))
-        assert len({record.getMessage() for record in caplog.records}) == len(changed) and told in caplog.text
+        warn_of_other_options(str(tiny.weights), {**trained, **changed})
+        assert len({record.getMessage() for record in caplog.records}) == len(changed) and message in caplog.text
     caplog.clear()
-    tiny.model.warn_of_other_options(tiny.hrn)  # of a training: the options are not in it
+    warn_of_other_options(tiny.hrn, trained)  # of a training: the options are not in it
     assert not caplog.records
 
 
 def test_the_student_in_a_weights_file_is_a_recogniser(tiny, tmp_path):
     net = build({'type': 'MobileFaceNet'})
     load_recogniser_weights(net, tiny.weights)
-    student = tiny.model.averaged['r'].student.net.state_dict()
+    student = tiny.model.ema_nets['r'].student.net.state_dict()
     assert all(torch.equal(value, student[key]) for key, value in net.state_dict().items())
     fhn = {key: value for key, value in load_weights(tiny.weights).tensors.items() if key.startswith('fhn.')}
     save_weights(Weights({}, fhn), tmp_path / 'fhn.safetensors')
@@ -116,11 +120,12 @@ def copy_of(net):
     return net
 
 
+@pytest.mark.slow
 def test_several_recognisers_become_their_mean(tiny, tmp_path):
-    options, other = read_options(tiny.options), copy_of(tiny.model.averaged['r'])
+    options, other = read_options(tiny.options), copy_of(tiny.model.ema_nets['r'])
     torch.save({'params_ema': other.state_dict()}, tmp_path / 'net_r.pth')
     mean = trained_weights(options, tiny.fhn, [tiny.hrn, str(tmp_path / 'net_r.pth')])
-    first, second = tiny.model.averaged['r'].state_dict(), other.state_dict()
+    first, second = tiny.model.ema_nets['r'].state_dict(), other.state_dict()
     for key, value in build_packed(mean, 'hrn').state_dict().items():
         torch.testing.assert_close(value, (first[key] + second[key]) / 2, rtol=1e-3, atol=1e-6, check_dtype=False)
     assert all(
@@ -158,16 +163,45 @@ def test_any_sr_network_can_be_packed(tmp_path):
 
 
 @pytest.mark.parametrize(
-    'change, told',
+    'change, message',
     [({'network_r': {'type': 'HRN', 'head': 'teacher'}}, 'train with head: own'), ({'network_r': None}, 'network_r')],
 )
-def test_trainings_that_cannot_be_packed_are_refused(tiny, tmp_path, change, told):
+def test_trainings_that_cannot_be_packed_are_refused(tiny, tmp_path, change, message):
     options = {**read_options(tiny.options), **change}
     (tmp_path / 'o.yml').write_text(yaml.safe_dump(options))
-    assert told in refused(trained_weights, read_options(str(tmp_path / 'o.yml')), tiny.fhn, [tiny.hrn])
+    assert message in refused(trained_weights, read_options(str(tmp_path / 'o.yml')), tiny.fhn, [tiny.hrn])
 
 
 def test_files_that_do_not_fit_the_options_are_refused(tiny):
     options = read_options(tiny.options)
     assert 'does not fit HRN' in refused(trained_weights, options, None, [tiny.fhn])
     assert 'net_fhn_*.pth' in refused(trained_weights, options)
+
+
+@pytest.mark.slow
+def test_a_gallery_that_is_known_is_not_embedded_again(tiny, tmp_path, make_face, monkeypatch):
+    datasets, results, counts = face_pairs(tmp_path, make_face), [], []
+    embed = RIMPipeline.embed_gallery
+    monkeypatch.setattr(
+        RIMPipeline, 'embed_gallery', lambda self, faces: counts.append(len(faces)) or embed(self, faces)
+    )
+    for names in (('test', 'test_8'), ('test_8', 'test')):
+        (tmp_path / 'verify.yml').write_text(
+            yaml.safe_dump({'datasets': {name: datasets[name] for name in names}}, sort_keys=False)
+        )
+        results.append(measure(load_weights(tiny.weights), str(tmp_path / 'verify.yml'))[1])
+    assert results[0] == results[1]
+    assert sum(counts) == 2 * 2 * 12  # faces and mirror images: in either order each of the 12 once
+
+
+def test_any_dataset_of_pairs_counts(tiny, tmp_path):
+    drawn = {'type': 'DrawnPairDataset', 'num_identities': 4, 'faces_per_identity': 2, 'folds': 2, 'query_size': 8}
+    faces = {'type': 'DrawnFaceDataset', 'name': 'faces', 'num_identities': 4, 'faces_per_identity': 2}
+    (tmp_path / 'verify.yml').write_text(json.dumps({'datasets': {'test': {**drawn, 'name': 'drawn'}, 'val': faces}}))
+    calibrations, results = measure(load_weights(tiny.weights), str(tmp_path / 'verify.yml'))
+    assert [(each.size, each.pairs) for each in calibrations] == [(8, 8)]
+    assert list(results) == ['drawn'] and results['drawn']['protocol']['pairs'] == 8
+    (tmp_path / 'verify.yml').write_text(json.dumps({'datasets': {'val': faces}}))
+    assert 'names no dataset with pairs of faces' in refused(
+        measure, load_weights(tiny.weights), str(tmp_path / 'verify.yml')
+    )
