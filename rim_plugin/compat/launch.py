@@ -46,12 +46,12 @@ def _parse_options(original: Function, root_path: str, is_train: bool = True) ->
 
 
 def _with_changes(
-    original: Function, argv: list[str], path: str, forced: list[str], root_path: str, is_train: bool
+    original: Function, argv: list[str], path: str | None, forced: list[str], root_path: str, is_train: bool
 ) -> tuple[dict[str, Any], Namespace]:
     """BasicSR's own parsing, of a file that already holds its base and the command line's changes (BasicSR runs them
     through exec)."""
     command, loader = sys.argv, basicsr_options.ordered_yaml
-    sys.argv, basicsr_options.ordered_yaml = argv, lambda: (reading.yaml_loader(path, forced), None)
+    sys.argv, basicsr_options.ordered_yaml = argv, lambda: (reading.yaml_loader(path or '', forced), None)
     try:
         return original(root_path, is_train)
     finally:

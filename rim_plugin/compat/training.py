@@ -40,7 +40,8 @@ def _get_optimizer(
         return original(self, optim_type, params, lr, **kwargs)
     if optim_type not in types:
         raise OptionsError(f'optimizer {optim_type} is not one of torch.optim{did_you_mean(optim_type, types)}')
-    return types[optim_type](params, lr=lr, **kwargs)
+    optimizer: Any = types[optim_type]  # each takes arguments of its own
+    return optimizer(params, lr=lr, **kwargs)
 
 
 def _model_ema(original: Function, self: Any, decay: float = 0.999) -> None:

@@ -36,8 +36,8 @@ class PairList(NamedTuple):
     """A list of face pairs.
 
     Attributes:
-        images: each image once, in the order of the list: its path below the photos' folder
-            without extension, or the encoded image itself.
+        images: each image once, in the order of the list: str, its path below the photos' folder
+            without extension, or bytes, the encoded image itself.
         identities: who they are, where the list says it.
         pairs: (P, 2) int64, indices into ``images``.
         issame: (P,) bool.
@@ -45,7 +45,7 @@ class PairList(NamedTuple):
         fold_rule: where the folds come from.
     """
 
-    images: list[str] | list[bytes]
+    images: list[Any]
     identities: list[str] | None
     pairs: np.ndarray
     issame: np.ndarray

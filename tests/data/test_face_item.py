@@ -10,7 +10,7 @@ from rim_plugin.data.face_item import ItemMaker, QuerySize, dataset_name, face_i
 from rim_plugin.data.resize import degrade, to_tensor
 from rim_plugin.errors import OptionsError
 from rim_plugin.options.datasets import DrawnFaceOptions
-from rim_plugin.reproducibility import SampleIndex
+from rim_plugin.randomness import SampleIndex
 
 FACE = np.random.default_rng(0).integers(0, 256, (224, 224, 3), np.uint8)
 
