@@ -36,7 +36,7 @@ def project(tmp_path):
     (root / 'scripts').mkdir(parents=True)
     shutil.copy(SCRIPT, root / 'scripts')
     (root / 'constraints.txt').write_text('numpy==1\nbasicsr==1.4.2\n')
-    (root / 'setup.py').write_text('')
+    (root / 'pyproject.toml').write_text('')
     python = tmp_path / 'python3'
     python.write_text(STAND_IN.replace('REAL', sys.executable))
     python.chmod(0o755)
@@ -78,7 +78,7 @@ def test_interrupted_set_up_is_done_again(project):
     notes(project)
     assert run(project, 'true').returncode == 0 and len(notes(project)) == 3
     os.remove(project[0] / '.venv/bin/python')
-    (project[0] / 'setup.py').write_text('# changed')
+    (project[0] / 'pyproject.toml').write_text('# changed')
     assert run(project, 'true').returncode == 0 and notes(project)[0] == 'venv'
 
 
