@@ -31,10 +31,11 @@ def test_key_follows_the_folders_in_a_folder_and_home(tmp_path, monkeypatch):
 
 def test_key_follows_the_code_that_measures(tmp_path, monkeypatch):
     package = tmp_path / 'package'
-    for name in ('archs', 'data/synthetic', 'tools', 'benchmark'):
+    for name in ('archs', 'data/synthetic', 'tools', 'benchmark', 'models'):
         (package / name).mkdir(parents=True)
     files = {name: package / name for name in ('archs/a.py', 'data/synthetic/b.py', 'pipeline.py', 'tools/c.py')}
-    files |= {name: package / name for name in ('benchmark/measure.py', 'benchmark/report.py')}
+    files |= {name: package / name for name in ('benchmark/measure.py', 'benchmark/report.py', 'models/networks.py')}
+    files |= {name: package / name for name in ('benchmark/columns.py', 'models/rim_model.py')}
     for file in files.values():
         file.write_text('1')
     monkeypatch.setattr(cache_module, '_PACKAGE', package)
@@ -46,7 +47,7 @@ def test_key_follows_the_code_that_measures(tmp_path, monkeypatch):
     for name, file in files.items():
         before = version()
         file.write_text('2')
-        measures = name not in ('tools/c.py', 'benchmark/report.py')
+        measures = name not in ('tools/c.py', 'benchmark/report.py', 'models/rim_model.py')
         assert (version() != before) == measures, name
     monkeypatch.undo()
     cache_module.code_version.cache_clear()

@@ -75,7 +75,7 @@ def test_a_registered_metric_of_pairs_is_a_table_without_more(folder, monkeypatc
     monkeypatch.setitem(metrics.METRICS, 'calculate_toy', Toy)
     results = {(name, 'pairs'): pair_result(0.5, toy=0.25) for name in METHODS}
     text = report(results, sr_sets={}, pair_sets=PAIRS, recogniser={'type': 'MobileFaceNet'})
-    assert table(text, '**toy**') == [['method', '28'], ['---', '---'], ['SRCNN', '0.2'], ['Bicubic', '0.2']]
+    assert table(text, '**Toy**') == [['method', '28'], ['---', '---'], ['SRCNN', '0.2'], ['Bicubic', '0.2']]
 
 
 def test_recognition_tables(folder):
@@ -93,13 +93,13 @@ def test_recognition_tables(folder):
         query_sizes=[14, 'full'],
         recogniser={'type': 'MobileFaceNet'},
     )
-    assert table(text, '**accuracy**')[0] == ['method', '14', 'full']
-    assert table(text, '**accuracy**')[2:] == [
+    assert table(text, '**Accuracy**')[0] == ['method', '14', 'full']
+    assert table(text, '**Accuracy**')[2:] == [
         ['SRCNN', '0.7500 +- 0.0100', '0.7500 +- 0.0100'],
         ['Bicubic', '0.5000 +- 0.0100', '0.5000 +- 0.0100'],
         ['At full', 'broken', ''],
     ]
-    assert table(text, '**rank 1**')[2:4] == [['SRCNN', '0.5000', '0.5000'], ['Bicubic', '-', '-']]
+    assert table(text, '**Rank 1**')[2:4] == [['SRCNN', '0.5000', '0.5000'], ['Bicubic', '-', '-']]
     difference = table(text, '**Accuracy, difference to Bicubic**')
     assert len(difference) == 3 and re.fullmatch(r'[+-]\d\.\d{4} \[[+-]\d\.\d{4}, [+-]\d\.\d{4}\]', difference[2][1])
     assert "probe side: second, downscaling: antialiased bicubic from 224 to the probe's size" in text
@@ -114,7 +114,7 @@ def test_errors_stay_in_their_rows(folder, sr_results):
     _, _, srcnn, bicubic = table(text, '## Super-resolution: drawn')
     assert srcnn[:2] == ['SRCNN', 'broken'] and bicubic[0] == 'Bicubic' and bicubic[3] == 'broken'
     assert 'No method could be measured.' in text
-    assert table(text, '**accuracy**')[2:] == [['SRCNN', 'broken'], ['Bicubic', 'broken']]
+    assert table(text, '**Accuracy**')[2:] == [['SRCNN', 'broken'], ['Bicubic', 'broken']]
 
 
 def test_page_is_one_file_with_the_pictures_inside(folder, sr_results):

@@ -213,7 +213,7 @@ def test_recognition_at_every_size_and_at_full_resolution(folder):
     assert np.abs(scores['teacher', '14'] - scores['sr', '14']).max() > 1e-3
     text = write_report(small, results).with_suffix('.md').read_text()
     accuracy = by_place['teacher', '14']['figures']['accuracy']
-    assert re.search(rf'\| Teacher \| {accuracy:.4f} \+- ', text) and '**rank 1**' in text
+    assert re.search(rf'\| Teacher \| {accuracy:.4f} \+- ', text) and '**Rank 1**' in text
     assert 'probe side: second' in text and "antialiased bicubic from 224 to the probe's size, rounded" in text
     assert re.search(r'\| At full \| - \| [01]\.\d{4} \+- ', text) and re.search(r'\| At full \| - \| [+-]0\.\d', text)
     right = []
