@@ -1,4 +1,4 @@
-"""Distribution ``rim-plugin``, which pyproject.toml describes; ``scripts/run.sh`` makes an environment with pinned versions."""
+"""Distribution ``rim-plugin``, described by pyproject.toml; ``scripts/run.sh`` makes its environment."""
 
 import shutil
 from pathlib import Path

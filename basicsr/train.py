@@ -1,4 +1,4 @@
-"""``python basicsr/train.py -opt options/rim_demo.yml``, as in a checkout of BasicSR; ``experiments/`` lies beside ``basicsr/``."""
+"""``python basicsr/train.py -opt FILE``, as in a checkout of BasicSR; ``experiments/`` lies beside ``basicsr/``."""
 
 import os
 

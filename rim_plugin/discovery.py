@@ -2,17 +2,18 @@
 
 import importlib
 import pkgutil
+from types import ModuleType
 
 
-def import_modules(package, suffix=''):
+def import_modules(package: ModuleType, suffix: str = '') -> list[ModuleType]:
     """Import every module of ``package`` whose name ends with ``suffix``.
 
     Args:
-        package (module): an imported package, e.g. ``rim_plugin.archs``.
-        suffix (str): ``_arch``, ``_loss``, ``_dataset``, ``_model``; empty for all.
+        package: an imported package, e.g. ``rim_plugin.archs``.
+        suffix: ``_arch``, ``_loss``, ``_dataset``, ``_model``; empty for all.
 
     Returns:
-        list[module]: the modules, in alphabetical order.
+        The modules, in alphabetical order.
     """
     names = sorted(info.name for info in pkgutil.iter_modules(package.__path__) if info.name.endswith(suffix))
     return [importlib.import_module(f'{package.__name__}.{name}') for name in names]

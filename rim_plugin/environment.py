@@ -5,6 +5,7 @@ import shutil
 import subprocess
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -13,7 +14,7 @@ from rim_plugin import __version__
 _PACKAGES = ('basicsr', 'torch', 'torchvision', 'numpy', 'scikit-learn', 'mmengine')
 
 
-def environment():
+def environment() -> dict[str, Any]:
     """Versions, machine and commit, which is None without git or outside a checkout."""
     command = ['git', '-C', str(Path(__file__).parent), 'describe', '--always', '--dirty']
     commit = subprocess.run(command, capture_output=True, text=True).stdout.strip() if shutil.which('git') else ''
@@ -25,7 +26,7 @@ def environment():
     }
 
 
-def device_name():
+def device_name() -> str:
     """The GPU, or the CPU with its number of threads."""
     if torch.cuda.is_available():
         return torch.cuda.get_device_name()

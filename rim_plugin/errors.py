@@ -9,8 +9,16 @@ class OptionsError(ValueError):
     """A mistake in what the user gave (options file, command line, weights file), told in one line."""
 
 
-class SkippedPhoto(Exception):
-    """A photo that cannot be prepared.
+class PhotoError(ValueError):
+    """A photo that cannot be used."""
+
+
+class UnreadableImage(PhotoError):
+    """A picture that a command cannot use; the message is one line with its path, the reason and the remedy."""
+
+
+class SkippedPhoto(PhotoError):
+    """A photo that is left out of a prepared set of faces.
 
     Args:
         reason: a few words, the same for all photos with the same fault.

@@ -42,9 +42,12 @@ def write_atomically(path: str | os.PathLike[str], content: str | bytes) -> None
 def locked(path: str | os.PathLike[str]) -> Iterator[None]:
     """Others who change the file ``path`` under this lock wait until the block ends; makes its folder.
 
-    The lock is a hidden file beside it, which a killed process leaves behind unlocked.
+    The lock is a hidden file beside it, which stays there; that of a killed process is open to the next one.
+
+    Raises:
+        OSError: the folder cannot be written to.
     """
-    target = Path(path)
+    target = Path(os.path.realpath(path))
     target.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(target.with_name(f'.{target.name}.lock')):
         yield

@@ -109,7 +109,7 @@ def save_weights(weights: Weights, path: str | os.PathLike[str]) -> Weights:
 
 
 def load_weights(path: str | os.PathLike[str]) -> Weights:
-    """Read NAME.safetensors, after its SHA-256 is found to be that of NAME.json.
+    """Read NAME.safetensors, whose SHA-256 has to be that of NAME.json.
 
     Raises:
         OptionsError: no such file, not of this format, of a later one, without NAME.json, or of another SHA-256.
@@ -117,27 +117,29 @@ def load_weights(path: str | os.PathLike[str]) -> Weights:
     path = Path(path)
     if not path.is_file():
         raise OptionsError(f'{path}: no such weights file; {_HOW_TO_MAKE}')
-    header, tensors = _read_packed(path)
+    header = _read_header(path)
+    if not header:
+        raise OptionsError(f'{path}: a safetensors file, but no weights file of RIM; {_HOW_TO_MAKE}')
     if header.get('format') != FORMAT:
         raise OptionsError(
             f'{path}: is of format {header.get("format")}, and this version of rim_plugin reads format {FORMAT}: '
             'update it'
         )
-    digest = require_digest(path)
-    calibrations = tuple(Calibration(**each) for each in header['calibrations'])
-    return Weights(_renamed_options(header['networks']), _renamed_keys(tensors), calibrations, header['facts'], digest)
+    digest, tensors = require_digest(path), _read_safetensors(path)
+    try:
+        calibrations = tuple(Calibration(**each) for each in header['calibrations'])
+        return Weights(_renamed_options(header['networks']), tensors, calibrations, header['facts'], digest)
+    except (KeyError, TypeError) as error:
+        raise OptionsError(f'{path}: its metadata are not of this version of rim_plugin ({error})') from None
 
 
-def _read_packed(path: Path) -> tuple[dict[str, Any], State]:
-    """Metadata and tensors of NAME.safetensors."""
+def _read_header(path: Path) -> dict[str, Any]:
+    """The metadata ``rim`` of NAME.safetensors; empty for another safetensors file."""
     try:
         open(path, 'rb').close()  # safetensors calls a file that may not be read a missing one
         with safe_open(path, 'pt') as file:
-            metadata = file.metadata() or {}
-            if 'rim' not in metadata:
-                raise OptionsError(f'{path}: a safetensors file, but no weights file of RIM; {_HOW_TO_MAKE}')
-            return json.loads(metadata['rim']), {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-    except (SafetensorError, json.JSONDecodeError) as error:
+            return dict(json.loads((file.metadata() or {}).get('rim', '{}')))
+    except (SafetensorError, ValueError, TypeError) as error:
         raise OptionsError(f'{path}: damaged, or no weights file of RIM ({error}); {_HOW_TO_MAKE}') from None
 
 
@@ -155,7 +157,7 @@ def build_packed(weights: Weights, label: str, path: str | os.PathLike[str] = ''
     if label not in weights.networks:
         return None
     options = dict(weights.networks[label])
-    kind = options.pop('type')
+    kind = options.pop('type', None)
     try:
         net = ARCH_REGISTRY.get(kind)(**options)
     except (KeyError, TypeError, ValueError) as error:
@@ -163,9 +165,7 @@ def build_packed(weights: Weights, label: str, path: str | os.PathLike[str] = ''
             f'{path}: {kind} cannot be built with the options in it ({error}); use the version of rim_plugin that made '
             'the file'
         ) from None
-    state = {
-        key.removeprefix(f'{label}.'): value for key, value in weights.tensors.items() if key.startswith(f'{label}.')
-    }
+    state = _part(weights.tensors, f'{label}.')
     require_fit(net, state, path)
     net.load_state_dict(state)
     return net
@@ -175,9 +175,21 @@ def packed_options(path: str | os.PathLike[str], label: str) -> dict[str, Any]:
     """Options of a network, ``fhn`` or ``hrn``, in NAME.safetensors; empty for other files."""
     if not str(path).endswith('.safetensors'):
         return {}
-    with safe_open(path, 'pt') as file:
-        header = json.loads((file.metadata() or {}).get('rim', '{}'))
-    return _renamed_options(header.get('networks', {}).get(label, {}))
+    return _renamed_options(_read_header(Path(path)).get('networks', {}).get(label, {}))
+
+
+def is_packed(weights: Mapping[str, Any]) -> bool:
+    """Whether these are the tensors of a NAME.safetensors of this package, by their names."""
+    return bool(weights) and all(key.startswith(('fhn.', 'hrn.')) for key in weights)
+
+
+def packed_student(weights: State) -> State:
+    """HRN's student among the tensors of NAME.safetensors, as a recogniser of its own; empty where there is none."""
+    return _part(weights, 'hrn.student.net.')
+
+
+def _part(weights: State, prefix: str) -> State:
+    return {key.removeprefix(prefix): value for key, value in weights.items() if key.startswith(prefix)}
 
 
 def read_tensors(path: str | os.PathLike[str]) -> Any:
@@ -191,9 +203,8 @@ def read_tensors(path: str | os.PathLike[str]) -> Any:
     try:
         return torch.load(path, map_location='cpu', weights_only=True)
     except Exception as error:
-        lines = str(error).strip().splitlines() or [type(error).__name__]
         raise OptionsError(
-            f'{path}: not a file of tensors and plain values that is safe to read ({lines[0][:150]})'
+            f'{path}: not a file of tensors and plain values that is safe to read ({first_words(error)})'
         ) from error
 
 
@@ -208,29 +219,31 @@ def read_weights(path: str | os.PathLike[str], param_key: str | None = 'params')
         OptionsError: see :func:`read_tensors`; or the file holds no such key.
     """
     if str(path).endswith('.safetensors'):
-        return _read_safetensors(path)
+        weights = _read_safetensors(path)
+        if is_packed(weights):
+            require_digest(path)
+        return weights
     content = read_tensors(path)
-    if param_key is None:
-        return content
-    if param_key not in content and 'params' in content:
-        get_root_logger().info(f'{path} has no {param_key}: params is used.')
-        param_key = 'params'
-    if param_key not in content:
-        raise OptionsError(
-            f'{path}: no weights under {param_key!r}; the file holds {some(content)} (path.param_key_* says where they '
-            'are; ~ for a bare state dict)'
-        )
-    return _renamed_keys(content[param_key])
+    if param_key is not None and isinstance(content, dict):
+        if param_key not in content and 'params' in content:
+            get_root_logger().info(f'{path} has no {param_key}: params is used.')
+            param_key = 'params'
+        if param_key not in content:
+            raise OptionsError(
+                f'{path}: no weights under {param_key!r}; the file holds {some(content)} (path.param_key_* says where '
+                'they are; ~ for a bare state dict)'
+            )
+        content = content[param_key]
+    if not isinstance(content, dict) or not all(isinstance(key, str) for key in content):
+        raise OptionsError(f'{path}: holds no weights, tensors by name')
+    return _renamed_keys(content)
 
 
 def _read_safetensors(path: str | os.PathLike[str]) -> State:
     try:
-        weights = load_file(path)
+        return _renamed_keys(load_file(path))
     except Exception as error:
         raise OptionsError(f'{path}: not a readable safetensors file ({first_words(error)})') from error
-    if is_packed(weights):
-        require_digest(path)
-    return _renamed_keys(weights)
 
 
 def load_into(
@@ -242,7 +255,8 @@ def load_into(
         net: changed in place; not wrapped.
         path: the file.
         param_key: see :func:`read_weights`.
-        strict: False leaves alone what the file does not have, and passes over what the network does not have.
+        strict: False leaves alone what the file does not have or has in another shape, and passes over what the
+            network does not have.
 
     Returns:
         The weights that were read.
@@ -252,15 +266,13 @@ def load_into(
     """
     weights = {key.removeprefix('module.'): value for key, value in read_weights(path, param_key).items()}
     weights = _unpacked(net, weights)
+    own, fitting = net.state_dict(), weights
     if strict:
         require_fit(net, weights, path)
-    net.load_state_dict(weights, strict=strict)
+    else:  # torch would raise for another shape
+        fitting = {key: value for key, value in weights.items() if key in own and value.shape == own[key].shape}
+    net.load_state_dict(fitting, strict=strict)
     return weights
-
-
-def is_packed(weights: Mapping[str, Any]) -> bool:
-    """Whether these are the tensors of a NAME.safetensors of this package, by their names."""
-    return all(key.startswith(('fhn.', 'hrn.')) for key in weights)
 
 
 def _unpacked(net: nn.Module, weights: State) -> State:
@@ -268,10 +280,10 @@ def _unpacked(net: nn.Module, weights: State) -> State:
     if not is_packed(weights):
         return weights
     packed, own = _PACKED.get(type(net).__name__, ('fhn.', ''))
-    part = {own + key.removeprefix(packed): value for key, value in weights.items() if key.startswith(packed)}
-    if own:  # the rest of the network is not packed: inference does without
-        part = {**{key: value for key, value in net.state_dict().items() if not key.startswith(own)}, **part}
-    return part
+    part = {own + key: value for key, value in _part(weights, packed).items()}
+    # the rest of the network is not packed: inference does without
+    rest = {key: value for key, value in net.state_dict().items() if not key.startswith(own)}
+    return {**rest, **part}
 
 
 def require_digest(path: str | os.PathLike[str]) -> str:

@@ -5,10 +5,11 @@ import argparse
 import shlex
 import sys
 
-from rim_plugin.link import LinkError, import_problem, link, unlink
+from rim_plugin.errors import OptionsError
+from rim_plugin.link import import_problem, link, unlink
 
 
-def main():
+def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('path', help='folder of the checkout: the one that holds basicsr/train.py')
     parser.add_argument('--remove', action='store_true', help='take the added file out again')
@@ -19,7 +20,7 @@ def main():
             print(f'{args.path} is as it was.')
             return
         print(f'Added {link(args.path)}.')
-    except LinkError as error:
+    except OptionsError as error:
         sys.exit(f'Error: {error}')
     problem = import_problem(args.path)
     if problem:

@@ -2,53 +2,9 @@
 
 scripts/run.sh python scripts/prepare_faces.py datasets/raw/helen/train/images datasets/helen_train \\
     --landmarks datasets/raw/helen/train/landmarks --parsing datasets/raw/helen/train/parsing
-
-Stopped, it goes on where it was when run again. Run for several folders of photos with the same output, it joins them.
 """
 
-import argparse
-
-import lmdb
-
-from rim_plugin.data.prepare import prepare_faces
-from rim_plugin.tools.api import RIM
-from rim_plugin.tools.cascade import CascadeDetector
-
-
-def main():
-    """Parse the command line and run."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('photos', help='folder of photos, with sub-folders')
-    parser.add_argument('output', help='folder to make; name it as dataroot_gt in an options file')
-    how = parser.add_mutually_exclusive_group(required=True)
-    how.add_argument(
-        '--landmarks',
-        help='folder of .pts (68 points, 1-based), folder of Helen-194 .txt, or a text '
-        'file of five points (lines: photo, then x y of left eye, right eye, nose, mouth corners)',
-    )
-    how.add_argument(
-        '--detector',
-        help="faces without annotation: 'cascade' (upright, frontal faces; fetches nothing), "
-        "'insightface' (fetches its model), an SCRFD or YuNet .onnx file, or 'module:function' from an RGB "
-        'image to (k, 5, 2) points',
-    )
-    parser.add_argument('--parsing', help='folder of parsing maps: palette or grey PNG, classes 0 to 10')
-    parser.add_argument('--size', type=int, default=224, help='side of the faces in pixels (%(default)s)')
-    parser.add_argument('--quality', type=int, default=95, help='JPEG quality (%(default)s)')
-    parser.add_argument('--backend', choices=('lmdb', 'disk'), default='lmdb', help='LMDB or a folder (%(default)s)')
-    parser.add_argument('--subset', help='text file naming the wanted photos, one a line')
-    parser.add_argument('--workers', type=int, help='threads (as many as processors)')
-    try:
-        print(
-            prepare_faces(
-                **vars(parser.parse_args()), detectors={'cascade': lambda: CascadeDetector(RIM.from_pretrained())}
-            )
-        )
-    except (OSError, RuntimeError, ValueError, lmdb.Error) as error:
-        parser.exit(1, f'error: {error}\n')
-    except KeyboardInterrupt:
-        parser.exit(130, 'Stopped. The same command goes on from here.\n')
-
+from rim_plugin.cli import prepare
 
 if __name__ == '__main__':
-    main()
+    prepare()

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Usage: scripts/run.sh COMMAND...
 # Runs COMMAND in this project's own environment, .venv, which it sets up first: on a fresh machine, and again whenever
-# constraints.txt or setup.py changed. Needs Python 3.10, 3.11 or 3.12; PYTHON=/path/to/python names one. Examples:
+# constraints.txt or pyproject.toml changed. Needs Python 3.10, 3.11 or 3.12; PYTHON=/path/to/python names one. Examples:
 #   scripts/run.sh python basicsr/train.py -opt options/rim_demo.yml
 #   scripts/run.sh pytest
 set -euo pipefail
@@ -12,7 +12,7 @@ stamp="$venv/.rim_plugin_is_set_up"
 
 say() { echo "run.sh: $*" >&2; }
 
-wanted() { echo "$root $(cat "$root/constraints.txt" "$root/setup.py" | cksum)"; }
+wanted() { echo "$root $(cat "$root/constraints.txt" "$root/pyproject.toml" | cksum)"; }
 
 is_set_up() { [ -x "$venv/bin/python" ] && [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$(wanted)" ]; }
 

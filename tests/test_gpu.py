@@ -1,17 +1,10 @@
 """On a GPU: what it computes against the CPU's, in every network, in training steps of every phase, at inference."""
 
-import sys
-from pathlib import Path
-
 import pytest
 import torch
-
-for folder in ('archs', 'models'):
-    sys.path.insert(0, str(Path(__file__).parent / folder))
-
-from support.tiny_rim import batch  # noqa: E402
-from test_registered_archs import OURS, build, inputs, tensors  # noqa: E402
-from test_rim_recognition import ALIKE, recogniser  # noqa: E402
+from support.registered_archs import OURS, build, inputs, tensors
+from support.tiny_recognition import ALIKE, recogniser
+from support.tiny_rim import batch
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason='no GPU')
 
@@ -23,9 +16,9 @@ def single_precision(monkeypatch):
     monkeypatch.setattr(torch.backends.cuda.matmul, 'allow_tf32', False)
 
 
-def distance(found, expected):
-    found, expected = found.detach().cpu().double(), expected.detach().double()
-    return float((found - expected).norm() / expected.norm().clamp(min=1e-12))
+def distance(output, expected):
+    output, expected = output.detach().cpu().double(), expected.detach().double()
+    return float((output - expected).norm() / expected.norm().clamp(min=1e-12))
 
 
 @pytest.mark.parametrize('name', OURS)
@@ -36,8 +29,8 @@ def test_networks_give_what_they_give_on_the_cpu(name):
         if not value.any():
             torch.nn.init.normal_(value, std=0.1)
     expected = tensors(net(*data))
-    found = tensors(net.cuda()(*(item.cuda() for item in data)))
-    for ours, theirs in zip(found, expected, strict=True):
+    outputs = tensors(net.cuda()(*(item.cuda() for item in data)))
+    for ours, theirs in zip(outputs, expected, strict=True):
         assert distance(ours, theirs) < 1e-4
 
 

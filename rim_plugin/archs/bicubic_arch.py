@@ -1,7 +1,7 @@
 """Bicubic enlargement as a network: the row that every comparison begins with."""
 
 import torch.nn.functional as F
-from torch import nn
+from torch import Tensor, nn
 
 from basicsr.utils.registry import ARCH_REGISTRY
 
@@ -13,15 +13,15 @@ class Bicubic(nn.Module):
     The same as the baseline of validation's margins.
 
     Args:
-        image_size (int): side of the HR image. Default: 224.
+        image_size: side of the HR image.
 
     Shapes:
         lq (N, C, h, w) in [0, 1] to (N, C, image_size, image_size), not clamped.
     """
 
-    def __init__(self, image_size=224):
+    def __init__(self, image_size: int = 224) -> None:
         super().__init__()
         self.input_size = self.image_size = image_size
 
-    def forward(self, lq):
+    def forward(self, lq: Tensor) -> Tensor:
         return F.interpolate(lq, (self.image_size, self.image_size), mode='bicubic', align_corners=False)

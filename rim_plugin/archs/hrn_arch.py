@@ -1,7 +1,8 @@
 """RIM's heterogeneous recognition sub-net, section 3.2 of the paper: student and assistant."""
 
 import math
-from typing import NamedTuple
+from collections.abc import Collection
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -9,22 +10,23 @@ from torch import Tensor, nn
 from rim_plugin.archs.layers import he_init
 from rim_plugin.archs.recogniser import Recogniser
 from rim_plugin.archs.resnet_arch import ResNet
-from rim_plugin.errors import check_choice
+from rim_plugin.errors import OptionsError, check_choice
 
 from basicsr.utils.registry import ARCH_REGISTRY
 
 RESNET34 = {'type': 'ResNet', 'depth': 34}
 FUSION = {'sum': 1.0, 'mean': 0.5}
+BRANCHES = ('student', 'assistant')
 
 
 class Scale(nn.Module):
     """A learnable factor for each channel of (N, C, h, w); zero at the start in ReZero (Bachlechner et al. 2020)."""
 
-    def __init__(self, channels, start):
+    def __init__(self, channels: int, start: float) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.full((channels, 1, 1), float(start)))
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         return x * self.weight
 
 
@@ -32,17 +34,17 @@ class Branch(nn.Module):
     """A recogniser ``net`` whose K block maps are brought to the shapes of the teacher's.
 
     Args:
-        net (Recogniser): strides and crop as the teacher's; where it has other channels, a 1x1 convolution follows.
-        teacher (Recogniser): not kept.
-        scale (float | None): multiply every map by a Scale that starts there: from zero, an untrained network gives
-            zero.
-        norm_eval (bool): BatchNorm keeps and uses its running statistics in training, too.
+        net: strides and crop as the teacher's; where it has other channels, a 1x1 convolution follows.
+        teacher: not kept.
+        scale: multiply every map by a Scale that starts there: from zero, an untrained network gives zero. None: no
+            Scale.
+        norm_eval: BatchNorm keeps and uses its running statistics in training, too.
 
     Shapes:
         image (N, 3, h, w), RGB in [0, 1], to the K maps (N, channels of the teacher's block, h_k, w_k).
     """
 
-    def __init__(self, net, teacher, scale, norm_eval):
+    def __init__(self, net: Recogniser, teacher: Recogniser, scale: float | None, norm_eval: bool) -> None:
         super().__init__()
         self.net, self.norm_eval = net, norm_eval
         self.adapters = nn.ModuleList()
@@ -52,7 +54,7 @@ class Branch(nn.Module):
         he_init(self.adapters)
         self.train()
 
-    def train(self, mode=True):
+    def train(self, mode: bool = True) -> 'Branch':
         """As in every module; with ``norm_eval`` BatchNorm stays in evaluation mode."""
         super().train(mode)
         if self.norm_eval:
@@ -61,23 +63,23 @@ class Branch(nn.Module):
                     layer.eval()
         return self
 
-    def forward(self, image):
+    def forward(self, image: Tensor) -> tuple[Tensor, ...]:
         maps = self.net.block_maps(self.net.prepare(image))
-        return tuple(fit(block) for fit, block in zip(self.adapters, maps, strict=True))
+        return tuple(adapter(block) for adapter, block in zip(self.adapters, maps, strict=True))
 
 
 class HRNOutput(NamedTuple):
-    """What HRN finds in a probe.
+    """What HRN makes of a probe.
 
     Attributes:
-        student: f_S^1 to f_S^K, block maps (N, C_k, h_k, w_k) in the shapes of the teacher's.
+        student: f_S^1 to f_S^K, block maps (N, C_k, h_k, w_k) in the shapes of the teacher's; empty without student.
         assistant: f_A^1 to f_A^K, the same shapes; empty without assistant.
         fused: f_S^K + f_A^K (N, C_K, h_K, w_K), times the factor of ``fusion``; or that of the two which is there.
         embedding: (N, D), not normalised, of ``fused`` by the own head; None for ``head: teacher``.
     """
 
-    student: tuple
-    assistant: tuple
+    student: tuple[Tensor, ...]
+    assistant: tuple[Tensor, ...]
     fused: Tensor
     embedding: Tensor | None
 
@@ -90,54 +92,53 @@ class HRN(nn.Module):
     with all that its phase trains: the network, its adapters, the own head (student) or the scales (assistant).
 
     Args:
-        teacher (dict): options of the teacher's network, e.g. ``{type: IResNet}``; RIMModel fills it in. Read for its
+        teacher: options of the teacher's network, e.g. ``{type: IResNet}``; RIMModel fills it in. Read for its
             feature_info, crop and normalisation: no teacher is kept.
-        student (dict): ``type: ResNet`` (with ``depth``: 18 or 34) matches any teacher by construction; else a
-            registered recogniser and its arguments. Default: ResNet34.
-        assistant (dict | None): likewise; None for no assistant. Default: ResNet34.
-        head (str): ``teacher``: the teacher's frozen head embeds the fused map | ``own``: the student's head, which
-            only a loss on the embedding trains. Default: ``teacher``.
-        adapters (bool): bridge other channels than the teacher's by 1x1 convolutions. Default: False, an error.
-        norm_eval (bool): BatchNorm keeps and uses its running statistics in training: all faces of a batch may have one
+        student: ``type: ResNet`` (with ``depth``: 18 or 34) matches any teacher by construction; else a registered
+            recogniser and its arguments.
+        assistant: likewise; None for no assistant.
+        head: ``teacher``: the teacher's frozen head embeds the fused map | ``own``: the student's head, which only a
+            loss on the embedding trains.
+        adapters: bridge other channels than the teacher's by 1x1 convolutions; without, other channels are an error.
+        norm_eval: BatchNorm keeps and uses its running statistics in training: all faces of a batch may have one
             probe size, and so other statistics than at inference. For networks that start from trained weights.
-            Default: False.
-        assistant_view (str): what the assistant sees: ``sr``: the student's image, as in the paper | ``probe``: the
-            probe itself, enlarged by bicubic interpolation, in which it finds what hallucination lost. Default: ``sr``.
-        assistant_scale (float): factor of the assistant's maps at the start. Zero suits Eq. 12: an untrained assistant
-            has no residual. Above zero suits an assistant that starts from the teacher's weights: its maps are another
-            estimate of the teacher's, beside the student's. Default: 0.
-        fusion (str | float): ``sum``: f_S^K + f_A^K, as in the paper | ``mean``: half of it, which keeps the scale that
-            the head knows where both estimate the teacher's maps | another factor above 0: the smaller it is, the more
-            the head's bias draws embeddings together, most those of weak maps, of which the networks are unsure.
-            Default: ``sum``.
+        assistant_view: what the assistant sees: ``sr``: the student's image, as in the paper | ``probe``: the probe
+            itself, enlarged by bicubic interpolation, with what hallucination loses.
+        assistant_scale: factor of the assistant's maps at the start. Zero suits Eq. 12: an untrained assistant has no
+            residual. Above zero suits an assistant that starts from the teacher's weights: its maps are another
+            estimate of the teacher's, beside the student's.
+        fusion: ``sum``: f_S^K + f_A^K, as in the paper | ``mean``: half of it, which keeps the scale that the head
+            knows where both estimate the teacher's maps | another factor above 0: the smaller it is, the more the
+            head's bias draws embeddings together, most those of weak maps, of which the networks are unsure.
 
     Shapes:
         image (N, 3, h, w), RGB in [0, 1], resized to 112, to HRNOutput.
 
     Raises:
-        ValueError: an unknown ``head``, ``assistant_view`` or ``fusion``; no recogniser; a student or assistant
-            that does not match the teacher.
+        OptionsError: a teacher, student or assistant that is no recogniser or does not match the teacher, or an unknown
+            ``fusion``.
+        ValueError: an unknown ``head`` or ``assistant_view``.
     """
 
-    inner_blocks = {'student': {'ResNet': ResNet}, 'assistant': {'ResNet': ResNet}}
+    inner_blocks: ClassVar[dict[str, Any]] = {'student': {'ResNet': ResNet}, 'assistant': {'ResNet': ResNet}}
 
     def __init__(
         self,
-        teacher,
-        student=RESNET34,
-        assistant=RESNET34,
-        head='teacher',
-        adapters=False,
-        norm_eval=False,
-        assistant_view='sr',
-        assistant_scale=0.0,
-        fusion='sum',
-    ):
+        teacher: dict[str, Any],
+        student: dict[str, Any] = RESNET34,
+        assistant: dict[str, Any] | None = RESNET34,
+        head: str = 'teacher',
+        adapters: bool = False,
+        norm_eval: bool = False,
+        assistant_view: str = 'sr',
+        assistant_scale: float = 0.0,
+        fusion: str | float = 'sum',
+    ) -> None:
         super().__init__()
         check_choice('head', head, ('teacher', 'own'))
         check_choice('assistant_view', assistant_view, ('sr', 'probe'))
         self.own_head, self.sees_probe = head == 'own', assistant is not None and assistant_view == 'probe'
-        self.share = _share(fusion)
+        self.fusion_weight = _fusion_weight(fusion)
         with torch.device('meta'):  # its description alone: no memory, no time, no random numbers
             like = _build('teacher', teacher)
         self.student = Branch(_matching('student', student, like, adapters, self.own_head), like, None, norm_eval)
@@ -147,46 +148,55 @@ class HRN(nn.Module):
             else Branch(_matching('assistant', assistant, like, adapters), like, assistant_scale, norm_eval)
         )
 
-    def forward(self, image, probe=None, branches=('student', 'assistant')):
-        """
+    def forward(
+        self, image: Tensor | None, probe: Tensor | None = None, branches: Collection[str] = BRANCHES
+    ) -> HRNOutput:
+        """Block maps and embedding of faces.
+
         Args:
-            image (Tensor | None): (N, 3, h, w), RGB in [0, 1], aligned faces of any size.
-            probe (Tensor | None): (N, 3, h, w), likewise, for an assistant that sees other faces than the student.
-            parts (str): ``sa``: both | ``s``: the student alone | ``a``: the assistant alone.
+            image: (N, 3, h, w), RGB in [0, 1], aligned faces of any size; None where no branch looks at it.
+            probe: (N, 3, h, w), likewise, for an assistant that sees other faces than the student.
+            branches: ``student``, ``assistant`` or both.
 
         Returns:
-            HRNOutput: without the maps of a part that is left out.
+            Without the maps of a branch that is left out, or of an assistant that there is not.
         """
-        student = self.student(image) if 'student' in branches else ()
+        student: tuple[Tensor, ...] = self.student(image) if 'student' in branches else ()
         if self.assistant is None or 'assistant' not in branches:
             return self._output(student, (), student[-1])
         view = image if probe is None else probe
+        if view is None:
+            raise ValueError('the assistant has neither image nor probe')
         assistant = self.assistant(view.detach())  # Eq. 12 is theta_A's alone: what made the image learns by Eq. 11
-        fused = self.share * (student[-1] + assistant[-1]) if student else assistant[-1]
+        fused = self.fusion_weight * (student[-1] + assistant[-1]) if student else assistant[-1]
         return self._output(student, assistant, fused)
 
-    def _output(self, student, assistant, fused):
+    def _output(self, student: tuple[Tensor, ...], assistant: tuple[Tensor, ...], fused: Tensor) -> HRNOutput:
         # within forward, so that DistributedDataParallel sees the head at work
         return HRNOutput(student, assistant, fused, self.student.net.head(fused) if self.own_head else None)
 
     @staticmethod
-    def embed(found, teacher):
-        """HRNOutput to the embedding (N, D), not normalised, by the head of the options.
+    def embed(output: HRNOutput, teacher: Recogniser | None) -> Tensor:
+        """The embedding (N, D), not normalised, by the head of the options.
 
         Args:
-            found (HRNOutput): what :meth:`forward` gave.
-            teacher (Recogniser): with its weights; only ``head: teacher`` uses it.
+            output: of :meth:`forward`.
+            teacher: with its weights; only ``head: teacher`` uses it.
         """
-        return teacher.head(found.fused) if found.embedding is None else found.embedding
+        if output.embedding is not None:
+            return output.embedding
+        if teacher is None:
+            raise ValueError('head: teacher embeds with the head of the teacher, and there is none')
+        return teacher.head(output.fused)
 
-    def start_from(self, teacher):
+    def start_from(self, teacher: Recogniser) -> None:
         """Copy the teacher's weights into the student, and into an assistant of its architecture; scales stay as is.
 
         Raises:
-            ValueError: the student is another network than the teacher.
+            OptionsError: the student is another network than the teacher.
         """
         if not _same_network(self.student.net, teacher):
-            raise ValueError(
+            raise OptionsError(
                 f'start_from: the student, {_describe(self.student.net)}, cannot take the weights of the '
                 f'teacher, {_describe(teacher)}; give the student the type and options of the teacher'
             )
@@ -196,44 +206,47 @@ class HRN(nn.Module):
                 branch.net.load_state_dict({key: weights[key] for key in branch.net.state_dict()})
 
 
-def _share(fusion):
+def _fusion_weight(fusion: str | float) -> float:
     if isinstance(fusion, (int, float)) and not isinstance(fusion, bool) and 0 < fusion < math.inf:
         return float(fusion)
-    check_choice('fusion', fusion, (*FUSION, 'a factor above 0'))
-    return FUSION[fusion]
+    if fusion not in FUSION:
+        raise OptionsError(f"fusion: '{fusion}' is unknown; choose sum, mean or a factor above 0")
+    return FUSION[str(fusion)]
 
 
-def _build(role, options):
+def _build(role: str, options: dict[str, Any]) -> Recogniser:
     options = dict(options)
     cls = ARCH_REGISTRY.get(options.pop('type'))
     if not issubclass(cls, Recogniser):
-        raise ValueError(f'{role}: {cls.__name__} is no recogniser, which IResNet and MobileFaceNet are')
+        raise OptionsError(f'{role}: {cls.__name__} is no recogniser, which IResNet and MobileFaceNet are')
     return cls(**options)
 
 
-def _matching(role, options, teacher, adapters, own_head=False):
+def _matching(
+    role: str, options: dict[str, Any], teacher: Recogniser, adapters: bool, own_head: bool = False
+) -> Recogniser:
     """Student or assistant from its options, with a head only where it is used; checked against the teacher."""
-    net = _checked(role, options, teacher, adapters, own_head)
+    if options.get('type', 'ResNet') == 'ResNet':
+        net: Recogniser = ResNet(teacher, **{key: value for key, value in options.items() if key != 'type'})
+    else:
+        net = _build(role, options)
+        _require_match(role, net, teacher, adapters, own_head)
     if not own_head:
         net.drop_head()
     return net
 
 
-def _checked(role, options, teacher, adapters, own_head):
-    if options.get('type', 'ResNet') == 'ResNet':
-        return ResNet(teacher, **{key: value for key, value in options.items() if key != 'type'})
-    net = _build(role, options)
+def _require_match(role: str, net: Recogniser, teacher: Recogniser, adapters: bool, own_head: bool) -> None:
     strides, wanted = ([info.stride for info in each.feature_info] for each in (net, teacher))
-    fits = strides == wanted and tuple(net.crop) == tuple(teacher.crop)
-    if not fits or not adapters and net.feature_info != teacher.feature_info:
-        hint = '; adapters: true bridges channels' if fits else ''
-        raise ValueError(f'{role}: {_describe(net)} does not match the teacher, {_describe(teacher)}{hint}')
+    same_grids = strides == wanted and tuple(net.crop) == tuple(teacher.crop)
+    if not same_grids or not adapters and net.feature_info != teacher.feature_info:
+        hint = '; adapters: true bridges channels' if same_grids else ''
+        raise OptionsError(f'{role}: {_describe(net)} does not match the teacher, {_describe(teacher)}{hint}')
     if own_head and (net.feature_info[-1], net.embedding_size) != (teacher.feature_info[-1], teacher.embedding_size):
-        raise ValueError(f'head: own: {role} {_describe(net)} has to end like the teacher, {_describe(teacher)}')
-    return net
+        raise OptionsError(f'head: own: {role} {_describe(net)} has to end like the teacher, {_describe(teacher)}')
 
 
-def _describe(net):
+def _describe(net: Recogniser) -> str:
     maps = ', '.join(f'{info.channels}/{info.stride}' for info in net.feature_info)
     return (
         f'{type(net).__name__} (blocks of channels/stride {maps}, columns {net.crop[0]} to {net.crop[1]}, '
@@ -241,7 +254,7 @@ def _describe(net):
     )
 
 
-def _same_network(net, teacher):
+def _same_network(net: Recogniser, teacher: Recogniser) -> bool:
     """Whether a network, with or without head, is one like the teacher."""
     of_teacher = teacher.state_dict()
     alike = all(key in of_teacher and of_teacher[key].shape == value.shape for key, value in net.state_dict().items())

@@ -1,6 +1,6 @@
 """ResNet-IR of Deng et al. 2019 (ArcFace, section 3.1), the paper's teacher: ResNet50-IR by default."""
 
-from torch import nn
+from torch import Tensor, nn
 
 from rim_plugin.archs.layers import he_init
 from rim_plugin.archs.recogniser import FeatureInfo, Recogniser
@@ -13,7 +13,7 @@ BLOCKS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 14, 3), 100: (3, 13, 30
 NORMALISATION = {'insightface': (0.5, 0.5), 'face_evolve': (0.5, 128 / 255)}
 
 
-def _shortcut(in_channels, channels, stride, variant):
+def _shortcut(in_channels: int, channels: int, stride: int, variant: str) -> nn.Module:
     """What is added to a block's result: (N, in_channels, h, w) to (N, channels, h / stride, w / stride)."""
     if stride == 1:
         return nn.Identity()
@@ -29,7 +29,7 @@ class IRBlock(nn.Module):
         (N, in_channels, h, w) to (N, channels, h / stride, w / stride); the second convolution strides.
     """
 
-    def __init__(self, in_channels, channels, stride, variant):
+    def __init__(self, in_channels: int, channels: int, stride: int, variant: str) -> None:
         super().__init__()
         self.bn1 = nn.BatchNorm2d(in_channels)
         self.conv1 = nn.Conv2d(in_channels, channels, 3, padding=1, bias=False)
@@ -39,7 +39,7 @@ class IRBlock(nn.Module):
         self.bn3 = nn.BatchNorm2d(channels)
         self.downsample = _shortcut(in_channels, channels, stride, variant)
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         inner = self.prelu(self.bn2(self.conv1(self.bn1(x))))
         return self.bn3(self.conv2(inner)) + self.downsample(x)
 
@@ -52,9 +52,9 @@ class IResNet(Recogniser):
     connected layer: it is a teacher and an evaluator here.
 
     Args:
-        depth (int): 18, 34, 50 or 100 (face.evoLVe's IR-101). Default: 50.
-        variant (str): ``insightface`` or ``face_evolve``, whose weights it takes; they differ in the blocks, in the
-            first shortcut and in the normalisation. Default: ``insightface``.
+        depth: 18, 34, 50 or 100 (face.evoLVe's IR-101).
+        variant: ``insightface`` or ``face_evolve``, whose weights it takes; they differ in the blocks, in the first
+            shortcut and in the normalisation.
 
     Shapes:
         see Recogniser; block maps 64x56x56, 128x28x28, 256x14x14, 512x7x7; embedding 512-D.
@@ -67,15 +67,15 @@ class IResNet(Recogniser):
     embedding_size = 512
     head_layers = ('bn2', 'fc', 'features')
 
-    def __init__(self, depth=50, variant='insightface'):
-        check_choice('depth', str(depth), [str(known) for known in BLOCKS])
+    def __init__(self, depth: int = 50, variant: str = 'insightface') -> None:
+        check_choice('depth', depth, tuple(BLOCKS))
         check_choice('variant', variant, NORMALISATION)
         super().__init__(*NORMALISATION[variant])
         self.conv1 = nn.Conv2d(3, 64, 3, padding=1, bias=False)
         self.bn1 = nn.BatchNorm2d(64)
         self.prelu = nn.PReLU(64)
         in_channels = 64
-        for index, (info, blocks) in enumerate(zip(self.feature_info, BLOCKS[int(depth)], strict=True), 1):
+        for index, (info, blocks) in enumerate(zip(self.feature_info, BLOCKS[depth], strict=True), 1):
             first = IRBlock(in_channels, info.channels, 2, variant)
             rest = [IRBlock(info.channels, info.channels, 1, variant) for _ in range(blocks - 1)]
             setattr(self, f'layer{index}', nn.Sequential(first, *rest))
@@ -85,11 +85,12 @@ class IResNet(Recogniser):
         self.features = nn.BatchNorm1d(self.embedding_size)
         he_init(self)
 
-    def block_maps(self, face):
-        first = self.layer1(self.prelu(self.bn1(self.conv1(face))))
-        second = self.layer2(first)
-        third = self.layer3(second)
-        return first, second, third, self.layer4(third)
+    def block_maps(self, face: Tensor) -> tuple[Tensor, ...]:
+        x, maps = self.prelu(self.bn1(self.conv1(face))), []
+        for index in range(1, len(self.feature_info) + 1):
+            x = getattr(self, f'layer{index}')(x)
+            maps.append(x)
+        return tuple(maps)
 
-    def head(self, block):
+    def head(self, block: Tensor) -> Tensor:
         return self.features(self.fc(self.bn2(block).flatten(1)))

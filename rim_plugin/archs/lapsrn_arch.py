@@ -1,16 +1,17 @@
 """LapSRN: Lai et al., *Deep Laplacian Pyramid Networks for Fast and Accurate Super-Resolution*, CVPR 2017."""
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from rim_plugin.archs.layers import resize
+from rim_plugin.archs.layers import resize, zero_bias
+from rim_plugin.errors import OptionsError
 
 from basicsr.utils.registry import ARCH_REGISTRY
 
 SLOPE = 0.2  # of every LeakyReLU
 
 
-def bilinear_enlargement(channels):
+def bilinear_enlargement(channels: int) -> nn.ConvTranspose2d:
     """4x4 transposed convolution, one filter a channel, that begins as bilinear enlargement by 2 (not at borders)."""
     layer = nn.ConvTranspose2d(channels, channels, 4, stride=2, padding=1, groups=channels, bias=False)
     profile = torch.tensor([0.25, 0.75, 0.75, 0.25])
@@ -22,12 +23,14 @@ class PyramidLevel(nn.Module):
     """One doubling of features (N, num_feat, h, w) and image (N, C, h, w).
 
     Args:
-        num_in_ch (int): C. num_feat (int): width. depth (int): 3x3 convolutions before the doubling.
+        num_in_ch: C.
+        num_feat: width.
+        depth: 3x3 convolutions before the doubling.
     """
 
-    def __init__(self, num_in_ch, num_feat, depth):
+    def __init__(self, num_in_ch: int, num_feat: int, depth: int) -> None:
         super().__init__()
-        layers = []
+        layers: list[nn.Module] = []
         for _ in range(depth):
             layers += [nn.Conv2d(num_feat, num_feat, 3, padding=1), nn.LeakyReLU(SLOPE, inplace=True)]
         layers += [
@@ -39,10 +42,10 @@ class PyramidLevel(nn.Module):
         for layer in self.modules():
             if isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d)):
                 nn.init.kaiming_normal_(layer.weight, a=SLOPE)
-                nn.init.zeros_(layer.bias)
+                zero_bias(layer)
         self.enlarge = bilinear_enlargement(num_in_ch)
 
-    def forward(self, features, image):
+    def forward(self, features: Tensor, image: Tensor) -> tuple[Tensor, Tensor]:
         features = self.features(features)
         return features, self.enlarge(image) + self.residual(features)
 
@@ -55,36 +58,39 @@ class LapSRN(nn.Module):
     loses what detail it has beyond that.
 
     Args:
-        image_size (int): side of the HR image. Default: 224.
-        scale (int): enlargement, 2 to the number of levels; divides ``image_size``. Default: 8.
-        num_in_ch (int): image channels. num_feat (int): width.
-        depth (int): convolutions of a level; the paper's is 5 for x8, 10 for x2 and x4. Default: 5.
+        image_size: side of the HR image.
+        scale: enlargement, 2 to the number of levels; divides ``image_size``.
+        num_in_ch: image channels.
+        num_feat: width.
+        depth: convolutions of a level; the paper's is 5 for x8, 10 for x2 and x4.
 
     Attributes:
-        level_sizes (list[int]): sides of the levels' images, for x8 56, 112 and 224.
+        level_sizes: sides of the levels' images, for x8 56, 112 and 224.
 
     Shapes:
         lq (N, num_in_ch, h, w) in [0, 1], any h and w, to (N, num_in_ch, image_size, image_size), not clamped.
 
     Raises:
-        ValueError: ``scale`` is no power of 2 from 2 on, or does not divide ``image_size``.
+        OptionsError: ``scale`` is no power of 2 from 2 on, or does not divide ``image_size``.
     """
 
-    def __init__(self, image_size=224, scale=8, num_in_ch=3, num_feat=64, depth=5):
+    def __init__(
+        self, image_size: int = 224, scale: int = 8, num_in_ch: int = 3, num_feat: int = 64, depth: int = 5
+    ) -> None:
         super().__init__()
         if scale < 2 or scale & (scale - 1):
-            raise ValueError(f'scale: {scale} is no power of 2 from 2 on; each level of LapSRN doubles the image')
+            raise OptionsError(f'scale: {scale} is no power of 2 from 2 on; each level of LapSRN doubles the image')
         if image_size % scale:
-            raise ValueError(f'scale: {scale} does not divide image_size {image_size}')
+            raise OptionsError(f'scale: {scale} does not divide image_size {image_size}')
         self.input_size = image_size // scale
         self.level_sizes = [self.input_size * 2**level for level in range(1, scale.bit_length())]
         first = nn.Conv2d(num_in_ch, num_feat, 3, padding=1)
         nn.init.normal_(first.weight, std=1e-3)
-        nn.init.zeros_(first.bias)
+        zero_bias(first)
         self.first = nn.Sequential(first, nn.LeakyReLU(SLOPE, inplace=True))
         self.levels = nn.ModuleList(PyramidLevel(num_in_ch, num_feat, depth) for _ in self.level_sizes)
 
-    def forward(self, lq, levels=False):
+    def forward(self, lq: Tensor, levels: bool = False) -> Tensor | list[Tensor]:
         """Probe to the SR image; with ``levels`` to the list of all levels' images, from small to large."""
         image = resize(lq, self.input_size)
         features, images = self.first(image), []

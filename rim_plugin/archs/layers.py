@@ -1,28 +1,33 @@
 """Building blocks that RIM's networks share."""
 
 import functools
-import inspect
 import warnings
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 import torch
 import torch.nn.functional as F
-from torch import nn
+from torch import Tensor, nn
+
+from rim_plugin.errors import check_choice
+
+Net = TypeVar('Net', bound=nn.Module)
 
 PRIOR_STRIDE = 4  # the tri-path features live on a grid of a quarter of the image: 56 for 224
-NORMS = {'instance': lambda channels: nn.InstanceNorm2d(channels, affine=True), 'none': lambda channels: nn.Identity()}
+NORMS: dict[str, Callable[[int], nn.Module]] = {
+    'instance': lambda channels: nn.InstanceNorm2d(channels, affine=True),
+    'none': lambda channels: nn.Identity(),
+}
 
 
-def make_norm(name, channels):
+def make_norm(name: str | None, channels: int) -> nn.Module:
     """Normalisation layer by its option name: ``instance`` (the paper's authors) or ``none`` (faster, sharper)."""
     name = name or 'none'  # BasicSR's --force_yml turns the word into None
-    if name not in NORMS:
-        raise ValueError(f"norm: '{name}' is unknown; choose one of {', '.join(NORMS)}")
+    check_choice('norm', name, NORMS)
     return NORMS[name](channels)
 
 
-def resize(image, size):
+def resize(image: Tensor, size: int) -> Tensor:
     """Bicubic resize of (N, C, h, w) to (N, C, size, size), antialiased where it shrinks; the identity at that size."""
     if image.shape[-2:] == (size, size):
         return image
@@ -31,26 +36,38 @@ def resize(image, size):
     return F.interpolate(image, (size, size), mode='bicubic', align_corners=False, antialias=True)
 
 
-def probe_groups(lq):
+def probe_groups(lq: Tensor | list[Tensor]) -> list[Tensor]:
     """Probes, (N, 3, q, q) or a list of such tensors of several sizes, as a list."""
-    return [lq] if torch.is_tensor(lq) else lq
+    return [lq] if isinstance(lq, Tensor) else lq
 
 
-def resize_groups(groups, size):
+def resize_groups(groups: Sequence[Tensor], size: int) -> Tensor:
     """Images of several sizes, tensors (n, C, h, w), as one batch (N, C, size, size), see :func:`resize`."""
     return torch.cat([resize(images, size) for images in groups])
 
 
-def he_init(module):
+def he_init(module: nn.Module) -> None:
     """He initialisation of all convolutions below ``module`` for PReLU (slope 0.25), with zero biases."""
     for layer in module.modules():
         if isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d)):
             nn.init.kaiming_normal_(layer.weight, a=0.25)
-            if layer.bias is not None:
-                nn.init.zeros_(layer.bias)
+            zero_bias(layer)
 
 
-def conv_prelu(in_channels, channels, kernel=3, stride=1):
+def zero_bias(layer: nn.Conv2d | nn.ConvTranspose2d) -> None:
+    """Set the bias to zero, if the layer has one."""
+    if layer.bias is not None:
+        nn.init.zeros_(layer.bias)
+
+
+def starting_at_zero(layer: Net) -> Net:
+    """The layer itself, with all its parameters set to zero."""
+    for value in layer.parameters():
+        nn.init.zeros_(value)
+    return layer
+
+
+def conv_prelu(in_channels: int, channels: int, kernel: int = 3, stride: int = 1) -> nn.Sequential:
     """Convolution and PReLU with He initialisation: (N, in_channels, h, w) to (N, channels, h / stride, w / stride)."""
     layers = nn.Sequential(nn.Conv2d(in_channels, channels, kernel, stride, kernel // 2), nn.PReLU(channels))
     he_init(layers)
@@ -63,24 +80,22 @@ class ResidualBlock(nn.Module):
     The second convolution starts near zero (``init_scale``), so that a deep stack starts as the identity.
     """
 
-    def __init__(self, channels, norm='none', init_scale=0.1):
+    def __init__(self, channels: int, norm: str | None = 'none', init_scale: float = 0.1) -> None:
         super().__init__()
         bias = norm in ('none', None)
+        first = nn.Conv2d(channels, channels, 3, padding=1, bias=bias)
+        second = nn.Conv2d(channels, channels, 3, padding=1, bias=bias)
         self.body = nn.Sequential(
-            nn.Conv2d(channels, channels, 3, padding=1, bias=bias),
-            make_norm(norm, channels),
-            nn.PReLU(channels),
-            nn.Conv2d(channels, channels, 3, padding=1, bias=bias),
-            make_norm(norm, channels),
+            first, make_norm(norm, channels), nn.PReLU(channels), second, make_norm(norm, channels)
         )
         he_init(self)
-        self.body[3].weight.data.mul_(init_scale)
+        second.weight.data.mul_(init_scale)
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         return x + self.body(x)
 
 
-def residual_stack(channels, blocks, norm='none'):
+def residual_stack(channels: int, blocks: int, norm: str | None = 'none') -> nn.Sequential:
     """``blocks`` residual blocks in a row."""
     return nn.Sequential(*[ResidualBlock(channels, norm) for _ in range(blocks)])
 
@@ -89,13 +104,13 @@ class Hourglass(nn.Module):
     """Recursive hourglass of Newell et al. 2016: (N, C, h, w) to the same shape; h and w divisible by 2 ** depth.
 
     Args:
-        depth (int): number of poolings.
-        channels (int): width on every grid.
-        blocks (int): residual blocks in each of its places.
-        norm (str): ``instance`` or ``none``.
+        depth: number of poolings.
+        channels: width on every grid.
+        blocks: residual blocks in each of its places.
+        norm: ``instance`` or ``none``.
     """
 
-    def __init__(self, depth, channels, blocks=1, norm='none'):
+    def __init__(self, depth: int, channels: int, blocks: int = 1, norm: str | None = 'none') -> None:
         super().__init__()
         self.skip = residual_stack(channels, blocks, norm)
         self.down = residual_stack(channels, blocks, norm)
@@ -104,7 +119,7 @@ class Hourglass(nn.Module):
         )
         self.up = residual_stack(channels, blocks, norm)
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         low = self.up(self.inner(self.down(F.max_pool2d(x, 2))))
         return self.skip(x) + F.interpolate(low, scale_factor=2, mode='nearest')
 
@@ -115,37 +130,34 @@ class SubPixelImage(nn.Module):
     Zero weights at the start, so that a network with a bicubic or coarse skip starts as that skip.
     """
 
-    def __init__(self, channels, scale):
+    def __init__(self, channels: int, scale: int) -> None:
         super().__init__()
-        self.conv = nn.Conv2d(channels, 3 * scale**2, 3, padding=1)
+        self.conv = starting_at_zero(nn.Conv2d(channels, 3 * scale**2, 3, padding=1))
         self.shuffle = nn.PixelShuffle(scale)
-        nn.init.zeros_(self.conv.weight)
-        nn.init.zeros_(self.conv.bias)
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         return self.shuffle(self.conv(x))
 
 
-def renamed_arguments(**names: str) -> Callable[[type], type]:
-    """Class decorator: the constructor also takes an argument's former name, and says once which one is right.
+def renamed_arguments(**names: str) -> Callable[[type[Net]], type[Net]]:
+    """Class decorator: the constructor also takes an argument by its former name, with a warning.
 
     Args:
         names: former name to present name. The class keeps them as ``renamed_arguments``, for who checks options.
     """
 
-    def decorate(cls: type) -> type:
-        construct = cls.__init__  # type: ignore[misc]
+    def decorate(cls: type[Net]) -> type[Net]:
+        construct = vars(cls)['__init__']
 
-        @functools.wraps(construct)
-        def init(self: Any, *args: Any, **kwargs: Any) -> None:
+        @functools.wraps(construct)  # inspect.signature follows it
+        def init(self: nn.Module, *args: Any, **kwargs: Any) -> None:
             for former in kwargs.keys() & names.keys():
-                warnings.warn(f'{cls.__name__}: {former} is called {names[former]} now')
+                warnings.warn(f'{cls.__name__}: {former} is the former name of {names[former]}')
                 kwargs[names[former]] = kwargs.pop(former)
             construct(self, *args, **kwargs)
 
-        init.__signature__ = inspect.signature(construct)  # type: ignore[attr-defined]
-        cls.__init__ = init  # type: ignore[misc]
-        cls.renamed_arguments = names  # type: ignore[attr-defined]
+        for name, value in (('__init__', init), ('renamed_arguments', names)):
+            setattr(cls, name, value)
         return cls
 
     return decorate

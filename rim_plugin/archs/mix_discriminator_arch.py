@@ -1,10 +1,13 @@
 """RIM's mix-adversarial discriminator, section 3.1.2 of the paper: feature integrator and domain discriminator."""
 
+from typing import Any, ClassVar
+
 import torch
 import torch.nn.functional as F
-from torch import nn
+from torch import Tensor, nn
 
 from rim_plugin.archs.layers import PRIOR_STRIDE, SubPixelImage, conv_prelu, he_init, renamed_arguments, residual_stack
+from rim_plugin.errors import OptionsError
 
 from basicsr.utils.registry import ARCH_REGISTRY
 
@@ -14,24 +17,34 @@ class FeatureIntegrator(nn.Module):
     """D_theta_i: concatenated tri-path features (N, C, S / 4, S / 4) to the SR image (N, 3, S, S).
 
     A 3x3 convolution, a transposed convolution to ``feature_size`` (none at S / 4), residual blocks there, and a
-    sub-pixel step to S (none where ``feature_size`` is S, as in the paper).
+    sub-pixel step to S (none where ``feature_size`` is S, as in the paper). Learns what is missing in the coarse image.
 
     Args:
-        in_channels (int): C. image_size (int): S.
-        feature_size (int): grid of the residual blocks: S (*paper*) down to S / 4 (*fast*).
-        channels (int): width. blocks (int): residual blocks. norm (str): ``instance`` or ``none``.
-        skip (bool): add the coarse image to the output, so that the integrator learns what is missing there.
+        in_channels: C.
+        image_size: S.
+        feature_size: grid of the residual blocks: S (*paper*) down to S / 4 (*fast*).
+        channels: width.
+        blocks: residual blocks.
+        norm: ``instance`` or ``none``.
+
+    Raises:
+        OptionsError: sizes that do not divide.
     """
 
     def __init__(
-        self, in_channels, image_size=224, feature_size=224, channels=64, blocks=3, norm='instance', skip=True
-    ):
+        self,
+        in_channels: int,
+        image_size: int = 224,
+        feature_size: int = 224,
+        channels: int = 64,
+        blocks: int = 3,
+        norm: str | None = 'instance',
+    ) -> None:
         super().__init__()
         grid = image_size // PRIOR_STRIDE
         if feature_size % grid or image_size % feature_size:
-            raise ValueError(f'feature_size: {feature_size} has to be a multiple of {grid} that divides {image_size}')
+            raise OptionsError(f'feature_size: {feature_size} has to be a multiple of {grid} that divides {image_size}')
         stride = feature_size // grid
-        self.skip = skip
         self.head = conv_prelu(in_channels, channels)
         self.enlarge = (
             nn.Sequential(nn.ConvTranspose2d(channels, channels, stride, stride), nn.PReLU(channels))
@@ -42,38 +55,33 @@ class FeatureIntegrator(nn.Module):
         self.body = residual_stack(channels, blocks, norm)
         self.tail = SubPixelImage(channels, image_size // feature_size)
 
-    def forward(self, fused, coarse):
+    def forward(self, fused: Tensor, coarse: Tensor) -> Tensor:
         """Fused features (N, C, S / 4, S / 4) and the coarse image (N, 3, S, S) to the SR image (N, 3, S, S)."""
-        image = self.tail(self.body(self.enlarge(self.head(fused))))
-        return coarse + image if self.skip else image
+        return coarse + self.tail(self.body(self.enlarge(self.head(fused))))
 
 
 class DomainDiscriminator(nn.Module):
     """D_theta_d: concatenated tri-path features (N, C, h, w) to embeddings (N, embedding) for MK-MMD (Eq. 7).
 
-    conv3 - PReLU - average pool - fully connected. The pool takes the place of the authors' 103 M parameters. The
-    output is normalised per sample (``layer`` or ``l2``), never with batch statistics of a domain: those would erase
-    the difference of means that MK-MMD is to see.
+    conv3 - PReLU - average pool - fully connected. The pool takes the place of the authors' 103 M parameters. Each
+    embedding is normalised to length 1 by itself, never with batch statistics of a domain: those would erase the
+    difference of means that MK-MMD is to see.
 
     Args:
-        in_channels (int): C. channels (int): width. embedding (int): output size.
-        pool (int): side of the pooled grid. normalise (str): ``l2`` or ``layer``.
+        in_channels: C.
+        channels: width.
+        embedding: output size.
+        pool: side of the pooled grid.
     """
 
-    def __init__(self, in_channels, channels=64, embedding=512, pool=7, normalise='l2'):
+    def __init__(self, in_channels: int, channels: int = 64, embedding: int = 512, pool: int = 7) -> None:
         super().__init__()
-        if normalise not in ('l2', 'layer'):
-            raise ValueError(f"normalise: '{normalise}' is unknown; choose one of l2, layer")
-        self.normalise = normalise
         self.conv = conv_prelu(in_channels, channels)
         self.pool = nn.AdaptiveAvgPool2d(pool)
         self.fc = nn.Linear(channels * pool**2, embedding)
 
-    def forward(self, fused):
-        embedding = self.fc(torch.flatten(self.pool(self.conv(fused)), 1))
-        if self.normalise == 'l2':
-            return F.normalize(embedding, dim=1)
-        return F.layer_norm(embedding, embedding.shape[1:])
+    def forward(self, fused: Tensor) -> Tensor:
+        return F.normalize(self.fc(torch.flatten(self.pool(self.conv(fused)), 1)), dim=1)
 
 
 @ARCH_REGISTRY.register()
@@ -81,21 +89,27 @@ class MixAdversarialDiscriminator(nn.Module):
     """D_theta_D: feature integrator D_theta_i (Eq. 5) and domain discriminator D_theta_d (Eq. 6).
 
     Args:
-        in_channels (int): channels of the generator's fused features; RIMModel fills it in.
-        image_size (int): side of the SR image; RIMModel fills it in.
-        integrator (dict): further arguments of FeatureIntegrator.
-        discriminator (dict): further arguments of DomainDiscriminator.
+        in_channels: channels of the generator's fused features; RIMModel fills it in.
+        image_size: side of the SR image; RIMModel fills it in.
+        integrator: further arguments of FeatureIntegrator.
+        discriminator: further arguments of DomainDiscriminator.
 
     Shapes:
         fused (N, C, S / 4, S / 4), coarse (N, 3, S, S) to SR (N, 3, S, S) and embeddings (N, E).
     """
 
-    inner_blocks = {'integrator': FeatureIntegrator, 'discriminator': DomainDiscriminator}
+    inner_blocks: ClassVar[dict[str, Any]] = {'integrator': FeatureIntegrator, 'discriminator': DomainDiscriminator}
 
-    def __init__(self, in_channels, image_size=224, integrator=None, discriminator=None):
+    def __init__(
+        self,
+        in_channels: int,
+        image_size: int = 224,
+        integrator: dict[str, Any] | None = None,
+        discriminator: dict[str, Any] | None = None,
+    ) -> None:
         super().__init__()
         self.integrator = FeatureIntegrator(in_channels, image_size, **(integrator or {}))
         self.discriminator = DomainDiscriminator(in_channels, **(discriminator or {}))
 
-    def forward(self, fused, coarse):
+    def forward(self, fused: Tensor, coarse: Tensor) -> tuple[Tensor, Tensor]:
         return self.integrator(fused, coarse), self.discriminator(fused)

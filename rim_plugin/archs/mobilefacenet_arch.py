@@ -2,7 +2,7 @@
 
 from collections import OrderedDict
 
-from torch import nn
+from torch import Tensor, nn
 
 from rim_plugin.archs.layers import he_init
 from rim_plugin.archs.recogniser import FeatureInfo, Recogniser
@@ -13,13 +13,17 @@ from basicsr.utils.registry import ARCH_REGISTRY
 STAGES = ((2, 64, 5, 2), (4, 128, 1, 2), (2, 128, 6, 1), (4, 128, 1, 2), (2, 128, 2, 1))
 
 
-def _conv_bn(in_channels, channels, kernel, stride=1, padding=0, groups=1):
+def _conv_bn(
+    in_channels: int, channels: int, kernel: int | tuple[int, int], stride: int = 1, padding: int = 0, groups: int = 1
+) -> nn.Sequential:
     conv = nn.Conv2d(in_channels, channels, kernel, stride, padding, groups=groups, bias=False)
     return nn.Sequential(OrderedDict(conv=conv, bn=nn.BatchNorm2d(channels)))
 
 
-def _conv_bn_prelu(in_channels, channels, *args, **kwargs):
-    layers = _conv_bn(in_channels, channels, *args, **kwargs)
+def _conv_bn_prelu(
+    in_channels: int, channels: int, kernel: int, stride: int = 1, padding: int = 0, groups: int = 1
+) -> nn.Sequential:
+    layers = _conv_bn(in_channels, channels, kernel, stride, padding, groups)
     layers.add_module('prelu', nn.PReLU(channels))
     return layers
 
@@ -31,7 +35,7 @@ class InvertedResidual(nn.Module):
         (N, in_channels, h, w) to (N, channels, h / stride, w / stride); the identity is added where both are equal.
     """
 
-    def __init__(self, in_channels, channels, stride, expansion):
+    def __init__(self, in_channels: int, channels: int, stride: int, expansion: int) -> None:
         super().__init__()
         inner = in_channels * expansion
         self.residual = stride == 1 and in_channels == channels
@@ -46,7 +50,7 @@ class InvertedResidual(nn.Module):
             nn.BatchNorm2d(channels),
         )
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         return x + self.conv(x) if self.residual else self.conv(x)
 
 
@@ -62,7 +66,7 @@ class MobileFaceNet(Recogniser):
     embedding_size = 128
     head_layers = ('linear7', 'linear1')
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__(mean=0.5, std=128 / 255, crop=(8, 104))
         self.conv1 = _conv_bn_prelu(3, 64, 3, stride=2, padding=1)
         self.dw_conv1 = _conv_bn_prelu(64, 64, 3, padding=1, groups=64)
@@ -77,11 +81,11 @@ class MobileFaceNet(Recogniser):
         self.linear1 = _conv_bn(512, self.embedding_size, 1)
         he_init(self)
 
-    def block_maps(self, face):
+    def block_maps(self, face: Tensor) -> tuple[Tensor, ...]:
         first = self.dw_conv1(self.conv1(face))
         second = self.blocks[:5](first)  # the stage of stride 4
         third = self.blocks[5:12](second)  # the two of stride 8
         return first, second, third, self.conv2(self.blocks[12:](third))
 
-    def head(self, block):
+    def head(self, block: Tensor) -> Tensor:
         return self.linear1(self.linear7(block)).flatten(1)

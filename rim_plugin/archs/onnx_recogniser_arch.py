@@ -1,7 +1,11 @@
 """Any recogniser in an ONNX file, evaluated by onnxruntime."""
 
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
 import numpy as np
 import torch
+from torch import Tensor
 
 from rim_plugin.archs.onnx_files import import_package, read_onnx
 from rim_plugin.archs.recogniser import FACE_SIZE, Recogniser, RecogniserOutput
@@ -23,7 +27,7 @@ class OnnxRecogniser(Recogniser):
     graph itself begins with Sub and Mul. A file for fewer than 112 columns sees those in the middle.
 
     Args:
-        model (str): path of the file; its input is (N, 3, 112, columns), N open or 1, its one output (N, D).
+        model: path of the file; its input is (N, 3, 112, columns), N open or 1, its one output (N, D).
 
     Shapes:
         see Recogniser; ``blocks`` is empty.
@@ -33,7 +37,7 @@ class OnnxRecogniser(Recogniser):
         RuntimeError: block maps, head or gradients are asked for.
     """
 
-    def __init__(self, model):
+    def __init__(self, model: str) -> None:
         graph = read_onnx(model, f'OnnxRecogniser (model: {model})').graph
         runtime = import_package('onnxruntime', f'OnnxRecogniser (model: {model})')
         options = runtime.SessionOptions()
@@ -48,22 +52,23 @@ class OnnxRecogniser(Recogniser):
         self._session, self._input = session, session.get_inputs()[0]
         self.embedding_size = self._try(model)
 
-    @property
-    def feature_info(self):
+    def __getattr__(self, name: str) -> Any:
+        if name == 'feature_info':  # there is none
+            raise RuntimeError(_EVALUATES)
+        return super().__getattr__(name)
+
+    def block_maps(self, face: Tensor) -> NoReturn:
         raise RuntimeError(_EVALUATES)
 
-    def block_maps(self, face):
+    def head(self, block: Tensor) -> NoReturn:
         raise RuntimeError(_EVALUATES)
 
-    def head(self, block):
-        raise RuntimeError(_EVALUATES)
-
-    def forward(self, image):
+    def forward(self, image: Tensor) -> RecogniserOutput:
         if torch.is_grad_enabled() and image.requires_grad:
             raise RuntimeError(_EVALUATES)
         return RecogniserOutput((), self._embed(self.prepare(image)).to(image.device))
 
-    def _embed(self, face):
+    def _embed(self, face: Tensor) -> Tensor:
         faces = face.detach().cpu().float().contiguous().numpy()
         step = 1 if isinstance(self._input.shape[0], int) else len(faces)  # some files fix N to 1
         parts = [
@@ -72,7 +77,7 @@ class OnnxRecogniser(Recogniser):
         ]
         return torch.from_numpy(np.concatenate([outputs[0] for outputs in parts]))
 
-    def _try(self, model):
+    def _try(self, model: str) -> int:
         """Length of the embedding, by a run on a black face."""
         try:
             embedding = self._embed(self.prepare(torch.zeros(1, 3, FACE_SIZE, FACE_SIZE)))
@@ -86,7 +91,7 @@ class OnnxRecogniser(Recogniser):
         return embedding.shape[1]
 
 
-def _crop(model, shape):
+def _crop(model: str, shape: Sequence[int | str | None]) -> tuple[int, int]:
     """Columns of the 112-pixel face for an input (N, 3, h, w); a size that is left open is 112."""
     if len(shape) != 4:
         raise OptionsError(f'{model}: takes {shape} instead of a batch of images (N, 3, 112, 112)')

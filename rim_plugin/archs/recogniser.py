@@ -1,6 +1,6 @@
 """What every recogniser shares: the teacher of RIM's HRN (section 3.2 of the paper), frozen or evaluated."""
 
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 from torch import Tensor, nn
 
@@ -10,40 +10,54 @@ FACE_SIZE = 112  # ArcFace's aligned crop
 
 
 class FeatureInfo(NamedTuple):
-    """One block map of a recogniser: its channels, and its stride over the prepared face."""
+    """One block map of a recogniser.
+
+    Attributes:
+        channels: of the map.
+        stride: over the prepared face.
+    """
 
     channels: int
     stride: int
 
 
 class RecogniserOutput(NamedTuple):
-    """What a recogniser finds in a face.
+    """What a recogniser makes of a face.
 
     Attributes:
         blocks: the K block maps (N, channels, h, w), from the first block to the last; empty without access to them.
         embedding: (N, D), not normalised.
     """
 
-    blocks: tuple
+    blocks: tuple[Tensor, ...]
     embedding: Tensor
 
 
 class Recogniser(nn.Module):
     """Aligned face (N, 3, h, w), RGB in [0, 1], to RecogniserOutput; resized to 112 pixels first, antialiased.
 
-    A network has ``feature_info`` (tuple of FeatureInfo, one a block), ``embedding_size``, ``block_maps``, ``head`` and
-    ``head_layers``, the names of the layers that only the head uses.
+    A subclass gives :meth:`block_maps`, :meth:`head` and the attributes below.
 
     Args:
-        mean, std (float): its normalisation of values in [0, 1].
-        crop (tuple[int, int]): first column and end of the columns that it sees of the 112.
+        mean: its normalisation of values in [0, 1].
+        std: likewise.
+        crop: first column and end of the columns that it sees of the 112.
+
+    Attributes:
+        feature_info: the K block maps.
+        embedding_size: D.
+        head_layers: names of the layers that only the head uses.
     """
 
-    def __init__(self, mean, std, crop=(0, FACE_SIZE)):
+    feature_info: tuple[FeatureInfo, ...]
+    embedding_size: int
+    head_layers: ClassVar[tuple[str, ...]] = ()
+
+    def __init__(self, mean: float, std: float, crop: tuple[int, int] = (0, FACE_SIZE)) -> None:
         super().__init__()
         self.mean, self.std, self.crop = mean, std, crop
 
-    def prepare(self, image):
+    def prepare(self, image: Tensor) -> Tensor:
         """The face as the first layer takes it: resized, cropped, normalised; (N, 3, 112, columns).
 
         Raises:
@@ -57,19 +71,19 @@ class Recogniser(nn.Module):
         left, right = self.crop
         return (resize(image, FACE_SIZE)[..., left:right] - self.mean) / self.std
 
-    def block_maps(self, face):
-        """Prepared face to the tuple of the K block maps. (Not ``blocks``: that is a part of MobileFaceNet's keys.)"""
+    def block_maps(self, face: Tensor) -> tuple[Tensor, ...]:
+        """Prepared face to the K block maps. (Not ``blocks``: that is a part of MobileFaceNet's keys.)"""
         raise NotImplementedError
 
-    def head(self, block):
+    def head(self, block: Tensor) -> Tensor:
         """Last block map to the embedding (N, D), not normalised."""
         raise NotImplementedError
 
-    def drop_head(self):
-        """Take the head away, for who needs the block maps alone; ``head`` and ``forward`` no longer work."""
+    def drop_head(self) -> None:
+        """Take the head away, for who needs the block maps alone; ``head`` and ``forward`` fail from then on."""
         for name in self.head_layers:
             delattr(self, name)
 
-    def forward(self, image):
+    def forward(self, image: Tensor) -> RecogniserOutput:
         maps = self.block_maps(self.prepare(image))
         return RecogniserOutput(maps, self.head(maps[-1]))

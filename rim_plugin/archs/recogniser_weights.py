@@ -1,19 +1,21 @@
 """Published weights of recognisers, in whatever format and layout, into the networks of this package."""
 
+import os
 import re
+from typing import Any
 
 import torch
 
 from rim_plugin.archs.iresnet_arch import BLOCKS
 from rim_plugin.archs.onnx_files import iresnet_weights
-from rim_plugin.errors import OptionsError
-from rim_plugin.weights_file import is_packed, misfit, read_weights, some
+from rim_plugin.archs.recogniser import Recogniser
+from rim_plugin.errors import OptionsError, some
+from rim_plugin.weights_file import State, is_packed, misfit, packed_student, read_weights
 
 from basicsr.utils import get_root_logger
 
 # where weights lie in a checkpoint: BasicSR's (the averaged ones first), most others', arcface_torch's of a training
 _WRAPPERS = ('params_ema', 'params', 'state_dict', 'state_dict_backbone')
-_PACKED_STUDENT = 'hrn.student.net.'  # in a weights file of scripts/pack_weights.py
 # face.evoLVe's parts under arcface_torch's names
 _EVOLVE_ENDS = {
     'input_layer.0': 'conv1',
@@ -34,12 +36,12 @@ _EVOLVE_BLOCK = {
 }
 
 
-def load_recogniser_weights(net, path):
+def load_recogniser_weights(net: Recogniser, path: str | os.PathLike[str]) -> None:
     """Load a recogniser's weights; all of them or, at an error, none.
 
     Args:
-        net (Recogniser): e.g. IResNet, MobileFaceNet.
-        path (str): ``.safetensors``; ``.pth`` or ``.pt``, bare or wrapped (``params_ema``, ``params``, ``state_dict``,
+        net: e.g. IResNet, MobileFaceNet.
+        path: ``.safetensors``; ``.pth`` or ``.pt``, as they are or wrapped (``params_ema``, ``params``, ``state_dict``,
             ``state_dict_backbone``), with or without ``module.``; ``.onnx`` for IResNet. Keys are those of
             arcface_torch or face.evoLVe for IResNet. Of a file that scripts/pack_weights.py made: HRN's student.
 
@@ -56,17 +58,19 @@ def load_recogniser_weights(net, path):
     get_root_logger().info(f'Loaded {_looks_like(own)} from {path}.')
 
 
-def _read(path):
+def _read(path: str) -> State:
     """State dict under the names of this package's networks."""
     if path.endswith('.onnx'):
         return iresnet_weights(path)
     weights = _unwrap(read_weights(path, param_key=None), path)
     if is_packed(weights):
-        return _packed_student(weights, path)
+        if not (student := packed_student(weights)):
+            raise OptionsError(f'{path}: holds a network for hallucination alone, no recogniser')
+        return student
     return _from_evolve(weights) if 'input_layer.0.weight' in weights else weights
 
 
-def _unwrap(content, path):
+def _unwrap(content: Any, path: str) -> State:
     if isinstance(content, dict):
         content = next((content[key] for key in _WRAPPERS if key in content), content)
     if (
@@ -74,27 +78,19 @@ def _unwrap(content, path):
         or not content
         or not all(isinstance(key, str) and torch.is_tensor(value) for key, value in content.items())
     ):
-        raise OptionsError(f'{path}: holds no weights, neither bare nor under one of {", ".join(_WRAPPERS)}')
+        raise OptionsError(f'{path}: holds no weights, neither at the top nor under one of {", ".join(_WRAPPERS)}')
     return {key.removeprefix('module.'): value for key, value in content.items()}
 
 
-def _packed_student(weights, path):
-    student = {
-        key.removeprefix(_PACKED_STUDENT): value for key, value in weights.items() if key.startswith(_PACKED_STUDENT)
-    }
-    if not student:
-        raise OptionsError(f'{path}: holds a network for hallucination alone, no recogniser')
-    return student
-
-
-def _from_evolve(weights):
+def _from_evolve(weights: State) -> State:
     """face.evoLVe counts the blocks of all layers in one row; a layer begins where the channels grow."""
-    places, layer, index = [], 1, -1
+    layer, index = 1, -1
+    places: list[str] = []
     while (conv := weights.get(f'body.{len(places)}.res_layer.1.weight')) is not None:
         layer, index = (layer + 1, 0) if conv.shape[0] != conv.shape[1] else (layer, index + 1)
         places.append(f'layer{layer}.{index}.')
 
-    def name(key):
+    def name(key: str) -> str:
         part, _, value = key.rpartition('.')
         block = re.fullmatch(r'body\.(\d+)\.(.+)', part)
         if block and int(block[1]) < len(places) and block[2] in _EVOLVE_BLOCK:
@@ -104,7 +100,7 @@ def _from_evolve(weights):
     return {name(key): value for key, value in weights.items()}
 
 
-def _looks_like(weights):
+def _looks_like(weights: State) -> str:
     """The network that has such weights, in the words of the options."""
     if 'linear7.conv.weight' in weights:
         return 'MobileFaceNet'
@@ -118,14 +114,14 @@ def _looks_like(weights):
     return f'IResNet (depth: {depth}, variant: {variant})'
 
 
-def _require_fit(own, weights, path):
-    told = misfit(own, weights)
-    if not told:
+def _require_fit(own: State, weights: State, path: str | os.PathLike[str]) -> None:
+    message = misfit(own, weights)
+    if not message:
         return
     theirs, ours = _looks_like(weights), _looks_like(own)
     if theirs == ours:
-        raise OptionsError(f'{path}: does not fit {ours}: {told}')
+        raise OptionsError(f'{path}: does not fit {ours}: {message}')
     raise OptionsError(
         f'{path}: weights of {theirs}, but the network is {ours}. Change the network in the options or '
-        f'take other weights. ({told})'
+        f'take other weights. ({message})'
     )

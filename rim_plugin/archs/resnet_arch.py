@@ -2,11 +2,11 @@
 
 from math import ceil
 
-from torch import nn
+from torch import Tensor, nn
 
 from rim_plugin.archs.layers import he_init
 from rim_plugin.archs.recogniser import FACE_SIZE, Recogniser
-from rim_plugin.errors import check_choice
+from rim_plugin.errors import OptionsError, check_choice
 
 LAYERS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3)}  # residual blocks of each stage (He et al. 2016, Tab. 1)
 STEM_STRIDE = 2
@@ -19,7 +19,7 @@ class BasicBlock(nn.Module):
         (N, in_channels, h, w) to (N, channels, h / stride, w / stride).
     """
 
-    def __init__(self, in_channels, channels, stride=1, signed=False):
+    def __init__(self, in_channels: int, channels: int, stride: int = 1, signed: bool = False) -> None:
         super().__init__()
         self.residual = nn.Sequential(
             nn.Conv2d(in_channels, channels, 3, stride, 1, bias=False),
@@ -35,11 +35,11 @@ class BasicBlock(nn.Module):
         )
         self.last = nn.Identity() if signed else nn.ReLU()
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         return self.last(self.residual(x) + self.shortcut(x))
 
 
-def _stage(in_channels, channels, stride, count):
+def _stage(in_channels: int, channels: int, stride: int, count: int) -> nn.Sequential:
     # A block map is signed: it is regressed on sums without activation (ResNet-IR), on what PReLU lets through
     # (MobileFaceNet) and, in Eq. 12, on differences of such maps. A last ReLU could reach none of them. No PReLU in its
     # place, either: the map is a free linear combination, and the next stage begins with a convolution and a ReLU.
@@ -56,39 +56,40 @@ class ResNet(Recogniser):
     Not registered: it cannot be built without a teacher. HRN builds it.
 
     Args:
-        teacher (Recogniser): gives feature_info, embedding_size, crop and normalisation; not kept.
-        depth (int): 18 or 34. Default: 34.
+        teacher: gives feature_info, embedding_size, crop and normalisation; not kept.
+        depth: 18 or 34.
 
     Shapes:
         see Recogniser; block maps and embedding as the teacher's. The head is BN - flatten - fully connected - BN, as
         ResNet-IR's.
 
     Raises:
-        ValueError: an unknown depth, or a teacher without four blocks whose strides grow from 2 by whole factors.
+        OptionsError: a teacher without four blocks whose strides grow from 2 by whole factors.
+        ValueError: an unknown depth.
     """
 
     head_layers = ('embedding',)
 
-    def __init__(self, teacher, depth=34):
-        check_choice('depth', str(depth), [str(known) for known in LAYERS])
+    def __init__(self, teacher: Recogniser, depth: int = 34) -> None:
+        check_choice('depth', depth, tuple(LAYERS))
         super().__init__(teacher.mean, teacher.std, teacher.crop)
         self.feature_info, self.embedding_size = teacher.feature_info, teacher.embedding_size
         strides = [STEM_STRIDE, *(info.stride for info in self.feature_info)]
         if len(strides) != 5 or any(stride % before for before, stride in zip(strides, strides[1:])):
-            raise ValueError(
+            raise OptionsError(
                 'ResNet has four blocks whose strides grow from 2 by whole factors; those of the teacher '
                 f'{type(teacher).__name__} are {", ".join(map(str, strides[1:]))}'
             )
         width = self.feature_info[0].channels
         self.stem = nn.Sequential(nn.Conv2d(3, width, 7, STEM_STRIDE, 3, bias=False), nn.BatchNorm2d(width), nn.ReLU())
         self.stages = nn.ModuleList()
-        for info, before, count in zip(self.feature_info, strides, LAYERS[int(depth)]):
+        for info, before, count in zip(self.feature_info, strides, LAYERS[depth]):
             self.stages.append(_stage(width, info.channels, info.stride // before, count))
             width = info.channels
         self.embedding = self._embedding()
         he_init(self)
 
-    def _embedding(self):
+    def _embedding(self) -> nn.Sequential:
         channels, stride = self.feature_info[-1]
         left, right = self.crop
         pixels = ceil(FACE_SIZE / stride) * ceil((right - left) / stride)
@@ -99,12 +100,12 @@ class ResNet(Recogniser):
             nn.BatchNorm1d(self.embedding_size),
         )
 
-    def block_maps(self, face):
+    def block_maps(self, face: Tensor) -> tuple[Tensor, ...]:
         x, maps = self.stem(face), []
         for stage in self.stages:
             x = stage(x)
             maps.append(x)
         return tuple(maps)
 
-    def head(self, block):
+    def head(self, block: Tensor) -> Tensor:
         return self.embedding(block)

@@ -1,8 +1,10 @@
 """SRCNN: Dong et al., *Image Super-Resolution Using Deep Convolutional Networks*, TPAMI 2016."""
 
-from torch import nn
+from collections.abc import Sequence
 
-from rim_plugin.archs.layers import resize
+from torch import Tensor, nn
+
+from rim_plugin.archs.layers import resize, zero_bias
 
 from basicsr.utils.registry import ARCH_REGISTRY
 
@@ -15,16 +17,22 @@ class SRCNN(nn.Module):
     one with the paper's sigma of 0.001; the paper has that everywhere, and a far longer training.
 
     Args:
-        image_size (int): side of the HR image. Default: 224.
-        num_in_ch (int): image channels. 3: RGB; 1: luma. Default: 3.
-        channels (tuple[int]): widths of the hidden layers. Default: (64, 32).
-        kernels (tuple[int]): sides of the three kernels, odd. Default: (9, 5, 5).
+        image_size: side of the HR image.
+        num_in_ch: image channels. 3: RGB; 1: luma.
+        channels: widths of the two hidden layers.
+        kernels: sides of the three kernels, odd.
 
     Shapes:
         lq (N, num_in_ch, h, w) in [0, 1], any h and w, to (N, num_in_ch, image_size, image_size), not clamped.
     """
 
-    def __init__(self, image_size=224, num_in_ch=3, channels=(64, 32), kernels=(9, 5, 5)):
+    def __init__(
+        self,
+        image_size: int = 224,
+        num_in_ch: int = 3,
+        channels: Sequence[int] = (64, 32),
+        kernels: Sequence[int] = (9, 5, 5),
+    ) -> None:
         super().__init__()
         self.input_size = image_size
         widths = (num_in_ch, *channels, num_in_ch)
@@ -33,10 +41,10 @@ class SRCNN(nn.Module):
         )
         for layer in (patches, mapping):
             nn.init.kaiming_normal_(layer.weight, nonlinearity='relu')
-            nn.init.zeros_(layer.bias)
+            zero_bias(layer)
         nn.init.normal_(self.last_layer.weight, std=1e-3)
-        nn.init.zeros_(self.last_layer.bias)
+        zero_bias(self.last_layer)
         self.body = nn.Sequential(patches, nn.ReLU(), mapping, nn.ReLU())
 
-    def forward(self, lq):
+    def forward(self, lq: Tensor) -> Tensor:
         return self.last_layer(self.body(resize(lq, self.input_size)))

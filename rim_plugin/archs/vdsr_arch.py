@@ -1,8 +1,9 @@
 """VDSR: Kim et al., *Accurate Image Super-Resolution Using Very Deep Convolutional Networks*, CVPR 2016."""
 
-from torch import nn
+from torch import Tensor, nn
 
-from rim_plugin.archs.layers import resize
+from rim_plugin.archs.layers import resize, zero_bias
+from rim_plugin.errors import OptionsError
 
 from basicsr.utils.registry import ARCH_REGISTRY
 
@@ -14,23 +15,27 @@ class VDSR(nn.Module):
     Without biases 667,008. He initialisation, zero biases.
 
     Args:
-        image_size (int): side of the HR image. Default: 224.
-        num_in_ch (int): image channels. num_feat (int): width. num_layer (int): convolutions, at least 2.
-        bias (bool): whether they have biases. Default: True.
+        image_size: side of the HR image.
+        num_in_ch: image channels.
+        num_feat: width.
+        num_layer: convolutions, at least 2.
+        bias: whether they have biases.
 
     Shapes:
         lq (N, num_in_ch, h, w) in [0, 1], any h and w, to (N, num_in_ch, image_size, image_size), not clamped.
 
     Raises:
-        ValueError: fewer than two layers.
+        OptionsError: fewer than two layers.
     """
 
-    def __init__(self, image_size=224, num_in_ch=3, num_feat=64, num_layer=20, bias=True):
+    def __init__(
+        self, image_size: int = 224, num_in_ch: int = 3, num_feat: int = 64, num_layer: int = 20, bias: bool = True
+    ) -> None:
         super().__init__()
         if num_layer < 2:
-            raise ValueError(f'num_layer: {num_layer} is too few; VDSR needs a first and a last layer')
+            raise OptionsError(f'num_layer: {num_layer} is too few; VDSR needs a first and a last layer')
         self.input_size = image_size
-        layers = []
+        layers: list[nn.Module] = []
         for width in (num_in_ch, *[num_feat] * (num_layer - 2)):
             layers += [nn.Conv2d(width, num_feat, 3, padding=1, bias=bias), nn.ReLU(inplace=True)]
         self.body = nn.Sequential(*layers)
@@ -38,9 +43,8 @@ class VDSR(nn.Module):
         for layer in self.modules():
             if isinstance(layer, nn.Conv2d):
                 nn.init.kaiming_normal_(layer.weight, nonlinearity='relu')
-                if bias:
-                    nn.init.zeros_(layer.bias)
+                zero_bias(layer)
 
-    def forward(self, lq):
+    def forward(self, lq: Tensor) -> Tensor:
         image = resize(lq, self.input_size)
         return image + self.last_layer(self.body(image))

@@ -1,7 +1,7 @@
 """VGG-style discriminator of ESRGAN's GAN stage for images of any size; BasicSR's own takes 128 or 256 pixels."""
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from basicsr.utils.registry import ARCH_REGISTRY
@@ -10,7 +10,7 @@ SLOPE = 0.2  # of every LeakyReLU
 WIDTHS = (1, 2, 4, 8, 8)  # of the stages, times num_feat
 
 
-def conv_norm(in_channels, channels, stride):
+def conv_norm(in_channels: int, channels: int, stride: int) -> nn.Sequential:
     """3x3 convolution, or 4x4 with stride 2, then BatchNorm and LeakyReLU."""
     conv = nn.Conv2d(in_channels, channels, 2 + stride, stride, 1, bias=False)
     return nn.Sequential(conv, nn.BatchNorm2d(channels), nn.LeakyReLU(SLOPE, inplace=True))
@@ -24,15 +24,15 @@ class VGGDiscriminator(nn.Module):
     have 7 x 7 already, and it does nothing.
 
     Args:
-        num_in_ch (int): image channels. Default: 3.
-        num_feat (int): width of the first stage. Default: 64.
-        pool (int): side of the grid that the fully connected layers see. Default: 7.
+        num_in_ch: image channels.
+        num_feat: width of the first stage.
+        pool: side of the grid that the fully connected layers see.
 
     Shapes:
         image (N, num_in_ch, h, w) in [0, 1], h and w at least 32, to logits (N, 1); large is real.
     """
 
-    def __init__(self, num_in_ch=3, num_feat=64, pool=7):
+    def __init__(self, num_in_ch: int = 3, num_feat: int = 64, pool: int = 7) -> None:
         super().__init__()
         self.first = nn.Sequential(nn.Conv2d(num_in_ch, num_feat, 3, padding=1), nn.LeakyReLU(SLOPE, inplace=True))
         layers, width = [conv_norm(num_feat, num_feat, 2)], num_feat
@@ -43,6 +43,6 @@ class VGGDiscriminator(nn.Module):
         self.pool = pool
         self.head = nn.Sequential(nn.Linear(width * pool**2, 100), nn.LeakyReLU(SLOPE, inplace=True), nn.Linear(100, 1))
 
-    def forward(self, image):
+    def forward(self, image: Tensor) -> Tensor:
         features = self.body(self.first(image))
         return self.head(torch.flatten(F.adaptive_avg_pool2d(features, self.pool), 1))

@@ -1,106 +1,119 @@
-"""Results of measurements, kept by the content of all that they depend on."""
+"""Results of measurements, kept by the content of all that they depend on.
+
+joblib.Memory keys a result by a function's source and arguments, diskcache by whatever it is given. Neither looks into
+the files that an argument names, which is what most of this module is for, and both unpickle what they find.
+"""
 
 import hashlib
+import io
 import json
 import os
-from functools import cache, lru_cache
-from importlib.metadata import version
+from collections.abc import Iterable
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
-import torch
 
 from rim_plugin.files import write_atomically
 
 _PACKAGE = Path(__file__).parents[1]
-_CODE = ('archs', 'compat', 'data', 'evaluation', 'models', 'pipeline.py', 'benchmark/measure.py')
-_LIBRARIES = (torch.__version__, np.__version__, cv2.__version__, version('basicsr'))
+_NOT_MEASURING = ('benchmark', 'cli', 'losses', 'models', 'tools')  # folders on which no measured value depends,
+_BUT_MEASURING = ('benchmark/columns.py', 'benchmark/measure.py', 'models/networks.py')  # but for these files
+_LIBRARIES = ('basicsr', 'lpips', 'numpy', 'onnxruntime', 'scikit-image', 'torch', 'torchmetrics', 'torchvision')
 
 
-def content_key(*parts):
+def content_key(*parts: Any) -> str:
     """A short name for ``parts`` (JSON values), the code that measures, and the content of every file they name."""
     digest = hashlib.sha256(code_version().encode())
     digest.update(json.dumps(parts, sort_keys=True, default=str).encode())
     for path in sorted(set(_paths(parts))):
-        digest.update(_content(path, *_state(path)).encode())
+        digest.update(_content(path, _state(path)).encode())
     return digest.hexdigest()[:24]
 
 
-@lru_cache(maxsize=1)
-def code_version():
-    """SHA-256 of the modules, and the versions of the libraries, on which a measured value depends."""
-    digest = hashlib.sha256(str(_LIBRARIES).encode())
-    for place in _CODE:
-        files = sorted((_PACKAGE / place).glob('*.py')) or [_PACKAGE / place]
-        for file in files:
-            digest.update(file.read_bytes())
+@cache
+def code_version() -> str:
+    """SHA-256 of the modules, and of the versions of the libraries, on which a measured value depends."""
+    versions = {name: _version(name) for name in _LIBRARIES}
+    digest = hashlib.sha256(json.dumps([cv2.__version__, versions]).encode())
+    for file in measuring_modules():
+        digest.update(file.read_bytes())
     return digest.hexdigest()
 
 
-def _paths(value):
+def measuring_modules() -> list[Path]:
+    """The package's modules but those of :data:`_NOT_MEASURING`: a new folder counts until it is named there."""
+    files = sorted(_PACKAGE.rglob('*.py'))
+    kept = [file for file in files if file.relative_to(_PACKAGE).parts[0] not in _NOT_MEASURING]
+    return [*kept, *(_PACKAGE / name for name in _BUT_MEASURING)]
+
+
+def _version(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
+
+
+def _paths(value: Any) -> Iterable[str]:
     """Texts in nested JSON values that are files or folders."""
     if isinstance(value, dict):
         value = list(value.values())
     if isinstance(value, (list, tuple)):
         return [path for item in value for path in _paths(item)]
-    path = os.path.expanduser(value) if isinstance(value, str) else None
+    path = os.path.expanduser(value) if isinstance(value, str) else ''
     return [path] if path and os.path.exists(path) else []
 
 
-def _state(path):
-    """Sizes and times of change: what tells that a file has to be read again."""
-    return tuple((str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in _files(path))
+def _state(path: str) -> tuple[tuple[str, int, int], ...]:
+    """Sizes and times of change: what shows that a file has to be read again."""
+    return tuple((str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in _files(Path(path)))
 
 
-def _files(path):
-    path = Path(path)
-    return (
-        [path]
-        if path.is_file()
-        else sorted(file for file in path.rglob('*') if file.is_file() and file.name != 'lock.mdb')
-    )
+def _files(path: Path) -> list[Path]:
+    if path.is_file():
+        return [path]
+    return sorted(file for file in path.rglob('*') if file.is_file() and file.name != 'lock.mdb')
 
 
 @cache
-def _content(path, *_state_of_files):
+def _content(path: str, state: tuple[tuple[str, int, int], ...]) -> str:
+    """SHA-256 of a file's, or all of a folder's, names and bytes; ``state`` is what the cached answer holds for."""
     digest = hashlib.sha256()
-    for file in _files(path):
+    for file in _files(Path(path)):
         digest.update(file.relative_to(Path(path).parent).as_posix().encode())
         with open(file, 'rb') as stream:
-            digest.update(
-                hashlib.file_digest(stream, 'sha256').digest()
-                if hasattr(hashlib, 'file_digest')
-                else hashlib.sha256(stream.read()).digest()
-            )
+            while block := stream.read(1 << 20):
+                digest.update(block)
     return digest.hexdigest()
 
 
 class Cache:
-    """Results in a folder: a JSON file each, with arrays beside it.
+    """Results in a folder: a JSON file each, with its arrays beside it.
 
     Args:
-        folder (str | Path): made when the first result comes.
+        folder: made when the first result comes.
     """
 
-    def __init__(self, folder):
+    def __init__(self, folder: str | os.PathLike[str]) -> None:
         self.folder = Path(folder)
 
-    def get(self, key):
-        """The result (dict, with ``arrays`` as a dict of ndarray), or None."""
+    def get(self, key: str) -> dict[str, Any] | None:
+        """The result, with ``arrays`` as a dict of ndarray, or None."""
         path = self.folder / f'{key}.json'
         if not path.is_file():
             return None
-        result = json.loads(path.read_text())
-        with np.load(self.folder / f'{key}.npz', allow_pickle=False) as arrays:
-            return {**result, 'arrays': dict(arrays)}
+        with np.load(path.with_suffix('.npz'), allow_pickle=False) as arrays:
+            return {**json.loads(path.read_text(encoding='utf-8')), 'arrays': dict(arrays)}
 
-    def put(self, key, result):
-        """Keep a result: JSON values, and ``arrays``. It is there whole or not at all."""
+    def put(self, key: str, result: dict[str, Any]) -> None:
+        """Keep a result: JSON values, and ``arrays``. It is there whole or not at all: the JSON file comes last."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        draft = self.folder / f'.{key}.npz'
-        with open(draft, 'wb') as stream:
-            np.savez_compressed(stream, **result['arrays'])
-        os.replace(draft, self.folder / f'{key}.npz')
-        values = {name: value for name, value in result.items() if name != 'arrays'}
+        values = dict(result)
+        arrays = io.BytesIO()
+        np.savez_compressed(arrays, **values.pop('arrays'))
+        write_atomically(self.folder / f'{key}.npz', arrays.getvalue())
         write_atomically(self.folder / f'{key}.json', json.dumps(values, indent=1) + '\n')

@@ -1,16 +1,21 @@
 """Figures of a benchmark, each as PNG and SVG, with one colour a method throughout."""
 
 import textwrap
+from collections.abc import Mapping, Sequence
 from itertools import cycle
+from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 from matplotlib import colormaps
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator
 
 from rim_plugin.evaluation.roc import roc
 
+Scores = Sequence[float] | np.ndarray
 NAMES = {'psnr_y': 'PSNR of Y (dB)', 'ssim_y': 'SSIM of Y'}
 
 
@@ -18,50 +23,57 @@ class Plots:
     """Draws into a folder.
 
     Args:
-        folder (Path): made. titles (list[str]): the methods, in the order of their colours.
-        reference (str): title of the method that is drawn thicker.
+        folder: made.
+        titles: the methods, in the order of their colours.
+        reference: title of the method that is drawn thicker.
     """
 
-    def __init__(self, folder, titles, reference):
+    def __init__(self, folder: Path, titles: Sequence[str], reference: str) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder, self.reference = folder, reference
         names = ('tab10',) if len(titles) <= 10 else ('tab20', 'tab20b', 'tab20c')
-        self.colours = dict(zip(titles, cycle(colour for name in names for colour in colormaps[name].colors)))
+        maps = [colormaps[name] for name in names]
+        self.colours = dict(zip(titles, cycle(tuple(colour) for each in maps for colour in each(np.arange(each.N)))))
 
-    def _style(self, title):
+    def _style(self, title: str) -> dict[str, Any]:
         thick = title == self.reference
         return {'color': self.colours[title], 'label': title, 'lw': 3 if thick else 1.8, 'zorder': 3 if thick else 2}
 
-    def _axes(self, title, xlabel, ylabel):
+    def _axes(self, title: str, xlabel: str, ylabel: str) -> tuple[Figure, Axes]:
         figure = Figure(figsize=(7, 5), dpi=130, layout='constrained')
         axes = figure.subplots()
         axes.set(title=title, xlabel=xlabel, ylabel=ylabel)
         axes.grid(alpha=0.35)
         return figure, axes
 
-    def _save(self, figure, name):
+    def _save(self, figure: Figure, name: str) -> str:
         for kind in ('png', 'svg'):
             figure.savefig(self.folder / f'{name}.{kind}')
         return f'{self.folder.name}/{name}.png'
 
-    def score_distribution(self, name, metric, scores):
-        """Cumulative score distribution, the paper's Fig. 4: share of the faces that score at most x.
+    def score_distribution(self, name: str, metric: str, scores: Mapping[str, Scores]) -> str:
+        """Cumulative score distribution, the paper's Fig. 4: fraction of the faces that score at most x.
 
         Args:
-            name (str): of the set. metric (str): key of NAMES. scores (dict): title to values of every face.
+            name: of the set.
+            metric: key of NAMES.
+            scores: title to values of every face.
+
+        Returns:
+            Path of the PNG within the report's folder, as of every figure.
         """
         figure, axes = self._axes(
             f'{name}: cumulative score distribution (further right is better)',
             NAMES[metric],
-            'share of faces with at most that score',
+            'fraction of faces with at most that score',
         )
         for title, values in scores.items():
             axes.ecdf(values, **self._style(title))
         axes.legend()
         return self._save(figure, f'csd_{name}_{metric}')
 
-    def roc_curves(self, name, title, pairs):
-        """ROC on a logarithmic scale of FAR; ``pairs``: method's title to its scores and kinds (ndarrays)."""
+    def roc_curves(self, name: str, title: str, pairs: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> str:
+        """ROC on a logarithmic scale of FAR; ``pairs``: method's title to its scores and kinds, (P, ) each."""
         figure, axes = self._axes(title, 'false accept rate', 'true accept rate')
         for method, (scores, issame) in pairs.items():
             far, tar = roc(scores, issame)
@@ -70,7 +82,7 @@ class Plots:
         axes.legend(loc='lower right')
         return self._save(figure, f'roc_{name}')
 
-    def accuracy_over_size(self, name, accuracy):
+    def accuracy_over_size(self, name: str, accuracy: Mapping[str, Mapping[str, float]]) -> str:
         """Accuracy over the probe's side; ``accuracy``: title to {side or 'full': value}."""
         figure, axes = self._axes(
             f'{name}: verification accuracy, gallery at full resolution',
@@ -78,7 +90,7 @@ class Plots:
             'accuracy',
         )
         sizes = {size for values in accuracy.values() for size in values}
-        places = {size: int(size) for size in sizes - {'full'}}
+        places: dict[str, float] = {size: int(size) for size in sizes - {'full'}}
         if 'full' in sizes:
             places['full'] = 1.6 * max(places.values(), default=1)
         for title, values in accuracy.items():
@@ -90,7 +102,7 @@ class Plots:
         axes.legend(loc='lower right')
         return self._save(figure, f'accuracy_{name}')
 
-    def quality_over_time(self, name, points):
+    def quality_over_time(self, name: str, points: Mapping[str, tuple[float, float]]) -> str:
         """PSNR over milliseconds a face; ``points``: title to (ms, dB)."""
         figure, axes = self._axes(
             f'{name}: quality against time', 'milliseconds a face, batch 1 (logarithmic)', NAMES['psnr_y']
@@ -108,11 +120,12 @@ class Plots:
         axes.margins(0.15)
         return self._save(figure, f'speed_{name}')
 
-    def picture_grid(self, name, pictures):
+    def picture_grid(self, name: str, pictures: Mapping[str, Mapping[str, np.ndarray]]) -> str:
         """The paper's Fig. 3: LR | every method | HR, one face a row, and behind the reference its prior maps.
 
         Args:
-            pictures (dict): title to {FACE/COLUMN: BGR picture}, as :func:`measure_images` keeps them.
+            name: of the set.
+            pictures: title to {FACE/COLUMN: BGR picture}, as :func:`measure_images` keeps them.
         """
         first = next(iter(pictures.values()))
         faces = sorted({int(key.split('/')[0]) for key in first})

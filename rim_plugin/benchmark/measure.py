@@ -4,166 +4,176 @@ import json
 import resource
 import sys
 import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from mmengine.analysis import get_model_complexity_info
-from torch.utils.data import DataLoader
+from torch import Tensor, nn
 
+from rim_plugin.archs.recogniser_weights import load_recogniser_weights
+from rim_plugin.batch import Batch
 from rim_plugin.benchmark.cache import Cache
+from rim_plugin.benchmark.columns import image_metrics
 from rim_plugin.evaluation.driver import evaluate
-from rim_plugin.evaluation.metrics.lpips import LPIPS
-from rim_plugin.evaluation.metrics.psnr import PSNR
-from rim_plugin.evaluation.metrics.ssim import SSIM
+from rim_plugin.evaluation.image_evaluator import ImageEvaluator, face_data
 from rim_plugin.evaluation.pair_evaluator import PairEvaluator
-from rim_plugin.evaluation.pictures import comparison_rows, face_columns
-from rim_plugin.models.rim_model import evaluation
+from rim_plugin.evaluation.pictures import SheetEvaluator, face_columns
+from rim_plugin.models.networks import build_nets, compose_pipeline
+from rim_plugin.pipeline import RIMPipeline
+from rim_plugin.weights_file import load_into
 
+from basicsr.archs import build_network
 from basicsr.data import build_dataset
-from basicsr.models import build_model
 
-_BATCH = 16
+Options = Mapping[str, Any]
 _SPEED_SIZE = 28  # pixels of the probes on which size and speed are measured
 _TIMED_SECONDS = 2
+DEVICE = torch.device('cuda' if torch.cuda.is_available() else 'cpu')
 
 
-def build_method(networks, weights, recogniser, gallery='teacher'):
-    """A RIMModel for tests from a method's networks: RIM, or any SR network before the recogniser.
+def build_method(
+    networks: Mapping[str, Options],
+    weights: Mapping[str, str],
+    recogniser: Options | None = None,
+    gallery: str | None = None,
+) -> RIMPipeline:
+    """A method's networks with their weights, ready to infer: RIM, or any SR network before the recogniser.
 
     Args:
-        networks (dict): label (g, d, r) to options. weights (dict): label to file; labels without one have none.
-        recogniser (dict | None): ``type`` and arguments of ``network_t``, with ``weights``.
-        gallery (str): ``val: gallery`` of RIMModel.
+        networks: label (g, d, r) to options.
+        weights: label to file, of which the averaged weights are taken where it has them; labels without one have none.
+        recogniser: ``type`` and arguments of the teacher, with ``weights``.
+        gallery: who embeds faces at full resolution, see :class:`RIMPipeline`.
     """
-    blocks, path = {f'network_{label}': dict(block) for label, block in networks.items()}, {}
-    if recogniser is not None:
-        blocks['network_t'] = {key: value for key, value in recogniser.items() if key != 'weights'}
-        path['pretrain_network_t'] = recogniser.get('weights')
+    teacher = None if recogniser is None else _build_recogniser(recogniser)
+    blocks = {f'network_{label}': options for label, options in networks.items()}
+    nets = build_nets(blocks, None if recogniser is None else _without_weights(recogniser))
     for label, file in weights.items():
-        path[f'pretrain_network_{label}'] = file
-        path[f'param_key_{label}'] = 'params_ema'  # params where there is none
-    return build_model(
-        {
-            'name': 'benchmark',
-            'model_type': 'RIMModel',
-            'num_gpu': min(torch.cuda.device_count(), 1),
-            'dist': False,
-            'rank': 0,
-            'world_size': 1,
-            'is_train': False,
-            'path': path,
-            'val': {'batch_size': _BATCH, 'gallery': gallery},
-            **blocks,
-        }
-    )
+        load_into(nets[label], file, 'params_ema')
+    pipeline = compose_pipeline(nets, teacher, gallery)
+    return pipeline.to(DEVICE).to(memory_format=torch.channels_last).eval().requires_grad_(False)
 
 
-def measure_images(model, options, pictures, lpips=None):
+def _build_recogniser(options: Options) -> Any:
+    net = build_network(_without_weights(options))
+    if options.get('weights') is not None:
+        load_recogniser_weights(net, options['weights'])
+    return net
+
+
+def _without_weights(recogniser: Options) -> dict[str, Any]:
+    return {key: value for key, value in recogniser.items() if key != 'weights'}
+
+
+def restored_faces(pipeline: RIMPipeline) -> Callable[[Mapping[str, Any]], dict[str, Any]]:
+    """From a batch of a dataset of faces to what metrics and pictures read, see :class:`ImageEvaluator`."""
+
+    def step(data: Mapping[str, Any]) -> dict[str, Any]:
+        batch = Batch.from_data(data, DEVICE)
+        return face_data(batch, pipeline.restore(batch.probes), pipeline.teacher)
+
+    return step
+
+
+def measure_images(pipeline: RIMPipeline, options: Options, pictures: int, lpips: str | None = None) -> dict[str, Any]:
     """Quality of every face of an SR set.
 
     Args:
-        model (RIMModel): with ``network_g``. options (dict): of the dataset. pictures (int): faces kept for the grid.
-        lpips (str | None): AlexNet's weights, see :func:`~rim_plugin.evaluation.metrics.lpips.LPIPS`.
+        pipeline: with a hallucination network.
+        options: of the dataset.
+        pictures: faces kept for the grid.
+        lpips: AlexNet's weights, see :func:`~rim_plugin.benchmark.columns.image_metrics`.
 
     Returns:
-        dict: ``images``: names, PSNR in dB and SSIM of RGB and Y without crop, ``identity``, the recogniser's cosine
-        between SR and HR face (empty without one), and ``lpips`` (empty without weights); ``arrays``: BGR pictures of
-        the first faces, ``FACE/COLUMN``.
+        ``images``: ``name`` and each metric's values of all faces; ``means``: each metric over all of them; ``arrays``:
+        BGR pictures of the first faces, ``FACE/COLUMN``. Metrics that faces or networks lack the data for are absent.
     """
-    found = {key: [] for key in ('name', 'psnr_y', 'ssim_y', 'psnr_rgb', 'ssim_rgb', 'identity', 'lpips')}
-    arrays = {}
-    for batch in DataLoader(build_dataset({'phase': 'val', 'scale': 8, **options}), batch_size=_BATCH):
-        model.feed_data(batch)
-        model.test()
-        data = model.validation_data()
-        for metric, function in (('psnr', PSNR), ('ssim', SSIM)):
-            for colour in ('y', 'rgb'):
-                found[f'{metric}_{colour}'] += function(test_y_channel=colour == 'y').measure(data).tolist()
-        if lpips is not None:
-            found['lpips'] += LPIPS(lpips).measure(data).tolist()
-        if model.teacher is not None:
-            with torch.no_grad():
-                sr, hr = (model.teacher(data[key].clamp(0, 1)).embedding for key in ('sr', 'gt'))
-            found['identity'] += F.cosine_similarity(sr.double(), hr.double()).tolist()
-        for face, row in enumerate(comparison_rows(data, pictures - len(found['name'])), len(found['name'])):
-            columns = face_columns(row, row['sr'].shape[-1])
-            arrays.update({f'{face}/{title}': image for title, image in columns.items()})
-        found['name'] += list(batch['gt_path'])
-    return {'images': found, 'arrays': arrays}
+    quality, sheet = ImageEvaluator(image_metrics(lpips)), SheetEvaluator(pictures)
+    quality.baselines.clear()  # bicubic interpolation is a method of its own
+    names: list[str] = []
+    restore = restored_faces(pipeline)
+
+    def step(batch: Mapping[str, Any]) -> dict[str, Any]:
+        names.extend(batch['gt_path'])
+        return restore(batch)
+
+    evaluate(_dataset(options), step, [quality, sheet])
+    results = quality.compute()
+    faces = {metric: values.tolist() for metric, values in results.per_face.items()}
+    return {'images': {'name': names, **faces}, 'means': results.values, 'arrays': _columns(sheet.rows)}
 
 
-def measure_gallery(model, options, mirror):
+def _columns(rows: Sequence[Mapping[str, Tensor]]) -> dict[str, np.ndarray]:
+    """The pictures of faces, BGR, under ``FACE/COLUMN``."""
+    columns = (face_columns(row, row['sr'].shape[-1]) for row in rows)
+    return {f'{face}/{title}': image for face, images in enumerate(columns) for title, image in images.items()}
+
+
+def measure_gallery(pipeline: RIMPipeline, options: Options, mirror: bool) -> dict[str, Any]:
     """Embeddings of all faces of a list of pairs at full resolution; ``arrays``: ``embeddings`` (N, D)."""
-    dataset = build_dataset({'phase': 'val', 'scale': 8, **options})
-    return {'arrays': {'embeddings': _evaluated(model, dataset, mirror).embeddings()[0]}}
+    return {'arrays': {'embeddings': _embedded(pipeline, options, mirror).embeddings()[0]}}
 
 
-def _evaluated(model, dataset, mirror, gallery=None):
-    evaluator = PairEvaluator(dataset, model.pipeline, None, mirror, gallery, model.device)
-    with evaluation(*model.averaged.values()):
-        evaluate(evaluator.faces, None, [evaluator], _BATCH)
+def measure_pairs(pipeline: RIMPipeline, options: Options, mirror: bool, gallery: np.ndarray) -> dict[str, Any]:
+    """Verification and identification on a list of pairs.
+
+    Args:
+        pipeline: see :func:`build_method`.
+        options: of the FacePairDataset.
+        mirror: see :class:`PairEvaluator`.
+        gallery: what :func:`measure_gallery` returns of the same faces.
+
+    Returns:
+        ``figures``, ``protocol``, and in ``arrays`` score, kind and fold of every pair.
+    """
+    results = _embedded(pipeline, options, mirror, gallery).compute()
+    arrays = {key: np.asarray(results.data[key]) for key in ('scores', 'issame', 'folds')}
+    return {'figures': results.figures, 'protocol': results.protocol, 'arrays': arrays}
+
+
+def _embedded(
+    pipeline: RIMPipeline, options: Options, mirror: bool, gallery: np.ndarray | None = None
+) -> PairEvaluator:
+    evaluator = PairEvaluator(_dataset(options), pipeline, mirror=mirror, gallery=gallery, device=DEVICE)
+    evaluate(evaluator.faces, None, [evaluator])
     return evaluator
 
 
-def _gallery(cache, model, key, arguments):
-    """The embeddings of :func:`measure_gallery`, from the cache where another method or size has left them there."""
-    found = cache.get(key)
-    if found is None:
-        found = measure_gallery(model, *arguments)
-        cache.put(key, found)
-    return found['arrays']['embeddings']
+def _dataset(options: Options) -> Any:
+    return build_dataset({'phase': 'val', 'scale': 8, **options})
 
 
-def measure_pairs(model, options, mirror, gallery):
-    """Verification on a list of pairs; ``arrays``: score, kind and fold of every pair.
-
-    Args:
-        model (RIMModel): see :func:`build_method`. options (dict): of the FacePairDataset. mirror (bool): see
-            :meth:`FaceVerification.embed_faces`. gallery (ndarray): what :func:`measure_gallery` found.
-    """
-    dataset = build_dataset({'phase': 'val', 'scale': 8, **options})
-    results = _evaluated(model, dataset, mirror, gallery).compute()
-    return {
-        'figures': results.figures,
-        'protocol': results.protocol,
-        'arrays': {key: np.asarray(results.data[key]) for key in ('scores', 'issame', 'folds')},
-    }
-
-
-def measure_speed(model):
+def measure_speed(pipeline: RIMPipeline) -> dict[str, Any]:
     """Parameters, multiply-accumulates of one 28-pixel probe (mmengine counts), ms a face, peak memory.
 
     Returns:
-        dict: ``parameters``, ``gmacs``, ``ms_1`` and ``ms_32`` (milliseconds a face at batch 1 and 32, median),
+        ``speed``: ``parameters``, ``gmacs``, ``ms_1`` and ``ms_32`` (milliseconds a face at batch 1 and 32, median),
         ``peak_mib`` (of the GPU's allocator, or of the whole process).
     """
-    net = model.net_eval.eval()
-    probes = torch.rand(32, 3, _SPEED_SIZE, _SPEED_SIZE, device=model.device).contiguous(memory_format=model.layout)
+    net = pipeline.fhn
+    assert net is not None  # methods without one have no row in the tables of speed
+    probes = torch.rand(32, 3, _SPEED_SIZE, _SPEED_SIZE, device=DEVICE).contiguous(memory_format=torch.channels_last)
     timed = {f'ms_{count}': _milliseconds(net, probes[:count]) for count in (1, 32)}
     counted = get_model_complexity_info(net, inputs=(probes[:1],), show_table=False, show_arch=False)
-    return {
-        'speed': {
-            'parameters': sum(value.numel() for value in net.parameters()),
-            'gmacs': counted['flops'] / 1e9,
-            **timed,
-            'peak_mib': peak_memory(model.device) / 2**20,
-        },
-        'arrays': {},
-    }
+    parameters = sum(value.numel() for value in net.parameters())
+    speed = {'parameters': parameters, 'gmacs': counted['flops'] / 1e9, **timed, 'peak_mib': peak_memory() / 2**20}
+    return {'speed': speed, 'arrays': {}}
 
 
-def peak_memory(device):
+def peak_memory() -> int:
     """Bytes, the most so far: of the GPU's allocator, or of this process."""
-    if device.type == 'cuda':
+    if DEVICE.type == 'cuda':
         return torch.cuda.max_memory_allocated()
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == 'darwin' else 1024)
 
 
 @torch.no_grad()
-def _milliseconds(net, probes):
-    times, began = [], time.perf_counter()
+def _milliseconds(net: nn.Module, probes: Tensor) -> float:
+    times: list[float] = []
     net(probes)
+    began = time.perf_counter()
     while len(times) < 3 or time.perf_counter() - began < _TIMED_SECONDS:
         start = time.perf_counter()
         net(probes)
@@ -173,24 +183,41 @@ def _milliseconds(net, probes):
     return 1000 * float(np.median(times)) / len(probes)
 
 
-MEASURES = {'speed': measure_speed, 'sr': measure_images, 'pairs': measure_pairs}
+MEASURES: dict[str, Callable[..., dict[str, Any]]] = {
+    'speed': measure_speed,
+    'sr': measure_images,
+    'pairs': measure_pairs,
+}
 
 
-def main(job):
+def main(job: Mapping[str, Any]) -> None:
     """Measure what ``job`` lists, the speed first (its memory is the process's), each result into the cache at once.
 
     Prints a JSON line for each: its key, and the error where there is one, which does not stop the rest.
+
+    Args:
+        job: the arguments of :func:`build_method`; ``cache``, its folder; ``measurements``, of
+            :meth:`rim_plugin.benchmark.run.Measurement.job`.
     """
-    cache, model = Cache(job['cache']), None
-    for unit in job['units']:
-        line = {'key': unit['key']}
+    cache, pipeline = Cache(job['cache']), None
+    for each in job['measurements']:
+        line = {'key': each['key']}
         try:
-            model = model or build_method(job['networks'], job['weights'], job['recogniser'], job['gallery'])
-            known = [_gallery(cache, model, **unit['gallery'])] if unit['gallery'] else []
-            cache.put(unit['key'], MEASURES[unit['kind']](model, *unit['arguments'], *known))
+            pipeline = pipeline or build_method(job['networks'], job['weights'], job['recogniser'], job['gallery'])
+            known = [_gallery(cache, pipeline, **each['gallery'])] if each['gallery'] else []
+            cache.put(each['key'], MEASURES[each['kind']](pipeline, *each['arguments'], *known))
         except Exception as error:  # a row that says so
             line['error'] = f'{type(error).__name__}: {error}'.splitlines()[0]
         print('RESULT', json.dumps(line), flush=True)
+
+
+def _gallery(cache: Cache, pipeline: RIMPipeline, key: str, arguments: list[Any]) -> np.ndarray:
+    """The embeddings of :func:`measure_gallery`, from the cache where another method or size has left them there."""
+    result = cache.get(key)
+    if result is None:
+        result = measure_gallery(pipeline, *arguments)
+        cache.put(key, result)
+    return result['arrays']['embeddings']
 
 
 if __name__ == '__main__':

@@ -4,8 +4,9 @@ They are not comparable in absolute terms: other training sets, recognisers, ali
 of pairs that the paper does not give.
 """
 
-# title, header, rows
-SR_TABLE = (
+from rim_plugin.benchmark.tables import Table
+
+SR_TABLE = Table(
     'Table 4: LFW, 28 to 224 pixels',
     ('method', 'PSNR', 'SSIM'),
     (
@@ -18,7 +19,7 @@ SR_TABLE = (
     ),
 )
 RECOGNITION_TABLES = (
-    (
+    Table(
         'Table 1: roles of the parts, accuracy on LFW',
         ('', 'gallery-query', 'FHN', 'recogniser', 'accuracy'),
         (
@@ -31,7 +32,7 @@ RECOGNITION_TABLES = (
             ('g', 'HR-HR', '', 'T', 0.998),
         ),
     ),
-    (
+    Table(
         'Table 2: cross-resolution recognition',
         ('gallery-query', 'method', 'Helen', 'LFW', 'CALFW', 'CPLFW'),
         (
@@ -45,7 +46,7 @@ RECOGNITION_TABLES = (
             ('HR-LR', 'RIM', 0.987, 0.988, 0.943, 0.908),
         ),
     ),
-    (
+    Table(
         'Table 3: verification on LFW',
         ('method', 'training data', 'HR-HR', 'HR-LR'),
         (

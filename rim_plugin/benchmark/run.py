@@ -4,97 +4,111 @@ import json
 import os
 import subprocess
 import sys
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from tempfile import TemporaryFile
+from typing import Any
 
 import torch
 from tqdm import tqdm
 
 from rim_plugin.benchmark.cache import Cache, content_key
+from rim_plugin.benchmark.settings import Benchmark, Method
 
-_HERE = {'threads': torch.get_num_threads(), 'gpu': torch.cuda.get_device_name() if torch.cuda.is_available() else None}
+Result = dict[str, Any]  # JSON values and ``arrays``, of rim_plugin.benchmark.measure; or ``error``
 
 
-class Unit(NamedTuple):
+@dataclass(frozen=True)
+class Measurement:
     """One measurement of one method.
 
     Attributes:
-        method (Method): whose. kind (str): speed | sr | pairs. place (tuple[str]): the set, and the probes' size.
-        arguments (list): of its function in :mod:`rim_plugin.benchmark.measure`, after the model.
-        gallery (list): for pairs, the arguments with which the gallery is embedded.
+        method: whose.
+        kind: ``speed``, ``sr`` or ``pairs``.
+        place: the set, and for pairs the probes' size.
+        arguments: of its function in :mod:`rim_plugin.benchmark.measure`, after the pipeline; JSON values.
+        gallery: for pairs, the arguments with which the gallery is embedded.
     """
 
-    method: object
+    method: Method
     kind: str
-    place: tuple
-    arguments: list
-    gallery: list = ()
+    place: tuple[str, ...] = ()
+    arguments: tuple[Any, ...] = ()
+    gallery: tuple[Any, ...] = ()
 
     @property
-    def key(self):
+    def key(self) -> str:
+        """In the cache."""
         method = self.method
-        return content_key(
-            self.kind,
-            self.arguments,
-            method.networks,
-            method.weights,
-            method.recogniser,
-            method.gallery,
-            _HERE if self.kind == 'speed' else None,
-        )
+        networks = (method.networks, method.weights, method.recogniser, method.gallery)
+        return content_key(self.kind, self.arguments, *networks, _machine() if self.kind == 'speed' else None)
 
     @property
-    def gallery_key(self):
-        """Of the gallery's embeddings, which methods with the same recogniser of gallery faces share."""
+    def gallery_key(self) -> str:
+        """Of the gallery's embeddings in the cache, one for all methods with the same recogniser of gallery faces."""
         method = self.method
-        embedder = method.recogniser if method.gallery == 'teacher' else [method.networks, method.weights]
+        embedder = [method.networks, method.weights] if method.gallery == 'hrn' else method.recogniser
         return content_key('gallery', self.gallery, embedder)
 
+    def job(self) -> dict[str, Any]:
+        """What :func:`rim_plugin.benchmark.measure.main` is sent."""
+        gallery = {'key': self.gallery_key, 'arguments': self.gallery} if self.gallery else None
+        return {'key': self.key, 'kind': self.kind, 'arguments': self.arguments, 'gallery': gallery}
 
-def run_benchmark(benchmark):
-    """Results of all methods; from the cache where nothing that they depend on has changed.
 
-    Args:
-        benchmark (Benchmark): see :func:`rim_plugin.benchmark.settings.read_benchmark`.
+def _machine() -> dict[str, Any]:
+    """What speed depends on beside the networks."""
+    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
+    return {'threads': torch.get_num_threads(), 'gpu': gpu}
+
+
+def run_benchmark(benchmark: Benchmark) -> list[tuple[Measurement, Result]]:
+    """Measure all methods, or take from the cache what depends on nothing that has changed.
 
     Returns:
-        list[tuple[Unit, dict]]: every unit with its result, or with ``error``, in the order of the methods.
+        Every measurement with its result, or with ``error``, in the order of the methods.
     """
-    cache, results = Cache(benchmark.folder / 'cache'), []
-    wanted = {method.name: units_of(benchmark, method) for method in benchmark.methods}
+    cache = Cache(benchmark.folder / 'cache')
+    results: list[tuple[Measurement, Result]] = []
+    wanted = {method.name: measurements(benchmark, method) for method in benchmark.methods}
     with tqdm(total=sum(map(len, wanted.values())), unit='measurement', desc=benchmark.name) as bar:
         for method in benchmark.methods:
             bar.set_postfix_str(method.title)
             problem = _make_ready(benchmark, method)
-            units = wanted[method.name]
-            errors = {} if problem else _measure(cache, method, units, bar)
-            for unit in units:
-                error = problem or errors.get(unit.key)
-                results.append((unit, {'error': error} if error else cache.get(unit.key)))
-                bar.update(bool(problem))
+            if problem:
+                results += [(measurement, {'error': problem}) for measurement in wanted[method.name]]
+                bar.update(len(wanted[method.name]))
+            else:
+                results += _measured(cache, method, wanted[method.name], bar)
     return results
 
 
-def units_of(benchmark, method):
-    """The measurements of a method: speed first, the SR sets, then every pair list at every probe size and at full
-    resolution."""
-    units = []
-    if benchmark.sr_sets and 'sr' in method.tables and 'g' in method.networks:
-        units.append(Unit(method, 'speed', (), []))
-        units += [
-            Unit(method, 'sr', (name,), [dict(options, name=name), benchmark.pictures, benchmark.lpips])
-            for name, options in benchmark.sr_sets.items()
-        ]
-    if 'recognition' in method.tables:
-        for name, options in benchmark.pair_sets.items():
-            full = [{**options, 'name': name, 'probe_side': 'none'}, benchmark.mirror]
-            for size in method.query_sizes:
-                seen = full if size == 'full' else [{**options, 'name': name, 'query_size': size}, benchmark.mirror]
-                units.append(Unit(method, 'pairs', (name, str(size)), seen, full))
-    return units
+def measurements(benchmark: Benchmark, method: Method) -> list[Measurement]:
+    """Of a method: speed first, the SR sets, then every pair list at every probe size and at full resolution."""
+    return [*_sr_measurements(benchmark, method), *_pair_measurements(benchmark, method)]
 
 
-def _make_ready(benchmark, method):
-    """Trains a method without weights where that is wanted. Returns what is wrong, or None."""
+def _sr_measurements(benchmark: Benchmark, method: Method) -> Iterator[Measurement]:
+    if not benchmark.sr_sets or 'sr' not in method.tables or 'g' not in method.networks:
+        return
+    yield Measurement(method, 'speed')
+    for name, options in benchmark.sr_sets.items():
+        yield Measurement(method, 'sr', (name,), ({**options, 'name': name}, benchmark.pictures, benchmark.lpips))
+
+
+def _pair_measurements(benchmark: Benchmark, method: Method) -> Iterator[Measurement]:
+    if 'recognition' not in method.tables:
+        return
+    for name, options in benchmark.pair_sets.items():
+        full = {**options, 'name': name, 'probe_side': 'none'}
+        for size in method.query_sizes:
+            dataset = full if size == 'full' else {**options, 'name': name, 'query_size': size}
+            place, mirror = (name, str(size)), benchmark.mirror
+            yield Measurement(method, 'pairs', place, (dataset, mirror), (full, mirror))
+
+
+def _make_ready(benchmark: Benchmark, method: Method) -> str | None:
+    """Train a method without weights where that is wanted; the error, or None."""
     if method.recogniser is not None and None in method.recogniser.values():  # weights, or the model's file
         return f'weights not given (recogniser {method.recogniser["type"]})'
     if method.missing and benchmark.train_missing and 'train' in method.options:
@@ -102,60 +116,58 @@ def _make_ready(benchmark, method):
     return f'weights not given ({method.missing[0]} is absent)' if method.missing else None
 
 
-def _train(benchmark, method):
+def _train(benchmark: Benchmark, method: Method) -> str | None:
+    """Train a method in a process of its own; the error, or None."""
     log = benchmark.folder / 'logs' / f'{method.name}.log'
     log.parent.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, '-m', 'rim_plugin.train', '-opt', method.file, '--auto_resume']
+    if method.force:
+        command += ['--force_yml', *method.force]
+    environment = {**os.environ, 'PYTHONUNBUFFERED': '1'}
     with open(log, 'w', encoding='utf-8') as stream:
-        done = subprocess.run(
-            command + (['--force_yml', *method.force] if method.force else []),
-            stdout=stream,
-            stderr=subprocess.STDOUT,
-            env={**os.environ, 'PYTHONUNBUFFERED': '1'},
-        )
-    if done.returncode:
-        told = log.read_text(encoding='utf-8', errors='replace').strip().splitlines() or ['it wrote nothing']
-        return f'training failed ({log}): {told[-1]}'
+        code = subprocess.run(command, stdout=stream, stderr=subprocess.STDOUT, env=environment).returncode
+    if code:
+        lines = log.read_text(encoding='utf-8', errors='replace').strip().splitlines() or ['it wrote nothing']
+        return f'training failed ({log}): {lines[-1]}'
     return f'training left no {method.missing[0]} ({log})' if method.missing else None
 
 
-def _measure(cache, method, units, bar):
-    """Measure what the cache lacks in a process of its own; returns the errors by key."""
-    missing = {unit.key: unit for unit in units if cache.get(unit.key) is None}
-    bar.update(len(units) - len(missing))
-    if not missing:
-        return {}
+def _measured(
+    cache: Cache, method: Method, wanted: list[Measurement], bar: tqdm
+) -> Iterator[tuple[Measurement, Result]]:
+    """The measurements with their results, after those that the cache lacks have been made."""
+    keys = [measurement.key for measurement in wanted]
+    missing = {key: each for key, each in zip(keys, wanted) if cache.get(key) is None}
+    bar.update(len(wanted) - len(missing))
+    errors = _measure(cache, method, missing.values(), bar) if missing else {}
+    for key, measurement in zip(keys, wanted):
+        error = errors.get(key)
+        yield measurement, {'error': error} if error else cache.get(key) or {'error': 'the cache lost it'}
+
+
+def _measure(cache: Cache, method: Method, missing: Iterable[Measurement], bar: tqdm) -> dict[str, str]:
+    """Measure into the cache, in a process of its own; returns the errors by key."""
+    jobs = [measurement.job() for measurement in missing]
     job = {
         'cache': str(cache.folder),
         'networks': method.networks,
         'weights': method.weights,
         'recogniser': method.recogniser,
         'gallery': method.gallery,
-        'units': [
-            {
-                'key': key,
-                'kind': unit.kind,
-                'arguments': unit.arguments,
-                'gallery': {'key': unit.gallery_key, 'arguments': unit.gallery} if unit.gallery else None,
-            }
-            for key, unit in missing.items()
-        ],
+        'measurements': jobs,
     }
-    errors, last = dict.fromkeys(missing, 'the measuring process ended early'), ''
-    process = subprocess.Popen(
-        [sys.executable, '-m', 'rim_plugin.benchmark.measure'],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    with process:
-        process.stdin.write(json.dumps(job))
-        process.stdin.close()
-        for line in process.stdout:
-            if line.startswith('RESULT '):
-                found = json.loads(line.removeprefix('RESULT '))
-                errors[found['key']] = found.get('error')
-                bar.update(1)
-            last = line.strip() or last
+    errors: dict[str, str | None] = {each['key']: 'the measuring process ended early' for each in jobs}
+    last = ''
+    command = [sys.executable, '-m', 'rim_plugin.benchmark.measure']
+    with TemporaryFile('w+') as stdin:  # not a pipe, which breaks where the process ends before it has read all
+        json.dump(job, stdin)
+        stdin.seek(0)
+        process = subprocess.Popen(command, stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        with process:
+            for line in process.stdout or ():
+                if line.startswith('RESULT '):
+                    report = json.loads(line.removeprefix('RESULT '))
+                    errors[report['key']] = report.get('error')
+                    bar.update(1)
+                last = line.strip() or last
     return {key: f'{error}: {last}' if process.returncode else error for key, error in errors.items() if error}

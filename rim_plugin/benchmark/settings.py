@@ -1,57 +1,49 @@
-"""A benchmark's options file: which methods, on which faces, by which recogniser."""
+"""A benchmark's options file: which methods, on which faces, by which recogniser.
 
+Keys, types and defaults are :class:`~rim_plugin.options.schema.BenchmarkOptions`; here is what follows from them.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any
 
 from rim_plugin.errors import OptionsError, did_you_mean
 from rim_plugin.options.checking import check_dataset
 from rim_plugin.options.reading import read_options
+from rim_plugin.options.schema import BenchmarkOptions, MethodOptions, convert
 
-_KEYS = {
-    'name',
-    'output',
-    'reference',
-    'recogniser',
-    'mirror',
-    'sr_sets',
-    'pair_sets',
-    'query_sizes',
-    'pictures',
-    'lpips',
-    'train_missing',
-    'force',
-    'methods',
-}
-_METHOD_KEYS = {'title', 'options', 'force', 'weights', 'recogniser', 'tables', 'query_sizes'}
-TABLES = ('sr', 'recognition')
+ProbeSize = int | str  # the side in pixels, or 'full'
 
 
-class Method(NamedTuple):
+@dataclass(frozen=True)
+class Method:
     """One row of the tables.
 
     Attributes:
-        name (str): its key in the file. title (str): as the tables have it.
-        file (str), force (list[str]): its options file and the changes to it, as for ``-opt`` and ``--force_yml``.
-        options (dict): what these give.
-        weights (dict): network label (g, d, r) to file.
-        recogniser (dict | None): the network of gallery faces, and of probes where there is no ``network_r``: ``type``,
-            its arguments and ``weights``.
-        tables (tuple[str]): in which tables it has a row.
-        query_sizes (list): at which sizes of probes it is verified.
+        name: its key in the file.
+        title: as the tables have it.
+        file, force: its options file and the changes to it, as for ``-opt`` and ``--force_yml``.
+        options: what these give.
+        recogniser: the network of gallery faces, and of probes where there is no ``network_r``: ``type``, its arguments
+            and ``weights``.
+        tables: in which tables it has a row, ``sr`` and ``recognition``.
+        query_sizes: at which sizes of probes it is verified.
+        weights: network label (g, d, r) to file.
     """
 
     name: str
     title: str
     file: str
-    force: list
-    options: dict
-    weights: dict
-    recogniser: dict
-    tables: tuple
-    query_sizes: list
+    force: list[str]
+    options: dict[str, Any]
+    recogniser: dict[str, Any] | None
+    tables: tuple[str, ...]
+    query_sizes: Sequence[ProbeSize]
+    weights: dict[str, str] = field(default_factory=dict)
 
     @property
-    def networks(self):
+    def networks(self) -> dict[str, dict[str, Any]]:
         """Options of the networks that are evaluated, by label: generator (with RIM's integrator) and HRN."""
         labels = ['g', 'r']
         if self.options.get('network_g', {}).get('type') == 'TriPathGenerator':
@@ -59,140 +51,135 @@ class Method(NamedTuple):
         return {label: self.options[f'network_{label}'] for label in labels if f'network_{label}' in self.options}
 
     @property
-    def gallery(self):
-        """Who embeds gallery faces: ``val: gallery`` of its options, see RIMModel."""
-        return (self.options.get('val') or {}).get('gallery', 'teacher')
+    def gallery(self) -> str | None:
+        """Who embeds gallery faces: ``val: gallery`` of its options, or None for the pipeline's default."""
+        return (self.options.get('val') or {}).get('gallery')
 
     @property
-    def missing(self):
+    def missing(self) -> list[str]:
         """Files of weights that are not there."""
         return [path for path in self.weights.values() if not Path(path).is_file()]
 
 
-class Benchmark(NamedTuple):
-    """A whole file: see ``options/benchmark/*.yml``, whose comments say what each key means."""
+@dataclass(frozen=True)
+class Benchmark:
+    """A whole file; :class:`~rim_plugin.options.schema.BenchmarkOptions` has the meaning of each attribute.
+
+    Attributes:
+        folder: of the report.
+        reference: name of a method.
+    """
 
     name: str
     folder: Path
-    methods: list
+    methods: list[Method]
     reference: str
     mirror: bool
-    sr_sets: dict
-    pair_sets: dict
-    query_sizes: list
+    sr_sets: dict[str, dict[str, Any]]
+    pair_sets: dict[str, dict[str, Any]]
+    query_sizes: Sequence[ProbeSize]
     pictures: int
     lpips: str | None
     train_missing: bool
 
 
-def read_benchmark(path):
+def read_benchmark(path: str) -> Benchmark:
     """The benchmark that an options file describes; a method that is ``~`` there is left out, as a child file may say.
 
     Raises:
-        OptionsError: an unknown or missing key, or an options file of a method that is absent or wrong.
+        OptionsError: an unknown or missing key, a value of the wrong type, or an options file of a method that is
+            absent or wrong.
     """
-    options = read_options(path)
-    _check_keys(path, '', options, _KEYS, {'name', 'methods'})
-    options.setdefault('query_sizes', [28])
-    if isinstance(options['methods'], dict):
-        options['methods'] = {name: block for name, block in options['methods'].items() if block is not None}
-    _check_values(path, options)
-    methods = [_method(path, options, name, block) for name, block in options['methods'].items()]
-    titles = [method.title for method in methods]
-    for title in titles:
-        if titles.count(title) > 1:
-            raise OptionsError(f'{path}: methods: two have the title {title!r}')
-    reference = options.get('reference', methods[-1].name)
-    if reference not in options['methods']:
-        raise OptionsError(f'{path}: reference: no method {reference!r}{did_you_mean(reference, options["methods"])}')
+    options = convert(read_options(path), BenchmarkOptions, path)
+    _check_sets(path, options)
+    blocks = {name: block for name, block in options.methods.items() if block is not None}
+    if not blocks:
+        raise OptionsError(f'{path}: methods: there are none; a method is a block NAME: {{options: FILE, ...}}')
+    methods = [_method(path, options, name, block) for name, block in blocks.items()]
+    _check_titles(path, [method.title for method in methods])
+    reference = methods[-1].name if options.reference is None else options.reference
+    if reference not in blocks:
+        raise OptionsError(f'{path}: reference: no method {reference!r}{did_you_mean(reference, blocks)}')
     return Benchmark(
-        options['name'],
-        Path(options.get('output', 'results/benchmark'), options['name']),
+        options.name,
+        Path(options.output, options.name),
         methods,
         reference,
-        options.get('mirror', True),
-        options.get('sr_sets') or {},
-        options.get('pair_sets') or {},
-        options['query_sizes'],
-        options.get('pictures', 4),
-        options.get('lpips'),
-        options.get('train_missing', False),
+        options.mirror,
+        options.sr_sets or {},
+        options.pair_sets or {},
+        options.query_sizes,
+        options.pictures,
+        options.lpips,
+        options.train_missing,
     )
 
 
-def _method(path, options, name, block):
-    where = f'methods.{name}.'
-    _check_keys(path, where, block, _METHOD_KEYS, {'options'})
-    force = list(block.get('force') or [])
-    method = read_options(block['options'], force)
-    if 'train' in method:
-        force = [*(options.get('force') or []), *force]
-        method = read_options(block['options'], force)
-    _check_recogniser(path, where, block)
-    recogniser = block.get('recogniser', options.get('recogniser'))
-    tables = block.get('tables', TABLES)
-    if isinstance(tables, str):
-        raise OptionsError(f'{path}: {where}tables: {tables!r} is no list, as [{tables}] is')
-    sizes = block.get('query_sizes', options['query_sizes'])
-    if recogniser is None and options.get('pair_sets'):
+def _method(path: str, options: BenchmarkOptions, name: str, block: MethodOptions) -> Method:
+    where = f'methods.{name}'
+    force, tree = _method_options(block, options.force or [])
+    recogniser = options.recogniser if block.recogniser is None else block.recogniser
+    _check_recogniser(path, f'{where}.recogniser', block.recogniser)
+    if recogniser is None and options.pair_sets:
         raise OptionsError(f'{path}: recogniser: missing; pair_sets need one for the gallery')
+    sizes = options.query_sizes if block.query_sizes is None else block.query_sizes
     for size in sizes:
-        if size not in options['query_sizes']:
-            raise OptionsError(f'{path}: {where}query_sizes: {size} is not among those of the benchmark')
-    for table in tables:
-        if table not in TABLES:
-            raise OptionsError(f'{path}: {where}tables: {table!r} is none of {", ".join(TABLES)}')
-    found = Method(
-        name, block.get('title', name), block['options'], force, method, {}, recogniser, tuple(tables), sizes
-    )
-    named = block.get('weights') or {}
-    for label in named:
-        if label not in found.networks:
-            raise OptionsError(
-                f'{path}: {where}weights.{label}: its options have no network_{label}, only '
-                f'{", ".join(f"network_{known}" for known in found.networks)}'
-            )
-    return found._replace(weights={**_default_weights(found), **named})
+        if size not in options.query_sizes:
+            raise OptionsError(f'{path}: {where}.query_sizes: {size} is not among those of the benchmark')
+    title = name if block.title is None else block.title
+    method = Method(name, title, block.options, force, tree, recogniser, tuple(block.tables), sizes)
+    weights = block.weights or {}
+    _check_labels(path, f'{where}.weights', weights, method.networks)
+    return replace(method, weights={**_default_weights(method), **weights})
 
 
-def _default_weights(method):
+def _method_options(block: MethodOptions, force_all: list[str]) -> tuple[list[str], dict[str, Any]]:
+    """The changes to a method's options, and what these are then; the benchmark's changes are for what is trained."""
+    force = list(block.force or [])
+    options = read_options(block.options, force)
+    if 'train' not in options:
+        return force, options
+    force = [*force_all, *force]
+    return force, read_options(block.options, force)
+
+
+def _default_weights(method: Method) -> dict[str, str]:
     """Where a training of the method's options leaves its weights, or what its options for tests name."""
     if 'train' in method.options:
-        return {
-            label: f'experiments/{method.options["name"]}/models/net_{label}_latest.pth' for label in method.networks
-        }
-    named = {label: method.options.get('path', {}).get(f'pretrain_network_{label}') for label in method.networks}
+        folder = f'experiments/{method.options["name"]}/models'
+        return {label: f'{folder}/net_{label}_latest.pth' for label in method.networks}
+    paths = method.options.get('path', {})
+    named = {label: paths.get(f'pretrain_network_{label}') for label in method.networks}
     return {label: path for label, path in named.items() if path is not None}
 
 
-def _check_values(path, options):
-    for key, kind, words in (
-        ('methods', dict, 'a block of methods, NAME: {options: FILE, ...}'),
-        ('query_sizes', list, 'a list of sides of probes, in pixels or full'),
-    ):
-        if not isinstance(options[key], kind) or not options[key]:
-            raise OptionsError(f'{path}: {key}: {options[key]!r} is not {words}')
-    _check_recogniser(path, '', options)
-    for sets in ('sr_sets', 'pair_sets'):
-        for name, block in (options.get(sets) or {}).items():
+def _check_sets(path: str, options: BenchmarkOptions) -> None:
+    """Check datasets, recogniser and LPIPS' file."""
+    _check_recogniser(path, 'recogniser', options.recogniser)
+    for sets, blocks in (('sr_sets', options.sr_sets), ('pair_sets', options.pair_sets)):
+        for name, block in (blocks or {}).items():
             check_dataset(block, f'{sets}.{name}', path)
-    lpips = options.get('lpips')
-    if lpips is not None and not Path(lpips).is_file():
+    if options.lpips is not None and not Path(options.lpips).is_file():
         raise OptionsError(
-            f"{path}: lpips: {lpips}: no such file. Name torchvision's AlexNet (alexnet-owt-7be5be79.pth), "
+            f"{path}: lpips: {options.lpips}: no such file. Name torchvision's AlexNet (alexnet-owt-7be5be79.pth), "
             'or leave the key out: the report does without LPIPS.'
         )
 
 
-def _check_recogniser(path, where, block):
-    recogniser = block.get('recogniser')
-    if recogniser is not None and not (isinstance(recogniser, dict) and 'type' in recogniser):
-        raise OptionsError(f'{path}: {where}recogniser: {recogniser!r} is no block with type and weights')
+def _check_recogniser(path: str, where: str, recogniser: Mapping[str, Any] | None) -> None:
+    if recogniser is not None and 'type' not in recogniser:
+        raise OptionsError(f'{path}: {where}: {recogniser!r} is no block with type and weights')
 
 
-def _check_keys(path, where, block, known, needed):
-    for key in block:
-        if key not in known:
-            raise OptionsError(f'{path}: {where}{key}: unknown key{did_you_mean(key, known)}')
-    for key in sorted(needed - set(block)):
-        raise OptionsError(f'{path}: {where}{key}: missing')
+def _check_labels(path: str, where: str, weights: Mapping[str, str], networks: Iterable[str]) -> None:
+    """Weights are named for networks that there are."""
+    for label in weights:
+        if label not in networks:
+            known = ', '.join(f'network_{known}' for known in networks)
+            raise OptionsError(f'{path}: {where}.{label}: its options have no network_{label}, only {known}')
+
+
+def _check_titles(path: str, titles: list[str]) -> None:
+    for title in titles:
+        if titles.count(title) > 1:
+            raise OptionsError(f'{path}: methods: two have the title {title!r}')

@@ -2,159 +2,158 @@
 
 import csv
 import io
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 
 from rim_plugin.benchmark.budget import training_budget
-from rim_plugin.benchmark.intervals import mean_interval
+from rim_plugin.benchmark.columns import image_metrics
+from rim_plugin.benchmark.intervals import Interval, mean_interval
+from rim_plugin.benchmark.run import Measurement, Result
+from rim_plugin.benchmark.settings import Benchmark, Method
 from rim_plugin.environment import environment
 from rim_plugin.evaluation.thresholds import fold_accuracy
 
-# of images: title and digits
-IMAGE_METRICS = {
-    'psnr_y': ('PSNR Y', 2),
-    'ssim_y': ('SSIM Y', 4),
-    'psnr_rgb': ('PSNR RGB', 2),
-    'ssim_rgb': ('SSIM RGB', 4),
-    'identity': ('identity', 3),
-    'lpips': ('LPIPS (less is better)', 3),
-}
 _SR_PROTOCOL = {
     'downscaling': 'antialiased bicubic from the HR face to query_size, rounded to 8 bits',
     'metrics': 'of 8-bit images, no crop; Y of BT.601; identity: cosine of the recogniser, SR and HR face',
 }
 
 
-class Values:
+class Results:
     """What was measured, by place.
 
     Args:
-        benchmark (Benchmark): what was asked. results (list[tuple[Unit, dict]]): see :func:`run_benchmark`.
+        benchmark: what was asked.
+        results: of :func:`rim_plugin.benchmark.run.run_benchmark`.
 
     Attributes:
-        found (dict): (method's name, kind, *place) to the result.
-        reference (Method): to which differences are taken.
-        budgets (dict): method's name to what :func:`training_budget` finds.
-        differences (dict): as ``found``, to the paired differences to the reference: metric of images, or ``accuracy``
-            (by how much more of the pairs get the right verdict), to mean and bounds of the 95 % bootstrap interval;
-            empty for the reference and where one of both was not measured.
+        by_place: (method's name, kind, *place) to the result.
+        reference: the method to which differences are taken.
+        budgets: method's name to its :func:`training_budget`.
+        differences: keys as ``by_place``, to the paired differences to the reference. Those are intervals by metric of
+            images, or one of ``accuracy``: by how much more of the pairs get the right verdict. Empty for the reference
+            and where one of both was not measured.
     """
 
-    def __init__(self, benchmark, results):
+    def __init__(self, benchmark: Benchmark, results: Iterable[tuple[Measurement, Result]]) -> None:
         self.benchmark = benchmark
-        self.found = {(unit.method.name, unit.kind, *unit.place): result for unit, result in results}
+        self.by_place = {(each.method.name, each.kind, *each.place): result for each, result in results}
         self.reference = next(method for method in benchmark.methods if method.name == benchmark.reference)
         self.budgets = {method.name: training_budget(method) for method in benchmark.methods}
-        self.differences = {key: self._difference(*key) for key in self.found}
+        self.differences = {key: self._difference(*key) for key in self.by_place}
 
-    def of_kind(self, *place):
-        """Methods that should have a result at this place, with it: list of (Method, dict)."""
-        return [
-            (method, self.found[(method.name, *place)])
-            for method in self.benchmark.methods
-            if (method.name, *place) in self.found
-        ]
+    def at(self, *place: str) -> list[tuple[Method, Result]]:
+        """The methods that should have a result at a place (kind, set, size), each with it."""
+        keys = [(method, (method.name, *place)) for method in self.benchmark.methods]
+        return [(method, self.by_place[key]) for method, key in keys if key in self.by_place]
 
-    def _difference(self, name, *place):
-        mine, other = (self.found.get((each, *place), {}) for each in (name, self.reference.name))
-        if name == self.reference.name or mine.keys() != other.keys():
+    def _difference(self, name: str, *place: str) -> dict[str, Interval]:
+        if name == self.reference.name:
             return {}
-        if 'images' in mine:
-            both = [metric for metric in IMAGE_METRICS if mine['images'][metric] and other['images'][metric]]
-            return {
-                metric: mean_interval(np.subtract(mine['images'][metric], other['images'][metric])) for metric in both
-            }
-        if 'figures' in mine:
+        mine, other = (self.by_place.get((each, *place), {}) for each in (name, self.reference.name))
+        if 'images' in mine and 'images' in other:
+            return {metric: difference(mine, other, metric) for metric in mine['means'] if metric in other['means']}
+        if 'figures' in mine and 'figures' in other:
             return {'accuracy': mean_interval(_verdicts(mine['arrays']) - _verdicts(other['arrays']))}
         return {}
 
-    def everything(self):
+    def everything(self) -> dict[str, Any]:
         """All values, for JSON."""
-        results = [
-            {
-                'method': key[0],
-                'kind': key[1],
-                'place': list(key[2:]),
-                **_summary(result),
-                'difference': self.differences[key],
-            }
-            for key, result in self.found.items()
-        ]
-        methods = {
-            method.name: {
-                'title': method.title,
-                'options': method.file,
-                'force': method.force,
-                'weights': method.weights,
-                'training': self.budgets[method.name],
-                'recogniser': method.recogniser,
-            }
-            for method in self.benchmark.methods
-        }
+        benchmark = self.benchmark
         return {
-            'benchmark': self.benchmark.name,
+            'benchmark': benchmark.name,
             'environment': environment(),
             'seed': 0,
             'reference': self.reference.name,
-            'methods': methods,
-            'sr_sets': {name: {**_SR_PROTOCOL, **options} for name, options in self.benchmark.sr_sets.items()},
-            'pairs': {name: self._kinds(name) for name in self.benchmark.pair_sets},
-            'results': results,
+            'methods': {method.name: self._method(method) for method in benchmark.methods},
+            'sr_sets': {name: {**_SR_PROTOCOL, **options} for name, options in benchmark.sr_sets.items()},
+            'pairs': {name: self._pairs(name) for name in benchmark.pair_sets},
+            'results': [self._result(key) for key in self.by_place],
         }
 
-    def _of_pairs(self, name):
-        """Results on a list of pairs: (method's name, size) to the arrays."""
+    def _method(self, method: Method) -> dict[str, Any]:
+        budget = self.budgets[method.name]
+        return {
+            'title': method.title,
+            'options': method.file,
+            'force': method.force,
+            'weights': method.weights,
+            'training': budget and budget._asdict(),
+            'recogniser': method.recogniser,
+        }
+
+    def _result(self, key: tuple[str, ...]) -> dict[str, Any]:
+        """A result's JSON values, with intervals of the images' metrics, and the scores of pairs as lists."""
+        values = {name: value for name, value in self.by_place[key].items() if name != 'arrays'}
+        if 'images' in values:
+            values['means'] = {metric: interval(values, metric) for metric in values['means']}
+        if 'figures' in values:
+            values['scores'] = self.by_place[key]['arrays']['scores'].tolist()
+        name, kind, *place = key
+        return {'method': name, 'kind': kind, 'place': place, **values, 'difference': self.differences[key]}
+
+    def _pair_arrays(self, name: str) -> dict[tuple[str, str], dict[str, np.ndarray]]:
+        """Arrays of the results on a list of pairs, by method's name and probe size."""
         return {
             (key[0], key[3]): result['arrays']
-            for key, result in self.found.items()
+            for key, result in self.by_place.items()
             if key[1:3] == ('pairs', name) and 'arrays' in result
         }
 
-    def _kinds(self, name):
-        """Kind and fold of every pair of a list, which all its results share; the scores are with the results."""
-        arrays = next(iter(self._of_pairs(name).values()), {'issame': np.array([]), 'folds': np.array([])})
-        return {key: arrays[key].tolist() for key in ('issame', 'folds')}
+    def _pairs(self, name: str) -> dict[str, list[Any]]:
+        """Kind and fold of every pair of a list, the same in all its results."""
+        arrays = next(iter(self._pair_arrays(name).values()), None)
+        return {key: [] if arrays is None else arrays[key].tolist() for key in ('issame', 'folds')}
 
-    def image_csv(self, name):
+    def image_csv(self, name: str) -> str:
         """Every face of an SR set by every method: a line each."""
-        rows = [['method', 'image', *IMAGE_METRICS]]
-        for method, result in self.of_kind('sr', name):
+        metrics = list(image_metrics(self.benchmark.lpips))
+        rows: list[Sequence[Any]] = [['method', 'image', *metrics]]
+        for method, result in self.at('sr', name):
             if 'images' in result:
-                names = result['images']['name']
-                columns = [result['images'][metric] or [''] * len(names) for metric in IMAGE_METRICS]
-                rows += [[method.name, *row] for row in zip(names, *columns)]
+                faces = result['images']['name']
+                columns = [result['images'].get(metric) or [''] * len(faces) for metric in metrics]
+                rows += [[method.name, *row] for row in zip(faces, *columns)]
         return _csv(rows)
 
-    def pair_csv(self, name):
+    def pair_csv(self, name: str) -> str:
         """Every pair of a list: a line each, with its score by every method at every size."""
-        scores = {f'{method}_{size}': arrays['scores'] for (method, size), arrays in self._of_pairs(name).items()}
-        kinds = self._kinds(name)
-        return _csv(
-            [
-                ['pair', 'issame', 'fold', *scores],
-                *zip(range(len(kinds['folds'])), map(int, kinds['issame']), kinds['folds'], *scores.values()),
-            ]
-        )
+        scores = {f'{method}_{size}': arrays['scores'] for (method, size), arrays in self._pair_arrays(name).items()}
+        pairs = self._pairs(name)
+        numbers = range(len(pairs['folds']))
+        lines = zip(numbers, map(int, pairs['issame']), pairs['folds'], *scores.values())
+        return _csv([['pair', 'issame', 'fold', *scores], *lines])
 
 
-def _csv(rows):
+def interval(result: Result, metric: str) -> Interval | None:
+    """A metric of an SR result with its bootstrap interval, which is left out where the metric is no mean over faces.
+
+    None where it was not measured.
+    """
+    if metric not in result['means']:
+        return None
+    return _with_bounds(result['means'][metric], result['images'][metric])
+
+
+def difference(result: Result, other: Result, metric: str) -> Interval:
+    """By how much a metric of an SR result is above that of another on the same faces; bounds as :func:`interval`."""
+    faces = np.subtract(result['images'][metric], other['images'][metric])
+    return _with_bounds(result['means'][metric] - other['means'][metric], faces)
+
+
+def _with_bounds(value: float, faces: Sequence[float] | np.ndarray) -> Interval:
+    found = mean_interval(faces)
+    return found if np.isclose(found.mean, value, rtol=1e-6, atol=1e-9) else Interval(value, None, None)
+
+
+def _verdicts(arrays: dict[str, np.ndarray]) -> np.ndarray:
+    """Whether the verdict on each pair is right, 0.0 or 1.0."""
+    return fold_accuracy(arrays['scores'], arrays['issame'], arrays['folds']).correct.astype(float)
+
+
+def _csv(rows: Iterable[Sequence[Any]]) -> str:
     text = io.StringIO()
     csv.writer(text, lineterminator='\n').writerows(rows)
     return text.getvalue()
-
-
-def _summary(result):
-    """A result's JSON values, with means and intervals of the images' metrics; scores of pairs as lists."""
-    values = {key: value for key, value in result.items() if key != 'arrays'}
-    if 'images' in result:
-        values['means'] = {
-            metric: mean_interval(result['images'][metric]) for metric in IMAGE_METRICS if result['images'][metric]
-        }
-    if 'figures' in result:
-        values['scores'] = result['arrays']['scores'].tolist()
-    return values
-
-
-def _verdicts(arrays):
-    """Whether the verdict on each pair is right, 0.0 or 1.0."""
-    return fold_accuracy(arrays['scores'], arrays['issame'], arrays['folds']).correct.astype(float)

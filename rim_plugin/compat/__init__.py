@@ -14,7 +14,7 @@ _PATCH_MODULES = ('devices', 'loading', 'checkpoints', 'training', 'launch')
 _applied = False
 
 
-def apply():
+def apply() -> None:
     """Make BasicSR importable, import it and patch it. Calling it again does nothing.
 
     Raises:

@@ -1,13 +1,17 @@
 """Files of a run: written whole or not at all, read without running code, resumed exactly."""
 
-import os
+from pathlib import Path
+from typing import Any
 
+import numpy as np
 import torch
+from torch import nn
 
-from rim_plugin.compat.patching import replace_method
+from rim_plugin.compat.patching import Function, replace_method
 from rim_plugin.files import atomic_file
-from rim_plugin.reproducibility import RUN, last_checkpoint, plain, rng_state, set_rng_state
-from rim_plugin.weights_file import load_into
+from rim_plugin.randomness import rng_state, set_rng_state
+from rim_plugin.run_state import RUN, last_checkpoint
+from rim_plugin.weights_file import State, load_into
 
 from basicsr.models.base_model import BaseModel
 from basicsr.utils import get_root_logger
@@ -17,7 +21,7 @@ from basicsr.utils.dist_util import master_only
 _CARRIED = ('best_metric_results', 'mean_path_length', 'queue_lr', 'queue_gt', 'queue_ptr', 'amp_state', 'loss_state')
 
 
-def patch():
+def patch() -> None:
     """Install the patches of this module."""
     replace_method(BaseModel, 'save_network', _save_network)
     replace_method(BaseModel, 'save_training_state', _save_training_state)
@@ -25,40 +29,43 @@ def patch():
     replace_method(BaseModel, 'load_network', _load_network)
 
 
-def write(content, path):
+def write(content: dict[str, Any], path: Path) -> None:
     """Save ``content`` (for ``torch.save``) under ``path``: a reader finds the old file or the whole new one.
 
     Raises:
         OSError: it cannot be written; BasicSR would log that and go on.
     """
     try:
-        os.makedirs(os.path.dirname(path), exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         with atomic_file(path) as file:
             torch.save(content, file)
     except Exception as error:
         raise OSError(f'cannot save {path}: {error}') from error
 
 
-def _save_network(_original):
+@master_only
+def _save_network(
+    _original: Function,
+    self: Any,
+    net: nn.Module | list[nn.Module],
+    net_label: str,
+    current_iter: int,
+    param_key: str | list[str] = 'params',
+) -> None:
     """BasicSR writes in place (a kill leaves half a file) and after three failures goes on without a checkpoint."""
-
-    @master_only
-    def save_network(self, net, net_label, current_iter, param_key='params'):
-        nets = net if isinstance(net, list) else [net]
-        keys = param_key if isinstance(param_key, list) else [param_key]
-        content = {key: _bare_weights(self.get_bare_model(net)) for net, key in zip(nets, keys, strict=True)}
-        _require_finite(self, content, net_label)
-        name = f'{net_label}_{"latest" if current_iter == -1 else current_iter}.pth'
-        write(content, os.path.join(self.opt['path']['models'], name))
-
-    return save_network
+    nets = net if isinstance(net, list) else [net]
+    keys = param_key if isinstance(param_key, list) else [param_key]
+    content = {key: _on_cpu(self.get_bare_model(net)) for net, key in zip(nets, keys, strict=True)}
+    _require_finite(self, content, net_label)
+    name = f'{net_label}_{"latest" if current_iter == -1 else current_iter}.pth'
+    write(content, Path(self.opt['path']['models'], name))
 
 
-def _bare_weights(net):
+def _on_cpu(net: nn.Module) -> State:
     return {key.removeprefix('module.'): value.detach().cpu() for key, value in net.state_dict().items()}
 
 
-def _require_finite(model, content, label):
+def _require_finite(model: Any, content: dict[str, State], label: str) -> None:
     """A checkpoint that is resumed from has to be a good one: gradients can be NaN after a finite loss."""
     for weights in content.values():
         for name, value in weights.items():
@@ -69,30 +76,26 @@ def _require_finite(model, content, label):
                 )
 
 
-def _save_training_state(_original):
+def _save_training_state(_original: Function, self: Any, epoch: int, current_iter: int) -> None:
     """The state also holds random states, place in the data, best metrics; all ranks take part (BasicSR: rank 0 only).
 
     In an iteration that also validates, the state waits for the end of the validation, so that it holds the best
     metrics and random states with which the next iteration begins.
     """
-
-    def save_training_state(self, epoch, current_iter):
+    flush(self)
+    if current_iter == -1:
+        return
+    RUN.pending = {'epoch': epoch, 'iter': current_iter, **RUN.progress()}
+    if not _validates(self.opt, current_iter):
         flush(self)
-        if current_iter == -1:
-            return
-        RUN.pending = {'epoch': epoch, 'iter': current_iter, **RUN.progress()}
-        if not _validates(self.opt, current_iter):
-            flush(self)
-
-    return save_training_state
 
 
-def _validates(opt, iteration):
+def _validates(opt: dict[str, Any], iteration: int) -> bool:
     in_loop = RUN.epoch is not None and RUN.stop_signal is None
     return in_loop and opt.get('val') is not None and iteration % opt['val']['val_freq'] == 0
 
 
-def flush(model):
+def flush(model: Any) -> None:
     """Write the state that waits for the end of a validation, if there is one."""
     if RUN.pending is None:
         return
@@ -105,44 +108,55 @@ def flush(model):
         'carried': {name: plain(getattr(model, name)) for name in _CARRIED if hasattr(model, name)},
     }
     if model.opt['rank'] == 0:
-        write(state, os.path.join(model.opt['path']['training_states'], f'{place["iter"]}.state'))
+        write(state, Path(model.opt['path']['training_states'], f'{place["iter"]}.state'))
 
 
-def _all_ranks(model, value):
+def plain(value: Any) -> Any:
+    """Numpy scalars and arrays inside dicts and lists turned into Python numbers and tensors, which are read without
+    running code; anything else as it is."""
+    if isinstance(value, dict):
+        return type(value)((key, plain(item)) for key, item in value.items())
+    if isinstance(value, (list, tuple)):
+        return type(value)(plain(item) for item in value)
+    if isinstance(value, np.generic):
+        return value.item()
+    return torch.from_numpy(value) if isinstance(value, np.ndarray) else value
+
+
+def _all_ranks(model: Any, value: dict[str, Any]) -> list[dict[str, Any]]:
     if not model.opt['dist']:
         return [value]
-    values = [None] * model.opt['world_size']
+    values = [value] * model.opt['world_size']
     torch.distributed.all_gather_object(values, value)
     return values
 
 
-def _resume_training(original):
+def _resume_training(original: Function, self: Any, resume_state: dict[str, Any]) -> None:
     """Besides optimizers and schedulers: best metrics and, when as many ranks go on, each rank's random states."""
-
-    def resume_training(self, resume_state):
-        original(self, resume_state)
-        for name, value in resume_state.get('carried', {}).items():
-            setattr(self, name, value.to(self.device) if torch.is_tensor(value) else value)
-        states = resume_state.get('rng', [])
-        if len(states) == self.opt['world_size']:
-            set_rng_state(states[self.opt['rank']])
-        else:
-            get_root_logger().warning(
-                f'The state holds random states of {len(states)} processes, this run has '
-                f'{self.opt["world_size"]}: they start from manual_seed.'
-            )
-
-    return resume_training
+    original(self, resume_state)
+    for name, value in resume_state.get('carried', {}).items():
+        setattr(self, name, value.to(self.device) if torch.is_tensor(value) else value)
+    states = resume_state.get('rng', [])
+    if len(states) == self.opt['world_size']:
+        set_rng_state(states[self.opt['rank']])
+    else:
+        get_root_logger().warning(
+            f'The state holds random states of {len(states)} processes, this run has '
+            f'{self.opt["world_size"]}: they start from manual_seed.'
+        )
 
 
-def _load_network(_original):
+def _load_network(
+    _original: Function,
+    self: Any,
+    net: nn.Module,
+    load_path: str,
+    strict: bool = True,
+    param_key: str | None = 'params',
+) -> None:
     """Never unpickles; also reads safetensors; weights of another network give one error instead of pages of keys."""
-
-    def load_network(self, net, load_path, strict=True, param_key='params'):
-        net = self.get_bare_model(net)
-        weights = load_into(net, load_path, param_key, strict)
-        if not strict:
-            self._print_different_keys_loading(net, weights, strict)
-        get_root_logger().info(f'Loaded {type(net).__name__} from {load_path}.')
-
-    return load_network
+    net = self.get_bare_model(net)
+    weights = load_into(net, load_path, param_key, strict)
+    if not strict:
+        self._print_different_keys_loading(net, weights, strict)
+    get_root_logger().info(f'Loaded {type(net).__name__} from {load_path}.')

@@ -1,14 +1,20 @@
 """Data order and data loaders: reproducible, resumable, and free of options that crash on a CPU."""
 
 import functools
+import logging
 import math
 import signal
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import torch
+from torch.utils.data import DataLoader, Dataset
 
-from rim_plugin.compat.patching import replace, replace_method
+from rim_plugin.compat.order import epoch_order
+from rim_plugin.compat.patching import Function, replace, replace_method
 from rim_plugin.errors import OptionsError
-from rim_plugin.reproducibility import RUN, SeededDataset, epoch_order
+from rim_plugin.randomness import SampleIndex, SeededDataset
+from rim_plugin.run_state import RUN
 
 from basicsr import data as basicsr_data
 from basicsr.data.data_sampler import EnlargedSampler
@@ -16,7 +22,7 @@ from basicsr.data.prefetch_dataloader import PrefetchGenerator
 from basicsr.utils import get_root_logger
 
 
-def patch():
+def patch() -> None:
     """Install the patches of this module."""
     replace_method(EnlargedSampler, '__init__', _sampler_init)
     replace_method(EnlargedSampler, '__iter__', _sampler_iter)
@@ -26,81 +32,67 @@ def patch():
     replace(basicsr_data, 'build_dataloader', _build_dataloader)
 
 
-def _sampler_init(original):
+def _sampler_init(
+    original: Function, self: Any, dataset: Dataset[Any], num_replicas: int, rank: int, ratio: float = 1
+) -> None:
     """Keeps the ratio, and drops instead of repeating what ``num_replicas`` does not divide: same order for any
     number."""
-
-    def init(self, dataset, num_replicas, rank, ratio=1):
-        original(self, dataset, num_replicas, rank, ratio)
-        self.ratio, self.batch_size = ratio, 0  # the batch size comes with the loader
-        self.num_samples = math.ceil(len(dataset) * ratio) // num_replicas
-        self.total_size = self.num_samples * num_replicas
-
-    return init
+    original(self, dataset, num_replicas, rank, ratio)
+    self.ratio, self.batch_size = ratio, 0  # the batch size comes with the loader
+    self.num_samples = math.ceil(len(self.dataset) * ratio) // num_replicas
+    self.total_size = self.num_samples * num_replicas
 
 
-def _sampler_iter(_original):
+def _sampler_iter(_original: Function, self: Any) -> Iterator[SampleIndex]:
     """BasicSR shuffles by the epoch alone, whatever ``manual_seed`` is, and begins a resumed epoch anew."""
-
-    def iterate(self):
-        skip = RUN.batches_to_skip(self.epoch) * self.batch_size
-        length, rank, world_size = len(self.dataset), self.rank, self.num_replicas
-        return iter(epoch_order(length, self.ratio, RUN.seed, self.epoch, rank, world_size, skip))
-
-    return iterate
+    skip = RUN.batches_to_skip(self.epoch) * self.batch_size
+    length, rank, world_size = len(self.dataset), self.rank, self.num_replicas
+    return iter(epoch_order(length, self.ratio, RUN.seed, self.epoch, rank, world_size, skip))
 
 
-def _sampler_set_epoch(original):
+def _sampler_set_epoch(original: Function, self: Any, epoch: int) -> None:
     """The loop tells the sampler, and nobody else, which epoch it is in."""
-
-    def set_epoch(self, epoch):
-        original(self, epoch)
-        RUN.begin_epoch(epoch)
-
-    return set_epoch
+    original(self, epoch)
+    RUN.begin_epoch(epoch)
 
 
-def _prefetch_run(original):
+def _prefetch_run(original: Function, self: Any) -> None:
     """An error in BasicSR's prefetching thread ends the thread only: the training waits for its next item for ever."""
-
-    def run(self):
-        try:
-            original(self)
-        except BaseException as error:  # handed over to the training's thread, which raises it
-            self.queue.put(error)
-
-    return run
+    try:
+        original(self)
+    except BaseException as error:  # handed over to the training's thread, which raises it
+        self.queue.put(error)
 
 
-def _prefetch_next(original):
+def _prefetch_next(original: Function, self: Any) -> Any:
     """Raises what the thread handed over."""
-
-    def take(self):
-        item = original(self)
-        if isinstance(item, BaseException):
-            raise item
-        return item
-
-    return take
+    item = original(self)
+    if isinstance(item, BaseException):
+        raise item
+    return item
 
 
-def _build_dataloader(original):
+def _build_dataloader(
+    original: Function,
+    dataset: Any,
+    dataset_opt: dict[str, Any],
+    num_gpu: int = 1,
+    dist: bool = False,
+    sampler: Any = None,
+    seed: int | None = None,
+) -> DataLoader[Any]:
     """Items draw from seeded random states; iterating leaves the global one alone; Ctrl-C reaches the main process
     only."""
-
-    def build(dataset, dataset_opt, num_gpu=1, dist=False, sampler=None, seed=None):
-        dataset_opt = _supported(dataset_opt)
-        if dataset_opt['phase'] == 'train':
-            dataset = SeededDataset(dataset, seed or 0)
-        loader = original(dataset, dataset_opt, num_gpu=num_gpu, dist=dist, sampler=sampler, seed=seed)
-        loader.generator = torch.Generator().manual_seed(seed or 0)
-        loader.worker_init_fn = functools.partial(_init_worker, loader.worker_init_fn)
-        return loader
-
-    return build
+    dataset_opt = _supported(dataset_opt)
+    if dataset_opt['phase'] == 'train':
+        dataset = SeededDataset(dataset, seed or 0)
+    loader = original(dataset, dataset_opt, num_gpu=num_gpu, dist=dist, sampler=sampler, seed=seed)
+    loader.generator = torch.Generator().manual_seed(seed or 0)
+    loader.worker_init_fn = functools.partial(_init_worker, loader.worker_init_fn)
+    return loader
 
 
-def _supported(dataset_opt):
+def _supported(dataset_opt: dict[str, Any]) -> dict[str, Any]:
     """A copy of the options without what torch's DataLoader refuses or what would break the reproducibility."""
     dataset_opt = dict(dataset_opt)
     training, threaded = dataset_opt['phase'] == 'train', dataset_opt.get('prefetch_mode') == 'cpu'
@@ -118,42 +110,38 @@ def _supported(dataset_opt):
     return dataset_opt
 
 
-def _init_worker(init, worker_id):
+def _init_worker(init: Callable[[int], None] | None, worker_id: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal sends Ctrl-C to all; the main process stops the workers
     torch.set_num_threads(1)
     if init is not None:
         init(worker_id)
 
 
-def create_train_val_dataloader(original):
-    """Wraps the function of BasicSR's train.py: seed agreed on by all ranks, place to go on from, enough epochs.
+def create_train_val_dataloader(original: Function, opt: dict[str, Any], logger: logging.Logger) -> tuple[Any, ...]:
+    """Patches the function of BasicSR's train.py: seed agreed on by all ranks, place to go on from, enough epochs.
 
     BasicSR counts ceil(images / batch) iterations an epoch although the loader drops the incomplete batch, so that a
     small dataset ends its epochs before ``total_iter``; a dataset smaller than a batch would loop without any
     iteration.
     """
-
-    def create(opt, logger):
-        RUN.seed = opt['manual_seed'] = _agreed_seed(opt)
-        train_loader, sampler, val_loaders, _, total_iters = original(opt, logger)
-        if len(train_loader) == 0:
-            raise OptionsError(
-                f'datasets.train: {len(sampler.dataset)} images are fewer than one batch of '
-                f'{train_loader.batch_size} x {opt["world_size"]}; lower batch_size_per_gpu or raise '
-                'dataset_enlarge_ratio'
-            )
-        RUN.batches_per_epoch, sampler.batch_size = len(train_loader), train_loader.batch_size
-        state = RUN.resumed
-        if state and state.get('batches_per_epoch') != len(train_loader):
-            logger.warning('Batch size or dataset changed since the run was stopped: its epoch begins anew.')
-        start, done = (state['epoch'], RUN.batches_to_skip(state['epoch'])) if state else (0, 0)
-        epochs = math.ceil((total_iters - RUN.iteration + done) / len(train_loader))
-        return train_loader, sampler, val_loaders, start + epochs - 1, total_iters  # the loop includes the last number
-
-    return create
+    RUN.seed = opt['manual_seed'] = _agreed_seed(opt)
+    train_loader, sampler, val_loaders, _, total_iters = original(opt, logger)
+    if len(train_loader) == 0:
+        raise OptionsError(
+            f'datasets.train: {len(sampler.dataset)} images are fewer than one batch of '
+            f'{train_loader.batch_size} x {opt["world_size"]}; lower batch_size_per_gpu or raise '
+            'dataset_enlarge_ratio'
+        )
+    RUN.batches_per_epoch, sampler.batch_size = len(train_loader), train_loader.batch_size
+    state = RUN.resumed
+    if state and state.get('batches_per_epoch') != len(train_loader):
+        logger.warning('Batch size or dataset changed since the run was stopped: its epoch begins anew.')
+    start, done = (state['epoch'], RUN.batches_to_skip(state['epoch'])) if state else (0, 0)
+    epochs = math.ceil((total_iters - RUN.iteration + done) / len(train_loader))
+    return train_loader, sampler, val_loaders, start + epochs - 1, total_iters  # the loop includes the last number
 
 
-def _agreed_seed(opt):
+def _agreed_seed(opt: dict[str, Any]) -> int:
     """Rank 0's seed: without ``manual_seed`` every rank has drawn its own, and the ranks would share no order."""
     seeds = [RUN.seed]
     if opt['dist']:

@@ -7,26 +7,26 @@ import types
 import warnings
 
 
-def install():
+def install() -> None:
     """Put the stand-ins into ``sys.modules``; has to come before the first ``import basicsr``."""
     _stub_functional_tensor()
     _stub_distutils()
 
 
-def _stub_functional_tensor():
+def _stub_functional_tensor() -> None:
     """torchvision 0.17 removed ``transforms.functional_tensor``: ``import basicsr`` fails (BasicSR#663,
     Real-ESRGAN#783)."""
     name = 'torchvision.transforms.functional_tensor'
-    if importlib.util.find_spec(name) is not None:
+    if name in sys.modules or importlib.util.find_spec(name) is not None:
         return
     from torchvision.transforms import functional
 
     stub = types.ModuleType(name, 'Stand-in for the removed torchvision module: what BasicSR takes from it.')
-    stub.rgb_to_grayscale = functional.rgb_to_grayscale
+    vars(stub)['rgb_to_grayscale'] = functional.rgb_to_grayscale
     sys.modules[name] = stub
 
 
-def _stub_distutils():
+def _stub_distutils() -> None:
     """Python 3.12 removed ``distutils``, which BasicSR takes LooseVersion from (BasicSR#749); setuptools may bring
     it."""
     try:
@@ -37,7 +37,7 @@ def _stub_distutils():
         from packaging.version import Version
 
         version = types.ModuleType('distutils.version', 'Stand-in for the removed module: version comparison only.')
-        version.LooseVersion = Version
+        vars(version)['LooseVersion'] = Version
         package = types.ModuleType('distutils', 'Stand-in for the removed package.')
-        package.version = version
+        vars(package)['version'] = version
         sys.modules['distutils'], sys.modules['distutils.version'] = package, version

@@ -4,20 +4,24 @@ import os
 import signal
 import sys
 import warnings
+from collections.abc import Iterable
+from types import FrameType
+from typing import Any, NoReturn
 
 import torch
+from torch import Tensor
 
 from rim_plugin.compat import checkpoints
-from rim_plugin.compat.patching import replace_method
+from rim_plugin.compat.patching import Function, replace_method
 from rim_plugin.errors import OptionsError, did_you_mean
 from rim_plugin.options.arguments import optimizer_types
-from rim_plugin.reproducibility import RUN, check_finite, last_checkpoint
+from rim_plugin.run_state import RUN, check_finite, last_checkpoint
 
 from basicsr.models.base_model import BaseModel
 from basicsr.utils import get_root_logger
 
 
-def patch():
+def patch() -> None:
     """Install the patches of this module."""
     replace_method(BaseModel, 'get_optimizer', _get_optimizer)
     replace_method(BaseModel, 'model_ema', _model_ema)
@@ -27,62 +31,50 @@ def patch():
     warnings.filterwarnings('ignore', 'Detected call of `lr_scheduler.step')
 
 
-def _get_optimizer(original):
+def _get_optimizer(
+    original: Function, self: Any, optim_type: str, params: Iterable[Any], lr: float, **kwargs: Any
+) -> torch.optim.Optimizer:
     """BasicSR 1.4.2 knows Adam only, the paper needs RMSprop: any class of ``torch.optim`` by its name."""
-
-    def get_optimizer(self, optim_type, params, lr, **kwargs):
-        types = optimizer_types()
-        if optim_type == 'Adam':
-            return original(self, optim_type, params, lr, **kwargs)
-        if optim_type not in types:
-            raise OptionsError(f'optimizer {optim_type} is not one of torch.optim{did_you_mean(optim_type, types)}')
-        return types[optim_type](params, lr=lr, **kwargs)
-
-    return get_optimizer
+    types = optimizer_types()
+    if optim_type == 'Adam':
+        return original(self, optim_type, params, lr, **kwargs)
+    if optim_type not in types:
+        raise OptionsError(f'optimizer {optim_type} is not one of torch.optim{did_you_mean(optim_type, types)}')
+    optimizer: Any = types[optim_type]  # each takes arguments of its own
+    return optimizer(params, lr=lr, **kwargs)
 
 
-def _model_ema(original):
+def _model_ema(original: Function, self: Any, decay: float = 0.999) -> None:
     """BasicSR averages parameters only: BatchNorm's running statistics of the EMA network stay at their first
     values."""
-
-    def model_ema(self, decay=0.999):
-        original(self, decay)
-        buffers = dict(self.get_bare_model(self.net_g).named_buffers())
-        for name, buffer in self.net_g_ema.named_buffers():
-            buffer.data.copy_(buffers[name].data)
-
-    return model_ema
+    original(self, decay)
+    buffers = dict(self.get_bare_model(self.net_g).named_buffers())
+    for name, buffer in self.net_g_ema.named_buffers():
+        buffer.data.copy_(buffers[name].data)
 
 
-def _reduce_loss_dict(original):
+def _reduce_loss_dict(original: Function, self: Any, loss_dict: dict[str, Tensor]) -> dict[str, float]:
     """A NaN goes through BasicSR unnoticed, into the weights and the next checkpoint; here it ends the run by name."""
-
-    def reduce_loss_dict(self, loss_dict):
-        check_finite(self, loss_dict)
-        log_dict = original(self, loss_dict)
-        if self.opt['rank'] == 0:  # only there the sum over the ranks is whole
-            check_finite(self, log_dict)
-        return log_dict
-
-    return reduce_loss_dict
+    check_finite(self, loss_dict)
+    log_dict = original(self, loss_dict)
+    if self.opt['rank'] == 0:  # only there the sum over the ranks is whole
+        check_finite(self, log_dict)
+    return log_dict
 
 
-def _update_learning_rate(original):
+def _update_learning_rate(original: Function, self: Any, current_iter: int, warmup_iter: int = -1) -> None:
     """Called first in every iteration, hence the place where the one before is complete and a stop loses nothing."""
-
-    def update_learning_rate(self, current_iter, warmup_iter=-1):
-        if RUN.epoch is not None:  # inside BasicSR's training loop
-            _handle_stop_signals()
-            checkpoints.flush(self)
-            if _stop_agreed(self):
-                _save_and_exit(self)
-            RUN.iteration = current_iter
-        original(self, current_iter, warmup_iter)
-
-    return update_learning_rate
+    if RUN.epoch is not None:  # inside BasicSR's training loop
+        _handle_stop_signals()
+        checkpoints.flush(self)
+        number = _agreed_stop_signal(self)
+        if number:
+            _save_and_exit(self, number)
+        RUN.iteration = current_iter
+    original(self, current_iter, warmup_iter)
 
 
-def _handle_stop_signals():
+def _handle_stop_signals() -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         if signal.getsignal(number) is not _request_stop:
             try:
@@ -91,7 +83,7 @@ def _handle_stop_signals():
                 return
 
 
-def _request_stop(number, _frame):
+def _request_stop(number: int, _frame: FrameType | None) -> None:
     if number == RUN.stop_signal == signal.SIGINT:
         os._exit(128 + number)  # the second Ctrl-C: at once
     message = f'\n{signal.Signals(number).name}: finishing the iteration, then saving (Ctrl-C again: exit at once).\n'
@@ -99,18 +91,20 @@ def _request_stop(number, _frame):
     RUN.stop_signal = number
 
 
-def _stop_agreed(model):
-    """All ranks stop at the same iteration: the one in which the first of them has seen a signal."""
+def _agreed_stop_signal(model: Any) -> int:
+    """All ranks stop at the same iteration: the one in which the first of them has seen a signal; 0 for none."""
     number = RUN.stop_signal or 0
     if model.opt['dist']:
         numbers = torch.tensor([number], device=model.device)
         torch.distributed.all_reduce(numbers, op=torch.distributed.ReduceOp.MAX)
-        number = RUN.stop_signal = int(numbers.item()) or None
-    return bool(number)
+        number = int(numbers.item())
+    if number:  # otherwise a signal may have come meanwhile: the next iteration's
+        RUN.stop_signal = number
+    return number
 
 
-def _save_and_exit(model):
-    done, code = RUN.iteration, 128 + RUN.stop_signal
+def _save_and_exit(model: Any, number: int) -> NoReturn:
+    done = RUN.iteration
     if done > RUN.resumed.get('iter', 0):
         model.save(RUN.epoch, done)
         checkpoints.flush(model)
@@ -123,4 +117,4 @@ def _save_and_exit(model):
             f'Stopped after iteration {done}; last checkpoint: {last_checkpoint(model.opt)}. '
             'To go on: the same command with --auto_resume.'
         )
-    sys.exit(code)
+    sys.exit(128 + number)

@@ -1,18 +1,36 @@
-"""Reading face annotations: 68-point ``.pts``, Helen's 194-point text files, LFW-style lists of five points.
+"""Reading face annotations: 68-point ``.pts``, Helen's 194-point text files, LFW-style lists of five points."""
 
-Each reader is called with a photo's path below its folder and its pixels and returns (L, 2) landmarks, x and y, an
-integer being the centre of a pixel. A face that cannot be read raises :class:`SkippedPhoto`.
-"""
-
+import os
 import re
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
 from rim_plugin.errors import SkippedPhoto
 
 
-def _points(numbers, count, path):
+class AnnotationReader(Protocol):
+    """Gives the landmarks of a photo."""
+
+    num_landmarks: int
+
+    def __call__(self, name: str | os.PathLike[str], image: np.ndarray) -> np.ndarray:
+        """
+        Args:
+            name: path of the photo below its folder.
+            image: its pixels, uint8 RGB (H, W, 3).
+
+        Returns:
+            (L, 2), x and y in pixels, an integer being the centre of a pixel.
+
+        Raises:
+            SkippedPhoto: there are no landmarks, or they cannot be read.
+        """
+
+
+def _points(numbers: Sequence[Sequence[str]], count: int, path: object) -> np.ndarray:
     """(count, 2) array from texts, or SkippedPhoto."""
     try:
         points = np.array([[float(x), float(y)] for x, y in numbers])
@@ -30,10 +48,10 @@ class PtsFolder:
 
     num_landmarks = 68
 
-    def __init__(self, folder):
+    def __init__(self, folder: str | os.PathLike[str]) -> None:
         self._folder = Path(folder)
 
-    def __call__(self, name, image):
+    def __call__(self, name: str | os.PathLike[str], image: np.ndarray) -> np.ndarray:
         path = (self._folder / name).with_suffix('.pts')
         if not path.is_file():
             raise SkippedPhoto('no annotation', f'{path} is missing')
@@ -49,13 +67,13 @@ class Helen194Folder:
 
     num_landmarks = 194
 
-    def __init__(self, folder):
-        self._paths = {}
+    def __init__(self, folder: str | os.PathLike[str]) -> None:
+        self._paths: dict[str, Path] = {}
         for path in sorted(Path(folder).glob('*.txt')):
             with open(path, encoding='utf-8', errors='replace') as file:
                 self._paths[file.readline().strip()] = path
 
-    def __call__(self, name, image):
+    def __call__(self, name: str | os.PathLike[str], image: np.ndarray) -> np.ndarray:
         path = self._paths.get(Path(name).stem) or self._paths.get(Path(name).name)
         if not path:
             raise SkippedPhoto('no annotation', f'no text file begins with {Path(name).stem}')
@@ -68,30 +86,30 @@ class FivePointsFile:
 
     num_landmarks = 5
 
-    def __init__(self, path):
+    def __init__(self, path: str | os.PathLike[str]) -> None:
         self._path = path
-        self._rows = {}
+        self._rows: dict[str, list[str]] = {}
         for line in Path(path).read_text(encoding='utf-8', errors='replace').splitlines():
             if line.strip():
                 name, *numbers = line.rsplit(maxsplit=10)
                 self._rows[name] = numbers
 
-    def __call__(self, name, image):
+    def __call__(self, name: str | os.PathLike[str], image: np.ndarray) -> np.ndarray:
         numbers = self._rows.get(Path(name).as_posix())
         if numbers is None:
             raise SkippedPhoto('no annotation', f'{self._path} has no line for it')
         return _points(list(zip(numbers[::2], numbers[1::2])), self.num_landmarks, f'{self._path}, line of {name}')
 
 
-def open_annotations(path):
+def open_annotations(path: str | os.PathLike[str]) -> AnnotationReader:
     """The reader for an annotation path, by what is there.
 
     Args:
-        path (str | Path): a folder of ``.pts`` (also in sub-folders), a folder of Helen-194 ``.txt``, or a text file
+        path: a folder of ``.pts`` (also in sub-folders), a folder of Helen-194 ``.txt``, or a text file
             of five points.
 
     Returns:
-        callable: ``reader(name, image) -> (L, 2)``, with the attribute ``num_landmarks``.
+        The reader of that kind of annotation.
 
     Raises:
         FileNotFoundError: nothing is there, or a folder without annotations.

@@ -1,12 +1,12 @@
-"""Other faces than there are: morphs of two persons, and small changes of pose and light. For distillation.
+"""Augmentation for distillation: morphs of two persons, and small changes of pose and light.
 
-A teacher tells what any face is, so that a face of nobody serves to learn from it: with few persons in the training
-data, the more the better (Beyer et al., *Knowledge distillation: a good teacher is patient and consistent*, 2022, who
-mix images in the same way).
+A teacher embeds any face, that of nobody, too, so that morphs enlarge a training set of few persons; Beyer et al.,
+*Knowledge distillation: a good teacher is patient and consistent* (2022), mix images in the same way.
 """
 
 import math
 import random
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -14,20 +14,25 @@ from scipy.interpolate import RBFInterpolator
 
 from rim_plugin.data.alignment import warp_image, warp_parsing, warp_points
 
+# Image uint8 RGB (S, S, 3), landmarks float32 (L, 2) in its pixels or None, parsing map uint8 (S, S) or None.
+Face = tuple[np.ndarray, np.ndarray | None, np.ndarray | None]
+
 _CELL = 8  # pixels between the places at which a warp is computed
-_FIELD = 5  # random numbers along a side of a field of shares: eyes, nose and mouth lie apart
+_FIELD = 5  # random numbers along a side of a field of blend weights: eyes, nose and mouth lie apart
 _SMOOTHING = 3.0  # landmarks that nearly coincide must not tear the image; leaves up to two pixels
 
 
-def _anchors(size):
-    """Points of the border, that stay where they are: (12, 2)."""
+def _anchors(size: int) -> np.ndarray:
+    """(12, 2) points of the border, which stay where they are."""
     ticks = np.linspace(0, size - 1, 4)
     return np.array([(x, y) for x in ticks for y in ticks if {x, y} & {ticks[0], ticks[-1]}])
 
 
-def _backward_map(source, target, size):
-    """Where in the old image the content of each pixel of the new one lies, float32 (size, size, 2), so that what is
-    at ``source`` (L, 2) comes to ``target``: radial basis functions |r| through the landmarks."""
+def _backward_map(source: np.ndarray, target: np.ndarray, size: int) -> np.ndarray:
+    """Where in the old image the content of each pixel of the new one lies, float32 (size, size, 2).
+
+    What is at ``source`` (L, 2) comes to ``target`` (L, 2): radial basis functions |r| through the landmarks.
+    """
     anchors = _anchors(size)
     points = np.concatenate([target, anchors])
     moves = np.concatenate([source, anchors]) - points
@@ -38,53 +43,53 @@ def _backward_map(source, target, size):
     return field + np.stack(np.meshgrid(*[np.arange(size, dtype=np.float32)] * 2), -1)
 
 
-def morph_faces(first, second, shape, blend):
+def morph_faces(first: Face, second: Face, shape: float, blend: float | np.ndarray) -> Face:
     """A face between two: both are warped to landmarks between theirs, then blended.
 
     Args:
-        first, second (tuple): image uint8 RGB (S, S, 3), landmarks (L, 2) in its pixels, parsing map uint8 (S, S) or
-            None.
-        shape (float): share of the first one's landmarks in the result's, 0 to 1.
-        blend (float | ndarray): share of the first one's colours, 0 to 1: everywhere, or (S, S) of each pixel.
+        first, second: two faces with landmarks.
+        shape: weight of the first one's landmarks in the result's, 0 to 1.
+        blend: weight of the first one's colours, 0 to 1: everywhere, or (S, S) of each pixel.
 
     Returns:
-        tuple: image, landmarks float32 and parsing map of the result; the parsing map is, at each pixel, that of the
-        face with the larger share.
+        The face between; its parsing map is, at each pixel, that of the face with the larger weight.
 
     Raises:
-        ValueError: the images or the landmarks differ in shape.
+        ValueError: the images or the landmarks differ in shape, or there are no landmarks.
     """
-    if first[0].shape != second[0].shape or first[1].shape != second[1].shape:
+    (image, points, parsing), (other_image, other_points, other_parsing) = first, second
+    if points is None or other_points is None:
+        raise ValueError('morph: there are no landmarks')
+    if image.shape != other_image.shape or points.shape != other_points.shape:
         raise ValueError(
-            f'morph: faces of {first[0].shape} and {second[0].shape} with {len(first[1])} and '
-            f'{len(second[1])} landmarks do not fit together'
+            f'morph: faces of {image.shape} and {other_image.shape} with {len(points)} and '
+            f'{len(other_points)} landmarks do not fit together'
         )
-    landmarks = shape * first[1] + (1 - shape) * second[1]
-    maps = [_backward_map(points, landmarks, len(image)) for image, points, _ in (first, second)]
-    images = [
-        cv2.remap(face[0], where, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
-        for face, where in zip((first, second), maps)
-    ]
-    share, parsing = np.full(images[0].shape[:2], blend, np.float32), None
-    if first[2] is not None:
-        parsing = np.where(
-            share >= 0.5,
-            *(
-                cv2.remap(face[2], where, None, cv2.INTER_NEAREST, borderMode=cv2.BORDER_REFLECT_101)
-                for face, where in zip((first, second), maps)
-            ),
+    landmarks = shape * points + (1 - shape) * other_points
+    own, other = (_backward_map(source, landmarks, len(image)) for source in (points, other_points))
+    weight = np.full(image.shape[:2], blend, np.float32)
+    morph = cv2.blendLinear(_remap(image, own), _remap(other_image, other), weight, 1 - weight)
+    if parsing is not None and other_parsing is not None:
+        nearest = (
+            _remap(classes, field, cv2.INTER_NEAREST) for classes, field in ((parsing, own), (other_parsing, other))
         )
-    return cv2.blendLinear(*images, share, 1 - share), landmarks.astype(np.float32), parsing
+        parsing = np.where(weight >= 0.5, *nearest)
+    return morph, landmarks.astype(np.float32), parsing
 
 
-def draw_blend(size, noise):
-    """Draw from Python's ``random`` the share of the first face in each pixel of a morph, float32 (size, size).
+def _remap(image: np.ndarray, field: np.ndarray, method: int = cv2.INTER_LINEAR) -> np.ndarray:
+    border = cv2.BORDER_REFLECT_101
+    return cv2.remap(image, field, None, method, borderMode=border)  # type: ignore[call-overload]  # stubs lack None
+
+
+def draw_blend(size: int, noise: float) -> np.ndarray:
+    """Draw from Python's ``random`` the weight of the first face in each pixel of a morph, float32 (size, size).
 
     The log-odds are a smooth random field, so that eyes may be of one person and the mouth of the other.
 
     Args:
-        size (int): of the face, in pixels.
-        noise (float): standard deviation of the field; with 0 the share is the same everywhere.
+        size: of the face, in pixels.
+        noise: standard deviation of the field; with 0 the weight is the same everywhere.
     """
     start = random.uniform(0.25, 0.75)
     field = np.array([random.gauss(0, noise) for _ in range(_FIELD**2)], np.float32).reshape(_FIELD, _FIELD)
@@ -92,71 +97,61 @@ def draw_blend(size, noise):
     return 1 / (1 + np.exp(-field))
 
 
+@dataclass(frozen=True)
 class FaceAugmentation:
     """Draws from Python's ``random`` what becomes of a face.
 
     Args:
-        morph (float): share of faces that are morphs of two, see :func:`morph_faces`. Default: 0.
-        blend_noise (float): see :func:`draw_blend`. Default: 0.
-        rotate (float): standard deviation of the rotation, in degrees. Default: 0.
-        scale (float): of the logarithm of the magnification. Default: 0.
-        shift (float): of the displacement along either axis, in pixels. Default: 0.
-        gamma (float): of the logarithm of gamma (values in [0, 1] raised to it). Default: 0.
-        from_iter (int): the first iteration whose faces are changed; RIM's hallucination phase sees faces as they are.
-            Default: 1.
+        morph: fraction of faces that are morphs of two, 0 to 1, see :func:`morph_faces`.
+        blend_noise: see :func:`draw_blend`.
+        rotate: standard deviation of the rotation, in degrees.
+        scale: of the logarithm of the magnification.
+        shift: of the displacement along either axis, in pixels.
+        gamma: of the logarithm of gamma (values in [0, 1] raised to it).
+        from_iter: the first iteration whose faces are changed; RIM's hallucination phase sees faces as they are.
 
     Raises:
-        ValueError: ``morph`` is no share, or another number is below 0; the message names the option.
+        ValueError: ``morph`` is above 1, or a number is below 0; the message names the option.
     """
 
-    def __init__(self, morph=0, blend_noise=0, rotate=0, scale=0, shift=0, gamma=0, from_iter=1):
-        values = {
-            'morph': morph,
-            'blend_noise': blend_noise,
-            'rotate': rotate,
-            'scale': scale,
-            'shift': shift,
-            'gamma': gamma,
-            'from_iter': from_iter,
-        }
-        for name, value in values.items():
+    morph: float = 0
+    blend_noise: float = 0
+    rotate: float = 0
+    scale: float = 0
+    shift: float = 0
+    gamma: float = 0
+    from_iter: int = 1
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
             if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < math.inf:
                 raise ValueError(f'augment.{name} must be a number of at least 0, not {value!r}')
-        if morph > 1:
-            raise ValueError(f'augment.morph is a share, 0 to 1, not {morph}')
-        self.morph, self.blend_noise, self.gamma, self.from_iter = morph, blend_noise, gamma, from_iter
-        self.rotate, self.scale, self.shift = rotate, scale, shift
+        if self.morph > 1:
+            raise ValueError(f'augment.morph is a share, 0 to 1, not {self.morph}')
 
-    def wants_morph(self):
+    def wants_morph(self) -> bool:
         """Draw whether the next face becomes a morph."""
         return random.random() < self.morph
 
-    def __call__(self, face, other=None):
-        """
-        Args:
-            face (tuple): image uint8 RGB (S, S, 3), landmarks float32 (L, 2) or None, parsing map uint8 (S, S) or None.
-            other (tuple | None): another such face, with which it becomes a morph.
-
-        Returns:
-            tuple: as ``face``.
-        """
+    def __call__(self, face: Face, other: Face | None = None) -> Face:
+        """The face with another pose and light, first morphed with the ``other`` one where there is one."""
         if other is not None:
             face = morph_faces(face, other, random.uniform(0.25, 0.75), draw_blend(len(face[0]), self.blend_noise))
         image, landmarks, parsing = face
         if self.rotate or self.scale or self.shift:
             matrix = self._pose(len(image))
             image = warp_image(image, matrix, len(image))
-            landmarks = landmarks if landmarks is None else warp_points(landmarks, matrix)
-            parsing = parsing if parsing is None else warp_parsing(parsing, matrix, len(image))
+            landmarks = None if landmarks is None else warp_points(landmarks, matrix)
+            parsing = None if parsing is None else warp_parsing(parsing, matrix, len(image))
         if self.gamma:
             levels = (np.arange(256) / 255) ** math.exp(random.gauss(0, self.gamma)) * 255
             image = cv2.LUT(image, levels.round().astype(np.uint8))
         return image, landmarks, parsing
 
-    def _pose(self, size):
+    def _pose(self, size: int) -> np.ndarray:
         """Similarity transform about the centre of the image, (2, 3)."""
         centre = (size - 1) / 2
-        matrix = cv2.getRotationMatrix2D(
+        matrix: np.ndarray = cv2.getRotationMatrix2D(
             (centre, centre), random.gauss(0, self.rotate), math.exp(random.gauss(0, self.scale))
         )
         matrix[:, 2] += random.gauss(0, self.shift), random.gauss(0, self.shift)

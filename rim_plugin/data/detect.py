@@ -1,21 +1,28 @@
 """Faces without annotation: five points by a detector."""
 
 import importlib
+import os
 import sys
 import textwrap
 import threading
+from collections.abc import Callable, Mapping
 from contextlib import redirect_stdout
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import cv2
 import numpy as np
 
 from rim_plugin.errors import SkippedPhoto
 
+# From an RGB image, uint8 (H, W, 3), to (k, 5, 2) points, or any nested sequence of these.
+Detector = Callable[[np.ndarray], Any]
+
 _HOW_TO_NAME = "Name {}'insightface', the path of an .onnx file (SCRFD or OpenCV's YuNet), or 'module:function'."
 
 
-def _insightface():
+def _insightface() -> Detector:
     """insightface's default detector (SCRFD); its model pack is fetched on first use."""
     FaceAnalysis = _of_insightface('app').FaceAnalysis
     try:
@@ -32,7 +39,7 @@ def _insightface():
     return _within(640, lambda image: np.array([face.kps for face in analysis.get(image)]))
 
 
-def _of_insightface(module):
+def _of_insightface(module: str) -> ModuleType:
     try:
         return importlib.import_module(f'insightface.{module}')
     except ImportError as error:
@@ -42,7 +49,7 @@ def _of_insightface(module):
         ) from None
 
 
-def _onnx(path):
+def _onnx(path: str) -> Detector:
     """SCRFD by insightface, or YuNet by OpenCV: which, say the outputs, some at each of three strides."""
     if not Path(path).is_file():
         raise RuntimeError(
@@ -59,7 +66,7 @@ def _onnx(path):
     return load(path)
 
 
-def _scrfd(path):
+def _scrfd(path: str) -> Detector:
     """insightface's SCRFD with five points a face."""
     with redirect_stdout(sys.stderr):
         detector = _of_insightface('model_zoo').get_model(path, providers=['CPUExecutionProvider'])
@@ -67,10 +74,10 @@ def _scrfd(path):
     return _within(640, lambda image: detector.detect(image)[1])
 
 
-def _within(size, detect):
+def _within(size: int, detect: Detector) -> Detector:
     """``detect``, which takes BGR scaled to ``size`` pixels, for RGB; a strip that would vanish there shows no face."""
 
-    def detector(image):
+    def detector(image: np.ndarray) -> Any:
         if max(image.shape[:2]) > size * min(image.shape[:2]):
             return np.zeros((0, 5, 2))
         return detect(np.ascontiguousarray(image[:, :, ::-1]))
@@ -78,11 +85,11 @@ def _within(size, detect):
     return detector
 
 
-def _yunet(path):
+def _yunet(path: str) -> Detector:
     """OpenCV's YuNet, whose rows are box (4), five points (10), score; its points are in our order."""
     detector = cv2.FaceDetectorYN.create(path, '', (0, 0))
 
-    def detect(image):
+    def detect(image: np.ndarray) -> np.ndarray:
         detector.setInputSize(image.shape[1::-1])
         rows = detector.detect(np.ascontiguousarray(image[:, :, ::-1]))[1]
         return np.zeros((0, 5, 2)) if rows is None else rows[:, 4:14].reshape(-1, 5, 2)
@@ -90,33 +97,34 @@ def _yunet(path):
     return detect
 
 
-def _function(spec, how_to_name):
+def _function(spec: str, how_to_name: str) -> Detector:
     """``module:function`` from the import path."""
     module, _, name = spec.partition(':')
     try:
-        found = getattr(importlib.import_module(module), name)
+        function = getattr(importlib.import_module(module), name)
     except (ImportError, AttributeError, ValueError) as error:
         raise RuntimeError(f'Detector {spec}: {error}. {how_to_name}') from None
-    if not callable(found):
+    if not callable(function):
         raise RuntimeError(f'Detector {spec}: is no function. {how_to_name}')
-    return found
+    return function
 
 
-def load_detector(spec, more=()):
+def load_detector(spec: str, more: Mapping[str, Callable[[], Detector]] | None = None) -> Detector:
     """A detector by name.
 
     Args:
-        spec (str): ``insightface``; the path of an ``.onnx`` file, SCRFD or YuNet; or ``module:function``, a function
+        spec: ``insightface``; the path of an ``.onnx`` file, SCRFD or YuNet; or ``module:function``, a function
             from an RGB image, uint8 (H, W, 3), to (k, 5, 2) points: left eye, right eye, nose, left and right mouth
             corner of k faces as seen in the picture.
-        more (dict): detectors that only the caller has: name to a function without arguments that makes one.
+        more: detectors that only the caller has: name to a function without arguments that makes one.
 
     Returns:
-        callable: such a function.
+        Such a function.
 
     Raises:
         RuntimeError: it cannot be loaded, or its model cannot be fetched; the message says what to do.
     """
+    more = more or {}
     if spec in more:
         return more[spec]()
     if spec == 'insightface':
@@ -129,8 +137,8 @@ def load_detector(spec, more=()):
     raise RuntimeError(f'Unknown detector {spec!r}. {how_to_name}')
 
 
-def found_points(detector, image):
-    """What a detector finds in an image, uint8 RGB (H, W, 3): points, float64 (k, 5, 2).
+def detect_faces(detector: Detector, image: np.ndarray) -> np.ndarray:
+    """The faces that a detector sees in an image, uint8 RGB (H, W, 3): points, float64 (k, 5, 2).
 
     Raises:
         RuntimeError: it returns something else.
@@ -147,18 +155,18 @@ class Detected:
     """Five points of the largest face of a photo: what an annotation reader is, by a detector.
 
     Args:
-        detector (callable): see :func:`load_detector`; called by one thread at a time.
+        detector: see :func:`load_detector`; called by one thread at a time.
     """
 
     num_landmarks = 5
 
-    def __init__(self, detector):
+    def __init__(self, detector: Detector) -> None:
         self._detector = detector
         self._lock = threading.Lock()
 
-    def __call__(self, name, image):
+    def __call__(self, name: str | os.PathLike[str], image: np.ndarray) -> np.ndarray:
         with self._lock:
-            faces = found_points(self._detector, image)
+            faces = detect_faces(self._detector, image)
         if not len(faces):
             raise SkippedPhoto('no face found')
         return faces[np.ptp(faces, axis=1).sum(1).argmax()]

@@ -42,8 +42,8 @@ class QuerySize:
         canvas: with several sizes in a batch, the side to which all its probes are padded; else None.
 
     Raises:
-        OptionsError: a size is larger than the faces, there are several outside training, or the draws do not divide the
-            batch.
+        OptionsError: a size is larger than the faces; there are several outside training; or the draws do not divide
+            the batch.
     """
 
     _ONE_NUMBER = 'query_size: has to be one number outside training; add one val_NAME dataset per size.'

@@ -23,6 +23,7 @@ from rim_plugin.options.schema import FacePairOptions, convert
 from basicsr.utils.registry import DATASET_REGISTRY
 
 ALIGNED = 'aligned'
+_NO_PIXELS = np.empty((0, 0, 3), np.uint8)  # files of annotations do not look at the photo
 
 
 @DATASET_REGISTRY.register()
@@ -119,7 +120,7 @@ class _NamedFaces:
         alignment: how they are aligned.
     """
 
-    paths: Mapping[str, Path | str]
+    paths: Mapping[str, Any]
     alignment: str
 
     def choose(self, paths: list[str]) -> None:
@@ -148,9 +149,9 @@ class _Photos(_NamedFaces):
     """Photos of a folder, aligned when they are read, or aligned already."""
 
     def __init__(self, options: FacePairOptions, place: str) -> None:
-        self._root, landmarks = Path(options.dataroot_gt), options.landmarks
+        self._root, landmarks = Path(options.dataroot_gt), options.landmarks or ALIGNED
         try:
-            self.paths = {path.with_suffix('').as_posix(): path for path in find_photos(self._root)}
+            self._files = self.paths = {path.with_suffix('').as_posix(): path for path in find_photos(self._root)}
             self._annotations = None if landmarks == ALIGNED else open_annotations(landmarks)
         except FileNotFoundError as error:
             raise FileNotFoundError(f'{place}: dataroot_gt or landmarks: {error}') from None
@@ -164,8 +165,8 @@ class _Photos(_NamedFaces):
         """Read all annotations now, so that a missing one is found before a training begins."""
         super().choose(paths)
         if self._annotations is not None:
-            self._points = [five_points(self._annotations(self.paths[path], None)) for path in paths]
+            self._points = [five_points(self._annotations(self._files[path], _NO_PIXELS)) for path in paths]
 
     def read(self, index: int, size: int) -> np.ndarray:
-        photo = read_photo(self._root / self.paths[self._chosen[index]], upright=False)
+        photo = read_photo(self._root / self._files[self._chosen[index]], upright=False)
         return photo if self._annotations is None else align_face(photo, self._points[index], size)[0]

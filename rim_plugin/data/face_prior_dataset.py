@@ -29,9 +29,9 @@ class FacePriorDataset(data.Dataset):
     ``landmarks`` (L, 2) float32 in gt pixels, ``heatmaps`` (L, prior_size, prior_size) float32 and ``parsing``
     (prior_size, prior_size) int64, classes 0 to 10; and the face's key as ``lq_path`` and ``gt_path``.
 
-    With ``identities``, items also have ``identity``, int64 scalar: the person's place in the sorted order of all persons
-    in the file, or -1 for faces that it does not name, and for morphs. With several probe sizes in a batch, ``lq`` is
-    padded and comes with ``lq_size``, see :func:`~rim_plugin.data.face_item.face_item`.
+    With ``identities``, items also have ``identity``, int64 scalar: the person's place in the sorted order of all
+    persons in the file, or -1 for faces that it does not name, and for morphs. With several probe sizes in a batch,
+    ``lq`` is padded and comes with ``lq_size``, see :func:`~rim_plugin.data.face_item.face_item`.
 
     Args:
         opt: the keys of :class:`~rim_plugin.options.datasets.FacePriorOptions`.
@@ -140,8 +140,8 @@ class FacePriorDataset(data.Dataset):
         image = cv2.imdecode(np.frombuffer(self._store.read(kind, key), np.uint8), flag)
         if image is None:
             raise ValueError(
-                f"{self._name}: dataroot_gt {self._options.dataroot_gt}: the {kind} image of '{key}' cannot be decoded. "
-                'Remove the folder and prepare the faces again.'
+                f"{self._name}: dataroot_gt {self._options.dataroot_gt}: the {kind} image of '{key}' cannot be "
+                'decoded. Remove the folder and prepare the faces again.'
             )
         return image
 

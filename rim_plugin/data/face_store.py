@@ -4,7 +4,7 @@ A folder with::
 
     gt.lmdb/  or gt/             aligned faces, JPEG (or PNG) bytes, in BasicSR's layout
     parsing.lmdb/  or parsing/   parsing maps, 8-bit grey PNG whose values are the classes 0 to 10; optional
-    landmarks.npz                names (N, ) and points (N, L, 2) float32 in gt pixels; optional
+    landmarks.npz                names (N,) and points (N, L, 2) float32 in gt pixels; optional
     prepare.json                 how it was made: a run with other settings does not mix with it
     left_out.txt                 photo, reason and detail of each photo that is not in it, tab-separated
 
@@ -16,24 +16,26 @@ being written it has no ``gt*/meta_info.txt``, and ``landmarks.partial`` keeps t
 import functools
 import json
 import os
+from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import lmdb
 import numpy as np
 
-from rim_plugin.data.lmdb_writer import META_INFO, FolderWriter, LmdbWriter
+from rim_plugin.data.lmdb_writer import META_INFO, FolderWriter, ImageWriter, LmdbWriter
 from rim_plugin.files import write_atomically
 
 SUFFIXES = {'lmdb': '.lmdb', 'disk': ''}
-_WRITERS = {'lmdb': LmdbWriter, 'disk': FolderWriter}
+_WRITERS: dict[str, type[ImageWriter]] = {'lmdb': LmdbWriter, 'disk': FolderWriter}
 _FACES_PER_COMMIT = 64
 _PARSING_PNG_LEVEL = 9
 
 
-def face_key(name):
-    """Key of a photo, given its path below its folder (str or Path, with extension)."""
+def face_key(name: str | os.PathLike[str]) -> str:
+    """Key of a photo, given its path below its folder, with extension."""
     return quote(Path(name).with_suffix('').as_posix(), safe='/').replace('.', '%2E')
 
 
@@ -41,26 +43,26 @@ class FaceStoreWriter:
     """Writes a prepared face store; taking up a stopped one, it keeps what is there.
 
     Args:
-        root (str | Path): the store's folder.
-        backend (str): ``lmdb`` or ``disk``, as BasicSR names them.
-        settings (dict): how the faces are made, JSON values; ``quality`` and ``parsing`` (bool) among them.
+        root: the store's folder.
+        backend: ``lmdb`` or ``disk``, as BasicSR names them.
+        settings: how the faces are made, JSON values; ``quality`` and ``parsing`` (bool) among them.
 
     Raises:
         ValueError: the folder holds faces made with other settings.
     """
 
-    def __init__(self, root, backend, settings):
+    def __init__(self, root: str | os.PathLike[str], backend: str, settings: Mapping[str, Any]) -> None:
         self.root = Path(root)
         self._settings = {**settings, 'backend': backend}
         writer = _WRITERS[backend]
         self._gt = writer(self.root / f'gt{SUFFIXES[backend]}', settings['quality'])
-        self._parsing = None
+        self._parsing: ImageWriter | None = None
         if settings['parsing']:
             self._parsing = writer(self.root / f'parsing{SUFFIXES[backend]}', _PARSING_PNG_LEVEL)
-        self._landmarks = {}
+        self._landmarks: dict[str, np.ndarray] = {}
         self._pending = 0
 
-    def __enter__(self):
+    def __enter__(self) -> 'FaceStoreWriter':
         self._check_settings()
         _lmdb_environment.cache_clear()  # those of this process's readers, who reopen them when they read again
         self.root.mkdir(parents=True, exist_ok=True)
@@ -77,10 +79,10 @@ class FaceStoreWriter:
             self._stack = stack.pop_all()
         return self
 
-    def __exit__(self, *error):
-        return self._stack.__exit__(*error)
+    def __exit__(self, *error: Any) -> None:
+        self._stack.__exit__(*error)
 
-    def _check_settings(self):
+    def _check_settings(self) -> None:
         path = self.root / 'prepare.json'
         if not path.exists():
             return
@@ -93,7 +95,7 @@ class FaceStoreWriter:
                 'folder, or remove this one.'
             )
 
-    def _read_landmarks(self):
+    def _read_landmarks(self) -> None:
         if (self.root / 'landmarks.npz').exists():
             self._landmarks = read_landmarks(self.root)
         journal = self.root / 'landmarks.partial'
@@ -105,24 +107,24 @@ class FaceStoreWriter:
         write_atomically(journal, ''.join(self._journal_line(*item) for item in self._landmarks.items()))
 
     @staticmethod
-    def _journal_line(key, points):
+    def _journal_line(key: str, points: np.ndarray) -> str:
         return json.dumps([key, [[float(v) for v in point] for point in points]]) + '\n'
 
-    def done(self):
-        """set[str]: keys of the faces that are there with all their priors."""
+    def done(self) -> set[str]:
+        """Keys of the faces that are there with all their priors."""
         done = self._gt.keys() & self._landmarks.keys()
         return done & self._parsing.keys() if self._parsing else done
 
-    def put(self, key, gt, parsing, landmarks):
+    def put(self, key: str, gt: bytes, parsing: bytes | None, landmarks: np.ndarray) -> None:
         """Add a face.
 
         Args:
-            key (str): see :func:`face_key`.
-            gt (bytes): the encoded face.
-            parsing (bytes | None): the encoded parsing map.
-            landmarks (ndarray): (L, 2), gt pixels.
+            key: see :func:`face_key`.
+            gt: the encoded face.
+            parsing: the encoded parsing map, where the store has these.
+            landmarks: (L, 2), gt pixels.
         """
-        if self._parsing:
+        if self._parsing and parsing is not None:
             self._parsing.put(key, parsing)
         self._landmarks[key] = np.asarray(landmarks, np.float32)
         self._journal.write(self._journal_line(key, landmarks))
@@ -131,7 +133,7 @@ class FaceStoreWriter:
         if self._pending >= _FACES_PER_COMMIT:
             self._commit()
 
-    def _commit(self):
+    def _commit(self) -> None:
         """A face counts as done by all its parts (see :meth:`done`), so that their order does not matter."""
         if self._parsing:
             self._parsing.flush()
@@ -139,8 +141,8 @@ class FaceStoreWriter:
         self._gt.flush()
         self._pending = 0
 
-    def _finish_landmarks(self, error_type, error, traceback):
-        if error_type is None:
+    def _finish_landmarks(self, kind: type[BaseException] | None, error: object, trace: object) -> None:
+        if kind is None:
             names = sorted(self._gt.keys() & self._landmarks.keys())
             temporary = self.root / 'landmarks.tmp.npz'
             np.savez_compressed(temporary, names=np.array(names), points=np.stack([self._landmarks[n] for n in names]))
@@ -148,14 +150,14 @@ class FaceStoreWriter:
             (self.root / 'landmarks.partial').unlink()
 
 
-def read_landmarks(root):
-    """dict[str, ndarray]: key to landmarks, float32 (L, 2), of the store at ``root``."""
+def read_landmarks(root: str | os.PathLike[str]) -> dict[str, np.ndarray]:
+    """Key to landmarks, float32 (L, 2), of the store at ``root``."""
     with np.load(Path(root) / 'landmarks.npz') as data:
         return dict(zip(data['names'].tolist(), data['points']))
 
 
 @functools.cache
-def _lmdb_environment(path):
+def _lmdb_environment(path: str) -> lmdb.Environment:
     """One environment per LMDB and process, since LMDB must not be opened twice in one."""
     return lmdb.open(path, readonly=True, lock=False, readahead=False)
 
@@ -168,20 +170,20 @@ class FaceStore:
     """Reads a prepared face store; LMDB is opened on first use, in each process by itself.
 
     Attributes:
-        keys (list[str]): the faces, in the order of ``meta_info.txt``.
-        shape (tuple[int]): (h, w, c) of the faces.
-        landmarks (dict[str, ndarray] | None): float32 (L, 2) in gt pixels.
-        has_parsing (bool): whether there are parsing maps.
+        keys: the faces, in the order of ``meta_info.txt``.
+        shape: (h, w, c) of the faces.
+        landmarks: float32 (L, 2) in gt pixels.
+        has_parsing: whether there are parsing maps.
 
     Args:
-        root (str | Path): the store's folder.
-        backend (str): ``lmdb`` or ``disk``.
+        root: the store's folder.
+        backend: ``lmdb`` or ``disk``.
 
     Raises:
         FileNotFoundError: there is no such store, it has the other backend's form, or it is unfinished.
     """
 
-    def __init__(self, root, backend):
+    def __init__(self, root: str | os.PathLike[str], backend: str) -> None:
         self.root, self.backend = Path(root), backend
         meta = self._folder('gt') / META_INFO
         if not meta.is_file():
@@ -193,10 +195,10 @@ class FaceStore:
         self.has_parsing = (self._folder('parsing') / META_INFO).is_file()
         self.landmarks = read_landmarks(self.root) if (self.root / 'landmarks.npz').is_file() else None
 
-    def _folder(self, kind):
+    def _folder(self, kind: str) -> Path:
         return self.root / f'{kind}{SUFFIXES[self.backend]}'
 
-    def _explain_absence(self):
+    def _explain_absence(self) -> str:
         other = next(name for name in SUFFIXES if name != self.backend)
         if not self.root.is_dir():
             return f"'{self.root}': no such folder. Prepare it with scripts/prepare_faces.py, or correct the path."
@@ -209,15 +211,15 @@ class FaceStore:
             )
         return f"'{self.root}' holds no {self._folder('gt').name}. Name the folder that scripts/prepare_faces.py made."
 
-    def read(self, kind, key):
+    def read(self, kind: str, key: str) -> bytes:
         """Encoded image.
 
         Args:
-            kind (str): ``gt`` or ``parsing``.
-            key (str): one of ``keys``.
+            kind: ``gt`` or ``parsing``.
+            key: one of ``keys``.
 
         Returns:
-            bytes: the file's content.
+            The file's content.
 
         Raises:
             FileNotFoundError: the face is not there.

@@ -6,53 +6,55 @@ pixels lies at (x + 0.5) * heatmap_size / image_size - 0.5 on the heatmap.
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
+from torch import Tensor
 
 
-def landmark_heatmaps(landmarks, image_size, heatmap_size=56, sigma=1.3):
+def landmark_heatmaps(landmarks: ArrayLike, image_size: int, heatmap_size: int = 56, sigma: float = 1.3) -> np.ndarray:
     """One unnormalised Gaussian, exp(-d^2 / (2 sigma^2)), per landmark: the target M of Eq. 3.
 
     A landmark outside the image gives the part of its Gaussian that reaches in, or zeros.
 
     Args:
-        landmarks (ndarray): (L, 2), x and y in image pixels.
-        image_size (int): side of the image in pixels.
-        heatmap_size (int): side of the heatmaps.
-        sigma (float): standard deviation in heatmap pixels.
+        landmarks: (L, 2), x and y in image pixels.
+        image_size: side of the image in pixels.
+        heatmap_size: side of the heatmaps.
+        sigma: standard deviation in heatmap pixels.
 
     Returns:
-        ndarray: float32, (L, heatmap_size, heatmap_size), 0 to 1.
+        float32 (L, heatmap_size, heatmap_size), 0 to 1.
 
     Raises:
         ValueError: ``landmarks`` is not (L, 2), or ``sigma`` is not positive.
     """
-    landmarks = np.asarray(landmarks, np.float32)
-    if landmarks.ndim != 2 or landmarks.shape[1] != 2:
-        raise ValueError(f'Landmarks must have the shape (L, 2), but got {landmarks.shape}.')
+    points = np.asarray(landmarks, np.float32)
+    if points.ndim != 2 or points.shape[1] != 2:
+        raise ValueError(f'Landmarks must have the shape (L, 2), but got {points.shape}.')
     if sigma <= 0:
         raise ValueError(f'The sigma of heatmaps must be positive, but got {sigma}.')
-    centres = (landmarks + 0.5) * (heatmap_size / image_size) - 0.5
+    centres = (points + 0.5) * (heatmap_size / image_size) - 0.5
     distance = np.arange(heatmap_size, dtype=np.float32) - centres[:, :, None]
     gaussian = np.exp(distance**2 / np.float32(-2 * sigma**2))  # separable: (L, 2, heatmap_size)
     return gaussian[:, 1, :, None] * gaussian[:, 0, None, :]
 
 
-def _peak_offset(before, at, after):
+def _peak_offset(before: Tensor, at: Tensor, after: Tensor) -> Tensor:
     """Peak of the parabola through three logarithms at -1, 0 and 1, which is exact for a Gaussian."""
     curvature = 2 * at - before - after
     return torch.where(curvature > 1e-6, 0.5 * (after - before) / curvature.clamp(min=1e-6), torch.zeros_like(at))
 
 
-def heatmap_landmarks(heatmaps, image_size):
+def heatmap_landmarks(heatmaps: Tensor, image_size: int) -> Tensor:
     """Decode heatmaps to landmarks with sub-pixel precision, the inverse of :func:`landmark_heatmaps`.
 
     The highest pixel, refined along x and y by the parabola through the logarithms of it and its two neighbours.
 
     Args:
-        heatmaps (Tensor): (N, L, h, w), any scale; values below 1e-6 of the peak count as that.
-        image_size (int): side in pixels of the image on which landmarks are wanted.
+        heatmaps: (N, L, h, w), any scale; values below 1e-6 of the peak count as that.
+        image_size: side in pixels of the image on which landmarks are wanted.
 
     Returns:
-        Tensor: float32, (N, L, 2), x and y in image pixels.
+        float32 (N, L, 2), x and y in image pixels.
 
     Raises:
         ValueError: ``heatmaps`` is not (N, L, h, w) with h and w at least 3.

@@ -3,10 +3,15 @@
 "Left" and "right" are those of the picture, not of the person, throughout.
 """
 
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
-from torch import Tensor
+from numpy.typing import ArrayLike
+
+if TYPE_CHECKING:
+    import torch
+
+Points = TypeVar('Points', np.ndarray, 'torch.Tensor')
 
 PARSING_CLASSES = (
     'background',
@@ -40,20 +45,26 @@ PARSING_PALETTE = np.array(
     np.uint8,
 )
 
-# Left eye, right eye, nose tip, left and right mouth corner: indices whose mean is the point.
-_FIVE_POINTS = {
-    5: ((0,), (1,), (2,), (3,), (4,)),
-    68: (range(36, 42), range(42, 48), (30,), (48,), (54,)),
-    194: (range(134, 154), range(114, 134), range(41, 58), (58,), (72,)),
+# Landmarks whose mean is the centre of the left and of the right eye, by number of landmarks.
+EYE_POINTS = {
+    5: (slice(0, 1), slice(1, 2)),
+    68: (slice(36, 42), slice(42, 48)),
+    194: (slice(134, 154), slice(114, 134)),
+}
+# The same of the nose tip, left and right mouth corner.
+_NOSE_AND_MOUTH = {
+    5: (slice(2, 3), slice(3, 4), slice(4, 5)),
+    68: (slice(30, 31), slice(48, 49), slice(54, 55)),
+    194: (slice(41, 58), slice(58, 59), slice(72, 73)),
 }
 
 
-def _swapped(*ranges):
+def _swapped(*ranges: tuple[int, int]) -> list[tuple[int, int]]:
     """Index pairs (first, last) that a mirror image runs through backwards: a contour on the axis of the face."""
     return [(i, first + last - i) for first, last in ranges for i in range(first, last + 1)]
 
 
-def _exchanged(*pairs):
+def _exchanged(*pairs: tuple[int, int, int]) -> list[tuple[int, int]]:
     """Two groups of ``count`` points, drawn as each other's mirror image, that a mirror image exchanges in order."""
     return [pair for a, b, count in pairs for i in range(count) for pair in ((a + i, b + i), (b + i, a + i))]
 
@@ -71,56 +82,56 @@ _FLIP_PAIRS = {
 }
 
 
-def _check_scheme(num_landmarks):
-    if num_landmarks not in _FIVE_POINTS:
+def _check_scheme(num_landmarks: int) -> None:
+    if num_landmarks not in EYE_POINTS:
         raise ValueError(
             f'No landmark scheme has {num_landmarks} points. Known are 5 (eyes, nose, mouth corners), '
             '68 (300-W) and 194 (Helen).'
         )
 
 
-def five_points(points):
+def eye_centres(points: Points) -> tuple[Points, Points]:
+    """Centres of the left and of the right eye.
+
+    Args:
+        points: (..., L, 2), x and y, L = 5, 68 or 194.
+
+    Returns:
+        Two arrays or tensors (..., 2).
+
+    Raises:
+        ValueError: no scheme has L points.
+    """
+    _check_scheme(points.shape[-2])
+    left, right = EYE_POINTS[points.shape[-2]]
+    return points[..., left, :].mean(-2), points[..., right, :].mean(-2)
+
+
+def five_points(points: ArrayLike) -> np.ndarray:
     """Reduce an annotation to the five points by which faces are aligned.
 
     Args:
-        points (ndarray): (L, 2) x and y in pixels, L = 5, 68 or 194.
+        points: (L, 2), x and y in pixels, L = 5, 68 or 194.
 
     Returns:
-        ndarray: float64, (5, 2), the left eye, right eye, nose, left and right mouth corner as seen in the picture.
+        float64 (5, 2): the left eye, right eye, nose, left and right mouth corner as seen in the picture.
 
     Raises:
         ValueError: no scheme has L points.
     """
     points = np.asarray(points, np.float64)
     _check_scheme(len(points))
-    return np.stack([points[list(indices)].mean(0) for indices in _FIVE_POINTS[len(points)]])
+    return np.stack([points[part].mean(0) for part in EYE_POINTS[len(points)] + _NOSE_AND_MOUTH[len(points)]])
 
 
-_Points = TypeVar('_Points', np.ndarray, Tensor)
-
-
-def eye_centres(points: _Points) -> tuple[_Points, _Points]:
-    """Centres of the left and of the right eye as seen in the picture, (..., 2) each.
-
-    Args:
-        points: (..., L, 2) x and y, L = 5, 68 or 194.
-
-    Raises:
-        ValueError: no scheme has L points.
-    """
-    _check_scheme(points.shape[-2])
-    left, right, *_ = _FIVE_POINTS[points.shape[-2]]
-    return points[..., list(left), :].mean(-2), points[..., list(right), :].mean(-2)
-
-
-def flip_permutation(num_landmarks):
+def flip_permutation(num_landmarks: int) -> np.ndarray:
     """Permutation by which a mirror image's landmarks keep their meaning.
 
     Args:
-        num_landmarks (int): L = 5, 68 or 194.
+        num_landmarks: L = 5, 68 or 194.
 
     Returns:
-        ndarray: int64, (L, ), its own inverse, such that ``flipped[i] = mirrored(points[perm[i]])``.
+        int64 (L,), its own inverse, such that ``flipped[i] = mirrored(points[perm[i]])``.
 
     Raises:
         ValueError: no scheme has L points.

@@ -5,8 +5,13 @@ without it is unfinished.
 """
 
 import io
+import os
 import re
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from types import TracebackType
+from typing import TypeVar
 
 import lmdb
 from PIL import Image
@@ -19,40 +24,68 @@ _EXTENSIONS = {'JPEG': 'jpg', 'PNG': 'png'}
 _KEY = re.compile(r'[!-\-/-~]{1,511}')
 _PENDING_BYTES = 4 * 2**20
 
+_Self = TypeVar('_Self', bound='ImageWriter')
 
-def _extension_and_shape(encoded):
+
+def _extension_and_shape(encoded: bytes) -> tuple[str, tuple[int, int, int]]:
     """('jpg', (h, w, c)) from the header of an encoded image."""
     with Image.open(io.BytesIO(encoded)) as image:
-        return _EXTENSIONS[image.format], (image.height, image.width, len(image.getbands()))
+        return _EXTENSIONS[str(image.format)], (image.height, image.width, len(image.getbands()))
 
 
-class _Writer:
-    """What the LMDB and the folder writer share: a context manager that writes ``meta_info.txt`` when all went well."""
+class ImageWriter(ABC):
+    """A context manager that stores encoded images and writes ``meta_info.txt`` when its block ends without exception.
 
-    def __init__(self, path, level=1):
+    Args:
+        path: the folder; made if absent, continued otherwise.
+        level: the compression level (PNG) or quality (JPEG) to note in ``meta_info.txt``.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], level: int = 1) -> None:
         self.path = Path(path)
         self.level = level
 
-    def __enter__(self):
+    def __enter__(self: _Self) -> _Self:
         self.path.mkdir(parents=True, exist_ok=True)
         (self.path / META_INFO).unlink(missing_ok=True)
         self._open()
         return self
 
-    def __exit__(self, error_type, error, traceback):
+    def __exit__(self, kind: type[BaseException] | None, error: object, trace: TracebackType | None) -> None:
         try:
             self.flush()
-            if error_type is None:
+            if kind is None:
                 write_atomically(self.path / META_INFO, ''.join(self._meta_lines()))
         finally:
             self._close()
 
-    def _meta_lines(self):
+    def _meta_lines(self) -> Iterator[str]:
         for key, encoded in self._items():
             extension, (h, w, c) = _extension_and_shape(encoded)
             yield f'{key}.{extension} ({h},{w},{c}) {self.level}\n'
 
-    def put(self, key, encoded):
+    @abstractmethod
+    def keys(self) -> set[str]:
+        """The keys of the images that are on disk."""
+
+    @abstractmethod
+    def flush(self) -> None:
+        """Bring what was given to disk."""
+
+    @abstractmethod
+    def _open(self) -> None: ...
+
+    @abstractmethod
+    def _close(self) -> None: ...
+
+    @abstractmethod
+    def _put(self, key: str, encoded: bytes) -> None: ...
+
+    @abstractmethod
+    def _items(self) -> Iterable[tuple[str, bytes]]:
+        """Keys and images in the order of ``meta_info.txt``."""
+
+    def put(self, key: str, encoded: bytes) -> None:
         """Store the bytes of a JPEG or PNG file under ``key``, replacing what was there.
 
         Raises:
@@ -66,7 +99,7 @@ class _Writer:
         self._put(key, bytes(encoded))
 
 
-class LmdbWriter(_Writer):
+class LmdbWriter(ImageWriter):
     """Writes images to an LMDB as BasicSR reads it; the map grows as needed, and a stopped write can be taken up.
 
     On disk: a folder ``NAME.lmdb`` with ``data.mdb`` and ``meta_info.txt``, whose lines are ``key.ext (h,w,c) level``
@@ -74,43 +107,42 @@ class LmdbWriter(_Writer):
     ``meta_info.txt`` only when its block ended without an exception.
 
     Args:
-        path (str | Path): the folder, ending in ``.lmdb``; made if absent, continued otherwise.
-        level (int): the compression level (PNG) or quality (JPEG) to note in ``meta_info.txt``.
-        map_size (int): bytes to begin with; doubled whenever the map is full.
+        path: the folder, ending in ``.lmdb``; made if absent, continued otherwise.
+        level: the compression level (PNG) or quality (JPEG) to note in ``meta_info.txt``.
+        map_size: bytes to begin with; doubled whenever the map is full.
 
     Raises:
         ValueError: ``path`` does not end in ``.lmdb``.
     """
 
-    def __init__(self, path, level=1, map_size=64 * 2**20):
+    def __init__(self, path: str | os.PathLike[str], level: int = 1, map_size: int = 64 * 2**20) -> None:
         super().__init__(path, level)
         if self.path.suffix != '.lmdb':
             raise ValueError(f"BasicSR takes a folder for an LMDB only if its name ends in '.lmdb': {path}")
         self._map_size = map_size
-        self._pending = {}
+        self._pending: dict[str, bytes] = {}
 
-    def _open(self):
+    def _open(self) -> None:
         self._env = lmdb.open(str(self.path), map_size=self._map_size)
 
-    def _close(self):
+    def _close(self) -> None:
         self._env.close()
 
-    def keys(self):
-        """set[str]: the keys committed so far."""
+    def keys(self) -> set[str]:
         with self._env.begin() as transaction:
             return {key.decode() for key in transaction.cursor().iternext(values=False)}
 
-    def _items(self):
+    def _items(self) -> Iterator[tuple[str, bytes]]:
         with self._env.begin() as transaction:
             for key, encoded in transaction.cursor():
                 yield key.decode(), encoded
 
-    def _put(self, key, encoded):
+    def _put(self, key: str, encoded: bytes) -> None:
         self._pending[key] = encoded
         if sum(map(len, self._pending.values())) > _PENDING_BYTES:
             self.flush()
 
-    def flush(self):
+    def flush(self) -> None:
         """Commit what is pending; on a full map, double it and commit again."""
         while self._pending:
             try:
@@ -122,17 +154,17 @@ class LmdbWriter(_Writer):
                 self._env.set_mapsize(2 * self._env.info()['map_size'])
 
 
-class FolderWriter(_Writer):
+class FolderWriter(ImageWriter):
     """The same as a folder: each image a file ``key.ext``, so that key and bytes equal those of :class:`LmdbWriter`."""
 
-    def _open(self):
+    def _open(self) -> None:
         for leftover in self.path.rglob('*.tmp'):
             leftover.unlink()
 
-    def _close(self):
+    def _close(self) -> None:
         pass
 
-    def _files(self):
+    def _files(self) -> list[tuple[str, Path]]:
         files = {
             p.relative_to(self.path).with_suffix('').as_posix(): p
             for extension in _EXTENSIONS.values()
@@ -140,17 +172,16 @@ class FolderWriter(_Writer):
         }
         return sorted(files.items())
 
-    def keys(self):
-        """set[str]: the keys of the files written so far."""
+    def keys(self) -> set[str]:
         return {key for key, _ in self._files()}
 
-    def _items(self):
+    def _items(self) -> Iterator[tuple[str, bytes]]:
         return ((key, path.read_bytes()) for key, path in self._files())
 
-    def _put(self, key, encoded):
+    def _put(self, key: str, encoded: bytes) -> None:
         path = self.path / f'{key}.{_extension_and_shape(encoded)[0]}'
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(path, encoded)
 
-    def flush(self):
+    def flush(self) -> None:
         """Nothing is ever pending."""

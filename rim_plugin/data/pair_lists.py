@@ -1,10 +1,15 @@
-"""Reading lists of face pairs: LFW's ``pairs.txt`` (also XQLFW), the two-line layout of CALFW and CPLFW, and
-insightface's ``.bin``, which holds the images as well."""
+"""Reading lists of face pairs.
 
+LFW's ``pairs.txt`` (also XQLFW), the two-line layout of CALFW and CPLFW, and insightface's ``.bin``, which holds the
+images as well.
+"""
+
+import os
 import pickle
 import re
+from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -19,39 +24,43 @@ _KNOWN = (
 )
 
 
+_Row = tuple[int, list[str]]  # number of a line, its fields
+_Image = tuple[str | None, str | bytes]  # identity where known, path or encoded image
+
+
 class PairListError(ValueError):
-    """A fault in a pair list, told in one line with its place and the remedy."""
+    """A fault in a pair list; the message is one line with its place and the remedy."""
 
 
 class PairList(NamedTuple):
     """A list of face pairs.
 
     Attributes:
-        images (list[str] | list[bytes]): each image once, in the order of the list: its path below the photos' folder
-            without extension, or the encoded image itself.
-        identities (list[str] | None): who they are, where the list tells it.
-        pairs (ndarray): (P, 2) int64, indices into ``images``.
-        issame (ndarray): (P, ) bool.
-        folds (ndarray): (P, ) int64, from 0.
-        fold_rule (str): where the folds come from.
+        images: each image once, in the order of the list: str, its path below the photos' folder
+            without extension, or bytes, the encoded image itself.
+        identities: who they are, where the list says it.
+        pairs: (P, 2) int64, indices into ``images``.
+        issame: (P,) bool.
+        folds: (P,) int64, from 0.
+        fold_rule: where the folds come from.
     """
 
-    images: list
-    identities: list | None
+    images: list[Any]
+    identities: list[str] | None
     pairs: np.ndarray
     issame: np.ndarray
     folds: np.ndarray
     fold_rule: str
 
 
-def read_pair_list(path):
+def read_pair_list(path: str | os.PathLike[str]) -> PairList:
     """Read a pair list in any of the known layouts.
 
     Args:
-        path (str | Path): a text file, or a ``.bin`` file.
+        path: a text file, or a ``.bin`` file.
 
     Returns:
-        PairList: the pairs, in the order of the file.
+        The pairs, in the order of the file.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -74,11 +83,11 @@ def read_pair_list(path):
     )
 
 
-def _is_number(text):
+def _is_number(text: str) -> bool:
     return text.isascii() and text.isdigit()
 
 
-def _read_lfw(path, rows):
+def _read_lfw(path: Path, rows: list[_Row]) -> PairList:
     """Header ``folds pairs`` (or ``pairs`` alone, one fold, as LFW's View 1 has), for each fold so many pairs twice."""
     *folds, pairs_per_kind = map(int, rows[0][1])
     expected = 2 * pairs_per_kind * (folds[0] if folds else 1)
@@ -96,7 +105,7 @@ def _read_lfw(path, rows):
     return _pair_list(path, images, issame, _folds_by_kind(issame), _BY_KIND)
 
 
-def _lfw_pair(path, number, fields):
+def _lfw_pair(path: Path, number: int, fields: list[str]) -> tuple[list[str], list[str]]:
     """((name, index), (name, index)) of a line."""
     if len(fields) == 3:
         a, b = fields[:2], fields[::2]
@@ -110,9 +119,11 @@ def _lfw_pair(path, number, fields):
     return a, b
 
 
-def _read_two_lines(path, rows):
-    """``image flag`` twice for each pair: flag 0 for two persons, else one; CALFW's flags 1 to 10 are the folds of the
-    same pairs, while its different pairs, all with flag 0, have none."""
+def _read_two_lines(path: Path, rows: list[_Row]) -> PairList:
+    """``image flag`` twice for each pair: flag 0 for two persons, else one.
+
+    CALFW's flags 1 to 10 are the folds of the same pairs, while its different pairs, all with flag 0, have none.
+    """
     for number, fields in rows:
         if len(fields) != 2 or not _is_number(fields[1]):
             raise PairListError(
@@ -139,13 +150,13 @@ def _read_two_lines(path, rows):
     return _pair_list(path, images, issame, folds, _WITH_FLAGS)
 
 
-def _named_image(name):
+def _named_image(name: str) -> tuple[str, str]:
     """(identity, path without extension) of an image named ``Aaron_Eckhart_0001.jpg``, also in a folder."""
     stem = re.sub(r'\.(jpe?g|png|bmp)$', '', name, flags=re.IGNORECASE)
     return re.sub(r'_\d+$', '', stem.rsplit('/')[-1]), stem
 
 
-def _folds_by_kind(issame):
+def _folds_by_kind(issame: np.ndarray) -> np.ndarray:
     """Ten folds, or as many as there are pairs of the rarer kind, with equal parts of both kinds."""
     kinds = [np.flatnonzero(issame), np.flatnonzero(~issame)]
     folds = np.zeros(len(issame), np.int64)
@@ -154,20 +165,23 @@ def _folds_by_kind(issame):
     return folds
 
 
-def _cut(folds, members, count):
+def _cut(folds: np.ndarray, members: np.ndarray, count: int) -> None:
     """Number the ``members`` 0 to ``count`` - 1 in equal parts, as scikit-learn's KFold does without shuffling."""
     for fold, part in enumerate(np.array_split(members, count)):
         folds[part] = fold
 
 
-def _pair_list(path, images, issame, folds, fold_rule):
+def _pair_list(
+    path: Path, images: Sequence[Sequence[_Image]], issame: np.ndarray, folds: np.ndarray, fold_rule: str
+) -> PairList:
     """PairList of ``images``: for each pair two (identity or None, image)."""
     if issame.all() or not issame.any():
         kind = 'the same person' if issame.any() else 'two persons'
         raise PairListError(
             f'{path}: all {len(issame)} pairs are of {kind}. Verification needs both kinds: complete the list.'
         )
-    numbers, identities = {}, []
+    numbers: dict[Any, int] = {}
+    identities: list[Any] = []
     for identity, image in (entry for pair in images for entry in pair):
         if numbers.setdefault(image, len(numbers)) == len(identities):
             identities.append(identity)
@@ -175,7 +189,7 @@ def _pair_list(path, images, issame, folds, fold_rule):
     return PairList(list(numbers), None if None in identities else identities, pairs, issame, folds, fold_rule)
 
 
-def _read_bin(path):
+def _read_bin(path: Path) -> PairList:
     """insightface's ``pickle.dump((2 P encoded images, P issame))``, of Python 2 or 3; ten folds as its evaluation."""
     try:
         with open(path, 'rb') as file:
@@ -193,55 +207,55 @@ def _read_bin(path):
         ) from None
     folds = np.zeros(len(issame), np.int64)
     _cut(folds, np.arange(len(issame)), min(_FOLDS, len(issame)))
-    images = [[(None, a), (None, b)] for a, b in zip(images[::2], images[1::2])]
-    return _pair_list(path, images, issame, folds, _CONTIGUOUS)
+    pairs = [[(None, a), (None, b)] for a, b in zip(images[::2], images[1::2])]
+    return _pair_list(path, pairs, issame, folds, _CONTIGUOUS)
 
 
 class _StandIn:
     """What a name in a .bin stands for. Classes only, with ``__setstate__``: a pickle can set attributes of others."""
 
-    def __setstate__(self, state):
+    def __setstate__(self, state: object) -> None:
         pass
 
 
 class _Bytes(_StandIn):
     """Python 3's bytes in the protocols of Python 2."""
 
-    def __new__(cls, text, encoding):
+    def __new__(cls, text: str, encoding: str) -> bytes:  # type: ignore[misc]
         return text.encode('latin-1')
 
 
 class _DType(_StandIn):
-    def __init__(self, code, *_):
+    def __init__(self, code: str | bytes, *_: object) -> None:
         self.code = code.decode() if isinstance(code, bytes) else code
 
 
 class _Array(_StandIn):
     """The bytes of a uint8 or bool array: an encoded image, or truth values."""
 
-    content = None
+    content: bytes = b''
 
-    def __init__(self, *_):
+    def __init__(self, *_: object) -> None:
         pass
 
-    def __setstate__(self, state):
+    def __setstate__(self, state: Any) -> None:
         _, _, dtype, _, content = state
         self.content = _checked_content(dtype, content)
 
 
 class _Buffer(_StandIn):
-    def __new__(cls, content, dtype, *_):
+    def __new__(cls, content: bytes, dtype: _DType, *_: object) -> _Array:  # type: ignore[misc]
         array = _Array()
         array.content = _checked_content(dtype, content)
         return array
 
 
 class _Scalar(_StandIn):
-    def __new__(cls, dtype, content):
+    def __new__(cls, dtype: _DType, content: bytes) -> bool:  # type: ignore[misc]
         return _checked_content(dtype, content) != b'\0'
 
 
-def _checked_content(dtype, content):
+def _checked_content(dtype: _DType, content: bytes) -> bytes:
     if dtype.code not in ('u1', 'b1'):
         raise PairListError(f'it holds an array of type {dtype.code}, only uint8 and bool are read.')
     return bytes(content)
@@ -260,7 +274,7 @@ _STAND_INS = {
 class _BinUnpickler(pickle.Unpickler):
     """Builds bytes, numbers, lists and tuples and reads the bytes of arrays; a pickle can call nothing else by it."""
 
-    def find_class(self, module, name):
+    def find_class(self, module: str, name: str) -> Any:
         stand_in = _STAND_INS.get((module.replace('numpy._core', 'numpy.core'), name))
         if stand_in is None:
             raise PairListError(

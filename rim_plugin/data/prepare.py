@@ -2,9 +2,11 @@
 
 import os
 from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -12,14 +14,58 @@ from PIL import Image, ImageOps
 from tqdm import tqdm
 
 from rim_plugin.data.alignment import align_face, warp_parsing, warp_points
-from rim_plugin.data.annotations import open_annotations
-from rim_plugin.data.detect import Detected, load_detector
+from rim_plugin.data.annotations import AnnotationReader, open_annotations
+from rim_plugin.data.detect import Detected, Detector, load_detector
 from rim_plugin.data.face_store import FaceStoreWriter, face_key
 from rim_plugin.data.landmarks import PARSING_CLASSES, five_points
 from rim_plugin.errors import SkippedPhoto
 from rim_plugin.files import write_atomically
 
 _PHOTO_EXTENSIONS = {'.jpg', '.jpeg', '.png', '.bmp', '.gif', '.jp2', '.pgm', '.ppm', '.tif', '.tiff', '.webp'}
+_LeftOut = tuple[Path, str, str]  # photo, reason, detail
+
+
+@dataclass(frozen=True)
+class PrepareOptions:
+    """What to prepare and how.
+
+    Args:
+        photos: folder of photos, searched with its sub-folders.
+        output: the store's folder.
+        landmarks: annotations, see :func:`~rim_plugin.data.annotations.open_annotations`.
+        parsing: folder of parsing maps, PNG of the photos' paths and names, classes 0 to 10.
+        detector: instead of ``landmarks``, see :func:`~rim_plugin.data.detect.load_detector`.
+        size: side of the faces in pixels, 4 to 4096.
+        quality: JPEG quality, 1 to 100.
+        backend: ``lmdb`` or ``disk`` (a folder of files).
+        workers: threads, 1 to 1024; as many as processors by default.
+        subset: text file naming the wanted photos, one relative path a line.
+
+    Raises:
+        FileNotFoundError: the parsing folder is not there.
+        ValueError: neither or both of ``landmarks`` and ``detector``; a number out of its range.
+    """
+
+    photos: str | os.PathLike[str]
+    output: str | os.PathLike[str]
+    landmarks: str | os.PathLike[str] | None = None
+    parsing: str | os.PathLike[str] | None = None
+    detector: str | None = None
+    size: int = 224
+    quality: int = 95
+    backend: str = 'lmdb'
+    workers: int | None = None
+    subset: str | os.PathLike[str] | None = None
+
+    def __post_init__(self) -> None:
+        if (self.landmarks is None) == (self.detector is None):
+            raise ValueError('Name either the annotations (landmarks) or a detector that finds the faces.')
+        if self.parsing is not None and not Path(self.parsing).is_dir():
+            raise FileNotFoundError(f'Parsing maps: no such folder: {self.parsing}')
+        for name, least, most in (('size', 4, 4096), ('quality', 1, 100), ('workers', 1, 1024)):
+            value = getattr(self, name)
+            if value is not None and not least <= value <= most:
+                raise ValueError(f'{name} is {value}: it has to be {least} to {most}.')
 
 
 @dataclass
@@ -29,9 +75,9 @@ class Summary:
     output: Path
     written: int = 0
     present: int = 0
-    left_out: list = field(default_factory=list)
+    left_out: list[_LeftOut] = field(default_factory=list)
 
-    def __str__(self):
+    def __str__(self) -> str:
         text = f'{self.output}: {self.written + self.present} faces'
         if self.present:
             text += f' ({self.present} of them were there already)'
@@ -42,32 +88,32 @@ class Summary:
         return text
 
 
-def find_photos(folder, subset=None):
+def find_photos(folder: str | os.PathLike[str], subset: str | os.PathLike[str] | None = None) -> list[Path]:
     """Paths of the photos below ``folder``, relative to it, sorted.
 
     Args:
-        folder (str | Path): searched with its sub-folders.
-        subset (str | Path | None): a text file that names the wanted photos, one relative path a line.
+        folder: searched with its sub-folders.
+        subset: a text file that names the wanted photos, one relative path a line.
 
     Raises:
         FileNotFoundError: no such folder, no photo in it, or a photo of ``subset`` that is not there.
     """
-    folder = Path(folder)
-    if not folder.is_dir():
-        raise FileNotFoundError(f'Photos: no such folder: {folder}')
-    names = sorted(path.relative_to(folder) for path in _files(folder) if path.suffix.lower() in _PHOTO_EXTENSIONS)
+    root = Path(folder)
+    if not root.is_dir():
+        raise FileNotFoundError(f'Photos: no such folder: {root}')
+    names = sorted(path.relative_to(root) for path in _files(root) if path.suffix.lower() in _PHOTO_EXTENSIONS)
     if not names:
-        raise FileNotFoundError(f'Photos: {folder} holds none ({", ".join(sorted(_PHOTO_EXTENSIONS))}).')
+        raise FileNotFoundError(f'Photos: {root} holds none ({", ".join(sorted(_PHOTO_EXTENSIONS))}).')
     if subset is None:
         return names
     wanted = {Path(line.strip()) for line in Path(subset).read_text(encoding='utf-8').splitlines() if line.strip()}
     absent = sorted(wanted - set(names))
     if absent:
-        raise FileNotFoundError(f'{subset} names {len(absent)} photos that are not in {folder}, the first {absent[0]}')
+        raise FileNotFoundError(f'{subset} names {len(absent)} photos that are not in {root}, the first {absent[0]}')
     return sorted(wanted)
 
 
-def _files(folder, above=()):
+def _files(folder: Path, above: tuple[Path, ...] = ()) -> Iterator[Path]:
     """Paths below a folder, those of linked folders, too, but not of a folder within itself.
 
     Raises:
@@ -81,8 +127,16 @@ def _files(folder, above=()):
             yield path
 
 
-def read_photo(path, upright):
-    """uint8 RGB; ``upright``: turned as its EXIF data say, else the stored pixels, to which annotations refer."""
+def read_photo(path: Path, upright: bool) -> np.ndarray:
+    """Read a photo as uint8 RGB (H, W, 3).
+
+    Args:
+        path: of the photo.
+        upright: turn it as its EXIF data say; else the stored pixels, to which annotations refer.
+
+    Raises:
+        SkippedPhoto: it cannot be read.
+    """
     try:
         with Image.open(path) as image:
             return np.array((ImageOps.exif_transpose(image) if upright else image).convert('RGB'))
@@ -90,7 +144,7 @@ def read_photo(path, upright):
         raise SkippedPhoto('unreadable or truncated photo', str(error)) from None
 
 
-def _read_parsing(path, shape):
+def _read_parsing(path: Path, shape: tuple[int, ...]) -> np.ndarray:
     """uint8 class map of ``shape``, from a palette or 8-bit grey PNG."""
     if not path.is_file():
         raise SkippedPhoto('no parsing map', f'{path} is missing')
@@ -108,39 +162,43 @@ def _read_parsing(path, shape):
     return parsing
 
 
-def _encode(extension, image, *params):
+class _Made(NamedTuple):
+    gt: bytes
+    parsing: bytes | None
+    landmarks: np.ndarray  # (L, 2)
+
+
+def _encode(extension: str, image: np.ndarray, *params: int) -> bytes:
     return cv2.imencode(extension, image, params)[1].tobytes()
 
 
 @dataclass(frozen=True)
 class _FaceMaker:
-    """Makes one face; its settings are those of :func:`prepare_faces`."""
+    """Makes one face."""
 
-    photos: Path
-    annotations: object
-    parsing: Path
-    size: int
-    quality: int
+    options: PrepareOptions
+    annotations: AnnotationReader
 
-    def make(self, name):
-        """(gt bytes, parsing bytes or None, landmarks (L, 2)) of the photo ``name``; raises SkippedPhoto."""
-        photo = read_photo(self.photos / name, upright=isinstance(self.annotations, Detected))
+    def make(self, name: Path) -> _Made:
+        """The face of the photo ``name``; raises SkippedPhoto."""
+        photo = read_photo(self.options.photos / name, upright=isinstance(self.annotations, Detected))
         points = self.annotations(name, photo)
         five = five_points(points)
         if (five < 0).any() or (five > np.array(photo.shape[1::-1]) - 1).any():
             raise SkippedPhoto('face outside the photo', 'an eye, the nose or a mouth corner lies outside')
         try:
-            face, matrix = align_face(photo, five, self.size)
+            face, matrix = align_face(photo, five, self.options.size)
         except ValueError as error:
             raise SkippedPhoto('cannot be aligned', str(error)) from None
-        gt = _encode('.jpg', cv2.cvtColor(face, cv2.COLOR_RGB2BGR), cv2.IMWRITE_JPEG_QUALITY, self.quality)
+        gt = _encode('.jpg', cv2.cvtColor(face, cv2.COLOR_RGB2BGR), cv2.IMWRITE_JPEG_QUALITY, self.options.quality)
         parsing = None
-        if self.parsing:
-            classes = _read_parsing((self.parsing / name).with_suffix('.png'), photo.shape[:2])
-            parsing = _encode('.png', warp_parsing(classes, matrix, self.size), cv2.IMWRITE_PNG_COMPRESSION, 9)
-        return gt, parsing, warp_points(points, matrix)
+        if self.options.parsing:
+            classes = _read_parsing((self.options.parsing / name).with_suffix('.png'), photo.shape[:2])
+            warped = warp_parsing(classes, matrix, self.options.size)
+            parsing = _encode('.png', warped, cv2.IMWRITE_PNG_COMPRESSION, 9)
+        return _Made(gt, parsing, warp_points(points, matrix))
 
-    def __call__(self, name):
+    def __call__(self, name: Path) -> _Made | SkippedPhoto:
         """What ``make`` returns or the SkippedPhoto that it raises: a photo's fault must not end the run."""
         try:
             return self.make(name)
@@ -148,9 +206,9 @@ class _FaceMaker:
             return fault
 
 
-def _without_doubles(names, left_out):
+def _unique_keys(names: list[Path], left_out: list[_LeftOut]) -> dict[str, Path]:
     """Key to name; of two photos with the same key the first."""
-    keys = {}
+    keys: dict[str, Path] = {}
     for name in names:
         first = keys.setdefault(face_key(name), name)
         if first != name:
@@ -158,19 +216,7 @@ def _without_doubles(names, left_out):
     return keys
 
 
-def prepare_faces(
-    photos,
-    output,
-    landmarks=None,
-    parsing=None,
-    detector=None,
-    size=224,
-    quality=95,
-    backend='lmdb',
-    workers=None,
-    subset=None,
-    detectors=(),
-):
+def prepare_faces(options: PrepareOptions, detectors: Mapping[str, Callable[[], Detector]] | None = None) -> Summary:
     """Align the faces of a folder of photos and store them with their landmarks and parsing maps.
 
     A stopped run is taken up by the same call; a finished one is brought up to date, also with another folder of
@@ -178,47 +224,35 @@ def prepare_faces(
     summary and in ``left_out.txt``.
 
     Args:
-        photos (str | Path): folder of photos, searched with its sub-folders.
-        output (str | Path): the store's folder.
-        landmarks (str | Path | None): annotations, see :func:`~rim_plugin.data.annotations.open_annotations`.
-        parsing (str | Path | None): folder of parsing maps, PNG of the photos' paths and names, classes 0 to 10.
-        detector (str | None): instead of ``landmarks``, see :func:`~rim_plugin.data.detect.load_detector`.
-        size (int): side of the faces in pixels.
-        quality (int): JPEG quality, 1 to 100.
-        backend (str): ``lmdb`` or ``disk`` (a folder of files).
-        workers (int | None): threads; as many as processors by default.
-        subset (str | Path | None): text file naming the wanted photos, one relative path a line.
-        detectors (dict): further names for ``detector``, each with a function without arguments that makes it.
+        options: what to prepare and how.
+        detectors: further names for the detector, each with a function without arguments that makes it.
 
     Returns:
-        Summary: counts and reasons.
+        Counts and reasons.
 
     Raises:
-        FileNotFoundError: photos, annotations or the parsing folder are not there.
+        FileNotFoundError: photos or annotations are not there.
         RuntimeError: the detector cannot be loaded.
-        ValueError: neither or both of ``landmarks`` and ``detector``; a number out of its range; other settings than those of the faces already
-            in ``output``; not one face could be prepared.
+        ValueError: other settings than those of the faces already in the output; not one face could be prepared.
     """
-    if (landmarks is None) == (detector is None):
-        raise ValueError('Name either the annotations (landmarks) or a detector that finds the faces.')
-    if parsing is not None and not Path(parsing).is_dir():
-        raise FileNotFoundError(f'Parsing maps: no such folder: {parsing}')
-    for name, value, least, most in (
-        ('size', size, 4, 4096),
-        ('quality', quality, 1, 100),
-        ('workers', workers, 1, 1024),
-    ):
-        if value is not None and not least <= value <= most:
-            raise ValueError(f'{name} is {value}: it has to be {least} to {most}.')
-    names = find_photos(photos, subset)
-    annotations = open_annotations(landmarks) if landmarks else Detected(load_detector(detector, detectors))
-    maker = _FaceMaker(Path(photos), annotations, parsing and Path(parsing), size, quality)
-    settings = {'size': size, 'quality': quality, 'num_landmarks': annotations.num_landmarks, 'parsing': bool(parsing)}
-    summary = Summary(Path(output))
-    keys = _without_doubles(names, summary.left_out)
-    with FaceStoreWriter(output, backend, settings) as store:
+    names = find_photos(options.photos, options.subset)
+    annotations: AnnotationReader
+    if options.landmarks is not None:
+        annotations = open_annotations(options.landmarks)
+    else:
+        annotations = Detected(load_detector(options.detector or '', detectors))
+    settings = {
+        'size': options.size,
+        'quality': options.quality,
+        'num_landmarks': annotations.num_landmarks,
+        'parsing': options.parsing is not None,
+    }
+    summary = Summary(Path(options.output))
+    keys = _unique_keys(names, summary.left_out)
+    with FaceStoreWriter(options.output, options.backend, settings) as store:
         done = store.done()
-        _make_faces(maker, {key: name for key, name in keys.items() if key not in done}, store, summary, workers)
+        missing = {key: name for key, name in keys.items() if key not in done}
+        _make_faces(_FaceMaker(options, annotations), missing, store, summary)
         summary.present = len(done)
         lines = [f'{name}\t{reason}\t{detail}\n' for name, reason, detail in sorted(summary.left_out)]
         write_atomically(summary.output / 'left_out.txt', ''.join(lines))
@@ -227,9 +261,9 @@ def prepare_faces(
     return summary
 
 
-def _make_faces(maker, names, store, summary, workers):
+def _make_faces(maker: _FaceMaker, names: dict[str, Path], store: FaceStoreWriter, summary: Summary) -> None:
     """Make the faces of ``names`` (key to name) in threads (decoding and warping release the GIL) and store them."""
-    with ThreadPoolExecutor(workers or os.cpu_count()) as pool:
+    with ThreadPoolExecutor(maker.options.workers or os.cpu_count()) as pool:
         try:
             results = pool.map(maker, names.values())
             for (key, name), result in zip(names.items(), tqdm(results, total=len(names), unit='face')):

@@ -5,24 +5,24 @@ import torch
 from torch.nn import functional as F
 
 
-def check_image(image):
+def check_image(image: object) -> None:
     """Raise ValueError unless ``image`` is a uint8 array of shape (H, W, 3)."""
     if not isinstance(image, np.ndarray) or image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
-        found = f'{image.dtype} {image.shape}' if isinstance(image, np.ndarray) else type(image).__name__
-        raise ValueError(f'Expected an 8-bit colour image, a uint8 array of shape (H, W, 3), but got {found}.')
+        got = f'{image.dtype} {image.shape}' if isinstance(image, np.ndarray) else type(image).__name__
+        raise ValueError(f'Expected an 8-bit colour image, a uint8 array of shape (H, W, 3), but got {got}.')
 
 
-def degrade(hr, size):
+def degrade(hr: np.ndarray, size: int) -> np.ndarray:
     """Reduce an image by antialiased bicubic interpolation, rounded to 8 bits.
 
     Equals MATLAB's ``imresize`` but for the border pixels.
 
     Args:
-        hr (ndarray): uint8, (H, W, 3), 0 to 255, any channel order.
-        size (int): side of the result in pixels, at least 1.
+        hr: uint8 (H, W, 3), 0 to 255, any channel order.
+        size: side of the result in pixels, at least 1.
 
     Returns:
-        ndarray: uint8, (size, size, 3).
+        uint8 (size, size, 3).
 
     Raises:
         ValueError: ``hr`` is no 8-bit colour image, or ``size`` is below 1.
@@ -35,14 +35,14 @@ def degrade(hr, size):
     return small.round_().clamp_(0, 255).byte()[0].permute(1, 2, 0).contiguous().numpy()
 
 
-def to_tensor(image):
+def to_tensor(image: np.ndarray) -> torch.Tensor:
     """Image to network input.
 
     Args:
-        image (ndarray): uint8, (H, W, 3), RGB, 0 to 255.
+        image: uint8 (H, W, 3), RGB, 0 to 255.
 
     Returns:
-        Tensor: float32, (3, H, W), 0 to 1.
+        float32 (3, H, W), 0 to 1.
 
     Raises:
         ValueError: ``image`` is no 8-bit colour image.

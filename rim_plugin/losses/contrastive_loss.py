@@ -1,73 +1,103 @@
 """Contrastive distillation of the embedding: nearer to the teacher's of the same face than to those of other people."""
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional as F
 
+from rim_plugin.archs.recogniser import RecogniserOutput
 from rim_plugin.losses.distributed import all_ranks
+from rim_plugin.losses.inputs import check_shapes, full_precision, require, widened
 
 from basicsr.utils.registry import LOSS_REGISTRY
 
 
-@LOSS_REGISTRY.register()
-class ContrastiveDistillationLoss(nn.Module):
+def contrastive_distillation_loss(
+    student: Tensor, teacher: Tensor, seen: Tensor, temperature: float = 0.07, same_person: float = 0.5
+) -> Tensor:
     r"""Which of many teacher's embeddings is that of the student's face (InfoNCE; van den Oord et al., 2018, Eq. 4).
 
     .. math::
         -\log \frac{\exp(s \cdot t_0 / \tau)}{\exp(s \cdot t_0 / \tau) + \sum_i \exp(s \cdot t_i / \tau)}
 
-    with s the student's embedding of the probe, t_0 the teacher's of the same face, and t_i the teacher's of the faces
-    last seen, in this batch and in those before (a queue as in He et al., Momentum Contrast, 2020; the teacher being
-    constant, it does not grow stale), all of length 1. Faces that the teacher takes for the same person as t_0 are left
-    out of the sum. Not in the paper, whose Eq. 11 asks for likeness alone.
+    with s the student's embedding, t_0 the teacher's of the same face, and t_i the teacher's of other faces. Faces that
+    the teacher takes for the same person as t_0 are left out of the sum.
 
     Args:
-        loss_weight (float): factor on the result. Default: 1.0.
-        temperature (float): tau, > 0. Default: 0.07.
-        queue_size (int): how many of the teacher's embeddings are kept, those of all ranks together. Default: 4096.
-        same_person (float): cosine with t_0 above which a face counts as the same person, above -1 and below 1: at 1, t_0
-            itself, which the queue holds, would count as another. Default: 0.5.
+        student: (N, D), of length 1.
+        teacher: (N, D), of length 1; constant.
+        seen: (M, D), of length 1; the t_i of every face.
+        temperature: tau, > 0.
+        same_person: cosine with t_0 above which a face counts as the same person.
+
+    Returns:
+        Scalar.
+
+    Example:
+        >>> faces = torch.eye(4)
+        >>> contrastive_distillation_loss(faces, faces, faces, temperature=1.0)  # log(1 + 3 / e)
+        tensor(0.7437)
+    """
+    own = (student * teacher).sum(1, keepdim=True)
+    others = (student @ seen.T).masked_fill(teacher @ seen.T > same_person, -torch.inf)
+    logits = torch.cat([own, others], 1) / temperature
+    return F.cross_entropy(logits, torch.zeros_like(logits[:, 0], dtype=torch.long))
+
+
+@LOSS_REGISTRY.register()
+class ContrastiveDistillationLoss(nn.Module):
+    """Contrast of the student's embedding with the teacher's, see :func:`contrastive_distillation_loss`.
+
+    The teacher's embeddings of the faces last seen, in this batch and in those before, are kept (a queue as in He et
+    al., Momentum Contrast, 2020; the teacher being constant, it does not grow stale). Not in the paper, whose Eq. 11
+    asks for likeness alone.
+
+    Args:
+        loss_weight: factor on the result.
+        temperature: tau, > 0.
+        queue_size: how many of the teacher's embeddings are kept, those of all ranks together.
+        same_person: cosine with t_0 above which a face counts as the same person, above -1 and below 1: at 1, t_0
+            itself, which the queue holds, would count as another.
 
     Raises:
-        ValueError: an option out of its range, or embeddings of different shapes.
+        OptionsError: an option out of its range.
     """
 
-    def __init__(self, loss_weight=1.0, temperature=0.07, queue_size=4096, same_person=0.5):
+    queue: Tensor
+
+    def __init__(
+        self, loss_weight: float = 1.0, temperature: float = 0.07, queue_size: int = 4096, same_person: float = 0.5
+    ) -> None:
         super().__init__()
-        if temperature <= 0:
-            raise ValueError(f'ContrastiveDistillationLoss: temperature must be above 0, not {temperature}')
-        if queue_size < 1:
-            raise ValueError(f'ContrastiveDistillationLoss: queue_size must be 1 or more, not {queue_size}')
-        if not -1 < same_person < 1:
-            raise ValueError(f'ContrastiveDistillationLoss: same_person must be between -1 and 1, not {same_person}')
+        name = 'ContrastiveDistillationLoss'
+        require(name, temperature > 0, 'temperature must be above 0', temperature)
+        require(name, queue_size >= 1, 'queue_size must be 1 or more', queue_size)
+        require(name, -1 < same_person < 1, 'same_person must be between -1 and 1', same_person)
         self.loss_weight, self.temperature = loss_weight, temperature
         self.queue_size, self.same_person = queue_size, same_person
         self.register_buffer('queue', torch.zeros(0, 0))
 
-    def forward(self, student, teacher):
-        """
+    def forward(self, student: RecogniserOutput, teacher: RecogniserOutput) -> Tensor:
+        """Contrast of embeddings, any floating dtype; computed in float32 at least.
+
         Args:
-            student (RecogniserOutput): embedding (N, D); nothing else is read.
-            teacher (RecogniserOutput): embedding (N, D); constant. It joins the queue.
+            student: embedding (N, D); nothing else is read.
+            teacher: embedding (N, D); constant. It joins the queue.
 
         Returns:
-            Tensor: scalar, float32 or float64.
+            Scalar, float32 or float64.
+
+        Raises:
+            ValueError: embeddings of different shapes.
         """
-        student, teacher = student.embedding, teacher.embedding.detach()
-        if student.shape != teacher.shape:
-            raise ValueError(
-                'ContrastiveDistillationLoss: embedding must have one shape: '
-                f'student {tuple(student.shape)}, teacher {tuple(teacher.shape)}'
-            )
-        dtype = torch.promote_types(torch.promote_types(student.dtype, teacher.dtype), torch.float32)
-        student, teacher = F.normalize(student.to(dtype)), F.normalize(teacher.to(dtype))
-        self._enqueue(teacher)
-        own = (student * teacher).sum(1, keepdim=True)
-        others = (student @ self.queue.T).masked_fill(teacher @ self.queue.T > self.same_person, -torch.inf)
-        logits = torch.cat([own, others], 1) / self.temperature
-        return self.loss_weight * F.cross_entropy(logits, torch.zeros_like(logits[:, 0], dtype=torch.long))
+        pair = {'student': student.embedding, 'teacher': teacher.embedding.detach()}
+        check_shapes('ContrastiveDistillationLoss', 'embedding', **pair)
+        f_s, f_t = (F.normalize(embedding) for embedding in widened(*pair.values()))
+        self._enqueue(f_t)
+        with full_precision(f_s):
+            loss = contrastive_distillation_loss(f_s, f_t, self.queue, self.temperature, self.same_person)
+        return self.loss_weight * loss
 
     @torch.no_grad()
-    def _enqueue(self, embeddings):
+    def _enqueue(self, embeddings: Tensor) -> None:
         latest = all_ranks(embeddings)
         self.queue = torch.cat([self.queue.to(latest).reshape(-1, latest.shape[1]), latest])[-self.queue_size :]

@@ -1,16 +1,19 @@
 """Embeddings of all ranks of a distributed run."""
 
+from typing import Any
+
 import torch
 import torch.distributed as dist
+from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 
-def several_ranks():
+def several_ranks() -> bool:
     """Whether this is a distributed run of two ranks or more."""
     return dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1
 
 
-def all_ranks(embeddings):
+def all_ranks(embeddings: Tensor) -> Tensor:
     """Every rank's (N, D), N being the same on each, as (ranks * N, D) in the ranks' order; no gradient."""
     if not several_ranks():
         return embeddings.detach()
@@ -27,17 +30,17 @@ class _GatherOverRanks(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx, embeddings):
+    def forward(ctx: Any, embeddings: Tensor) -> Tensor:
         ctx.count = len(embeddings)
         return all_ranks(embeddings)
 
     @staticmethod
     @once_differentiable
-    def backward(ctx, gradient):
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
         own = gradient.narrow(0, dist.get_rank() * ctx.count, ctx.count)
         return own * dist.get_world_size()
 
 
-def gather_over_ranks(embeddings):
+def gather_over_ranks(embeddings: Tensor) -> Tensor:
     """As :func:`all_ranks`, with the gradient, for a loss that every rank computes of the global batch."""
     return _GatherOverRanks.apply(embeddings) if several_ranks() else embeddings

@@ -42,28 +42,29 @@ def build_teacher(opt: Mapping[str, Any]) -> Recogniser | None:
     return net.eval().requires_grad_(False)
 
 
-def build_nets(opt: Mapping[str, Any], teacher: Recogniser | None, start_from_teacher: bool) -> Nets:
-    """The networks that learn: ``network_g``, ``network_d`` and ``network_r``, as far as they are in the options.
+def build_nets(blocks: Mapping[str, Any], teacher: Mapping[str, Any] | None) -> Nets:
+    """The networks that learn: ``network_g``, ``network_d`` and ``network_r``, as far as they are there.
+
+    Args:
+        blocks: options by the names of their blocks; others are passed over.
+        teacher: options of the recogniser from which student and assistant learn.
 
     Raises:
-        ValueError: one is missing that another needs.
+        ValueError: a network is missing that another needs.
     """
     nets: Nets = {}
-    if 'network_g' in opt:
-        nets['g'] = build_network(opt['network_g'])
+    if 'network_g' in blocks:
+        nets['g'] = build_network(blocks['network_g'])
     generator = nets.get('g')
     if isinstance(generator, TriPathGenerator):
-        if 'network_d' not in opt:
+        if 'network_d' not in blocks:
             raise ValueError('network_d is missing: TriPathGenerator needs a MixAdversarialDiscriminator')
         sizes = {'in_channels': generator.fused_channels, 'image_size': generator.image_size}
-        nets['d'] = build_network({**opt['network_d'], **sizes})
-    if 'network_r' in opt:
+        nets['d'] = build_network({**blocks['network_d'], **sizes})
+    if 'network_r' in blocks:
         if teacher is None:
             raise ValueError('network_t is missing: student and assistant, network_r, learn from a teacher')
-        hrn = build_network({**opt['network_r'], 'teacher': opt['network_t']})
-        if start_from_teacher:
-            hrn.start_from(teacher)
-        nets['r'] = hrn
+        nets['r'] = build_network({**blocks['network_r'], 'teacher': teacher})
     return nets
 
 
@@ -88,7 +89,7 @@ def compose_fhn(nets: Nets) -> nn.Module | None:
     return generator
 
 
-def compose_pipeline(nets: Nets, teacher: Recogniser | None, gallery: str) -> RIMPipeline:
+def compose_pipeline(nets: Nets, teacher: Recogniser | None, gallery: str | None = None) -> RIMPipeline:
     """RIM over existing networks, which share their parameters with it."""
     hrn = nets.get('r')
     assert hrn is None or isinstance(hrn, HRN)

@@ -30,7 +30,7 @@ from rim_plugin.models.phases.schedule import Schedule
 from rim_plugin.models.validation import Validation
 from rim_plugin.options.schema import RIMTrain, ValOptions, convert
 from rim_plugin.pipeline import inference_mode
-from rim_plugin.reproducibility import check_finite
+from rim_plugin.run_state import check_finite
 
 from basicsr.losses import build_loss
 from basicsr.models.base_model import BaseModel
@@ -91,7 +91,9 @@ class RIMModel(SRModel):
         self.teacher = build_teacher(opt)
         if self.teacher is not None:
             self.teacher.to(self.device).to(memory_format=self.layout)
-        self.nets = self.ema_nets = build_nets(opt, self.teacher, self.is_train and self.options.start_from_teacher)
+        self.nets = self.ema_nets = build_nets(opt, opt.get('network_t'))
+        if self.is_train and self.options.start_from_teacher and 'r' in self.nets:
+            self.nets['r'].start_from(self.teacher)  # type: ignore[operator]  # an HRN
         for label, net in self.nets.items():
             net.to(self.device).to(memory_format=self.layout)
             self._load(net, label, opt['path'].get(f'param_key_{label}', 'params'))

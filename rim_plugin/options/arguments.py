@@ -17,18 +17,11 @@ from rim_plugin.options.values import Field, Place, check_block, plain, require_
 from basicsr.models import lr_scheduler
 from basicsr.utils.registry import ARCH_REGISTRY, Registry
 
-# Those of torch.optim whose arguments an options file can give, and that need no measured value at each step.
-_TORCH_SCHEDULERS = (
-    'ConstantLR',
-    'CosineAnnealingLR',
-    'CosineAnnealingWarmRestarts',
-    'CyclicLR',
-    'ExponentialLR',
-    'LinearLR',
-    'OneCycleLR',
-    'PolynomialLR',
-    'StepLR',
-)
+SCHEDULERS: dict[str, type] = {
+    'MultiStepLR': lr_scheduler.MultiStepRestartLR,
+    'MultiStepRestartLR': lr_scheduler.MultiStepRestartLR,
+    'CosineAnnealingRestartLR': lr_scheduler.CosineAnnealingRestartLR,
+}
 
 
 @lru_cache
@@ -38,17 +31,6 @@ def optimizer_types() -> dict[str, type[torch.optim.Optimizer]]:
         name: cls
         for name, cls in vars(torch.optim).items()
         if name != 'Optimizer' and isinstance(cls, type) and issubclass(cls, torch.optim.Optimizer)
-    }
-
-
-@lru_cache
-def scheduler_types() -> dict[str, type]:
-    """BasicSR's schedulers of the learning rate, and those of ``torch.optim`` that need no more than numbers, by name."""
-    return {
-        **{name: getattr(torch.optim.lr_scheduler, name) for name in _TORCH_SCHEDULERS},
-        'MultiStepLR': lr_scheduler.MultiStepRestartLR,
-        'MultiStepRestartLR': lr_scheduler.MultiStepRestartLR,
-        'CosineAnnealingRestartLR': lr_scheduler.CosineAnnealingRestartLR,
     }
 
 

@@ -1,10 +1,10 @@
 """Checks a whole options file before anything is created on disk.
 
-Keys and types of blocks come from :mod:`rim_plugin.options.schema`, those of blocks with a ``type`` from the signature of
-that class. What a model or dataset reads, it declares in class attributes:
+Keys and types of blocks come from :mod:`rim_plugin.options.schema`, those of blocks with a ``type`` from that class's
+constructor. What a model or dataset reads, it declares in class attributes:
 
-* models: ``train_options`` and ``val_options``, structs; ``loss_terms()`` and ``optimizer_letters()``, names of ``NAME_opt`` and
-  ``optim_NAME``; ``network_arguments``, network to arguments that the model works out itself;
+* models: ``train_options`` and ``val_options``, structs; ``loss_terms()`` and ``optimizer_letters()``, the names
+  in ``NAME_opt`` and ``optim_NAME``; ``network_arguments``, network to arguments that the model works out itself;
 * datasets: ``options_type``, a struct.
 
 Those that declare nothing may read any key: there a key is only an error when it looks like a known one.
@@ -18,7 +18,7 @@ from typing import Any
 import msgspec
 
 from rim_plugin.errors import did_you_mean
-from rim_plugin.options.arguments import check_built, check_chosen, optimizer_types, registered, scheduler_types
+from rim_plugin.options.arguments import SCHEDULERS, check_built, check_chosen, optimizer_types, registered
 from rim_plugin.options.datasets import BASICSR_ROOTS, BasicSRDatasetOptions
 from rim_plugin.options.kinds import Count
 from rim_plugin.options.reading import read_options
@@ -141,7 +141,8 @@ class _Checker:
             if value is not None and (key.startswith('pretrain_') or key == 'resume_state' and not auto_resume):
                 self.exists(value, place / key)
 
-    def train(self, block: Mapping[str, Any], place: Place, model: Any) -> None:
+    def train(self, block: object, place: Place, model: Any) -> None:
+        block = require_block(block, place)
         declared = getattr(model, 'train_options', None)
         fields = fields_of(declared or TrainOptions)
         losses = {key for key, value in block.items() if key.endswith('_opt')} - fields.keys()
@@ -161,7 +162,7 @@ class _Checker:
             check_chosen(block[key], optimizer_types(), 'optimizer', place / key, 'params')
             check_present(block[key], {'lr': 'learning rate'}, place / key)
         if block.get('scheduler') is not None:
-            check_chosen(block['scheduler'], scheduler_types(), 'scheduler', place / 'scheduler', 'optimizer')
+            check_chosen(block['scheduler'], SCHEDULERS, 'scheduler', place / 'scheduler', 'optimizer')
             _check_periods(block['scheduler'], place / 'scheduler', block['total_iter'])
 
     def val(self, block: object, place: Place, model: type, is_train: bool) -> None:

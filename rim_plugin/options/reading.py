@@ -37,7 +37,7 @@ def read_options(path: str, forced: Iterable[str] = ()) -> dict[str, Any]:
     mmengine; a block with ``_delete_: true`` replaces the other's instead. Of several, ``_base_: [ONE.yml, TWO.yml]``,
     the later wins.
 
-    Networks, datasets and metrics that are empty (``network_r: ~``) are taken away, and what ``path`` says of them, too.
+    Networks, datasets and metrics that are empty (``network_r: ~``) are taken away, and what ``path`` says of them.
 
     Raises:
         OptionsError: no such file, not YAML, not a mapping, a base that leads back to itself, or a wrong

@@ -96,9 +96,7 @@ class TrainOptions(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True
     warmup_iter: Annotated[
         Annotated[int, Meta(ge=-1)], about('Iterations in which the learning rate rises to its value; -1 for none.')
     ] = -1
-    scheduler: Annotated[
-        dict[str, Any], about("Course of the learning rate: a block with a type, BasicSR's or torch.optim's.")
-    ]
+    scheduler: Annotated[dict[str, Any], about("Course of the learning rate: a block with a type, one of BasicSR's.")]
     ema_decay: Annotated[
         Annotated[float, Meta(ge=0, le=1)], about('Decay of the moving average of the weights; 0 for no average.')
     ] = 0
@@ -222,9 +220,7 @@ class MethodOptions(Struct, kw_only=True, frozen=True, forbid_unknown_fields=Tru
     tables: Annotated[list[Literal['sr', 'recognition']], about('Tables in which it has a row.')] = field(
         default_factory=lambda: ['sr', 'recognition']
     )
-    query_sizes: Annotated[
-        ProbeSizes | None, about("Those of the benchmark's probe sizes at which it is verified.")
-    ] = None
+    query_sizes: Annotated[ProbeSizes | None, about("At which of the benchmark's probe sizes it is verified.")] = None
 
 
 class BenchmarkOptions(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
@@ -255,7 +251,5 @@ class BenchmarkOptions(Struct, kw_only=True, frozen=True, forbid_unknown_fields=
     lpips: Annotated[
         str | None, about("AlexNet's weights as torchvision has them, for LPIPS in the SR tables; ~ for none.")
     ] = None
-    train_missing: Annotated[bool, about('Train the methods whose weights are not there, by their own options.')] = (
-        False
-    )
+    train_missing: Annotated[bool, about('Train methods whose weights are not there, by their own options.')] = False
     force: Annotated[list[str] | None, about('Changes to the options of every method that is trained.')] = None

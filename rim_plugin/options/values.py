@@ -150,11 +150,11 @@ def convert_value(value: Any, annotation: Any, place: Place) -> Any:
     check_finite(value, place)
     struct = _struct_of(annotation)
     if struct is not None:
-        return None if value is None and _allows(annotation, None) else _convert_struct(value, struct, place)
+        return None if value is None and allows(annotation, None) else _convert_struct(value, struct, place)
     for inner in _inner_types(annotation) if isinstance(value, Mapping) else ():
         return {key: convert_value(each, inner, place / key) for key, each in value.items()}
     for candidate in _spellings(value, annotation):
-        if _allows(annotation, candidate):
+        if allows(annotation, candidate):
             return msgspec.convert(candidate, annotation)
     raise place.error(misfit(value, annotation))
 
@@ -185,6 +185,7 @@ def words(annotation: Any, bounds: bool = True) -> str:
     (kind,) = members
     if kind is not annotation:
         return words(kind, bounds)
+    kind = dict if _struct_of(kind) else kind
     text = _PLAIN.get(get_origin(kind) or kind, ('another value', ''))[0]
     inner = [each for each in get_args(kind) if each is not ...]
     if text == 'a list' and inner and inner[0] is not Any:
@@ -220,7 +221,8 @@ def _convert_struct(block: object, struct: type[Block], place: Place) -> Block:
     return struct(**check_block(own, fields, place))
 
 
-def _allows(annotation: Any, value: object) -> bool:
+def allows(annotation: Any, value: object) -> bool:
+    """Whether a value is of an annotation's type and in its range."""
     try:
         msgspec.convert(value, annotation)
     except msgspec.ValidationError:

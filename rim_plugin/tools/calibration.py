@@ -1,5 +1,7 @@
 """From similarity to verdict: a threshold and a steepness for each size of the probe, and between those sizes."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
@@ -9,18 +11,15 @@ from rim_plugin.evaluation.thresholds import best_threshold
 from rim_plugin.weights_file import Calibration
 
 
-def calibrate(size, scores, issame):
+def calibrate(size: int, scores: np.ndarray, issame: np.ndarray) -> Calibration:
     """Calibration for one size of the probe.
 
     The curve has one parameter, so that it is 1/2 at the threshold and never contradicts the verdict.
 
     Args:
-        size (int): side of the probe in pixels.
-        scores (ndarray): (P, ) similarities.
-        issame (ndarray): (P, ) bool, about as many of either kind: the probability is for that mixture.
-
-    Returns:
-        Calibration
+        size: side of the probe in pixels.
+        scores: (P, ) similarities.
+        issame: (P, ) bool, about as many of either kind: the probability is for that mixture.
 
     Raises:
         ValueError: as :func:`~rim_plugin.evaluation.roc.checked_pairs`; or same pairs do not score higher.
@@ -37,24 +36,25 @@ def calibrate(size, scores, issame):
     return Calibration(size, threshold, slope, len(scores))
 
 
-def at_size(calibrations, size):
+def at_size(calibrations: Sequence[Calibration], size: int) -> tuple[float, float]:
     """Threshold and slope for a probe of ``size`` pixels: linear in log2(size), constant beyond the known sizes.
 
     Args:
-        calibrations (Sequence[Calibration]): at least one.
-        size (int): side of the probe in pixels.
+        calibrations: at least one.
+        size: side of the probe in pixels.
 
     Returns:
-        tuple[float, float]: threshold and slope.
+        Threshold and slope.
     """
     known = sorted(calibrations)
     octaves = np.log2([each.size for each in known])
-    return tuple(
-        float(np.interp(np.log2(size), octaves, [getattr(each, name) for each in known]))
-        for name in ('threshold', 'slope')
+    threshold, slope = (
+        float(np.interp(np.log2(size), octaves, values))
+        for values in ([each.threshold for each in known], [each.slope for each in known])
     )
+    return threshold, slope
 
 
-def probability(similarity, threshold, slope):
+def probability(similarity: float, threshold: float, slope: float) -> float:
     """Probability, 0 to 1, that a pair of this similarity shows one person; 1/2 at the threshold."""
     return float(expit(slope * (similarity - threshold)))

@@ -9,9 +9,9 @@ from skimage.feature import Cascade
 
 from rim_plugin.data import detect
 from rim_plugin.data.alignment import align_face, alignment_template, warp_points
+from rim_plugin.data.detect import Detector
 from rim_plugin.data.landmarks import five_points
 from rim_plugin.tools.api import RIM
-from rim_plugin.tools.photos import Detector
 
 _LONG_SIDE, _LARGEST_SCALE = 1200, 2  # of the photo in which faces are searched: pixels, enlargement
 _SMALLEST, _GROWTH, _STEP, _NEIGHBOURS = 40, 1.1, 1, 8  # of the search: window, its growth, its step, hits that agree

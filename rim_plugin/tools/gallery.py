@@ -14,12 +14,12 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 from tqdm import tqdm
 
+from rim_plugin.data.detect import Detector
 from rim_plugin.data.prepare import find_photos
-from rim_plugin.errors import did_you_mean
+from rim_plugin.errors import UnreadableImage, did_you_mean
 from rim_plugin.files import write_atomically
 from rim_plugin.tools.api import RIM
-from rim_plugin.tools.images import UnreadableImage
-from rim_plugin.tools.photos import Detector, read_face
+from rim_plugin.tools.photos import read_face
 
 try:
     import faiss

@@ -10,12 +10,14 @@ import torch
 from tqdm import tqdm
 
 from rim_plugin.archs.recogniser import FACE_SIZE
+from rim_plugin.data.detect import Detector
 from rim_plugin.data.prepare import find_photos
 from rim_plugin.data.resize import to_tensor
+from rim_plugin.errors import UnreadableImage
 from rim_plugin.evaluation.pictures import GAP, comparison_sheet
 from rim_plugin.tools.api import RIM
-from rim_plugin.tools.images import UnreadableImage, read_image, require_folder, write_png
-from rim_plugin.tools.photos import Detector, enlarge, enlarged_photo, find_faces, paste_faces
+from rim_plugin.tools.images import read_image, require_folder, write_png
+from rim_plugin.tools.photos import enlarge, enlarged_photo, find_faces, paste_faces
 
 
 class Picture(NamedTuple):

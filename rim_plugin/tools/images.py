@@ -8,14 +8,11 @@ import cv2
 import numpy as np
 from PIL import Image, ImageOps
 
+from rim_plugin.errors import UnreadableImage
 from rim_plugin.files import write_atomically
 
 MAX_PIXELS = 100_000_000
 MIN_SIDE = 4
-
-
-class UnreadableImage(ValueError):
-    """A picture that cannot be used: one line that names the file, the reason and the remedy."""
 
 
 def read_image(path: str | os.PathLike[str]) -> np.ndarray:

@@ -1,7 +1,7 @@
 """Faces of whole photos: cut out at their own resolution, and pasted back larger."""
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import cv2
@@ -9,12 +9,11 @@ import numpy as np
 
 from rim_plugin.archs.recogniser import FACE_SIZE
 from rim_plugin.data.alignment import align_face, alignment_matrix
-from rim_plugin.data.detect import Detected, found_points
-from rim_plugin.errors import SkippedPhoto
+from rim_plugin.data.detect import Detected, Detector, detect_faces
+from rim_plugin.errors import SkippedPhoto, UnreadableImage
 from rim_plugin.tools.api import check_face
-from rim_plugin.tools.images import MAX_PIXELS, MIN_SIDE, UnreadableImage, read_image
+from rim_plugin.tools.images import MAX_PIXELS, MIN_SIDE, read_image
 
-Detector = Callable[[np.ndarray], np.ndarray]  # uint8 RGB (H, W, 3) to five points (k, 5, 2) of each face
 _FADE = 0.12  # of a pasted face's side, over which it fades into the photo
 
 
@@ -44,7 +43,7 @@ def cut_face(photo: np.ndarray, points: np.ndarray, largest: int) -> PhotoFace:
 def find_faces(photo: np.ndarray, detector: Detector, largest: int) -> list[PhotoFace]:
     """The faces of a photo, uint8 (H, W, 3), smaller than ``largest`` pixels; ``detector``: see load_detector."""
     faces = []
-    for points in found_points(detector, photo):
+    for points in detect_faces(detector, photo):
         try:
             faces.append(cut_face(photo, points, largest))
         except ValueError:  # five points within four pixels: nothing to see

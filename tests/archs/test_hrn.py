@@ -20,9 +20,9 @@ def test_resnet_matches_any_teacher_by_construction(teacher):
     image, net = torch.rand(1, 3, 112, 112), build_network(dict(teacher)).eval()
     hrn = HRN(teacher, RESNET18, RESNET18).eval()
     with torch.no_grad():
-        found, truth = hrn(image), net(image)
-        assert shapes(found.student) == shapes(found.assistant) == shapes(truth.blocks)
-        assert hrn.embed(found, net).shape == truth.embedding.shape
+        output, truth = hrn(image), net(image)
+        assert shapes(output.student) == shapes(output.assistant) == shapes(truth.blocks)
+        assert hrn.embed(output, net).shape == truth.embedding.shape
 
 
 def test_resnet34_has_the_parameters_of_its_layers():
@@ -40,10 +40,10 @@ def test_resnet34_has_the_parameters_of_its_layers():
 def test_untrained_assistant_adds_nothing_but_learns():
     torch.manual_seed(0)
     hrn = HRN(MOBILE, RESNET18, RESNET18)
-    found = hrn(torch.rand(2, 3, 64, 64))
-    assert not any(block.any() for block in found.assistant)
-    assert torch.equal(found.fused, found.student[-1])
-    (found.fused * torch.randn_like(found.fused)).sum().backward()
+    output = hrn(torch.rand(2, 3, 64, 64))
+    assert not any(block.any() for block in output.assistant)
+    assert torch.equal(output.fused, output.student[-1])
+    (output.fused * torch.randn_like(output.fused)).sum().backward()
     assert any(value.grad is not None and value.grad.any() for value in hrn.assistant.parameters())
 
 
@@ -54,16 +54,16 @@ def test_assistant_sees_the_probe_where_it_is_given_and_starts_with_its_scale():
     hrn.start_from(teacher)
     sr, probe = torch.rand(2, 3, 112, 112), torch.rand(2, 3, 112, 112)
     with torch.no_grad():
-        found = hrn(sr, probe)
-        for block, of_probe in zip(found.assistant, teacher(probe).blocks, strict=True):
+        output = hrn(sr, probe)
+        for block, of_probe in zip(output.assistant, teacher(probe).blocks, strict=True):
             torch.testing.assert_close(block, 0.5 * of_probe)
-        assert torch.equal(found.student[-1], teacher(sr).blocks[-1])
-        assert torch.equal(found.fused, found.student[-1] + found.assistant[-1])
+        assert torch.equal(output.student[-1], teacher(sr).blocks[-1])
+        assert torch.equal(output.fused, output.student[-1] + output.assistant[-1])
         for fusion, factor in (('mean', 0.5), (0.3, 0.3)):
             other = HRN(MOBILE, MOBILE, MOBILE, assistant_view='probe', fusion=fusion).eval()
             other.load_state_dict(hrn.state_dict())
-            torch.testing.assert_close(other(sr, probe).fused, factor * found.fused)
-            assert torch.equal(other(sr, probe, 's').fused, found.student[-1])
+            torch.testing.assert_close(other(sr, probe).fused, factor * output.fused)
+            assert torch.equal(other(sr, probe, ('student',)).fused, output.student[-1])
     assert hrn.sees_probe and not HRN(MOBILE, MOBILE, MOBILE).sees_probe
     assert not HRN(MOBILE, MOBILE, None, assistant_view='probe').sees_probe
 
@@ -71,8 +71,8 @@ def test_assistant_sees_the_probe_where_it_is_given_and_starts_with_its_scale():
 def test_assistant_can_be_left_out():
     image = torch.rand(1, 3, 112, 112)
     hrn = HRN(MOBILE, MOBILE, MOBILE).eval()
-    assert hrn(image, parts='s').assistant == () == hrn(None, image, parts='a').student
-    assert torch.equal(hrn(None, image, parts='a').fused, hrn.assistant(image)[-1])
+    assert hrn(image, branches=('student',)).assistant == () == hrn(None, image, branches=('assistant',)).student
+    assert torch.equal(hrn(None, image, branches=('assistant',)).fused, hrn.assistant(image)[-1])
     assert HRN(MOBILE, MOBILE, None)(image).assistant == ()
 
 
@@ -82,9 +82,9 @@ def test_starting_from_the_teacher_gives_its_maps():
     hrn.start_from(teacher)
     image = torch.rand(2, 3, 112, 112)
     with torch.no_grad():
-        truth, found = teacher(image), hrn(image)
-        assert all(torch.equal(a, b) for a, b in zip(found.student, truth.blocks, strict=True))
-        assert torch.equal(hrn.embed(found, teacher), truth.embedding)
+        truth, output = teacher(image), hrn(image)
+        assert all(torch.equal(a, b) for a, b in zip(output.student, truth.blocks, strict=True))
+        assert torch.equal(hrn.embed(output, teacher), truth.embedding)
     with pytest.raises(ValueError, match='start_from: the student, ResNet.*MobileFaceNet'):
         HRN(MOBILE, RESNET18, None).start_from(teacher)
 
@@ -95,8 +95,8 @@ def test_only_who_embeds_has_a_head():
         hrn = HRN(MOBILE, student, assistant, head=head)
         assert bool(names & dict(hrn.student.net.named_children()).keys()) == (head == 'own')
         assert not names & dict(hrn.assistant.net.named_children()).keys()
-        found = hrn.eval()(torch.rand(2, 3, 112, 112))
-        assert (found.embedding is not None) == (head == 'own')
+        output = hrn.eval()(torch.rand(2, 3, 112, 112))
+        assert (output.embedding is not None) == (head == 'own')
     face = {'type': 'IResNet', 'depth': 18}
     assert not names & dict(HRN(face, face, None).student.net.named_children()).keys()
 
@@ -104,8 +104,8 @@ def test_only_who_embeds_has_a_head():
 @pytest.mark.parametrize('student', [MOBILE, RESNET18], ids=lambda s: s['type'])
 def test_own_head(student):
     hrn = HRN(MOBILE, student, None, head='own').eval()
-    found = hrn(torch.rand(2, 3, 112, 112))
-    assert hrn.embed(found, None).shape == (2, 128)
+    output = hrn(torch.rand(2, 3, 112, 112))
+    assert hrn.embed(output, None).shape == (2, 128)
 
 
 def test_batch_norm_keeps_its_statistics_by_option():

@@ -104,7 +104,7 @@ def test_neither_names_nor_order_nor_epsilon_of_the_graph_matter(exported, arcfa
     model, number = onnx.ModelProto(), {}
     model.CopyFrom(exported.model)
     graph = model.graph
-    nodes = [node for node in graph.node]
+    nodes = list(graph.node)
     projections = [node for node in nodes if node.op_type == 'Conv' and 'downsample' in node.name]
     assert len(projections) == 4
     for node in projections:  # ahead of the main path, right after the node that feeds it

@@ -18,9 +18,28 @@ def similarity(scale, degrees, shift):
     return np.array([[a, -b, shift[0]], [b, a, shift[1]]])
 
 
+# insightface's arcface_src, on 112 x 112 pixels: left eye, right eye, nose, left and right mouth corner.
+ARCFACE_112 = [(38.2946, 51.6963), (73.5318, 51.5014), (56.0252, 71.7366), (41.5493, 92.3655), (70.7299, 92.2041)]
+# The same by hand on 224 x 224: a pixel's centre x lies x + 0.5 from the edge, so that x becomes 2 x + 0.5.
+ARCFACE_224 = [
+    (77.0892, 103.8926),
+    (147.5636, 103.5028),
+    (112.5504, 143.9732),
+    (83.5986, 185.231),
+    (141.9598, 184.9082),
+]
+
+
+def test_the_template_is_arcfaces():
+    np.testing.assert_array_equal(ARCFACE_TEMPLATE, ARCFACE_112)
+    np.testing.assert_allclose(alignment_template(112), ARCFACE_112, rtol=0, atol=1e-12)
+
+
 def test_the_template_scales_about_pixel_centres():
-    np.testing.assert_allclose(alignment_template(112), ARCFACE_TEMPLATE)
-    np.testing.assert_allclose(alignment_template(224)[0], [38.2946 * 2 + 0.5, 51.6963 * 2 + 0.5])
+    np.testing.assert_allclose(alignment_template(224), ARCFACE_224, rtol=0, atol=1e-9)
+    # the edges of the picture, -0.5 and size - 0.5, stay edges: distances to them scale by size / 112 exactly
+    for size in (28, 100, 448):
+        np.testing.assert_allclose((alignment_template(size) + 0.5) / size, (np.array(ARCFACE_112) + 0.5) / 112)
 
 
 @pytest.mark.parametrize('size', [112, 224])
@@ -58,6 +77,14 @@ def test_picture_and_points_move_together(scale):
         fy, fx = np.mgrid[:224, :224]
         centre = np.array([(mass * fx).sum(), (mass * fy).sum()]) / mass.sum()
         assert np.abs(centre - warp_points(dot[None], matrix)[0]).max() < 0.1
+
+
+def test_a_shift_by_whole_pixels_copies_and_the_border_is_mirrored():
+    photo = np.random.default_rng(0).integers(0, 256, (40, 50, 3), np.uint8)
+    face = warp_image(photo, np.array([[1.0, 0, 3], [0, 1, 5]]), 48)
+    rows, columns = np.abs(np.arange(48) - 5), np.abs(np.arange(48) - 3)
+    rows = np.where(rows > 39, 78 - rows, rows)
+    assert np.array_equal(face, photo[rows][:, columns])
 
 
 def test_a_large_photo_is_averaged_not_picked():

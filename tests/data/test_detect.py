@@ -3,7 +3,7 @@ import sys
 import numpy as np
 import pytest
 
-from rim_plugin.data.detect import Detected, found_points, load_detector
+from rim_plugin.data.detect import Detected, detect_faces, load_detector
 from rim_plugin.errors import SkippedPhoto
 
 IMAGE = np.zeros((40, 50, 3), np.uint8)
@@ -157,8 +157,8 @@ def test_no_face_is_left_out_and_a_wrong_shape_is_an_error():
 @pytest.mark.parametrize('found', [None, np.zeros((1, 68, 2)), np.zeros((1, 10)), 3])
 def test_other_points_than_five_are_refused(found):
     with pytest.raises(RuntimeError, match=r'must return points of shape \(k, 5, 2\), but returned'):
-        found_points(lambda image: found, IMAGE)
-    assert found_points(lambda image: [], IMAGE).shape == (0, 5, 2)
+        detect_faces(lambda image: found, IMAGE)
+    assert detect_faces(lambda image: [], IMAGE).shape == (0, 5, 2)
 
 
 @pytest.mark.parametrize('spec', ['os:sep', ':x', 'os:nothing'])

@@ -11,7 +11,7 @@ from rim_plugin.data.heatmaps import landmark_heatmaps
 from rim_plugin.data.landmarks import PARSING_FLIP, flip_permutation
 from rim_plugin.data.resize import degrade
 from rim_plugin.data.synthetic.faces import draw_face
-from rim_plugin.reproducibility import SampleIndex
+from rim_plugin.randomness import SampleIndex
 
 from basicsr.utils.registry import DATASET_REGISTRY
 

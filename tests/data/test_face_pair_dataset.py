@@ -8,7 +8,7 @@ from support.face_photos import FIVE_POINTS, make_photos
 
 from rim_plugin.data.alignment import align_face
 from rim_plugin.data.face_pair_dataset import FacePairDataset
-from rim_plugin.data.prepare import prepare_faces
+from rim_plugin.data.prepare import PrepareOptions, prepare_faces
 from rim_plugin.data.resize import degrade, to_tensor
 
 from basicsr.utils.registry import DATASET_REGISTRY
@@ -33,7 +33,7 @@ def faces(tmp_path_factory):
     numbers = ' '.join(f'{value:.4f}' for value in FIVE_POINTS.ravel())
     (root / 'points.txt').write_text(''.join(f'{name}.png {numbers}\n' for name in NAMES))
     for name in ('lmdb', 'disk'):
-        prepare_faces(root / 'images', root / name, root / 'points.txt', backend=name, workers=1)
+        prepare_faces(PrepareOptions(root / 'images', root / name, root / 'points.txt', backend=name, workers=1))
     small = {}
     for name in NAMES:
         photo = cv2.imread(str(root / f'images/{name}.png'))
@@ -150,7 +150,7 @@ def test_workers_read_the_same_items(faces):
 def test_names_with_signs_are_found_in_the_store(faces, tmp_path):
     names = ['J.R.Müller%_0001.png', 'J.R.Müller%_0002.png', 'K_0002.png']
     make_photos(tmp_path, names)
-    prepare_faces(tmp_path / 'images', tmp_path / 'lmdb', tmp_path / 'landmarks', workers=1)
+    prepare_faces(PrepareOptions(tmp_path / 'images', tmp_path / 'lmdb', tmp_path / 'landmarks', workers=1))
     (tmp_path / 'pairs.txt').write_text('1 1\nJ.R.Müller% 1 2\nJ.R.Müller% 1 K 2\n', encoding='utf-8')
     found = dataset(tmp_path)
     assert [f'{found[i]["gt_path"]}.png' for i in range(3)] == names

@@ -12,9 +12,9 @@ from rim_plugin.data.face_item import QuerySize, mirror_face, split_probes
 from rim_plugin.data.face_prior_dataset import FacePriorDataset
 from rim_plugin.data.heatmaps import heatmap_landmarks
 from rim_plugin.data.landmarks import PARSING_FLIP, flip_permutation
-from rim_plugin.data.prepare import prepare_faces
+from rim_plugin.data.prepare import PrepareOptions, prepare_faces
 from rim_plugin.data.resize import degrade, to_tensor
-from rim_plugin.reproducibility import SampleIndex
+from rim_plugin.randomness import SampleIndex
 
 from basicsr.utils.registry import DATASET_REGISTRY
 
@@ -31,7 +31,9 @@ def stores(tmp_path_factory):
         ('disk', 'disk', root / 'parsing'),
         ('bare', 'lmdb', None),
     ):
-        prepare_faces(root / 'images', root / name, root / 'landmarks', parsing, backend=backend, workers=1)
+        prepare_faces(
+            PrepareOptions(root / 'images', root / name, root / 'landmarks', parsing, backend=backend, workers=1)
+        )
     return root
 
 

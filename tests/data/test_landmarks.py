@@ -1,11 +1,20 @@
 import numpy as np
 import pytest
+import torch
 from scipy.optimize import linear_sum_assignment
 from scipy.spatial.distance import cdist
 
 from rim_plugin.data.alignment import alignment_matrix, warp_points
 from rim_plugin.data.annotations import PtsFolder
-from rim_plugin.data.landmarks import PARSING_CLASSES, PARSING_FLIP, PARSING_PALETTE, five_points, flip_permutation
+from rim_plugin.data.landmarks import (
+    EYE_POINTS,
+    PARSING_CLASSES,
+    PARSING_FLIP,
+    PARSING_PALETTE,
+    eye_centres,
+    five_points,
+    flip_permutation,
+)
 
 
 @pytest.mark.parametrize('count', [5, 68, 194])
@@ -81,7 +90,31 @@ def test_five_points_of_68():
     assert five_points(points).tolist() == [[i, i] for i in (1, 2, 3, 4, 5)]
 
 
+def test_five_points_of_194():
+    """Helen: nose 41 to 57, outer lip from corner 58 to corner 72, right eye 114 to 133, left eye 134 to 153."""
+    points = np.zeros((194, 2))
+    points[134:154], points[114:134], points[41:58], points[58], points[72] = 1, 2, 3, 4, 5
+    assert five_points(points).tolist() == [[i, i] for i in (1, 2, 3, 4, 5)]
+
+
+EYES = {5: ([0], [1]), 68: (range(36, 42), range(42, 48)), 194: (range(134, 154), range(114, 134))}
+
+
+@pytest.mark.parametrize('count', EYES)
+@pytest.mark.parametrize('shape', [(), (3,), (2, 3)])
+def test_eye_centres_of_arrays_and_tensors(count, shape):
+    points = np.random.default_rng(count).normal(size=(*shape, count, 2))
+    expected = [np.mean([points[..., i, :] for i in indices], axis=0) for indices in EYES[count]]
+    for centre, tensor, truth in zip(eye_centres(points), eye_centres(torch.from_numpy(points)), expected):
+        np.testing.assert_allclose(centre, truth, atol=1e-12)
+        assert isinstance(tensor, torch.Tensor)
+        np.testing.assert_allclose(tensor, truth, atol=1e-12)
+    assert [list(range(count))[eye] for eye in EYE_POINTS[count]] == [list(indices) for indices in EYES[count]]
+
+
 def test_unknown_schemes_are_refused():
+    with pytest.raises(ValueError, match='98 points'):
+        eye_centres(torch.zeros(2, 98, 2))
     with pytest.raises(ValueError, match='67 points.*5.*68.*194'):
         five_points(np.zeros((67, 2)))
     with pytest.raises(ValueError, match='98 points'):

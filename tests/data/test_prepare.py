@@ -1,7 +1,5 @@
 import io
 import json
-import runpy
-import sys
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -21,7 +19,7 @@ NAMES = ['a.jpg', 'b.v2.jpg', 'sub folder/größe 写真.png', 'a_1.jpg']
 
 def run(root, output='out', **options):
     options = {'landmarks': root / 'landmarks', 'parsing': root / 'parsing', 'workers': 2, **options}
-    return prepare.prepare_faces(root / 'images', root / output, **options)
+    return prepare.prepare_faces(prepare.PrepareOptions(root / 'images', root / output, **options))
 
 
 def decode(store, kind, key):
@@ -244,27 +242,14 @@ def test_only_photos_without_annotation_are_turned_by_their_exif_data(tmp_path, 
     assert shapes == [(*PHOTO_SHAPE[::-1], 3)]
 
 
-def test_the_command_line(tmp_path, monkeypatch, capsys):
-    make_photos(tmp_path, NAMES[:2])
-    script = str(Path(__file__).parents[2] / 'scripts/prepare_faces.py')
-    command = [script, str(tmp_path / 'images'), str(tmp_path / 'out'), '--landmarks', str(tmp_path / 'landmarks')]
-    monkeypatch.setattr(sys, 'argv', command)
-    runpy.run_path(script, run_name='__main__')
-    assert 'out: 2 faces' in capsys.readouterr().out
-    monkeypatch.setattr(sys, 'argv', [*command, '--quality', '50'])
-    with pytest.raises(SystemExit) as stop:
-        runpy.run_path(script, run_name='__main__')
-    assert stop.value.code == 1 and capsys.readouterr().err.startswith('error: ')
-
-
 @pytest.mark.real_data
 def test_real_faces_lie_on_the_template(real_faces, tmp_path):
     folder = real_faces / 'helen/test'
     names = sorted(path.name for path in (folder / 'images').iterdir())[:8]
     (tmp_path / 'list.txt').write_text('\n'.join(names))
-    prepare.prepare_faces(
-        folder / 'images', tmp_path / 'out', folder / 'landmarks', folder / 'parsing', subset=tmp_path / 'list.txt'
-    )
+    priors = {'landmarks': folder / 'landmarks', 'parsing': folder / 'parsing'}
+    options = prepare.PrepareOptions(folder / 'images', tmp_path / 'out', **priors, subset=tmp_path / 'list.txt')
+    prepare.prepare_faces(options)
     store = FaceStore(tmp_path / 'out', 'lmdb')
     for key in store.keys:
         five = five_points(store.landmarks[key])

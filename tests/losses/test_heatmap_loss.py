@@ -50,11 +50,14 @@ def test_identical_is_zero():
 
 
 def test_build_from_options():
-    assert isinstance(build_loss({'type': 'HeatmapLoss', 'loss_weight': 2.0, 'reduction': 'sum'}), HeatmapLoss)
+    estimated, truth = heatmaps()
+    loss = build_loss({'type': 'HeatmapLoss', 'loss_weight': 2.0, 'reduction': 'sum'})
+    literal = sum(slow_equation_3(a, b) for a, b in zip(estimated.tolist(), truth.tolist())) / 3
+    assert loss(estimated, truth).item() == pytest.approx(2 * literal, rel=1e-12)
 
 
 def test_bad_reduction():
-    with pytest.raises(ValueError, match='reduction must be mean or sum'):
+    with pytest.raises(ValueError, match="HeatmapLoss: reduction: 'none' is unknown"):
         HeatmapLoss(reduction='none')
 
 

@@ -90,14 +90,17 @@ def test_computed_in_float32(dtype):
 
 
 def test_build_from_options():
-    options = {'type': 'ParsingLoss', 'class_weights': [1, 2], 'ignore_index': -1, 'reduction': 'sum'}
-    assert isinstance(build_loss(options), ParsingLoss)
+    options = {'type': 'ParsingLoss', 'class_weights': CLASS_WEIGHTS, 'ignore_index': -1, 'reduction': 'sum'}
+    logits, truth = parsing()
+    expected = sum(CLASS_WEIGHTS[c] * value for c, value in slow_pixels(logits[:1], truth[:1])) / 4 / 2
+    truth[1] = -1
+    assert build_loss(options)(logits, truth).item() == pytest.approx(expected, rel=1e-12)
 
 
 @pytest.mark.parametrize(
     'options, words',
     [
-        ({'reduction': 'none'}, 'reduction must be mean or sum'),
+        ({'reduction': 'none'}, "ParsingLoss: reduction: 'none' is unknown"),
         ({'class_weights': [1.0, -1.0]}, 'must not be negative'),
     ],
 )

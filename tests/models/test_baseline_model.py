@@ -1,4 +1,4 @@
-"""BaselineModel and BaselineGANModel: original recipes against steps made by hand, the options files, what they refuse."""
+"""BaselineModel and BaselineGANModel: recipes against steps made by hand, options files, what they refuse."""
 
 import subprocess
 import sys

@@ -85,3 +85,11 @@ def kill_at(process, iteration):
         if f'iter: {iteration:7d},' in line:
             process.kill()
     assert process.wait() == -9
+
+
+def leaves(value, name=''):
+    """Leaves of nested dicts and lists by path."""
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, (list, tuple)) else None
+    if items is None:
+        return {name: value.numpy().tobytes() if torch.is_tensor(value) else repr(value)}
+    return {path: leaf for key, item in items for path, leaf in leaves(item, f'{name}.{key}').items()}

@@ -20,14 +20,13 @@ def faces(make_face):
 
 def test_embeddings_are_those_of_rimmodel(tiny, rim, faces):
     with torch.no_grad():
-        tensors = [to_tensor(face)[None] for face in faces]
-        expected = torch.cat(
-            [F.normalize(tiny.model.embed_probe(each) + tiny.model.embed_probe(each.flip(3))) for each in tensors]
-        )
-    found = rim.embed(faces)
-    assert found.dtype == np.float32 and found.shape == (len(faces), 128)
-    assert np.abs(found - expected.numpy()).max() < 1e-5
-    assert np.allclose(np.linalg.norm(found, axis=1), 1, atol=1e-6)
+        probes = [to_tensor(face)[None] for face in faces]
+        embed = tiny.model.pipeline.embed_probe
+        expected = torch.cat([F.normalize(embed(each) + embed(each.flip(3))) for each in probes])
+    output = rim.embed(faces)
+    assert output.dtype == np.float32 and output.shape == (len(faces), 128)
+    assert np.abs(output - expected.numpy()).max() < 1e-5
+    assert np.allclose(np.linalg.norm(output, axis=1), 1, atol=1e-6)
 
 
 def test_one_face_gives_what_it_gives_in_a_list(rim, faces):
@@ -37,27 +36,27 @@ def test_one_face_gives_what_it_gives_in_a_list(rim, faces):
 
 
 def test_hallucinated_faces_are_those_of_rimmodel(tiny, rim, faces):
-    for face, found in zip(faces[:3], rim.hallucinate(faces[:3])):
+    for face, output in zip(faces[:3], rim.hallucinate(faces[:3])):
         tiny.model.feed_data({'lq': to_tensor(face)[None]})
         tiny.model.test()
         expected = tiny.model.output[0].clamp(0, 1).mul(255).permute(1, 2, 0).numpy()
-        assert found.dtype == np.uint8 and np.abs(found - expected).max() <= 0.51
+        assert output.dtype == np.uint8 and np.abs(output - expected).max() <= 0.51
 
 
 def test_priors_are_those_of_the_generator(tiny, rim, faces):
-    found = rim.priors(faces[:3])
+    output = rim.priors(faces[:3])
     with torch.no_grad():
-        expected = tiny.model.net_eval.generator(to_tensor(faces[1])[None])
-    assert np.allclose(found[1].landmarks, heatmap_landmarks(expected.heatmaps, 64)[0], atol=1e-3)
-    assert np.allclose(found[1].peaks, expected.heatmaps[0].flatten(1).max(1).values, atol=1e-5)
-    assert torch.allclose(found[1].parsing, expected.parsing[0], atol=1e-5)
+        expected = tiny.model.pipeline.fhn.generator(to_tensor(faces[1])[None])
+    assert np.allclose(output[1].landmarks, heatmap_landmarks(expected.heatmaps, 64)[0], atol=1e-3)
+    assert np.allclose(output[1].peaks, expected.heatmaps[0].flatten(1).max(1).values, atol=1e-5)
+    assert torch.allclose(output[1].parsing, expected.parsing[0], atol=1e-5)
 
 
 def test_verification_goes_by_the_smaller_face(rim, faces):
-    found = rim.verify(faces[0], faces[7])
+    output = rim.verify(faces[0], faces[7])
     a, b = rim.embed([faces[0], faces[7]])
-    assert found.similarity == pytest.approx(float(a @ b)) and found.sizes == (8, 224)
-    assert found.threshold == pytest.approx(0.2)
+    assert output.similarity == pytest.approx(float(a @ b)) and output.sizes == (8, 224)
+    assert output.threshold == pytest.approx(0.2)
     assert rim.judge(0.5, (224, 300)) == (0.5, 0.5, True, 0.5, (224, 300))
     assert rim.judge(0.3, (16, 224)).threshold == pytest.approx(0.3)  # half way from 8 to 32 in octaves
     assert not rim.judge(0.1, (8, 8)).same and rim.judge(0.1, (8, 8)).confidence == pytest.approx(1 / (1 + np.exp(-1)))
@@ -70,7 +69,7 @@ def test_weights_without_thresholds_say_so(tiny, faces):
 
 
 @pytest.mark.parametrize(
-    'image, told',
+    'image, message',
     [
         (np.zeros((8, 8, 3), np.float32), '8-bit colour'),
         (np.zeros((8, 8), np.uint8), '8-bit colour'),
@@ -78,9 +77,9 @@ def test_weights_without_thresholds_say_so(tiny, faces):
         (np.zeros((1, 1, 3), np.uint8), '1x1'),
     ],
 )
-def test_images_that_are_no_faces_are_refused(rim, image, told):
+def test_images_that_are_no_faces_are_refused(rim, image, message):
     for function in (rim.embed, rim.hallucinate, rim.priors):
-        with pytest.raises(ValueError, match=told):
+        with pytest.raises(ValueError, match=message):
             function([image])
 
 
@@ -92,15 +91,15 @@ def test_faces_that_are_large_already_are_not_hallucinated(rim, make_face):
 def test_any_iterable_of_faces_will_do(rim, faces):
     faces = [face for face in faces if len(face) < 64]
     expected = rim.hallucinate(faces)
-    for found in (rim.hallucinate(face for face in faces), rim.hallucinate(tuple(faces))):
-        assert all(np.array_equal(a, b) for a, b in zip(found, expected, strict=True))
+    for output in (rim.hallucinate(face for face in faces), rim.hallucinate(tuple(faces))):
+        assert all(np.array_equal(a, b) for a, b in zip(output, expected, strict=True))
     assert len(rim.priors(face for face in faces)) == len(rim.embed(face for face in faces)) == len(faces)
 
 
 @pytest.mark.parametrize(
-    'image, told', [(np.zeros((28, 28), np.uint8), r'got uint8 \(28, 28\)'), (None, 'got NoneType')]
+    'image, message', [(np.zeros((28, 28), np.uint8), r'got uint8 \(28, 28\)'), (None, 'got NoneType')]
 )
-def test_what_is_no_face_is_named_as_a_whole(rim, image, told):
+def test_what_is_no_face_is_named_as_a_whole(rim, image, message):
     for function in (rim.embed, rim.hallucinate, rim.priors):
-        with pytest.raises(ValueError, match=told):
+        with pytest.raises(ValueError, match=message):
             function(image)

@@ -16,21 +16,21 @@ def pairs():
 
 def test_threshold_has_the_best_accuracy(pairs):
     scores, issame = pairs
-    found = calibrate(28, scores, issame)
+    output = calibrate(28, scores, issame)
     accuracy = [((scores >= threshold) == issame).mean() for threshold in scores]
-    assert ((scores >= found.threshold) == issame).mean() == max(accuracy)
-    assert found.size == 28 and found.pairs == 4000 and abs(found.threshold - 0.4) < 0.05
+    assert ((scores >= output.threshold) == issame).mean() == max(accuracy)
+    assert output.size == 28 and output.pairs == 4000 and abs(output.threshold - 0.4) < 0.05
 
 
 def test_probabilities_are_those_of_the_pairs(pairs):
     scores, issame = pairs
-    found = calibrate(28, scores, issame)
-    assert found.slope == pytest.approx(0.4 / 0.15**2, rel=0.1)  # of two normal distributions of one width
-    likely = np.array([probability(score, found.threshold, found.slope) for score in scores])
+    output = calibrate(28, scores, issame)
+    assert output.slope == pytest.approx(0.4 / 0.15**2, rel=0.1)  # of two normal distributions of one width
+    likely = np.array([probability(score, output.threshold, output.slope) for score in scores])
     for low in (0.1, 0.3, 0.5, 0.7):
         among = (likely >= low) & (likely < low + 0.2)
         assert issame[among].mean() == pytest.approx(likely[among].mean(), abs=0.08)
-    assert probability(found.threshold, found.threshold, found.slope) == 0.5
+    assert probability(output.threshold, output.threshold, output.slope) == 0.5
 
 
 def test_between_sizes_it_is_linear_in_octaves_and_constant_beyond():

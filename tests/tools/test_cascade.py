@@ -9,7 +9,7 @@ import pytest
 from rim_plugin.data.alignment import alignment_template
 from rim_plugin.data.landmarks import five_points
 from rim_plugin.data.synthetic.faces import draw_face
-from rim_plugin.tools.cascade import CascadeDetector, start_points, suppress_overlaps
+from rim_plugin.tools.cascade import CascadeDetector, load_detector, start_points, suppress_overlaps
 
 COLOURS = np.array([(255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 0), (255, 0, 255)], np.uint8)
 INDICES = (range(36, 42), range(42, 48), (30,), (48,), (54,))  # of the five points in 68
@@ -28,8 +28,8 @@ class SeesDots:
         y, x = np.mgrid[: len(face), : len(face)]
         for colour, indices in zip(COLOURS, INDICES):
             weight = (np.abs(face.astype(int) - colour).sum(2) < 150) + 1e-9
-            found = np.array([(x * weight).sum(), (y * weight).sum()]) / weight.sum()
-            landmarks[list(indices)] = (found + 0.5) * (self.image_size / len(face)) - 0.5
+            output = np.array([(x * weight).sum(), (y * weight).sum()]) / weight.sum()
+            landmarks[list(indices)] = (output + 0.5) * (self.image_size / len(face)) - 0.5
         eyes = landmarks[42:48].mean(0) - landmarks[36:42].mean(0)
         sure = self.upright - abs(np.degrees(np.arctan2(eyes[1], eyes[0])))  # surest of faces that are upright
         return SimpleNamespace(landmarks=landmarks, peaks=np.full(68, sure))
@@ -51,8 +51,8 @@ def test_landmarks_align_what_the_window_only_hints_at(angle, scale, shift):
     photo = dotted(points)
     centre = points[:2].mean(0)
     window = (centre[0] - 0.479 * side, centre[1] - 0.388 * side, side)
-    found = CascadeDetector(SeesDots())._points(photo, window)
-    assert np.abs(found - points).max() < 2.5, found - points
+    output = CascadeDetector(SeesDots())._points(photo, window)
+    assert np.abs(output - points).max() < 2.5, output - points
 
 
 def test_the_surest_start_counts():
@@ -60,15 +60,15 @@ def test_the_surest_start_counts():
         """Leaves every start where it is."""
 
         def seen(self, face):
-            found = super().seen(face)
+            output = super().seen(face)
             points = alignment_template(224)
             for point, indices in zip(points, INDICES):
-                found.landmarks[list(indices)] = point
-            return found
+                output.landmarks[list(indices)] = point
+            return output
 
     truth = start_points((100, 100, 200), 10)
-    found = CascadeDetector(Stubborn())._points(dotted(truth), (100, 100, 200))
-    np.testing.assert_allclose(found, truth, atol=1)
+    output = CascadeDetector(Stubborn())._points(dotted(truth), (100, 100, 200))
+    np.testing.assert_allclose(output, truth, atol=1)
 
 
 def test_weights_without_landmarks_are_named():
@@ -97,6 +97,15 @@ def test_faces_of_a_photo_are_found():
 
 
 def test_windows_of_one_face_become_one():
-    found = suppress_overlaps(np.array([(11.0, 12, 80), (10, 10, 100), (140, 20, 60), (30, 30, 20)]))
-    assert found.tolist() == [[10, 10, 100], [140, 20, 60]]
+    output = suppress_overlaps(np.array([(11.0, 12, 80), (10, 10, 100), (140, 20, 60), (30, 30, 20)]))
+    assert output.tolist() == [[10, 10, 100], [140, 20, 60]]
     assert suppress_overlaps([]).shape == (0, 3)
+
+
+def test_it_is_a_detector_by_name():
+    rim = SeesDots()
+    detector = load_detector('cascade', rim)
+    assert isinstance(detector, CascadeDetector) and detector.rim is rim
+    assert load_detector('support.commands:nobody', rim)(None) == []
+    with pytest.raises(RuntimeError, match="Unknown detector 'cascad'. Name 'cascade'"):
+        load_detector('cascad', rim)

@@ -12,6 +12,7 @@ onnxruntime = pytest.importorskip('onnxruntime')
 pytest.importorskip('onnx')
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('size', [8, 112])
 def test_onnx_files_equal_the_api(rim, make_face, tmp_path, size):
     differences = export_onnx(rim, tmp_path / 'new', size)
@@ -20,10 +21,10 @@ def test_onnx_files_equal_the_api(rim, make_face, tmp_path, size):
     for count in (1, 5):
         faces = [make_face(size, seed) for seed in range(count)]
         probes = torch.stack([to_tensor(face) for face in faces])
-        found = [onnxruntime.InferenceSession(path).run(None, {'probe': probes.numpy()})[0] for path in differences]
+        output = [onnxruntime.InferenceSession(path).run(None, {'probe': probes.numpy()})[0] for path in differences]
         with torch.no_grad():
-            assert np.abs(found[0] - rim.pipeline.fhn(probes).numpy()).max() < 1e-4
-        assert np.abs(found[1] - rim.embed(faces)).max() < 1e-4
+            assert np.abs(output[0] - rim.pipeline.fhn(probes).numpy()).max() < 1e-4
+        assert np.abs(output[1] - rim.embed(faces)).max() < 1e-4
 
 
 def test_nothing_is_written_when_the_outputs_differ(rim, tmp_path, monkeypatch):

@@ -39,8 +39,8 @@ def test_sixteen_bits_become_eight(tmp_path, make_face, channels):
 def test_transparency_lies_over_white(tmp_path, make_face):
     alpha = np.repeat([0, 128, 255, 255], 5).astype(np.uint8)[None, :, None].repeat(20, 0)
     Image.fromarray(np.dstack([make_face(20), alpha])).save(tmp_path / 'a.png')
-    found, share = read_image(tmp_path / 'a.png'), alpha / 255
-    assert np.abs(found - (make_face(20) * share + 255 * (1 - share))).max() <= 1
+    output, share = read_image(tmp_path / 'a.png'), alpha / 255
+    assert np.abs(output - (make_face(20) * share + 255 * (1 - share))).max() <= 1
 
 
 def test_palette_and_cmyk_are_read(tmp_path, make_face):
@@ -91,7 +91,7 @@ def test_a_picture_is_written_whole_or_not_at_all(tmp_path, make_face):
     assert [path.name for path in (tmp_path / 'new').iterdir()] == ['ü.png']
 
 
-def test_a_damaged_exif_block_is_told(tmp_path, make_face):
+def test_a_damaged_exif_block_is_named(tmp_path, make_face):
     maker_as_fraction = bytes.fromhex('0f01050001000000260000001201030001000000060000000000000048000000') + b'\1\0\0\0'
     block = b'Exif\0\0II*\0\x08\0\0\0\2\0' + maker_as_fraction
     Image.fromarray(make_face(20)).save(tmp_path / 'a.jpg', exif=block)

@@ -12,7 +12,7 @@ from rim_plugin.archs.recogniser import RecogniserOutput
 from rim_plugin.batch import Batch
 from rim_plugin.models.phases.base import Losses, Setting
 
-TERMS = ('distill', 'embedding', 'contrast', 'residual', 'identity', 'center')
+TERMS = ('distill', 'embedding', 'contrast', 'residual', 'identity')
 BOTH = ('student', 'assistant')
 
 
@@ -78,14 +78,14 @@ class RecognitionLosses:
             if name == 'residual':
                 if output.student and output.assistant:
                     losses[name] = loss(output.assistant, output.student, teacher.blocks)
-            elif name in ('identity', 'center'):
-                losses[name] = loss(student, _identities(name, batch))
+            elif name == 'identity':
+                losses[name] = loss(student, _identities(batch))
             else:
                 losses[name] = loss(student, teacher)
         return losses
 
 
-def _identities(name: str, batch: Batch) -> Tensor:
+def _identities(batch: Batch) -> Tensor:
     if batch.identity is None:
-        raise ValueError(f"{name}_opt needs to know who the faces are: set the dataset's identities, or leave it out")
+        raise ValueError("identity_opt needs to know who the faces are: set the dataset's identities, or leave it out")
     return batch.identity

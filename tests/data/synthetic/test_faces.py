@@ -10,11 +10,8 @@ import pytest
 
 from rim_plugin.data.alignment import alignment_template
 from rim_plugin.data.landmarks import five_points
-from rim_plugin.data.synthetic.canvas import Canvas, fill_classes
 from rim_plugin.data.synthetic.faces import draw_face
-from rim_plugin.data.synthetic.geometry import View, spline
-from rim_plugin.data.synthetic.outlines import eye_outline, lip_outlines
-from rim_plugin.data.synthetic.people import BEARDS, GLASSES, HAIR_STYLES, sample_person, sample_shot
+from rim_plugin.data.synthetic.people import sample_person, sample_shot
 
 SEED = 5
 
@@ -50,12 +47,32 @@ def digest(numbers):
     return hashlib.sha256(b''.join(part.tobytes() for part in face)).hexdigest()
 
 
+def lamp(shot):
+    """Colour of the light on a surface turned half away from the lamp, as a factor of RGB."""
+    warm = np.array([1, 0, -1]) * shot.warmth
+    return (
+        ((1 + warm) * (1 - shot.ambient) * 1.12 * 0.6 + (1 - 0.5 * warm) * shot.ambient)
+        * shot.exposure
+        * (1 + 0.4 * warm)
+    )
+
+
+def test_skin_lips_and_hair_have_the_persons_colours_under_the_shots_light(faces):
+    for identity, (image, _, parsing) in enumerate(faces):
+        person, shot = sample_person(SEED, identity), sample_shot(SEED, identity, identity % 3)
+        regions = [((1,), person.skin), ((7, 9), person.lip)]
+        regions += [((10,), person.hair)] if person.hair_style != 'bald' else []
+        for labels, colour in regions:
+            ratio = np.median(image[np.isin(parsing, labels)], axis=0) / (colour * lamp(shot))
+            assert ratio.min() > 0.55 and ratio.max() < 1.3, (identity, labels)
+            assert np.abs(ratio / ratio.mean() - 1).max() < 0.07, (identity, labels)
+
+
 def test_shapes_and_types(faces):
     for image, landmarks, parsing in faces:
         assert image.shape == (224, 224, 3) and image.dtype == np.uint8
         assert landmarks.shape == (68, 2) and landmarks.dtype == np.float32
         assert parsing.shape == (224, 224) and parsing.dtype == np.uint8
-        assert image.std() > 15
 
 
 @pytest.mark.parametrize('label, points', [(4, slice(36, 42)), (5, slice(42, 48))])
@@ -91,21 +108,6 @@ def test_brow_and_nose_points_lie_on_their_classes(faces):
     assert checked > 0.9 * 19 * len(faces)
 
 
-def test_outlines_pass_through_their_points():
-    """The polygons that are painted and parsed hold the landmarks themselves as vertices, closed eyes included."""
-    for identity in range(30):
-        landmarks = View(sample_person(SEED, identity), sample_shot(SEED, identity, 0)).landmarks
-        upper, inner, lower = lip_outlines(landmarks[48:])
-        for outline, points in (
-            (eye_outline(landmarks[36:42]), range(36, 42)),
-            (eye_outline(landmarks[42:48]), range(42, 48)),
-            (np.concatenate([upper, lower]), range(48, 60)),
-            (inner, range(60, 68)),
-        ):
-            nearest = np.linalg.norm(outline[None] - landmarks[list(points)][:, None], axis=2).min(axis=1)
-            assert nearest.max() < 1e-9
-
-
 def test_jaw_points_lie_on_the_edge_of_the_face(faces):
     for _, landmarks, parsing in faces:
         visible = [point for point in landmarks[3:14] if (point < 221).all() and (point > 2).all()]
@@ -122,20 +124,6 @@ def test_left_and_right_are_those_of_the_picture(faces):
         assert columns[0] < columns[1] and columns[2] < columns[3]
         assert landmarks[0, 0] < landmarks[16, 0] and landmarks[36, 0] < landmarks[39, 0] < landmarks[42, 0]
         assert landmarks[27, 1] < landmarks[30, 1] < landmarks[51, 1] < landmarks[57, 1] < landmarks[8, 1]
-
-
-def test_picture_shows_the_eye_where_the_map_has_it():
-    """White, iris and highlight lie where the parsing map has the eye: more contrast there than on the skin around."""
-    contrast = []
-    for identity in range(60):
-        person, shot = sample_person(SEED, identity), sample_shot(SEED, identity, 0)
-        if shot.blink > 0.5 or person.glasses != 'none':
-            continue
-        image, _, parsing = draw_face(SEED, identity, 0)
-        eye = image.mean(axis=2)[parsing == 4]
-        around = cv2.dilate((parsing == 4).astype(np.uint8), np.ones((9, 9))).astype(bool) & (parsing == 1)
-        contrast.append(eye.std() / image.mean(axis=2)[around].std())
-    assert np.median(contrast) > 1.5
 
 
 def test_five_points_fit_the_template(faces):
@@ -159,57 +147,8 @@ def test_same_numbers_same_face_whatever_the_global_state():
     assert len({digest(numbers) for numbers in ((SEED, 3, 1), (SEED, 3, 2), (SEED, 4, 1), (SEED + 1, 3, 1))}) == 4
 
 
+@pytest.mark.slow
 def test_same_face_in_another_process():
     numbers = [(SEED, 11, 0), (SEED, 12, 4)]
     with multiprocessing.get_context('spawn').Pool(1) as pool:
         assert pool.map(digest, numbers) == [digest(three) for three in numbers]
-
-
-def test_persons_differ():
-    """In shape under one and the same pose and expression, in colour, and in what they wear."""
-    frontal = [View(sample_person(SEED, identity), sample_shot(SEED, 0, 0)).landmarks for identity in range(30)]
-    assert np.std(frontal, axis=0).mean() > 1.5
-    persons = [sample_person(SEED, identity) for identity in range(300)]
-    assert len({tuple(person.skin) for person in persons}) == 300
-    assert {person.hair_style for person in persons} == set(HAIR_STYLES)
-    assert {person.beard for person in persons} == set(BEARDS)
-    assert {person.glasses for person in persons} == set(GLASSES)
-
-
-def test_every_kind_of_person_can_be_drawn():
-    """Each hair style, beard and pair of glasses at least once; a hair style other than bald shows hair."""
-    wanted = {*HAIR_STYLES, *BEARDS, *GLASSES}
-    for identity in range(400):
-        person = sample_person(SEED, identity)
-        kinds = {person.hair_style, person.beard, person.glasses}
-        if kinds & wanted:
-            wanted -= kinds
-            assert (draw_face(SEED, identity, 0).parsing == 10).any() == (person.hair_style != 'bald')
-    assert not wanted
-
-
-def test_spline_runs_through_its_knots():
-    knots = np.random.default_rng(0).normal(size=(7, 2))
-    np.testing.assert_allclose(spline(knots, 6)[::6], knots, atol=1e-12)
-    np.testing.assert_allclose(spline(knots, 4, closed=True)[::4], knots, atol=1e-12)
-
-
-def test_class_map_follows_pixel_centres():
-    square = np.array([[10.2, 20.2], [29.8, 20.2], [29.8, 39.8], [10.2, 39.8]])
-    expected = np.zeros((64, 64), np.uint8)
-    expected[21:40, 11:30] = 4
-    np.testing.assert_array_equal(fill_classes(64, [(square, 4)]), expected)
-
-
-def test_canvas_keeps_pixel_centres():
-    canvas = Canvas(np.zeros((64, 64, 4), np.uint8))
-    canvas.dot(np.array([12.0, 20.0]), 4, (255, 255, 255))
-    weight = canvas.finish()[..., 0].astype(float)
-    y, x = np.mgrid[:32, :32]
-    np.testing.assert_allclose(
-        [(x * weight).sum() / weight.sum(), (y * weight).sum() / weight.sum()], [12, 20], atol=0.15
-    )
-    with canvas.inside(np.array([[2.0, 2.0], [8.0, 2.0], [8.0, 8.0], [2.0, 8.0]])) as window:
-        window.flood((0, 200, 0))
-    picture = canvas.finish()
-    assert picture[4, 4, 1] == 200 and picture[10, 10, 1] == 0

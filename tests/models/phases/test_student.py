@@ -61,10 +61,7 @@ def test_student_sees_probes_of_each_size_as_at_inference(teacher, accumulate):
     )
 
 
-IDENTITY = {
-    'identity_opt': {'type': 'ArcFaceLoss', 'num_classes': 3, 'embedding_size': 128},
-    'center_opt': {'type': 'CenterLoss', 'num_classes': 3, 'embedding_size': 128},
-}
+IDENTITY = {'identity_opt': {'type': 'ArcFaceLoss', 'num_classes': 3, 'embedding_size': 128}}
 
 
 def step_with_identities(model, iteration=1):
@@ -76,10 +73,8 @@ def test_identities_train_the_student_and_their_own_weights(teacher):
     model = recogniser(teacher, phase='student', distill_opt=None, embedding_opt=None, **IDENTITY)
     before, students = model.losses['identity'].weight.clone(), weights(model)
     step_with_identities(model)
-    assert set(model.get_current_log()) == {'l_identity', 'l_center'} and learned(students, weights(model)) == 's'
+    assert set(model.get_current_log()) == {'l_identity'} and learned(students, weights(model)) == 's'
     assert not torch.equal(model.losses['identity'].weight, before)
-    centers = model.losses['center'].centers
-    assert centers[2].any() and not centers[:2].any()
     with pytest.raises(ValueError, match="identity_opt needs to know who the faces are: set the dataset's identities"):
         model.feed_data(batch(2))
         model.optimize_parameters(2)
@@ -119,11 +114,7 @@ def test_what_losses_keep_is_in_the_training_state(teacher):
     ]
     step_with_identities(models[0])
     state = models[0].loss_state
-    assert {name: list(values) for name, values in state.items()} == {
-        'contrast': ['queue'],
-        'identity': ['weight'],
-        'center': ['centers'],
-    }
+    assert {name: list(values) for name, values in state.items()} == {'contrast': ['queue'], 'identity': ['weight']}
     models[1].loss_state = state
     for name, values in state.items():
         for key, value in values.items():

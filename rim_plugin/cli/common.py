@@ -1,0 +1,103 @@
+"""What the commands share. Libraries that take seconds to import are imported where they are needed."""
+
+from __future__ import annotations
+
+import functools
+import io
+import sys
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rim_plugin.data.detect import Detector
+    from rim_plugin.tools.api import RIM
+
+
+def command(main: Callable[[Sequence[str]], None]) -> Callable[..., None]:
+    """A command whose mistakes of the user end in one line and exit code 1; ``argv``: without the program's name."""
+
+    @functools.wraps(main)
+    def run(argv: Sequence[str] | None = None) -> None:
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper):
+                stream.reconfigure(errors='backslashreplace')  # what it cannot show is written as \\u....
+        try:
+            main(sys.argv[1:] if argv is None else argv)
+        except KeyboardInterrupt:
+            sys.exit(130)
+        except Exception as error:
+            if not isinstance(error, _errors_of_users()):
+                raise
+            sys.exit(f'Error: {" ".join(str(error).split())}')
+
+    return run
+
+
+def _errors_of_users() -> tuple[type[Exception], ...]:
+    import cv2
+    import lmdb
+
+    return (OSError, RuntimeError, ValueError, cv2.error, lmdb.Error)
+
+
+def whole_number(least: int, most: int) -> Callable[[str], int]:
+    """Type of an argument: a whole number from ``least`` to ``most``."""
+
+    def number(text: str) -> int:
+        if not text.isdecimal() or not least <= int(text) <= most:
+            raise ArgumentTypeError(f'{text} is no whole number from {least} to {most}')
+        return int(text)
+
+    return number
+
+
+def add_weights(parser: ArgumentParser) -> ArgumentParser:
+    """Add the arguments that :func:`load_rim` reads."""
+    parser.add_argument('--weights', help='NAME.safetensors (those of the repository)')
+    parser.add_argument('--device', help='cuda or cpu (a GPU where there is one)')
+    return parser
+
+
+def add_networks(parser: ArgumentParser) -> ArgumentParser:
+    """Add the arguments that :func:`load_rim` and :func:`load_detector` read."""
+    parser.add_argument(
+        '--detect',
+        metavar='DETECTOR',
+        help='the pictures are whole photos, whose faces are found by '
+        "'cascade' (upright, frontal faces; fetches nothing), 'insightface' (fetches its model), an "
+        "SCRFD or YuNet .onnx file, or 'module:function'",
+    )
+    return add_weights(parser)
+
+
+def load_rim(args: Namespace) -> RIM:
+    """RIM of ``--weights`` on ``--device``.
+
+    Raises:
+        ValueError: no such device.
+        OptionsError: the weights cannot be read.
+    """
+    import torch
+
+    from rim_plugin.tools.api import RIM
+
+    try:
+        torch.empty(0, device=args.device).cpu()
+    except (AssertionError, RuntimeError) as error:  # as a torch without that backend has it
+        raise ValueError(f'--device {args.device}: {error}; --device cpu is always there') from None
+    return RIM.from_pretrained(args.weights, args.device)
+
+
+def load_detector(args: Namespace, rim: RIM) -> Detector | None:
+    """The detector of ``--detect``; None where that was not said."""
+    from rim_plugin.tools import cascade
+
+    return None if args.detect is None else cascade.load_detector(args.detect, rim)
+
+
+def print_skipped(lines: Iterable[str]) -> None:
+    """Print a line about each input that was left out."""
+    lines = list(lines)
+    if lines:
+        print('\n'.join([f'Left out, {len(lines)}:', *lines]), file=sys.stderr)

@@ -1,0 +1,115 @@
+"""Loss on identity labels: ArcFace's additive angular margin."""
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from rim_plugin.archs.recogniser import RecogniserOutput
+from rim_plugin.losses.distributed import all_ranks, gather_over_ranks
+from rim_plugin.losses.inputs import full_precision, require, widened
+
+from basicsr.utils.registry import LOSS_REGISTRY
+
+
+def arcface_loss(
+    embeddings: Tensor, weight: Tensor, labels: Tensor, margin: float = 0.5, scale: float = 64.0
+) -> Tensor:
+    r"""Additive angular margin (Deng et al., *ArcFace*, CVPR 2019, Eq. 3).
+
+    .. math::
+        -\log \frac{\exp(s \cos(\theta_y + m))}{\exp(s \cos(\theta_y + m)) + \sum_{j \ne y} \exp(s \cos \theta_j)}
+
+    with theta_j the angle between embedding and weight vector j. Where theta_y + m exceeds pi, cos would rise again:
+    there cos(theta_y) - m sin(m) takes its place, as in the authors' code.
+
+    Args:
+        embeddings: (N, D), of any length.
+        weight: (persons, D), one vector a person, of any length.
+        labels: (N, ) int64, below ``persons``.
+        margin: m in radians, 0 to pi / 2; 0 is a softmax over cosines.
+        scale: s, above 0.
+
+    Returns:
+        Scalar, averaged over the faces; zero without any.
+
+    Example:
+        >>> persons = torch.eye(3)
+        >>> arcface_loss(persons, persons, torch.arange(3), margin=0.0, scale=1.0)  # log(1 + 2 / e)
+        tensor(0.5514)
+    """
+    cosines = F.normalize(embeddings) @ F.normalize(weight).T
+    own = cosines.gather(1, labels[:, None])
+    sines = (1 - own.square()).clamp(min=1e-12).sqrt()  # the root's slope is infinite at 0
+    with_margin = own * math.cos(margin) - sines * math.sin(margin)
+    beyond = own < math.cos(math.pi - margin)
+    with_margin = torch.where(beyond, own - margin * math.sin(margin), with_margin)
+    logits = scale * cosines.scatter(1, labels[:, None], with_margin)
+    return F.cross_entropy(logits, labels, reduction='sum') / max(len(labels), 1)
+
+
+@LOSS_REGISTRY.register()
+class ArcFaceLoss(nn.Module):
+    """Additive angular margin on faces of known identity, see :func:`arcface_loss`.
+
+    Its weights, one vector a person, learn with the student.
+
+    Args:
+        num_classes: persons.
+        embedding_size: D.
+        margin: m in radians, 0 to pi / 2.
+        scale: s, above 0.
+        loss_weight: factor on the result.
+
+    Raises:
+        OptionsError: an option out of its range.
+    """
+
+    def __init__(
+        self, num_classes: int, embedding_size: int, margin: float = 0.5, scale: float = 64.0, loss_weight: float = 1.0
+    ) -> None:
+        super().__init__()
+        for option, value in (('num_classes', num_classes), ('embedding_size', embedding_size)):
+            whole = type(value) is int and value >= 1
+            require('ArcFaceLoss', whole, f'{option} must be a whole number above 0', value)
+        require('ArcFaceLoss', 0 <= margin <= math.pi / 2, 'margin must be an angle of 0 to pi / 2', margin)
+        require('ArcFaceLoss', scale > 0, 'scale must be above 0', scale)
+        self.num_classes, self.margin, self.scale, self.loss_weight = num_classes, margin, scale, loss_weight
+        start = torch.Generator().manual_seed(0)  # the same on every rank
+        self.weight = nn.Parameter(torch.randn(num_classes, embedding_size, generator=start) * 0.01)
+
+    def forward(self, student: RecogniserOutput, identities: Tensor) -> Tensor:
+        """Classification of the faces of all ranks whose identity is known.
+
+        Args:
+            student: embedding (N, D); nothing else is read.
+            identities: (N, ) int64, below ``num_classes``; below 0 where unknown: left out.
+
+        Returns:
+            Scalar, float32 or float64; zero where no identity is known.
+
+        Raises:
+            ValueError: shapes that do not fit, or an identity beyond ``num_classes``.
+        """
+        embeddings = student.embedding
+        self._check(embeddings, identities)
+        (embeddings,) = widened(embeddings)
+        embeddings, identities = gather_over_ranks(embeddings), all_ranks(identities)
+        known = identities >= 0
+        weight = self.weight.to(embeddings.dtype)
+        with full_precision(embeddings):
+            loss = arcface_loss(embeddings[known], weight, identities[known], self.margin, self.scale)
+        return self.loss_weight * loss
+
+    def _check(self, embeddings: Tensor, identities: Tensor) -> None:
+        if embeddings.ndim != 2 or identities.shape != embeddings.shape[:1]:
+            raise ValueError(
+                f'ArcFaceLoss: embedding must be (N, D) and identities (N, ), not {tuple(embeddings.shape)} and '
+                f'{tuple(identities.shape)}'
+            )
+        if identities.numel() and identities.max() >= self.num_classes:
+            raise ValueError(
+                f'ArcFaceLoss: there is an identity {identities.max().item()}, but num_classes is {self.num_classes}; '
+                'set it to the number of persons in the training data'
+            )

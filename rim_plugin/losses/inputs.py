@@ -1,0 +1,92 @@
+"""What losses share about their inputs: number types, shapes and options out of range."""
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from rim_plugin.errors import OptionsError, check_choice
+
+REDUCTIONS = ('mean', 'sum')
+
+
+def widened(*tensors: Tensor) -> list[Tensor]:
+    """Tensors in one dtype, float32 or float64: squares and differences of half-precision numbers lose too much."""
+    dtype = torch.float32
+    for tensor in tensors:
+        dtype = torch.promote_types(dtype, tensor.dtype)
+    return [tensor.to(dtype) for tensor in tensors]
+
+
+def full_precision(tensor: Tensor) -> torch.autocast:
+    """Context in which autocast leaves matrix products on the tensor's device in their own dtype."""
+    return torch.autocast(tensor.device.type, enabled=False)
+
+
+def check_shapes(loss: str, place: str, **tensors: Tensor) -> None:
+    """Check that tensors have one shape; any other would be broadcast in silence.
+
+    Args:
+        loss: name of the loss, for the message.
+        place: what they are, for the message.
+        tensors: by the name of who made them.
+
+    Raises:
+        ValueError: they have not.
+    """
+    shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+    if len(set(shapes.values())) > 1:
+        message = ', '.join(f'{name} {shape}' for name, shape in shapes.items())
+        raise ValueError(f'{loss}: {place} must have one shape: {message}')
+
+
+def check_blocks(loss: str, **networks: Sequence[Tensor]) -> None:
+    """Check that networks give equally many block maps, at least one, each of one shape.
+
+    Args:
+        loss: name of the loss, for the message.
+        networks: block maps by the name of the network.
+
+    Raises:
+        ValueError: they do not; names the block and the shapes.
+    """
+    counts = {name: len(blocks) for name, blocks in networks.items()}
+    if len(set(counts.values())) > 1 or 0 in counts.values():
+        message = ', '.join(f'{name} {count}' for name, count in counts.items())
+        raise ValueError(f'{loss}: every network must give equally many block maps, one or more: {message}')
+    for number, maps in enumerate(zip(*networks.values(), strict=True), 1):
+        check_shapes(loss, f'block {number}', **dict(zip(networks, maps, strict=True)))
+
+
+def check_reduction(loss: str, reduction: str) -> None:
+    """Check that ``reduction`` is ``mean`` or ``sum``, else ValueError."""
+    check_choice(f'{loss}: reduction', reduction, REDUCTIONS)
+
+
+def require(loss: str, holds: bool, rule: str, value: object) -> None:
+    """Check an option.
+
+    Args:
+        loss: name of the loss, for the message.
+        holds: whether the option keeps the rule.
+        rule: what it must be, e.g. ``temperature must be above 0``.
+        value: of the option.
+
+    Raises:
+        OptionsError: it does not.
+    """
+    if not holds:
+        raise OptionsError(f'{loss}: {rule}, not {value!r}')
+
+
+def positive_numbers(loss: str, option: str, values: float | Sequence[float]) -> list[float]:
+    """One number or several, as a list.
+
+    Raises:
+        OptionsError: there are none, or one is not a positive finite number.
+    """
+    numbers = [float(value) for value in (values if isinstance(values, Sequence) else [values])]
+    positive = bool(numbers) and all(0 < number < math.inf for number in numbers)
+    require(loss, positive, f'{option} must be positive numbers', values)
+    return numbers

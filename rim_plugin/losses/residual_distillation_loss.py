@@ -1,0 +1,65 @@
+"""Residual distillation loss of the heterogeneous recognition sub-net."""
+
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+
+from rim_plugin.losses.distillation_loss import distillation_loss
+from rim_plugin.losses.inputs import check_blocks, check_reduction, widened
+
+from basicsr.utils.registry import LOSS_REGISTRY
+
+
+def residual_distillation_loss(
+    assistant: Sequence[Tensor], student: Sequence[Tensor], teacher: Sequence[Tensor], reduction: str = 'mean'
+) -> Tensor:
+    r"""Squared error of the assistant's estimate of what the student misses (RIM, Eq. 12).
+
+    .. math::
+        \sum_{k=1}^{K} \| (f_T^k - f_S^k) - f_A^k \|_2^2
+
+    Args:
+        assistant: the K block maps (N, C_k, h_k, w_k), any floating dtype; computed in float32 at least.
+        student: same shapes; constant.
+        teacher: same shapes; constant.
+        reduction: ``mean`` over the elements of each block | ``sum``: Eq. 12 as written, averaged over the batch.
+
+    Returns:
+        Scalar.
+
+    Raises:
+        ValueError: maps that do not fit; names the block and the shapes.
+
+    Example:
+        >>> teacher = [torch.full((2, 64, 56, 56), 5.0), torch.full((2, 512, 7, 7), 5.0)]
+        >>> student, assistant = [block - 3 for block in teacher], [block - 4 for block in teacher]
+        >>> residual_distillation_loss(assistant, student, teacher)  # two blocks of ((5 - 2) - 1)^2
+        tensor(8.)
+    """
+    check_blocks('ResidualDistillationLoss', assistant=assistant, student=student, teacher=teacher)
+    terms = []
+    for f_a, f_s, f_t in zip(assistant, student, teacher, strict=True):
+        f_s, f_t = widened(f_s, f_t)
+        terms.append(distillation_loss(f_a, f_t - f_s, reduction=reduction))  # detaches f_t - f_s
+    return sum(terms[1:], terms[0])
+
+
+@LOSS_REGISTRY.register()
+class ResidualDistillationLoss(nn.Module):
+    """Error of the assistant's block maps (RIM, Eq. 12), see :func:`residual_distillation_loss`.
+
+    The paper optimises theta_A alone by Eq. 12: no gradient to student or teacher.
+
+    Args:
+        loss_weight: factor on the result.
+        reduction: ``mean`` | ``sum``.
+    """
+
+    def __init__(self, loss_weight: float = 1.0, reduction: str = 'mean') -> None:
+        super().__init__()
+        check_reduction('ResidualDistillationLoss', reduction)
+        self.loss_weight, self.reduction = loss_weight, reduction
+
+    def forward(self, assistant: Sequence[Tensor], student: Sequence[Tensor], teacher: Sequence[Tensor]) -> Tensor:
+        """Scalar, float32 or float64, of the K block maps (N, C_k, h_k, w_k) of each; student and teacher constant."""
+        return self.loss_weight * residual_distillation_loss(assistant, student, teacher, self.reduction)

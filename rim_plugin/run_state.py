@@ -1,0 +1,101 @@
+"""What a process knows about its training run, and the checkpoints that the run left."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from basicsr.utils.dist_util import get_dist_info
+
+
+@dataclass
+class Run:
+    """What a process knows about its training run beyond BasicSR's own variables.
+
+    Attributes:
+        seed: ``manual_seed``; of a resumed run, the one that it was started with.
+        iteration: the iteration under way or done last.
+        epoch: the epoch under way; None before training.
+        batches_per_epoch: of this rank's data loader.
+        resumed: the state that this run was resumed from; empty for a new run.
+        pending: epoch, iteration and :meth:`progress` of a state to be written after validation.
+        stop_signal: number of the signal that asks for a stop.
+        tb_logger: TensorBoard's writer.
+    """
+
+    seed: int = 0
+    iteration: int = 0
+    epoch: int | None = None
+    batches_per_epoch: int = 0
+    resumed: dict[str, Any] = field(default_factory=dict)
+    pending: dict[str, Any] | None = None
+    stop_signal: int | None = None
+    tb_logger: Any = None
+    _epoch_began: int = 0
+
+    def reset(self, seed: int = 0) -> None:
+        """Forget everything: a new run begins."""
+        vars(self).update(vars(Run(seed)))
+
+    def resume(self, state: dict[str, Any]) -> None:
+        """Continue from ``state``, the content of a BasicSR ``.state`` file."""
+        self.resumed, self.iteration = state, state['iter']
+        self.seed = state.get('manual_seed', self.seed)
+
+    def batches_to_skip(self, epoch: int) -> int:
+        """Batches of ``epoch`` that were used before the stop; 0 unless it is the resumed one, with the same
+        batches."""
+        same = self.resumed.get('batches_per_epoch') == self.batches_per_epoch
+        return self.resumed['batches_done'] if same and epoch == self.resumed['epoch'] else 0
+
+    def begin_epoch(self, epoch: int) -> None:
+        """BasicSR's loop has come to ``epoch``."""
+        self.epoch, self._epoch_began = epoch, self.iteration - self.batches_to_skip(epoch)
+
+    def progress(self) -> dict[str, int]:
+        """What a state file needs for the data to go on where they were."""
+        return {
+            'manual_seed': self.seed,
+            'batches_per_epoch': self.batches_per_epoch,
+            'batches_done': self.iteration - self._epoch_began,
+        }
+
+
+# One for the process: BasicSR's loop hands sampler, model and signal handler nothing that they share.
+RUN = Run()
+
+
+def training_states(opt: Mapping[str, Any]) -> list[str]:
+    """Paths of the training states of the run that ``opt`` describes, newest first."""
+    folder = opt['path'].get('training_states')
+    states = [path for path in Path(folder).glob('*.state') if path.stem.isdecimal()] if folder else []
+    return [str(path) for path in sorted(states, key=lambda path: int(path.stem), reverse=True)]
+
+
+def last_checkpoint(opt: Mapping[str, Any]) -> str:
+    """Path of the newest training state of the run that ``opt`` describes, or the word ``none``."""
+    return next(iter(training_states(opt)), 'none')
+
+
+def check_finite(model: Any, losses: Mapping[str, Tensor | float]) -> None:
+    """Stop before a step would spoil the weights.
+
+    Args:
+        model: BasicSR's, for its options.
+        losses: terms by name.
+
+    Raises:
+        FloatingPointError: a term is NaN or infinite; names the iteration, the term and the last good checkpoint.
+    """
+    for name, value in losses.items():
+        value = torch.as_tensor(value).detach()
+        if not torch.isfinite(value).all():
+            rank, _ = get_dist_info()
+            raise FloatingPointError(
+                f'iteration {RUN.iteration}: {name} is {value.float().mean().item()} (rank {rank}); last good '
+                f'checkpoint: {last_checkpoint(model.opt)}. Lower the learning rate or turn on gradient clipping, then '
+                'go on from there with --auto_resume.'
+            )

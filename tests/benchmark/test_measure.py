@@ -1,0 +1,185 @@
+"""Measured values equal BasicSR's and numpy's; a newly registered metric is measured by itself."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from support.benchmarks import DRAWN, NET
+from torchvision.models import alexnet
+
+from rim_plugin.archs.fhn_arch import FHN
+from rim_plugin.benchmark import measure
+from rim_plugin.benchmark.cache import Cache
+from rim_plugin.benchmark.measure import build_method, measure_images, measure_pairs, measure_speed, restored_faces
+from rim_plugin.evaluation import metric as metrics
+from rim_plugin.evaluation.metric import ImageMetric
+
+from basicsr.archs import build_network
+from basicsr.data import build_dataset
+from basicsr.metrics import calculate_psnr, calculate_ssim
+from basicsr.utils import tensor2img
+
+FACES = dict(DRAWN, name='drawn')
+GENERATOR = {
+    'type': 'TriPathGenerator',
+    'coarse_channels': 4,
+    'coarse_blocks': 1,
+    'coarse_repeats': 1,
+    'global_channels': 4,
+    'global_blocks': 1,
+    'prior_channels': 4,
+    'prior_blocks': 1,
+    'hourglass_blocks': 1,
+}
+DISCRIMINATOR = {
+    'type': 'MixAdversarialDiscriminator',
+    'integrator': {'channels': 4, 'blocks': 1},
+    'discriminator': {'channels': 4, 'embedding': 8},
+}
+TEACHER = {'type': 'MobileFaceNet'}
+
+
+@pytest.fixture
+def srcnn(folder):
+    return build_method({'g': NET}, {'g': 'srcnn.pth'})
+
+
+@pytest.fixture
+def rim(teacher, tmp_path):
+    """RIM with random weights: its pipeline."""
+    torch.manual_seed(0)
+    generator = build_network(dict(GENERATOR))
+    torch.save({'params': generator.state_dict()}, tmp_path / 'g.pth')
+    return build_method(
+        {'g': GENERATOR, 'd': DISCRIMINATOR}, {'g': str(tmp_path / 'g.pth')}, {**TEACHER, 'weights': teacher}
+    )
+
+
+def test_image_metrics_are_what_basicsr_measures_image_by_image(srcnn):
+    result = measure_images(srcnn, FACES, pictures=2)
+    images, dataset = result['images'], build_dataset({**FACES, 'phase': 'val', 'scale': 8})
+    assert images.keys() == {'name', 'psnr_y', 'ssim_y', 'psnr_rgb', 'ssim_rgb'}  # no teacher, no priors
+    assert images['name'] == [dataset[i]['gt_path'] for i in range(3)]
+    for i in range(3):
+        with torch.no_grad():
+            sr = tensor2img(srcnn.fhn(dataset[i]['lq'][None]))
+        gt = tensor2img(dataset[i]['gt'])
+        for y, colour in ((True, 'y'), (False, 'rgb')):
+            for metric, function in (('psnr', calculate_psnr), ('ssim', calculate_ssim)):
+                expected = function(sr, gt, crop_border=0, test_y_channel=y)
+                assert images[f'{metric}_{colour}'][i] == pytest.approx(expected, abs=1e-4)
+    assert result['means']['psnr_y'] == pytest.approx(np.mean(images['psnr_y']))
+    assert result['arrays'].keys() == {f'{face}/{title}' for face in (0, 1) for title in ('LR 28x28', 'SR', 'HR')}
+    assert (result['arrays']['1/HR'] == tensor2img(dataset[1]['gt'])).all()
+
+
+def test_identity_and_priors_are_measured_where_the_method_has_them(rim):
+    result = measure_images(rim, FACES, pictures=1)
+    images = result['images']
+    assert images.keys() >= {'identity', 'nme', 'parsing_miou'}
+    assert all(0 < value < 10 for value in images['nme']) and all(0 <= value <= 1 for value in images['parsing_miou'])
+    dataset = build_dataset({**FACES, 'phase': 'val', 'scale': 8})
+    with torch.no_grad():
+        faces = [rim.hallucinate(dataset[2]['lq'][None]).clamp(0, 1), dataset[2]['gt'][None]]
+        sr, hr = (rim.teacher(face).embedding[0].double() for face in faces)
+    assert images['identity'][2] == pytest.approx(float(sr @ hr / sr.norm() / hr.norm()), abs=1e-6)
+    assert {'0/landmarks', '0/parsing', '0/coarse'} <= result['arrays'].keys()
+
+
+def test_lpips_where_its_weights_are_given(srcnn):
+    pytest.importorskip('lpips')
+    torch.save(alexnet().state_dict(), 'alexnet.pth')
+    result = measure_images(srcnn, FACES, 0, 'alexnet.pth')
+    assert len(result['images']['lpips']) == 3 and min(result['images']['lpips']) > 0
+    assert not result['arrays']
+
+
+def test_a_registered_metric_is_measured_without_more(srcnn, monkeypatch):
+    class Brightness(ImageMetric):
+        title, digits, needs, standard = 'brightness', 1, ('sr',), {'brightness': {}}
+
+        def measure(self, data):
+            return data['sr'].mean((1, 2, 3)).double()
+
+    monkeypatch.setitem(metrics.METRICS, 'calculate_brightness', Brightness)
+    images = measure_images(srcnn, FACES, 0)['images']
+    data = restored_faces(srcnn)(
+        {key: value[None] if torch.is_tensor(value) else [value] for key, value in _face(1).items()}
+    )
+    assert images['brightness'][1] == pytest.approx(data['sr'].mean().item(), abs=1e-6)
+
+
+def _face(index):
+    return build_dataset({**FACES, 'phase': 'val', 'scale': 8})[index]
+
+
+def test_weights_are_the_averaged_ones_where_there_are_any(folder):
+    nets = [build_network(dict(NET)) for _ in range(2)]
+    torch.save({'params': nets[0].state_dict(), 'params_ema': nets[1].state_dict()}, 'both.pth')
+    built = build_method({'g': NET}, {'g': 'both.pth'}).fhn.state_dict()
+    assert all(torch.equal(value, built[key]) for key, value in nets[1].state_dict().items())
+    torch.save({'params': nets[0].state_dict()}, 'one.pth')
+    built = build_method({'g': NET}, {'g': 'one.pth'}).fhn.state_dict()
+    assert all(torch.equal(value, built[key]) for key, value in nets[0].state_dict().items())
+
+
+def test_methods_are_ready_to_infer(rim, teacher):
+    assert isinstance(rim.fhn, FHN) and rim.hrn is None and rim.gallery == 'teacher'
+    assert not any(layer.training for layer in rim.modules())
+    assert not any(value.requires_grad for value in rim.parameters())
+    hrn = {'type': 'HRN', 'student': TEACHER, 'assistant': TEACHER, 'head': 'own'}
+    full = build_method({'r': hrn}, {}, {**TEACHER, 'weights': teacher}, 'hrn')
+    assert full.gallery == 'hrn' and full.fhn is None and full.hrn is not None
+
+
+def test_size_and_speed(srcnn):
+    speed = measure_speed(srcnn)['speed']
+    assert speed['parameters'] == sum(value.numel() for value in srcnn.fhn.parameters())
+    layers = (3 * 4 * 81, 4 * 2 * 25, 2 * 3 * 25)
+    assert speed['gmacs'] == pytest.approx(224**2 * sum(layers) / 1e9, rel=0.02)
+    assert speed['ms_1'] > 0 and speed['ms_32'] > 0 and speed['peak_mib'] > 50
+
+
+def printed(capsys):
+    """The lines that tell of results."""
+    lines = capsys.readouterr().out.splitlines()
+    return [json.loads(line.removeprefix('RESULT ')) for line in lines if line.startswith('RESULT ')]
+
+
+def test_gallery_is_embedded_once_for_all_measurements(teacher, tmp_path, monkeypatch, capsys):
+    pairs = {'type': 'DrawnPairDataset', 'num_identities': 4, 'faces_per_identity': 2, 'folds': 2, 'name': 'few'}
+    full = [{**pairs, 'probe_side': 'none'}, False]
+    gallery = {'key': 'gallery', 'arguments': full}
+    measurements = [
+        {'key': str(size), 'kind': 'pairs', 'arguments': [{**pairs, 'query_size': size}, False], 'gallery': gallery}
+        for size in (14, 28)
+    ]
+    job = {'cache': str(tmp_path), 'networks': {}, 'weights': {}, 'gallery': None, 'measurements': measurements}
+    calls, embed = [], measure.measure_gallery
+    monkeypatch.setattr(measure, 'measure_gallery', lambda *arguments: calls.append(1) or embed(*arguments))
+    recogniser = {**TEACHER, 'weights': teacher}
+    measure.main({**job, 'recogniser': recogniser})
+    assert len(calls) == 1
+    lines = [
+        line.removeprefix('RESULT ') for line in capsys.readouterr().out.splitlines() if line.startswith('RESULT ')
+    ]
+    assert [json.loads(line) for line in lines] == [{'key': '14'}, {'key': '28'}]
+    pipeline, known = build_method({}, {}, recogniser), Cache(tmp_path).get('gallery')['arrays']['embeddings']
+    expected = measure_pairs(pipeline, *measurements[0]['arguments'], np.full_like(known, np.nan))
+    kept = Cache(tmp_path).get('14')
+    np.testing.assert_allclose(kept['arrays']['scores'], expected['arrays']['scores'], atol=1e-9)
+    assert kept['figures']['auc'] == pytest.approx(expected['figures']['auc'])
+    assert kept['figures'].keys() == expected['figures'].keys() and kept['protocol']['query_size'] == 14
+
+
+def test_an_error_is_told_and_does_not_stop_the_rest(folder, capsys):
+    measurements = [
+        {'key': 'a', 'kind': 'sr', 'arguments': [{**FACES, 'type': 'Nothing'}, 0, None], 'gallery': None},
+        {'key': 'b', 'kind': 'sr', 'arguments': [FACES, 0, None], 'gallery': None},
+    ]
+    job = {'cache': 'cache', 'networks': {'g': NET}, 'weights': {}, 'recogniser': None, 'gallery': None}
+    measure.main({**job, 'measurements': measurements})
+    lines = printed(capsys)
+    assert 'Nothing' in lines[0]['error'] and lines[1] == {'key': 'b'}
+    assert Cache('cache').get('a') is None and len(Cache('cache').get('b')['images']['name']) == 3

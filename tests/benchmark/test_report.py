@@ -1,0 +1,138 @@
+"""The report: what its tables and its page say of results."""
+
+import json
+import re
+
+import pytest
+from support.benchmarks import METHODS, SPEED, benchmark, pair_result, sr_result
+
+from rim_plugin.benchmark.report import write_report
+from rim_plugin.benchmark.run import measurements
+from rim_plugin.evaluation import metric as metrics
+from rim_plugin.evaluation.metric import ImageMetric, PairMetric
+
+PAIRS = {'few': {'type': 'DrawnPairDataset', 'num_identities': 4, 'faces_per_identity': 2, 'folds': 2}}
+
+
+def report(results, **changes):
+    """Text of a report on results by method and kind; where there is none, an error."""
+    small = benchmark(**changes)
+    wanted = [each for method in small.methods for each in measurements(small, method)]
+    measured = [(each, results.get((each.method.name, each.kind), {'error': 'broken'})) for each in wanted]
+    return write_report(small, measured).with_suffix('.md').read_text()
+
+
+def table(text, title):
+    """Rows of the first table after ``title``: lists of cells."""
+    lines = text[text.index(title) :].splitlines()
+    start = next(i for i, line in enumerate(lines) if line.startswith('|'))
+    end = next((i for i in range(start, len(lines)) if not lines[i].startswith('|')), len(lines))
+    return [[cell.strip() for cell in line.strip('|').split('|')] for line in lines[start:end]]
+
+
+@pytest.fixture
+def sr_results():
+    speed = {'speed': SPEED, 'arrays': {}}
+    return {
+        ('srcnn', 'speed'): speed,
+        ('bicubic', 'speed'): speed,
+        ('srcnn', 'sr'): sr_result(['psnr_y', 'ssim_y', 'nme'], seed=1),
+        ('bicubic', 'sr'): sr_result(['psnr_y', 'ssim_y'], seed=2),
+    }
+
+
+def test_sr_table(folder, sr_results):
+    text = report(sr_results)
+    head, _, srcnn, bicubic = table(text, '## Super-resolution: drawn')
+    assert head[:4] == ['method', 'PSNR Y', 'SSIM Y', 'NME (less is better)']
+    assert head[4:] == ['parameters', 'GMACs', 'ms, batch 1', 'ms, batch 32', 'peak MiB']
+    means = sr_results['srcnn', 'sr']['means']
+    assert srcnn[0] == 'SRCNN' and re.fullmatch(rf'{means["psnr_y"]:.2f} \[0\.\d\d, 0\.\d\d\]', srcnn[1])
+    assert srcnn[3].startswith(f'{means["nme"]:.4f} [') and bicubic[3] == '-'
+    assert srcnn[4:] == ['1,234', '0.50', '2.0', '1.0', '300']
+    difference = table(text, '**Difference to Bicubic**')
+    assert [row[0] for row in difference[2:]] == ['SRCNN']
+    assert difference[2][1].startswith(f'{means["psnr_y"] - sr_results["bicubic", "sr"]["means"]["psnr_y"]:+.2f} [')
+    assert difference[2][3] == '-' and 'over 3 faces' in text
+    assert table(text, 'Table 4: LFW')[-1] == ['RIM', '28.572', '0.882']  # the paper's, beside it
+
+
+def test_a_registered_metric_is_a_column_without_more(folder, sr_results, monkeypatch):
+    class Toy(ImageMetric):
+        title, digits, standard, higher_is_better = 'toy', 1, {'toy': {}}, False
+
+    monkeypatch.setitem(metrics.METRICS, 'calculate_toy', Toy)
+    sr_results['srcnn', 'sr'] = sr_result(['psnr_y', 'ssim_y', 'toy'])
+    head, _, srcnn, bicubic = table(report(sr_results), '## Super-resolution: drawn')
+    place = head.index('toy (less is better)')
+    assert re.fullmatch(r'0\.\d \[0\.\d, 0\.\d\]', srcnn[place]) and bicubic[place] == '-'
+
+
+def test_a_registered_metric_of_pairs_is_a_table_without_more(folder, monkeypatch):
+    class Toy(PairMetric):
+        title, digits, standard = 'toy', 1, {'toy': {}}
+
+    monkeypatch.setitem(metrics.METRICS, 'calculate_toy', Toy)
+    results = {(name, 'pairs'): pair_result(0.5, toy=0.25) for name in METHODS}
+    text = report(results, sr_sets={}, pair_sets=PAIRS, recogniser={'type': 'MobileFaceNet'})
+    assert table(text, '**Toy**') == [['method', '28'], ['---', '---'], ['SRCNN', '0.2'], ['Bicubic', '0.2']]
+
+
+def test_recognition_tables(folder):
+    results = {
+        ('srcnn', 'pairs'): pair_result(0.75, seed=1, rank_1=0.5),
+        ('bicubic', 'pairs'): pair_result(0.5, seed=2),
+    }
+    methods = {**METHODS, 'full': {'title': 'At full', 'options': 'srcnn.yml', 'query_sizes': ['full']}}
+    text = report(
+        results,
+        methods=methods,
+        reference='bicubic',
+        sr_sets={},
+        pair_sets=PAIRS,
+        query_sizes=[14, 'full'],
+        recogniser={'type': 'MobileFaceNet'},
+    )
+    assert table(text, '**Accuracy**')[0] == ['method', '14', 'full']
+    assert table(text, '**Accuracy**')[2:] == [
+        ['SRCNN', '0.7500 +- 0.0100', '0.7500 +- 0.0100'],
+        ['Bicubic', '0.5000 +- 0.0100', '0.5000 +- 0.0100'],
+        ['At full', 'broken', ''],
+    ]
+    assert table(text, '**Rank 1**')[2:4] == [['SRCNN', '0.5000', '0.5000'], ['Bicubic', '-', '-']]
+    difference = table(text, '**Accuracy, difference to Bicubic**')
+    assert len(difference) == 3 and re.fullmatch(r'[+-]\d\.\d{4} \[[+-]\d\.\d{4}, [+-]\d\.\d{4}\]', difference[2][1])
+    assert "probe side: second, downscaling: antialiased bicubic from 224 to the probe's size" in text
+    assert '| HR-HR | VGGFace2 | - | 0.994 | - | 0.840 |' in text  # the paper's, beside it
+    for name in ('accuracy_few', 'roc_few_14', 'roc_few_full'):
+        assert f'![figures/{name}.png](figures/{name}.png)' in text
+
+
+def test_errors_stay_in_their_rows(folder, sr_results):
+    del sr_results['srcnn', 'sr'], sr_results['bicubic', 'speed']
+    text = report(sr_results, pair_sets=PAIRS, recogniser={'type': 'MobileFaceNet'})
+    _, _, srcnn, bicubic = table(text, '## Super-resolution: drawn')
+    assert srcnn[:2] == ['SRCNN', 'broken'] and bicubic[0] == 'Bicubic' and bicubic[3] == 'broken'
+    assert 'No method could be measured.' in text
+    assert table(text, '**Accuracy**')[2:] == [['SRCNN', 'broken'], ['Bicubic', 'broken']]
+
+
+def test_page_is_one_file_with_the_pictures_inside(folder, sr_results):
+    text = report(sr_results, name='a<b')
+    html = (folder / 'out/a<b/report.html').read_text()
+    assert text.count('![') == html.count('data:image/png;base64,') == 4 and 'src="figures' not in html
+    assert '<title>a&lt;b</title>' in html and html.count('<table>') == text.count('| --- |\n') == 4
+    for name in ('csd_drawn_psnr_y', 'csd_drawn_ssim_y', 'pictures_drawn', 'speed_drawn'):
+        assert (folder / f'out/a<b/figures/{name}.svg').is_file()
+
+
+def test_methods_table_says_what_was_compared(folder, sr_results):
+    rows = table(report(sr_results, recogniser={'type': 'MobileFaceNet', 'weights': 'm.pth'}), '## Methods')
+    assert rows[2] == ['SRCNN', '`srcnn.yml`', '-', '`srcnn.pth`', '-', 'MobileFaceNet `m.pth`']
+
+
+def test_files_beside_the_page(folder, sr_results):
+    report(sr_results, pair_sets=PAIRS, recogniser={'type': 'MobileFaceNet'})
+    out = folder / 'out/small'
+    assert json.loads((out / 'results.json').read_text())['benchmark'] == 'small'
+    assert {'images_drawn.csv', 'pairs_few.csv'} <= {path.name for path in out.iterdir()}

@@ -1,0 +1,230 @@
+"""Running a benchmark end to end on drawn faces: training, measuring, the cache, failures."""
+
+import csv
+import json
+import re
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from support.benchmarks import DRAWN, NET, benchmark, dump, write_options
+
+from rim_plugin.benchmark.budget import training_budget
+from rim_plugin.benchmark.report import write_report
+from rim_plugin.benchmark.run import Measurement, measurements, run_benchmark
+from rim_plugin.data.lmdb_writer import FolderWriter
+
+from basicsr.archs import build_network
+from basicsr.data import build_dataset
+from basicsr.utils import tensor2img
+
+ROOT = Path(__file__).parents[2]
+FEW = {'type': 'DrawnPairDataset', 'num_identities': 4, 'faces_per_identity': 2, 'folds': 2}
+MOBILE = {'type': 'MobileFaceNet', 'weights': 'mobile.pth'}
+
+
+def test_what_is_measured_of_a_method(folder):
+    small = benchmark(
+        pair_sets={'few': FEW}, query_sizes=[14, 'full'], recogniser=MOBILE, lpips='srcnn.pth', mirror=False
+    )
+    speed, sr, low, full = measurements(small, small.methods[0])
+    assert (speed.kind, speed.place, speed.arguments) == ('speed', (), ())
+    assert (sr.kind, sr.place, sr.arguments) == ('sr', ('drawn',), ({**DRAWN, 'name': 'drawn'}, 2, 'srcnn.pth'))
+    whole = ({**FEW, 'name': 'few', 'probe_side': 'none'}, False)
+    assert (low.place, low.arguments) == (('few', '14'), ({**FEW, 'name': 'few', 'query_size': 14}, False))
+    assert (full.place, full.arguments) == (('few', 'full'), whole) and low.gallery == full.gallery == whole
+    for tables, kinds in (('sr', ['speed', 'sr']), ('recognition', ['pairs', 'pairs'])):
+        method = replace(small.methods[0], tables=(tables,))
+        assert [each.kind for each in measurements(small, method)] == kinds
+    without = replace(small.methods[0], options={'name': 'teacher'})
+    assert [each.kind for each in measurements(small, without)] == ['pairs', 'pairs']  # nothing hallucinates
+
+
+def test_keys_follow_what_a_result_depends_on(folder):
+    srcnn, bicubic = benchmark(recogniser=MOBILE).methods
+    torch.save({}, 'mobile.pth')
+    one = Measurement(srcnn, 'pairs', ('few', '14'), ({'query_size': 14}, True), ({'probe_side': 'none'}, True))
+    assert one.key == replace(one, method=replace(srcnn, title='other', query_sizes=[7])).key
+    for change in ({'method': bicubic}, {'kind': 'sr'}, {'arguments': ({'query_size': 7}, True)}):
+        assert one.key != replace(one, **change).key
+    assert one.gallery_key == replace(one, method=bicubic).gallery_key  # the teacher's, whatever embeds probes
+    hrn = replace(srcnn, options={**srcnn.options, 'val': {'gallery': 'hrn'}})
+    assert one.gallery_key != replace(one, method=hrn).gallery_key
+    speed = Measurement(srcnn, 'speed')
+    before, threads = (one.key, speed.key), torch.get_num_threads()
+    torch.set_num_threads(threads + 1)
+    after = one.key, speed.key
+    torch.set_num_threads(threads)
+    assert before[0] == after[0] and before[1] != after[1]
+
+
+@pytest.fixture(scope='module')
+def measured(tmp_path_factory):
+    """A folder with the benchmark of the two methods, and its results."""
+    folder = tmp_path_factory.mktemp('measured')
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        write_options()
+        return folder, run_benchmark(benchmark())
+
+
+@pytest.fixture
+def copied(measured, tmp_path, monkeypatch):
+    """A copy of that folder to work in, and the results."""
+    shutil.copytree(measured[0], tmp_path, dirs_exist_ok=True)
+    monkeypatch.chdir(tmp_path)
+    return measured[1]
+
+
+@pytest.mark.slow
+def test_report_of_what_was_measured(copied):
+    small = benchmark()
+    page = write_report(small, copied)
+    everything = json.loads((page.parent / 'results.json').read_text())
+    images = {entry['method']: entry['images'] for entry in everything['results'] if entry['kind'] == 'sr'}
+    assert images['srcnn'].keys() == {'name', 'psnr_y', 'ssim_y', 'psnr_rgb', 'ssim_rgb'}
+    rows = [row for row in csv.reader((page.parent / 'images_drawn.csv').open()) if row[0] == 'bicubic']
+    assert [float(row[2]) for row in rows] == images['bicubic']['psnr_y']
+    text = (page.parent / 'report.md').read_text()
+    for method, title in (('srcnn', 'SRCNN'), ('bicubic', 'Bicubic')):
+        assert re.search(rf'\| {title} \| {np.mean(images[method]["psnr_y"]):.2f} \[', text)
+    difference = np.mean(np.subtract(images['srcnn']['psnr_y'], images['bicubic']['psnr_y']))
+    assert f' {difference:+.2f} [' in text and 'identity |' not in text
+    speed = {entry['method']: entry['speed'] for entry in everything['results'] if entry['kind'] == 'speed'}
+    assert speed['bicubic']['parameters'] == 0 < speed['srcnn']['parameters']
+
+
+@pytest.mark.slow
+def test_nothing_is_measured_twice(copied, monkeypatch):
+    monkeypatch.setattr('rim_plugin.benchmark.run.subprocess.Popen', None)
+    again = run_benchmark(benchmark())
+    assert [result['images'] for each, result in copied if each.kind == 'sr'] == [
+        result['images'] for each, result in again if each.kind == 'sr'
+    ]
+
+
+@pytest.mark.slow
+def test_what_changed_is_measured_again_and_failures_stay_in_their_rows(copied):
+    torch.save({'params': build_network(dict(NET)).state_dict()}, 'srcnn.pth')
+    torch.save({'params': build_network({'type': 'SRCNN', 'channels': [3, 2]}).state_dict()}, 'other.pth')
+    methods = {
+        'srcnn': {'title': 'SRCNN', 'options': 'srcnn.yml'},
+        'bicubic': {'options': 'bicubic.yml'},
+        'absent': {'options': 'srcnn.yml', 'weights': {'g': 'none.pth'}},
+        'wrong': {'title': 'Wrong', 'options': 'srcnn.yml', 'weights': {'g': 'other.pth'}},
+        'none': {'options': 'bicubic.yml', 'recogniser': {'type': 'MobileFaceNet', 'weights': None}},
+        'onnx': {'options': 'bicubic.yml', 'recogniser': {'type': 'OnnxRecogniser', 'model': None}},
+    }
+    small = benchmark(methods=methods, reference='bicubic')
+    results = run_benchmark(small)
+    by_method = {each.method.name: result for each, result in results if each.kind == 'sr'}
+    before = {each.method.name: result for each, result in copied if each.kind == 'sr'}
+    assert by_method['bicubic']['images'] == before['bicubic']['images']
+    assert by_method['srcnn']['images'] != before['srcnn']['images']
+    assert by_method['absent']['error'] == 'weights not given (none.pth is absent)'
+    assert by_method['none']['error'] == 'weights not given (recogniser MobileFaceNet)'
+    assert by_method['onnx']['error'] == 'weights not given (recogniser OnnxRecogniser)'
+    assert by_method['wrong']['error'].startswith('OptionsError: other.pth does not fit SRCNN: other shape')
+    text = write_report(small, results).with_suffix('.md').read_text()
+    assert '| absent | weights not given (none.pth is absent) |' in text
+
+
+def test_a_measuring_process_that_ends_early(folder, monkeypatch):
+    monkeypatch.setattr('sys.executable', '/bin/false')
+    for _, result in run_benchmark(benchmark()):
+        assert result['error'].startswith('the measuring process ended early')
+
+
+@pytest.mark.slow
+def test_a_method_without_weights_is_trained_first(folder):
+    force = [
+        'name=trained',
+        'num_gpu=0',
+        'train:total_iter=1',
+        'logger:use_tb_logger=false',
+        'val=~',
+        'datasets:val=~',
+        'network_g={type: SRCNN, channels: [4, 2]}',
+        'datasets:train={name: drawn, type: DrawnFaceDataset, '
+        'num_identities: 2, query_size: 28, batch_size_per_gpu: 1, num_worker_per_gpu: 0}',
+    ]
+    method = {'options': str(ROOT / 'options/baselines/srcnn.yml')}
+    small = benchmark(methods={'srcnn': method}, force=force, train_missing=True)
+    results = run_benchmark(small)
+    assert Path('experiments/trained/models/net_g_latest.pth').is_file()
+    assert all('error' not in result for _, result in results)
+    assert training_budget(small.methods[0])[:2] == (1, 1)
+    assert re.search(r'\| 1 x 1 faces, \d\.\d minutes \|', write_report(small, results).with_suffix('.md').read_text())
+    longer = benchmark(methods={'srcnn': method}, force=[*force, 'train:total_iter=9'], train_missing=True)
+    assert training_budget(longer.methods[0]).iterations == 1  # as trained, whatever the options say today
+    broken = benchmark(
+        methods={'srcnn': method}, force=[*force, 'name=broken', 'train:pixel_opt=~'], train_missing=True
+    )
+    for _, result in run_benchmark(broken):
+        assert result['error'].startswith('training failed (out/small/logs/srcnn.log): ')
+
+
+@pytest.mark.slow
+def test_recognition_at_every_size_and_at_full_resolution(folder):
+    dataset = build_dataset(dict(DRAWN, num_identities=4, faces_per_identity=2, name='drawn', phase='val', scale=8))
+    with FolderWriter('faces/gt') as writer:
+        for i in range(8):
+            writer.put(f'p{i // 2}_{i % 2 + 1:04d}', cv2.imencode('.png', tensor2img(dataset[i]['gt']))[1].tobytes())
+    same = [f'p{i} 1 2' for i in range(4)]
+    other = [f'p{i} 1 p{(i + 1) % 4} 2' for i in range(4)]
+    Path('pairs.txt').write_text('\n'.join(['2\t2', *same[:2], *other[:2], *same[2:], *other[2:]]).replace(' ', '\t'))
+    dump(
+        'teacher.yml',
+        {'name': 'teacher', 'model_type': 'RIMModel', 'num_gpu': 0, 'datasets': {}, 'path': {}, 'val': {}},
+    )
+    torch.manual_seed(0)
+    torch.save(build_network({'type': 'MobileFaceNet'}).state_dict(), 'mobile.pth')
+    pairs = {
+        'type': 'FacePairDataset',
+        'dataroot_gt': 'faces',
+        'pair_list': 'pairs.txt',
+        'io_backend': {'type': 'disk'},
+        'identification': True,
+    }
+    small = benchmark(
+        sr_sets={},
+        query_sizes=[14, 'full'],
+        reference='teacher',
+        mirror=False,
+        recogniser=MOBILE,
+        pair_sets={'few': pairs},
+        methods={
+            'teacher': {'title': 'Teacher', 'options': 'teacher.yml'},
+            'sr': {'title': 'SRCNN + teacher', 'options': 'srcnn.yml'},
+            'full': {'title': 'At full', 'options': 'srcnn.yml', 'query_sizes': ['full']},
+        },
+    )
+    results = run_benchmark(small)
+    assert [each.place for each, _ in results] == [('few', '14'), ('few', 'full')] * 2 + [('few', 'full')]
+    assert all('error' not in result for _, result in results), results
+    assert len(list(small.folder.glob('cache/*.npz'))) == 5  # and the gallery, which the methods share
+    by_place = {(each.method.name, each.place[1]): result for each, result in results}
+    scores = {place: result['arrays']['scores'] for place, result in by_place.items()}
+    np.testing.assert_allclose(scores['teacher', 'full'], scores['sr', 'full'], atol=1e-6)
+    assert np.abs(scores['teacher', '14'] - scores['sr', '14']).max() > 1e-3
+    text = write_report(small, results).with_suffix('.md').read_text()
+    accuracy = by_place['teacher', '14']['figures']['accuracy']
+    assert re.search(rf'\| Teacher \| {accuracy:.4f} \+- ', text) and '**Rank 1**' in text
+    assert 'probe side: second' in text and "antialiased bicubic from 224 to the probe's size, rounded" in text
+    assert re.search(r'\| At full \| - \| [01]\.\d{4} \+- ', text) and re.search(r'\| At full \| - \| [+-]0\.\d', text)
+    right = []
+    for method in ('sr', 'teacher'):
+        arrays, figures = (by_place[method, '14'][key] for key in ('arrays', 'figures'))
+        limits = np.array([np.inf if limit is None else limit for limit in figures['fold_thresholds']])
+        right.append(np.mean((arrays['scores'] >= limits[arrays['folds']]) == arrays['issame']))
+    assert f'| SRCNN + teacher | {right[0] - right[1]:+.4f} [' in text and '| +0.0000 [+0.0000, +0.0000] |' in text
+    everything = json.loads((small.folder / 'results.json').read_text())
+    one = next(entry for entry in everything['results'] if entry['method'] == 'sr' and entry['place'] == ['few', '14'])
+    assert one['difference']['accuracy'][0] == pytest.approx(right[0] - right[1])
+    lines = list(csv.DictReader((small.folder / 'pairs_few.csv').open()))
+    assert [float(line['sr_14']) for line in lines] == one['scores'] and len(lines) == 8
+    assert (small.folder / 'figures/roc_few_14.png').is_file() and (small.folder / 'figures/accuracy_few.svg').is_file()

@@ -1,0 +1,120 @@
+"""A benchmark's options file: what follows from it, and one line for each mistake."""
+
+from pathlib import Path
+
+import pytest
+from support.benchmarks import DRAWN, benchmark, dump
+
+from rim_plugin.benchmark.settings import read_benchmark
+from rim_plugin.errors import OptionsError
+from rim_plugin.options.checking import check
+
+ROOT = Path(__file__).parents[2]
+PAIRS = {'type': 'DrawnPairDataset', 'num_identities': 4, 'faces_per_identity': 2}
+
+
+def test_what_a_file_leaves_out(folder):
+    small = benchmark()
+    assert (small.folder, small.reference, small.query_sizes, small.pair_sets) == (
+        Path('out/small'),
+        'bicubic',
+        [28],
+        {},
+    )
+    assert (small.lpips, small.train_missing, small.methods[0].recogniser) == (None, False, None)
+    srcnn, bicubic = small.methods
+    assert (srcnn.title, srcnn.tables, srcnn.query_sizes, srcnn.force) == ('SRCNN', ('sr', 'recognition'), [28], [])
+    assert srcnn.weights == {'g': 'srcnn.pth'} and bicubic.weights == {} and list(srcnn.networks) == ['g']
+    assert benchmark(methods={'a': {'options': 'bicubic.yml'}}).methods[0].title == 'a'
+
+
+def test_weights_of_a_training_lie_in_its_folder_unless_they_are_named(folder):
+    dump('train.yml', {'name': 'run', 'network_g': {'type': 'TriPathGenerator'}, 'network_d': {}, 'train': {}})
+    block = {'options': 'train.yml', 'weights': {'d': 'mine.pth'}}
+    small = benchmark(methods={'a': block, 'b': {'options': 'bicubic.yml'}}, force=['name=forced'])
+    assert small.methods[0].weights == {'g': 'experiments/forced/models/net_g_latest.pth', 'd': 'mine.pth'}
+    assert small.methods[0].missing == list(small.methods[0].weights.values())
+    assert small.methods[1].options['name'] == 'bicubic'  # force is for what is trained
+
+
+def test_gallery_is_that_of_the_methods_validation(folder):
+    dump('hrn.yml', {'name': 'hrn', 'val': {'gallery': 'hrn'}})
+    methods = benchmark(methods={'a': {'options': 'hrn.yml'}, 'b': {'options': 'bicubic.yml'}}).methods
+    assert [method.gallery for method in methods] == ['hrn', None]
+
+
+def test_a_file_takes_a_method_of_its_base_away(folder):
+    benchmark()
+    Path('child.yml').write_text('_base_: b.yml\nmethods: {srcnn: ~}\n')
+    assert [method.name for method in read_benchmark('child.yml').methods] == ['bicubic']
+
+
+@pytest.mark.parametrize(
+    'changes, words',
+    [
+        ({'methds': {}}, "methds: unknown key; did you mean 'methods'?"),
+        ({'reference': 'bicubc'}, "reference: no method 'bicubc'; did you mean 'bicubic'?"),
+        ({'methods': {'a': {'title': 'A'}}}, 'methods.a.options: missing'),
+        (
+            {'methods': {'a': {'options': 'bicubic.yml', 'wieghts': {}}}},
+            "methods.a.wieghts: unknown key; did you mean 'weights'",
+        ),
+        ({'methods': {'a': {'options': 'absent.yml'}}}, 'absent.yml: no such options file'),
+        ({'methods': {'a': {'options': 'bicubic.yml', 'tables': ['rs']}}}, "methods.a.tables: ['rs'] is not a list"),
+        ({'methods': {'a': {'options': 'bicubic.yml', 'query_sizes': [9]}}}, 'a.query_sizes: 9 is not among those'),
+        ({'methods': {}}, 'methods: there are none'),
+        ({'methods': ['a']}, 'methods: has to be a block of keys'),
+        ({'methods': {'a': None}}, 'methods: there are none'),
+        ({'query_sizes': 28}, 'query_sizes: 28 is a number, a list'),
+        ({'query_sizes': []}, 'query_sizes: [] is not a list'),
+        ({'recogniser': 'abc'}, 'recogniser: has to be a block of keys'),
+        ({'recogniser': {'weights': 'abc'}}, 'is no block with type'),
+        (
+            {'methods': {'a': {'options': 'bicubic.yml', 'recogniser': {'weights': 'abc'}}}},
+            "methods.a.recogniser: {'weights': 'abc'} is no block with type",
+        ),
+        (
+            {'methods': {'a': {'options': 'bicubic.yml', 'weights': {'q': 'x'}}}},
+            'methods.a.weights.q: its options have no network_q, only network_g',
+        ),
+        ({'lpips': 'none.pth'}, 'lpips: none.pth: no such file'),
+        ({'pair_sets': {'few': PAIRS}}, 'recogniser: missing'),
+        (
+            {'sr_sets': {'few': {**DRAWN, 'query_sise': 14}}},
+            "sr_sets.few.query_sise: unknown key; did you mean 'query_size'?",
+        ),
+        ({'methods': {'a': {'options': 'bicubic.yml', 'tables': 'sr'}}}, "methods.a.tables: 'sr' is a text, a list"),
+        (
+            {'methods': {'a': {'options': 'bicubic.yml', 'title': 'A'}, 'b': {'options': 'srcnn.yml', 'title': 'A'}}},
+            "two have the title 'A'",
+        ),
+    ],
+)
+def test_mistakes_in_the_file(folder, changes, words):
+    with pytest.raises(OptionsError) as caught:
+        benchmark(**changes)
+    assert words in str(caught.value) and str(caught.value).count('\n') == 0
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    """The project's options and weights in a folder with the names, not the contents, of the faces they are for."""
+    for name in ('options', 'weights'):
+        (tmp_path / name).symlink_to(ROOT / name)
+    for name in ('helen_test', 'lfw', 'raw/lfw'):
+        (tmp_path / 'datasets' / name).mkdir(parents=True)
+    for name in ('pairs', 'sr_1000'):
+        (tmp_path / f'datasets/raw/lfw/{name}.txt').touch()
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.mark.parametrize('name', ['demo', 'lfw', 'table1'])
+def test_the_options_of_this_project_are_right(name, project):
+    for method in read_benchmark(f'options/benchmark/{name}.yml').methods:
+        check(method.options, method.file, 'train' in method.options, look_for_files=False)
+
+
+def test_a_dataset_that_is_not_there(project):
+    Path('datasets/helen_test').rmdir()
+    with pytest.raises(OptionsError, match='sr_sets.helen_test.dataroot_gt: datasets/helen_test: no such file'):
+        read_benchmark('options/benchmark/lfw.yml')

@@ -1,0 +1,60 @@
+"""What all commands do: mistakes end in one line, interruptions quietly, faults of the program loudly."""
+
+import runpy
+import sys
+from argparse import ArgumentTypeError
+from pathlib import Path
+
+import cv2
+import lmdb
+import pytest
+
+from rim_plugin.cli.common import command, print_skipped, whole_number
+
+SCRIPTS = Path(__file__).parents[2] / 'scripts'
+
+
+@command
+def raising(argv):
+    raise argv
+
+
+@pytest.mark.parametrize('error', [ValueError, OSError, RuntimeError, cv2.error, lmdb.Error])
+def test_mistakes_end_in_one_line(error):
+    with pytest.raises(SystemExit) as caught:
+        raising(error('two\nlines'))
+    assert caught.value.code == 'Error: two lines'
+
+
+def test_an_interruption_ends_quietly():
+    with pytest.raises(SystemExit) as caught:
+        raising(KeyboardInterrupt())
+    assert caught.value.code == 130
+
+
+def test_a_fault_of_the_program_keeps_its_traceback():
+    with pytest.raises(ZeroDivisionError):
+        raising(ZeroDivisionError())
+
+
+def test_whole_numbers():
+    number = whole_number(1, 8)
+    assert [number(text) for text in ('1', '8')] == [1, 8]
+    for text in ('0', '9', '-1', '1.5', 'many', ''):
+        with pytest.raises(ArgumentTypeError, match=f'{text} is no whole number from 1 to 8'):
+            number(text)
+
+
+def test_inputs_left_out_are_counted(capsys):
+    print_skipped([])
+    assert capsys.readouterr().err == ''
+    print_skipped(iter(['a: torn', 'b: wet']))
+    assert capsys.readouterr().err == 'Left out, 2:\na: torn\nb: wet\n'
+
+
+@pytest.mark.parametrize('name', ['hallucinate', 'verify', 'gallery', 'export', 'pack_weights', 'prepare_faces'])
+def test_scripts_are_the_commands(name, monkeypatch, capsys):
+    monkeypatch.setattr(sys, 'argv', [f'{name}.py', '--help'])
+    with pytest.raises(SystemExit) as caught:
+        runpy.run_path(str(SCRIPTS / f'{name}.py'), run_name='__main__')
+    assert caught.value.code == 0 and f'usage: {name}.py' in capsys.readouterr().out

@@ -1,0 +1,100 @@
+"""rim-hallucinate: files written, files refused, faces of photos pasted back."""
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+from support.commands import NOBODY, TWO_FACES, failed, files_below
+
+from rim_plugin import cli
+from rim_plugin.tools.images import read_image
+
+
+@pytest.fixture
+def run(networks):
+    """The command with the tiny weights."""
+    return lambda argv: cli.hallucinate([*networks, *map(str, argv)])
+
+
+def test_faces_of_a_folder_are_hallucinated(run, rim, faces, tmp_path, capsys):
+    run([faces, '-o', tmp_path / 'out'])
+    assert files_below(tmp_path / 'out') == ['a.png', 'b.png', 'süb/c.png']
+    output = read_image(tmp_path / 'out/b.png').astype(int)
+    assert np.abs(output - rim.hallucinate(read_image(faces / 'b.jpg'))).max() <= 1
+    printed = capsys.readouterr()
+    assert printed.out == f'3 pictures written to {tmp_path / "out"}\n'
+    assert 'Left out, 4:' in printed.err
+    for message in ('text.jpg: not a picture', 'tiny.png: 1x1', 'wide.png: 30x20', 'large.png: 64x64'):
+        assert message in printed.err
+
+
+def test_comparisons_and_priors_are_drawn(run, faces, tmp_path):
+    run([faces / 'a.png', '-o', tmp_path / 'out', '--compare', '--priors'])
+    assert files_below(tmp_path / 'out') == ['a.png', 'a_compare.png', 'a_priors.png']
+    result, compared = (read_image(tmp_path / f'out/{name}.png') for name in ('a', 'a_compare'))
+    assert np.array_equal(compared[:, -64:], result)
+    enlarged = cv2.resize(read_image(faces / 'a.png'), (64, 64), interpolation=cv2.INTER_CUBIC)
+    assert np.array_equal(compared[:, :64], enlarged)
+    assert read_image(tmp_path / 'out/a_priors.png').shape[1] == 4 * 64 + 4 * 4  # LR, SR, landmarks, parsing
+
+
+def test_nothing_is_overwritten_without_force(run, faces, tmp_path):
+    out = tmp_path / 'out'
+    out.mkdir()
+    (out / 'b.png').write_text('mine')
+    message = failed(run, faces, '-o', out)
+    assert 'b.png is there already: --force' in message and files_below(out) == ['b.png']
+    run([faces, '-o', out, '--force'])
+    assert read_image(out / 'b.png').shape == (64, 64, 3)
+
+
+def test_inputs_are_never_overwritten_nor_mixed_up(run, faces, tmp_path):
+    assert 'a.png is one of the inputs' in failed(run, faces, '-o', faces, '--force')
+    Image.new('RGB', (8, 8)).save(faces / 'a.bmp')
+    assert 'would both become' in failed(run, faces, '-o', tmp_path / 'out')
+    (faces / 'a.bmp').rename(faces / 'a_compare.bmp')
+    assert 'would both become' in failed(run, faces, '-o', tmp_path / 'out', '--compare')
+    assert not (tmp_path / 'out').exists()
+
+
+def test_folders_without_pictures_and_missing_files_are_named(run, tmp_path):
+    (tmp_path / 'empty').mkdir()
+    assert f'{tmp_path / "empty"} holds none' in failed(run, tmp_path / 'empty', '-o', tmp_path / 'out')
+    assert 'no such file or folder' in failed(run, tmp_path / 'absent.png', '-o', tmp_path / 'out')
+    (tmp_path / 'text.jpg').write_text('no picture')
+    assert 'nothing was written' in failed(run, tmp_path / 'text.jpg', '-o', tmp_path / 'out')
+    assert not (tmp_path / 'out').exists()
+
+
+def test_faces_of_a_photo_are_pasted_back(run, rim, photo, tmp_path):
+    run([photo, '-o', tmp_path / 'out', '--detect', TWO_FACES, '--scale', '2', '--compare', '--priors'])
+    assert files_below(tmp_path / 'out') == ['photo.png', 'photo_compare.png', 'photo_priors.png']
+    result, before = read_image(tmp_path / 'out/photo.png'), read_image(photo)
+    enlarged = cv2.resize(before, (320, 240), interpolation=cv2.INTER_CUBIC)
+    changed = (result != enlarged).any(2)
+    inside = np.zeros((240, 320), bool)
+    inside[40:120, 60:140] = inside[120:168, 200:248] = True  # the faces' windows, twice as large
+    assert not changed[~inside].any()
+    assert changed[60:100, 80:120].mean() > 0.5 and changed[130:158, 210:238].mean() > 0.5
+
+
+def test_photos_without_faces_or_too_large_are_left_out(run, photo, tmp_path, capsys):
+    failed(run, photo, '-o', tmp_path / 'out', '--detect', NOBODY)
+    assert 'photo.png: no face below 64 pixels' in capsys.readouterr().err
+    Image.new('L', (3000, 2000)).save(photo)
+    failed(run, photo, '-o', tmp_path / 'out', '--detect', TWO_FACES, '--scale', '8')
+    assert 'give a smaller --scale' in capsys.readouterr().err
+    assert "Unknown detector 'unheard'. Name 'cascade', 'insightface'" in failed(
+        run, photo, '-o', tmp_path / 'out', '--detect', 'unheard'
+    )
+    (tmp_path / 'net.onnx').write_text('no network')
+    assert 'net.onnx' in failed(run, photo, '-o', tmp_path / 'out', '--detect', tmp_path / 'net.onnx')
+
+
+@pytest.mark.parametrize(
+    'argv, message',
+    [(['--device', 'nonsense'], '--device nonsense: '), (['-o', 'faces/a.png/out'], 'a.png is a file: name a folder')],
+)
+def test_wrong_arguments_of_a_command_are_named(run, faces, monkeypatch, argv, message):
+    monkeypatch.chdir(faces.parent)
+    assert message in failed(run, 'faces', '-o', 'out', *argv)

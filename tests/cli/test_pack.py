@@ -1,0 +1,49 @@
+"""scripts/pack_weights.py: files, thresholds and card, which rim-verify then reads."""
+
+import json
+
+import pytest
+from PIL import Image
+from support.commands import failed
+from support.pair_files import face_pairs
+
+from rim_plugin import cli
+
+
+@pytest.mark.slow
+def test_weights_are_packed_with_thresholds_and_card(tiny, tmp_path, make_face, capsys):
+    (tmp_path / 'verify.yml').write_text(json.dumps({'datasets': face_pairs(tmp_path, make_face)}))
+    (tmp_path / 'notes.txt').write_text('Faces of nobody.')
+    arguments = ['-opt', tiny.options, '--fhn', tiny.fhn, '--hrn', tiny.hrn, '--commit', 'abc']
+    cli.pack(
+        [
+            *arguments,
+            '-o',
+            str(tmp_path / 'w/x.safetensors'),
+            '--verify',
+            str(tmp_path / 'verify.yml'),
+            '--notes',
+            str(tmp_path / 'notes.txt'),
+        ]
+    )
+    facts = json.loads((tmp_path / 'w/x.json').read_text())
+    assert [each['size'] for each in facts['calibrations']] == [8, 112] and facts['facts']['seed'] == 7
+    assert facts['facts']['results']['lfw']['figures']['auc'] == 1
+    card = (tmp_path / 'w/x.md').read_text()
+    for words in (
+        facts['sha256'],
+        'of one training',
+        'Faces of nobody.',
+        '`abc`',
+        '| lfw_8 | 8 |',
+        '| lfw | full |',
+        'Intended use',
+        'scripts/pack_weights.py',
+        'random weights',
+    ):
+        assert words in card, words
+    Image.fromarray(make_face(64)).save(tmp_path / 'a.png')
+    capsys.readouterr()
+    cli.verify([str(tmp_path / 'a.png')] * 2 + ['--weights', str(tmp_path / 'w/x.safetensors')])
+    assert 'same person' in capsys.readouterr().out
+    assert '.safetensors' in failed(cli.pack, *arguments, '-o', tmp_path / 'x.pth')

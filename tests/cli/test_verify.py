@@ -1,0 +1,28 @@
+"""rim-verify: verdict in words and as JSON."""
+
+import json
+
+import pytest
+from support.commands import NOBODY, TWO_FACES, failed
+
+from rim_plugin import cli
+from rim_plugin.tools.images import read_image
+
+
+def test_verdict_and_json(networks, rim, faces, capsys):
+    cli.verify([str(faces / 'a.png'), str(faces / 'a.png'), *networks])
+    assert capsys.readouterr().out.startswith('same person, confidence above 99%: similarity 1.000, threshold 0.200')
+    cli.verify([str(faces / 'a.png'), str(faces / 'b.jpg'), '--json', *networks])
+    printed = json.loads(capsys.readouterr().out)
+    expected = rim.verify(read_image(faces / 'a.png'), read_image(faces / 'b.jpg'))
+    assert printed['sizes'] == [8, 12] and printed['similarity'] == pytest.approx(expected.similarity, abs=1e-5)
+    assert 'text.jpg: not a picture' in failed(cli.verify, faces / 'a.png', faces / 'text.jpg', *networks)
+    message = failed(cli.verify, faces / 'a.png', faces / 'wide.png', *networks)
+    assert 'wide.png: 30x20 pixels are no aligned face' in message
+
+
+def test_the_largest_face_of_a_photo_counts(networks, photo, capsys):
+    arguments = [str(photo), str(photo), *networks, '--detect']
+    cli.verify([*arguments, TWO_FACES, '--json'])
+    assert json.loads(capsys.readouterr().out)['sizes'] == [40, 40]
+    assert 'photo.png: no face found' in failed(cli.verify, *arguments, NOBODY)

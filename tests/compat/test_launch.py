@@ -1,0 +1,96 @@
+"""From the command line to the first iteration: options, folders."""
+
+import os
+import sys
+
+import pytest
+import torch
+from support.tiny_training import write_options
+
+from rim_plugin.errors import OptionsError
+from rim_plugin.options.reading import read_options
+from rim_plugin.run_state import RUN
+
+from basicsr.train import copy_opt_file, make_exp_dirs, parse_options
+
+
+def parse(monkeypatch, *arguments):
+    monkeypatch.setattr(sys, 'argv', ['train.py', *arguments])
+    monkeypatch.setattr(sys, 'excepthook', sys.excepthook)
+    return parse_options('root')[0]
+
+
+def test_forced_options(monkeypatch, tmp_path):
+    file = write_options(tmp_path / 'o.yml')
+    opt = parse(
+        monkeypatch,
+        '-opt',
+        file,
+        '--force_yml',
+        'train:optim_g:lr=2e-4',
+        'train:ema_decay=none',
+        'manual_seed=3',
+        'train:optim_g:weight_decay=1',
+        'val:pbar=True',
+        '--auto_resume',
+    )
+    assert opt['train']['optim_g'] == {'type': 'RMSprop', 'lr': 2e-4, 'momentum': 0.9, 'weight_decay': 1}
+    assert opt['train']['ema_decay'] is None and opt['val']['pbar'] is True and opt['auto_resume']
+    assert opt['manual_seed'] == RUN.seed == torch.initial_seed() == 3
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason='for machines without a GPU')
+def test_options_for_a_gpu_train_on_the_cpu(monkeypatch, tmp_path):
+    file = write_options(tmp_path / 'o.yml', num_gpu=1, datasets__train__prefetch_mode='cuda')
+    opt = parse(monkeypatch, '-opt', file)
+    assert opt['num_gpu'] == 0 and opt['datasets']['train']['prefetch_mode'] is None
+
+
+def test_one_of_several_gpus_without_a_launcher(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: True)
+    monkeypatch.setattr(torch.cuda, 'device_count', lambda: 3)
+    opt = parse(monkeypatch, '-opt', write_options(tmp_path / 'o.yml', num_gpu='auto'))
+    assert opt['num_gpu'] == 1 and 'torchrun --nproc_per_node=3' in capsys.readouterr().out
+
+
+def test_unknown_keys_under_path_are_no_folders(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    path = {'experiments_root': 'run', 'models': 'run/models', 'teacher': 'weights'}
+    make_exp_dirs({'is_train': True, 'path': path})
+    assert os.listdir(tmp_path) == ['run'] and os.listdir('run') == ['models']
+
+
+@pytest.mark.parametrize(
+    'error, told',
+    [
+        (OptionsError('scale: 0'), 'Error: scale: 0\n'),
+        (FloatingPointError('l_pix is nan'), 'Error: l_pix is nan\n'),
+        (KeyboardInterrupt(), 'Interrupted before the training began: nothing to save.\n'),
+        (KeyError('x'), 'a traceback'),
+    ],
+)
+def test_errors_of_the_user_end_in_one_line(monkeypatch, tmp_path, capsys, error, told):
+    monkeypatch.setattr(sys, 'excepthook', lambda *_: print('a traceback', end='', file=sys.stderr))
+    monkeypatch.setattr(sys, 'argv', ['train.py', '-opt', write_options(tmp_path / 'o.yml')])
+    parse_options('root')
+    capsys.readouterr()
+    sys.excepthook(type(error), error, None)
+    assert capsys.readouterr().err == told
+
+
+def test_the_options_as_run_lie_beside_the_copied_file(monkeypatch, tmp_path):
+    file = write_options(tmp_path / 'o.yml')
+    parse(monkeypatch, '-opt', file, '--force_yml', 'train:total_iter=3')
+    (tmp_path / 'run').mkdir()
+    copy_opt_file(file, str(tmp_path / 'run'))
+    assert read_options(str(tmp_path / 'run/options.yml'))['train']['total_iter'] == 3
+    assert read_options(str(tmp_path / 'run/o.yml'))['train']['total_iter'] == 20
+
+
+def test_the_functions_of_the_caller_are_patched_once(monkeypatch, tmp_path):
+    file = write_options(tmp_path / 'o.yml')
+    monkeypatch.setitem(globals(), 'init_tb_loggers', lambda opt: 'a writer')
+    for _ in range(2):
+        parse(monkeypatch, '-opt', file)
+    assert init_tb_loggers({}) == RUN.tb_logger == 'a writer'  # noqa: F821
+    assert not hasattr(init_tb_loggers.__wrapped__, '__wrapped__')  # noqa: F821  not around the patched one

@@ -1,0 +1,148 @@
+"""Whole runs of BasicSR's loop with a tiny network: killed, interrupted, distributed."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from support.runs import ENVIRONMENT, leaves
+from support.tiny_training import write_options
+
+pytestmark = pytest.mark.slow
+TRAINING = [sys.executable, str(Path(__file__).parents[1] / 'support/tiny_training.py')]
+
+
+def train(root, options, *arguments, check=True, **environment):
+    """Run a whole training; returns what it printed."""
+    done = subprocess.run(
+        [*TRAINING, str(root), '-opt', options, *arguments],
+        env={**ENVIRONMENT, **environment},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0 or not check, done.stdout + done.stderr
+    return done
+
+
+def start(root, options, *arguments, **environment):
+    """Start a training in a process of its own."""
+    return subprocess.Popen(
+        [*TRAINING, str(root), '-opt', options, *arguments],
+        env={**ENVIRONMENT, **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def wait_for(process, text):
+    """Read the output of ``process`` until a line holds ``text``."""
+    for line in process.stdout:
+        if text in line:
+            return
+    raise AssertionError(f'{text!r} was never printed')
+
+
+def content(root, name='20'):
+    """Weights (with EMA) of a run's end and the whole training state, bit for bit."""
+    folder = root / 'experiments' / 'tiny'
+    return {
+        file: leaves(torch.load(folder / file, weights_only=True))
+        for file in (f'models/net_g_{name}.pth', f'training_states/{name}.state')
+    }
+
+
+@pytest.fixture(scope='module')
+def unbroken(tmp_path_factory):
+    """Root of a run of 20 iterations that was left alone."""
+    root = tmp_path_factory.mktemp('unbroken')
+    train(root, write_options(root / 'o.yml'), TINY_FED=str(root / 'fed'))
+    return root
+
+
+def test_killed_at_random_moments_equals_unbroken(unbroken, tmp_path):
+    options, chance = write_options(tmp_path / 'o.yml'), random.Random(0)
+    for _ in range(3):
+        process = start(tmp_path, options, '--auto_resume', TINY_SLEEP='0.02')
+        wait_for(process, 'done ')
+        time.sleep(chance.uniform(0, 0.2))
+        process.kill()
+        process.communicate()
+    train(tmp_path, options, '--auto_resume')
+    assert content(tmp_path) == content(unbroken)
+
+
+@pytest.mark.parametrize('number, code', [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_signal_saves_and_resume_equals_unbroken(unbroken, tmp_path, number, code):
+    options = write_options(tmp_path / 'o.yml', logger__save_checkpoint_freq=20)
+    process = start(tmp_path, options, TINY_SLEEP='0.05')
+    wait_for(process, 'done 7')
+    process.send_signal(number)
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == code and '--auto_resume' in output and 'Traceback' not in output
+    assert [name for name in os.listdir(tmp_path / 'experiments/tiny/training_states') if name != '20.state']
+    train(tmp_path, options, '--auto_resume')
+    assert content(tmp_path) == content(unbroken)
+
+
+def test_workers_and_prefetching_change_nothing(unbroken, tmp_path):
+    options = write_options(
+        tmp_path / 'o.yml',
+        datasets__train__num_worker_per_gpu=2,
+        train__total_iter=8,
+        datasets__train__prefetch_mode='cpu',
+        datasets__train__persistent_workers=True,
+    )
+    train(tmp_path, options, TINY_FED=str(tmp_path / 'fed'))
+    assert content(tmp_path, '8')['models/net_g_8.pth'] == content(unbroken, '8')['models/net_g_8.pth']
+    fed = (tmp_path / 'fed.0').read_text().splitlines()
+    assert fed == (unbroken / 'fed.0').read_text().splitlines()[: len(fed)] and len(fed) == 8
+
+
+def test_two_processes_equal_one(tmp_path):
+    net = {'type': 'TinyNet', 'dropout': 0.0, 'norm': False}  # BatchNorm and dropout differ by process
+    one, two = tmp_path / 'one', tmp_path / 'two'
+    one.mkdir(), two.mkdir()
+    train(one, write_options(one / 'o.yml', network_g=net), TINY_FED=str(one / 'fed'))
+    options = write_options(two / 'o.yml', network_g=net, datasets__train__batch_size_per_gpu=2)
+    command = [sys.executable, '-m', 'torch.distributed.run', '--nproc_per_node=2', '--standalone', *TRAINING[1:]]
+    done = subprocess.run(
+        [*command, str(two), '-opt', options, '--launcher', 'pytorch'],
+        timeout=120,
+        env={**ENVIRONMENT, 'TINY_FED': str(two / 'fed')},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    fed = [
+        [sorted(line.split()[:-1]) for line in (root / f'fed.{rank}').read_text().splitlines()]
+        for root, rank in ((one, 0), (two, 0), (two, 1))
+    ]
+    assert fed[0] == [sorted(a + b) for a, b in zip(fed[1], fed[2])]
+    weights = [torch.load(root / 'experiments/tiny/models/net_g_20.pth', weights_only=True) for root in (one, two)]
+    for key in ('params', 'params_ema'):
+        for name, value in weights[0][key].items():
+            torch.testing.assert_close(weights[1][key][name], value, rtol=1e-4, atol=1e-5)
+
+
+def test_nan_stops_the_run(tmp_path):
+    options = write_options(tmp_path / 'o.yml', datasets__train__poisoned=3)
+    done = train(tmp_path, options, check=False)
+    assert done.returncode == 1
+    assert 'Error: iteration' in done.stderr and 'l_pix is nan' in done.stderr and 'Traceback' not in done.stderr
+    states = os.listdir(tmp_path / 'experiments/tiny/training_states')
+    assert f'{max(int(name[:-6]) for name in states)}.state' in done.stderr if states else 'none' in done.stderr
+
+
+def test_small_dataset_reaches_total_iter(tmp_path):
+    # of 7 images, 1 batch of 4 an epoch; BasicSR counts 2
+    done = train(tmp_path, write_options(tmp_path / 'o.yml', datasets__train__length=7))
+    assert 'done 20' in done.stdout
+    done = train(tmp_path, write_options(tmp_path / 'o.yml', datasets__train__length=3), check=False)
+    assert 'fewer than one batch' in done.stderr and 'Traceback' not in done.stderr

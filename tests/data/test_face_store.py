@@ -1,0 +1,105 @@
+"""The prepared face store without photos: what is written is read, and what is unfinished is no store."""
+
+import json
+from urllib.parse import unquote
+
+import cv2
+import numpy as np
+import pytest
+
+from rim_plugin.data.face_store import FaceStore, FaceStoreWriter, face_key, read_landmarks
+
+SETTINGS = {'quality': 95, 'parsing': True, 'size': 16}
+BACKENDS = ['lmdb', 'disk']
+
+
+def encoded(seed, extension='.jpg', channels=3):
+    image = np.random.default_rng(seed).integers(0, 11, (16, 16, channels), np.uint8)
+    return cv2.imencode(extension, image)[1].tobytes()
+
+
+def write(root, backend, seeds, settings=SETTINGS):
+    with FaceStoreWriter(root, backend, settings) as store:
+        for seed in seeds:
+            parsing = encoded(seed, '.png', 1) if settings['parsing'] else None
+            store.put(f'face{seed}', encoded(seed), parsing, np.full((68, 2), seed + 0.25))
+
+
+@pytest.mark.parametrize('backend', BACKENDS)
+def test_what_was_written_is_read(tmp_path, backend):
+    write(tmp_path, backend, [2, 0, 1])
+    store = FaceStore(tmp_path, backend)
+    assert store.keys == ['face0', 'face1', 'face2'] and store.shape == (16, 16, 3) and store.has_parsing
+    for seed, key in enumerate(store.keys):
+        assert store.read('gt', key) == encoded(seed) and store.read('parsing', key) == encoded(seed, '.png', 1)
+        assert store.landmarks[key].dtype == np.float32 and (store.landmarks[key] == seed + 0.25).all()
+    assert read_landmarks(tmp_path).keys() == set(store.keys)
+    with pytest.raises(FileNotFoundError):
+        store.read('gt', 'face3')
+
+
+@pytest.mark.parametrize('backend', BACKENDS)
+def test_a_store_without_parsing_maps(tmp_path, backend):
+    write(tmp_path, backend, [0], {**SETTINGS, 'parsing': False})
+    assert not FaceStore(tmp_path, backend).has_parsing and not list(tmp_path.glob('parsing*'))
+
+
+@pytest.mark.parametrize('backend', BACKENDS)
+def test_a_face_without_its_landmarks_or_parsing_map_is_not_done(tmp_path, backend):
+    with pytest.raises(RuntimeError), FaceStoreWriter(tmp_path, backend, SETTINGS) as store:
+        for seed in (0, 1, 2):
+            store.put(f'face{seed}', encoded(seed), encoded(seed, '.png', 1), np.zeros((68, 2)))
+        raise RuntimeError('stopped')
+    journal = tmp_path / 'landmarks.partial'
+    lines = journal.read_text().splitlines(keepends=True)
+    journal.write_text(''.join(lines[:2]) + lines[2][:20])  # the last line is cut
+    with pytest.raises(FileNotFoundError, match='unfinished'):
+        FaceStore(tmp_path, backend)
+    with FaceStoreWriter(tmp_path, backend, SETTINGS) as store:
+        assert store.done() == {'face0', 'face1'}
+        store.put('face2', encoded(2), encoded(2, '.png', 1), np.ones((68, 2)))
+    assert FaceStore(tmp_path, backend).landmarks.keys() == {'face0', 'face1', 'face2'}
+    assert not journal.exists()
+
+
+def test_many_faces_are_committed_on_the_way(tmp_path):
+    """A killed run keeps all but the last of them."""
+    with FaceStoreWriter(tmp_path, 'lmdb', SETTINGS) as store:
+        for seed in range(65):
+            store.put(f'face{seed}', encoded(seed), encoded(seed, '.png', 1), np.zeros((68, 2)))
+        assert len(store.done()) == 64
+        assert len((tmp_path / 'landmarks.partial').read_text().splitlines()) >= 64
+
+
+CHANGES = [({'size': 32}, 'size: 16, now 32'), ({'new': 1}, 'new: None, now 1'), ({'quality': 5}, 'quality: 95, now 5')]
+
+
+@pytest.mark.parametrize(
+    'changes, words',
+    [({'size': 32}, 'size: 16, now 32'), ({'new': 1}, 'new: None, now 1'), ({'quality': 5}, 'quality')],
+)
+def test_other_settings_are_refused_and_named(tmp_path, changes, words):
+    write(tmp_path, 'disk', [0])
+    with pytest.raises(ValueError, match=words):
+        write(tmp_path, 'disk', [1], {**SETTINGS, **changes})
+    assert json.loads((tmp_path / 'prepare.json').read_text()) == {**SETTINGS, 'backend': 'disk'}
+
+
+@pytest.mark.parametrize(
+    'name', ['a.jpg', 'sub folder/größe 写真.v2.png', 'a%2Eb.jpg', 'ends~with-all_kinds.of.dots.jpeg']
+)
+def test_keys_are_ascii_without_dots_and_give_the_name_back(name):
+    key = face_key(name)
+    assert key.isascii() and '.' not in key and ' ' not in key
+    assert unquote(key) == name.rpartition('.')[0]
+
+
+def test_what_is_not_there_is_named_with_the_remedy(tmp_path):
+    with pytest.raises(FileNotFoundError, match='no such folder. Prepare it'):
+        FaceStore(tmp_path / 'nowhere', 'lmdb')
+    write(tmp_path / 'a', 'disk', [0])
+    with pytest.raises(FileNotFoundError, match='Set io_backend: type: disk'):
+        FaceStore(tmp_path / 'a', 'lmdb')
+    (tmp_path / 'b').mkdir()
+    with pytest.raises(FileNotFoundError, match='Name the folder that scripts/prepare_faces.py made'):
+        FaceStore(tmp_path / 'b', 'lmdb')

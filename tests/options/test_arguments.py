@@ -1,0 +1,96 @@
+"""Blocks checked by the signature of their class: annotations, defaults, former names."""
+
+from typing import Literal
+
+import pytest
+import torch
+
+from rim_plugin.errors import OptionsError
+from rim_plugin.options.arguments import check_arguments, optimizer_types
+from rim_plugin.options.values import Place
+
+
+class Annotated:
+    renamed_arguments = {'breadth': 'width'}
+
+    def __init__(
+        self,
+        width: int,
+        rate: float | torch.Tensor = 0.1,
+        sizes: tuple[int, ...] = (1,),
+        kind: Literal['a', 'b'] = 'a',
+        mask: torch.Tensor | None = None,
+        shift: float = -1.0,
+        anything: object = None,
+    ):
+        pass
+
+
+class Plain:
+    def __init__(self, width, name='x', flag=True, bias=-1, free=None, **rest):
+        pass
+
+
+def message(function, **block):
+    with pytest.raises(OptionsError) as caught:
+        check_arguments(block, function, Place('f', 'net'))
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(
+    'block, expected',
+    [
+        ({}, 'net.width: missing'),
+        ({'width': '3'}, "net.width: '3' is a text, a whole number is expected"),
+        ({'width': 2.5}, 'net.width: 2.5 is not a whole number of at least 0'),
+        ({'width': -1}, 'net.width: -1 is not a whole number of at least 0'),
+        ({'width': 3, 'rate': None}, 'net.rate: ~ is nothing, a number is expected'),
+        ({'width': 3, 'sizes': 3}, 'net.sizes: 3 is a number, a list, each a whole number is expected'),
+        ({'width': 3, 'sizes': ['x']}, "net.sizes: ['x'] is not a list, each a whole number"),
+        ({'width': 3, 'kind': 'c'}, "net.kind: 'c' is not one of a, b"),
+        ({'width': 3, 'rates': 1}, "net.rates: unknown key; did you mean 'rate'?"),
+        ({'breadth': 'x'}, "net.breadth: 'x' is a text, a whole number is expected"),
+    ],
+)
+def test_annotations(block, expected):
+    assert message(Annotated, **block) == f'f: {expected}'
+
+
+def test_what_annotations_allow():
+    block = {
+        'breadth': 3e0,
+        'rate': 1,
+        'sizes': [1, 2],
+        'kind': 'b',
+        'mask': None,
+        'shift': -2.5,
+        'anything': {'a': [1]},
+    }
+    check_arguments(block, Annotated, Place())
+
+
+@pytest.mark.parametrize(
+    'block, expected',
+    [
+        ({'name': 3}, 'net.name: 3 is a number, a text is expected'),
+        ({'flag': 'no'}, "net.flag: 'no' is a text, true or false is expected"),
+        ({'bias': 'x'}, "net.bias: 'x' is a text, a number is expected"),
+        ({'nam': 'x'}, "net.nam: unknown key; did you mean 'name'?"),
+    ],
+)
+def test_defaults_where_there_is_no_annotation(block, expected):
+    assert message(Plain, width=1, **block) == f'f: {expected}'
+
+
+def test_without_either_all_is_allowed():
+    check_arguments({'width': 'wide', 'bias': -3.5, 'free': [1], 'another': 1}, Plain, Place())
+
+
+def test_what_others_give_need_not_be_there():
+    check_arguments({}, Annotated, Place(), optional=('width',))
+    with pytest.raises(OptionsError, match='width: unknown key'):
+        check_arguments({'width': 3}, Annotated, Place(), given=('width',))
+
+
+def test_optimizers_are_all_of_torch():
+    assert {'Adam', 'RMSprop', 'SGD', 'AdamW'} <= optimizer_types().keys() and 'Optimizer' not in optimizer_types()

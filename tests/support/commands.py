@@ -1,0 +1,32 @@
+"""What tests of the commands share: detectors to name on the command line, and how a command fails."""
+
+import numpy as np
+import pytest
+
+from rim_plugin.data.alignment import alignment_template
+
+POINTS = np.stack([alignment_template(40) + (30, 20), alignment_template(24) + (100, 60)])  # 40, 24 pixels
+TWO_FACES, NOBODY = f'{__name__}:two_faces', f'{__name__}:nobody'
+
+
+def two_faces(image):
+    """A detector that sees two faces in every photo."""
+    return POINTS
+
+
+def nobody(image):
+    """A detector that sees none."""
+    return []
+
+
+def failed(command, *argv):
+    """The one line with which a command ends."""
+    with pytest.raises(SystemExit) as caught:
+        command([str(each) for each in argv])
+    message = str(caught.value.code)
+    assert message.startswith('Error: ') and '\n' not in message
+    return message
+
+
+def files_below(folder):
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob('*') if path.is_file())
