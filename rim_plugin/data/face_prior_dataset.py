@@ -30,8 +30,8 @@ class FacePriorDataset(data.Dataset):
     (prior_size, prior_size) int64, classes 0 to 10; and the face's key as ``lq_path`` and ``gt_path``.
 
     With ``identities``, items also have ``identity``, int64 scalar: the person's place in the sorted order of all
-    persons in the file, or -1 for faces that it does not name, and for morphs. With several probe sizes in a batch, ``lq``
-    is padded and comes with ``lq_size``, see :func:`~rim_plugin.data.face_item.face_item`.
+    persons in the file, or -1 for faces that it does not name, and for morphs. With several probe sizes in a batch,
+    ``lq`` is padded and comes with ``lq_size``, see :func:`~rim_plugin.data.face_item.face_item`.
 
     Args:
         opt: the keys of :class:`~rim_plugin.options.datasets.FacePriorOptions`.

@@ -221,14 +221,14 @@ class TestLaunch:
             file,
             '--force_yml',
             'train:optim_g:lr=2e-4',
-            'train:ema_decay=none',
+            'val:suffix=none',
             'manual_seed=3',
             'train:optim_g:weight_decay=1',
             'val:pbar=True',
             '--auto_resume',
         )
         assert opt['train']['optim_g'] == {'type': 'RMSprop', 'lr': 2e-4, 'momentum': 0.9, 'weight_decay': 1}
-        assert opt['train']['ema_decay'] is None and opt['val']['pbar'] is True and opt['auto_resume']
+        assert opt['val']['suffix'] is None and opt['val']['pbar'] is True and opt['auto_resume']
         assert opt['manual_seed'] == RUN.seed == torch.initial_seed() == 3
 
     @pytest.mark.skipif(torch.cuda.is_available(), reason='for machines without a GPU')
