@@ -1,17 +1,9 @@
 """On a GPU: what it computes against the CPU's, in every network, in training steps of every phase, at inference."""
 
-import sys
-from pathlib import Path
-
 import pytest
 import torch
-
-for folder in ('archs', 'models'):
-    sys.path.insert(0, str(Path(__file__).parent / folder))
-
-from support.tiny_rim import batch  # noqa: E402
-from test_registered_archs import OURS, build, inputs, tensors  # noqa: E402
-from test_rim_recognition import ALIKE, recogniser  # noqa: E402
+from support.small_networks import OURS, build, inputs, tensors
+from support.tiny_rim import batch, rim_model
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason='no GPU')
 
@@ -23,9 +15,9 @@ def single_precision(monkeypatch):
     monkeypatch.setattr(torch.backends.cuda.matmul, 'allow_tf32', False)
 
 
-def distance(found, expected):
-    found, expected = found.detach().cpu().double(), expected.detach().double()
-    return float((found - expected).norm() / expected.norm().clamp(min=1e-12))
+def distance(output, expected):
+    output, expected = output.detach().cpu().double(), expected.detach().double()
+    return float((output - expected).norm() / expected.norm().clamp(min=1e-12))
 
 
 @pytest.mark.parametrize('name', OURS)
@@ -36,26 +28,31 @@ def test_networks_give_what_they_give_on_the_cpu(name):
         if not value.any():
             torch.nn.init.normal_(value, std=0.1)
     expected = tensors(net(*data))
-    found = tensors(net.cuda()(*(item.cuda() for item in data)))
-    for ours, theirs in zip(found, expected, strict=True):
+    output = tensors(net.cuda()(*(item.cuda() for item in data)))
+    for ours, theirs in zip(output, expected, strict=True):
         assert distance(ours, theirs) < 1e-4
 
 
 def on_device(teacher, num_gpu, **train):
-    adam = {f'optim_{label}': {'type': 'Adam', 'lr': 1e-4} for label in 'gidsa'}
+    """RIMModel with all its losses, on the CPU (``num_gpu`` 0) or a GPU."""
+    alike = {'type': 'MobileFaceNet'}
     hrn = {
         'type': 'HRN',
-        'student': ALIKE,
-        'assistant': ALIKE,
+        'student': alike,
+        'assistant': alike,
         'assistant_scale': 0.5,
         'head': 'own',
         'norm_eval': True,
     }
-    return recogniser(
-        teacher,
-        {'num_gpu': num_gpu, 'network_r': hrn},
+    return rim_model(
+        path={'pretrain_network_t': teacher},
+        networks={'num_gpu': num_gpu, 'network_t': alike, 'network_r': hrn},
+        start_from_teacher=True,
+        distill_opt={'type': 'DistillationLoss'},
+        residual_opt={'type': 'ResidualDistillationLoss'},
+        embedding_opt={'type': 'DistillationLoss', 'target': 'embedding', 'distance': 'cosine'},
         contrast_opt={'type': 'ContrastiveDistillationLoss'},
-        **adam,
+        **{f'optim_{label}': {'type': 'Adam', 'lr': 1e-4} for label in 'gidsa'},
         **train,
     )
 
