@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from support.registered_archs import OURS, build, inputs, tensors
+from support.small_networks import OURS, build, inputs, tensors
 from support.tiny_recognition import ALIKE, recogniser
 from support.tiny_rim import batch
 
