@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from support.registered_archs import OURS, build, inputs, tensors
+from support.small_networks import OURS, build, inputs, tensors
 from support.tiny_recognition import ALIKE, recogniser
 from support.tiny_rim import batch
 
@@ -76,12 +76,12 @@ def test_mixed_precision_trains(teacher, amp):
         model.optimize_parameters(iteration)
         losses.append(model.get_current_log()['l_pixel'])
     assert losses[-1] < losses[0]
-    assert all(torch.isfinite(value).all() for value in model.bare['g'].parameters())
+    assert all(torch.isfinite(value).all() for value in model.nets['g'].parameters())
 
 
 def test_embeddings_of_probes_are_those_of_the_cpu(teacher):
     probes = torch.rand(3, 3, 20, 20)
     on_cpu, on_gpu = (on_device(teacher, num_gpu, phase='student') for num_gpu in (0, 1))
     with torch.no_grad():
-        assert distance(on_gpu.embed_probe(probes.cuda()), on_cpu.embed_probe(probes)) < 1e-4
-        assert distance(on_gpu.embed_gallery(probes.cuda()), on_cpu.embed_gallery(probes)) < 1e-4
+        assert distance(on_gpu.pipeline.embed_probe(probes.cuda()), on_cpu.pipeline.embed_probe(probes)) < 1e-4
+        assert distance(on_gpu.pipeline.embed_gallery(probes.cuda()), on_cpu.pipeline.embed_gallery(probes)) < 1e-4

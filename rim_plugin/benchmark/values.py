@@ -144,8 +144,8 @@ def difference(result: Result, other: Result, metric: str) -> Interval:
 
 
 def _with_bounds(value: float, faces: Sequence[float] | np.ndarray) -> Interval:
-    found = mean_interval(faces)
-    return found if np.isclose(found.mean, value, rtol=1e-6, atol=1e-9) else Interval(value, None, None)
+    interval = mean_interval(faces)
+    return interval if np.isclose(interval.mean, value, rtol=1e-6, atol=1e-9) else Interval(value, None, None)
 
 
 def _verdicts(arrays: dict[str, np.ndarray]) -> np.ndarray:

@@ -108,8 +108,8 @@ def check_built_type(block: Mapping[str, Any], place: Place) -> None:
 def registered(registry: Registry, kind: str, name: object, place: Place) -> Any:
     """The class or function of a registry by its name, which BasicSR may have registered with its suffix."""
     entries = dict(iter(registry))
-    bare = {key.removesuffix('_basicsr'): value for key, value in entries.items()}
-    return choose({**bare, **entries}, kind, name, place, known=bare)
+    names = {key.removesuffix('_basicsr'): value for key, value in entries.items()}
+    return choose({**names, **entries}, kind, name, place, known=names)
 
 
 def choose(types: Mapping[str, Any], kind: str, name: object, place: Place, known: Collection[str] = ()) -> Any:

@@ -4,8 +4,12 @@ import pytest
 import torch
 
 from rim_plugin.archs.hrn_arch import HRN
+from rim_plugin.archs.mobilefacenet_arch import MobileFaceNet
+from rim_plugin.archs.recogniser import FeatureInfo, Recogniser
+from rim_plugin.errors import OptionsError
 
 from basicsr.archs import build_network
+from basicsr.utils.registry import ARCH_REGISTRY
 
 MOBILE, RESNET18 = {'type': 'MobileFaceNet'}, {'type': 'ResNet', 'depth': 18}
 
@@ -85,7 +89,7 @@ def test_starting_from_the_teacher_gives_its_maps():
         truth, output = teacher(image), hrn(image)
         assert all(torch.equal(a, b) for a, b in zip(output.student, truth.blocks, strict=True))
         assert torch.equal(hrn.embed(output, teacher), truth.embedding)
-    with pytest.raises(ValueError, match='start_from: the student, ResNet.*MobileFaceNet'):
+    with pytest.raises(OptionsError, match='start_from: the student, ResNet.*MobileFaceNet'):
         HRN(MOBILE, RESNET18, None).start_from(teacher)
 
 
@@ -106,6 +110,52 @@ def test_own_head(student):
     hrn = HRN(MOBILE, student, None, head='own').eval()
     output = hrn(torch.rand(2, 3, 112, 112))
     assert hrn.embed(output, None).shape == (2, 128)
+
+
+class Narrow(Recogniser):
+    """A recogniser with the grids of MobileFaceNet and eight channels in each."""
+
+    feature_info = tuple(FeatureInfo(8, info.stride) for info in MobileFaceNet.feature_info)
+    embedding_size = 128
+
+    def __init__(self):
+        super().__init__(mean=0.5, std=0.5, crop=(8, 104))
+        self.convs = torch.nn.ModuleList(
+            torch.nn.Conv2d(3 if index == 0 else 8, 8, 3, stride=2, padding=1) for index in range(4)
+        )
+
+    def block_maps(self, face):
+        maps = [self.convs[0](face)]
+        for conv in self.convs[1:]:
+            maps.append(conv(maps[-1]))
+        return tuple(maps)
+
+
+@pytest.fixture
+def narrow():
+    ARCH_REGISTRY.register(Narrow)
+    yield {'type': 'Narrow'}
+    del ARCH_REGISTRY._obj_map['Narrow']
+
+
+def test_adapters_bridge_other_channels_than_the_teacher_s(narrow):
+    torch.manual_seed(0)
+    image, teacher = torch.rand(2, 3, 112, 112), build_network(dict(MOBILE)).eval()
+    hrn = HRN(MOBILE, narrow, MOBILE, adapters=True, assistant_scale=1.0).eval()
+    output = hrn(image)
+    maps = hrn.student.net.block_maps(hrn.student.net.prepare(image))
+    for block, own, adapter in zip(output.student, maps, hrn.student.adapters, strict=True):
+        weight, bias = adapter[0].weight[:, :, 0, 0], adapter[0].bias
+        expected = torch.einsum('oc,nchw->nohw', weight, own) + bias[:, None, None]
+        torch.testing.assert_close(block, expected)
+    assert shapes(output.student) == shapes(output.assistant) == shapes(teacher(image).blocks)
+    output.fused.square().sum().backward()
+    assert hrn.student.adapters[-1][0].weight.grad.any()
+
+
+def test_other_channels_without_adapters_are_an_error_that_names_the_option(narrow):
+    with pytest.raises(OptionsError, match='student: Narrow .* does not match .*; adapters: true bridges channels'):
+        HRN(MOBILE, narrow, None)
 
 
 def test_batch_norm_keeps_its_statistics_by_option():
@@ -131,9 +181,25 @@ def test_batch_norm_keeps_its_statistics_by_option():
         ({'fusion': 'max'}, 'fusion'),
         ({'fusion': 0}, 'fusion'),
         ({'fusion': True}, 'fusion'),
+        ({'fusion': 'a factor above 0'}, 'fusion'),
         ({'student': {'type': 'ResNet', 'depth': 50}}, 'depth'),
     ],
 )
 def test_what_does_not_fit_is_named(arguments, words):
-    with pytest.raises(ValueError, match=words):
+    with pytest.raises(ValueError, match=words) as error:
         HRN(**{'teacher': MOBILE, 'student': MOBILE, 'assistant': None, **arguments})
+    assert '\n' not in str(error.value)
+
+
+def test_a_student_that_does_not_match_is_a_mistake_in_the_options():
+    """So that it ends training in one line, not in a traceback."""
+    with pytest.raises(OptionsError, match='student: IResNet .* does not match the teacher, MobileFaceNet'):
+        HRN(MOBILE, {'type': 'IResNet', 'depth': 18}, None)
+
+
+def test_without_a_face_or_a_head_it_says_so():
+    hrn = HRN(MOBILE, RESNET18, RESNET18).eval()
+    with pytest.raises(ValueError, match='neither image nor probe'):
+        hrn(None, branches=('assistant',))
+    with pytest.raises(ValueError, match='head: teacher'):
+        hrn.embed(hrn(torch.rand(1, 3, 112, 112)), None)

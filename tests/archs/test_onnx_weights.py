@@ -9,7 +9,7 @@ import onnxruntime
 import pytest
 import torch
 from onnx import numpy_helper
-from support.published_weights import LAYERS, arcface_layout, loaded, random_weights, told
+from support.published_weights import LAYERS, arcface_layout, loaded, random_weights, refusal
 
 from rim_plugin.archs.iresnet_arch import IResNet
 from rim_plugin.archs.mobilefacenet_arch import MobileFaceNet
@@ -71,10 +71,10 @@ def run(path, net, face):
     return torch.from_numpy(session.run(None, {session.get_inputs()[0].name: net.prepare(face).numpy()})[0])
 
 
-def assert_equal_but_rounding(found, expected):
+def assert_equal_but_rounding(output, expected):
     """To 1e-5 of the largest value: folded weights are rounded, and onnxruntime's sums come in another order."""
     scale = expected.abs().max()
-    torch.testing.assert_close(found / scale, expected / scale, atol=1e-5, rtol=0)
+    torch.testing.assert_close(output / scale, expected / scale, atol=1e-5, rtol=0)
 
 
 def test_onnx_comes_back_with_the_same_embeddings(exported, arcface, face):
@@ -82,11 +82,11 @@ def test_onnx_comes_back_with_the_same_embeddings(exported, arcface, face):
     assert operators.count('BatchNormalization') == (10 if exported.folded else 10 + 1 + 16 + 4)
     net = loaded(exported.path)
     with torch.no_grad():
-        found, expected = net(face), arcface(face)
+        output, expected = net(face), arcface(face)
     assert expected.embedding.std() > 0.1
-    for a, b in zip((*found.blocks, found.embedding), (*expected.blocks, expected.embedding), strict=True):
+    for a, b in zip((*output.blocks, output.embedding), (*expected.blocks, expected.embedding), strict=True):
         assert_equal_but_rounding(a, b)
-    assert_equal_but_rounding(found.embedding, run(exported.path, net, face))
+    assert_equal_but_rounding(output.embedding, run(exported.path, net, face))
 
 
 def test_exported_onnx_has_the_contents_of_insightfaces_files(arcface, exported):
@@ -150,7 +150,7 @@ def test_half_an_onnx_file_is_told(exported, tmp_path):
     path = tmp_path / 'half.onnx'
     with open(exported.path, 'rb') as file:
         path.write_bytes(file.read(2_000_000))
-    assert 'not a readable ONNX file' in told(path, MobileFaceNet())
+    assert 'not a readable ONNX file' in refusal(path, MobileFaceNet())
 
 
 def test_a_weight_with_too_few_bytes_is_told(exported, tmp_path):
@@ -159,11 +159,11 @@ def test_a_weight_with_too_few_bytes_is_told(exported, tmp_path):
     big = max(model.graph.initializer, key=lambda value: len(value.raw_data))
     big.raw_data = big.raw_data[:1000]
     onnx.save(model, tmp_path / 'short.onnx')
-    assert 'not an IResNet' in told(tmp_path / 'short.onnx', MobileFaceNet())
+    assert 'not an IResNet' in refusal(tmp_path / 'short.onnx', MobileFaceNet())
 
 
 def test_weights_of_another_depth_are_named(exported):
-    error = told(exported.path, IResNet(34))
+    error = refusal(exported.path, IResNet(34))
     assert 'weights of IResNet (depth: 18, variant: insightface)' in error
     assert 'the network is IResNet (depth: 34, variant: insightface)' in error
 
@@ -178,5 +178,5 @@ def test_an_onnx_file_of_another_network_says_where_they_part(tmp_path):
         [info('out', onnx.TensorProto.FLOAT, ['N', 3, 112, 112])],
     )
     onnx.save(make.make_model(graph), tmp_path / 'net.onnx')
-    error = told(tmp_path / 'net.onnx', MobileFaceNet())
+    error = refusal(tmp_path / 'net.onnx', MobileFaceNet())
     assert 'Relu instead of Conv at conv1' in error and 'OnnxRecogniser' in error

@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from support.published_weights import LAYERS, Reference, arcface_layout, evolve_layout, loaded, random_weights, told
+from support.published_weights import LAYERS, Reference, arcface_layout, evolve_layout, loaded, random_weights, refusal
 
 from rim_plugin.archs.iresnet_arch import IResNet
 from rim_plugin.archs.mobilefacenet_arch import MobileFaceNet
@@ -29,8 +29,8 @@ def published(request, tmp_path_factory):
 
 def test_published_layouts_compute_what_their_descriptions_say(published):
     net = loaded(published.path, IResNet(18, published.variant)).double()
-    found = net(published.image)
-    for a, b in zip((*found.blocks, found.embedding), (*published.maps, published.embedding), strict=True):
+    output = net(published.image)
+    for a, b in zip((*output.blocks, output.embedding), (*published.maps, published.embedding), strict=True):
         torch.testing.assert_close(a, b, atol=1e-9, rtol=1e-9)
 
 
@@ -42,12 +42,12 @@ def test_parameters_are_those_of_the_layout(published):
 
 
 def test_weights_of_another_network_are_named(published):
-    error = told(published.path, MobileFaceNet())
+    error = refusal(published.path, MobileFaceNet())
     assert f'weights of IResNet (depth: 18, variant: {published.variant})' in error
     assert 'the network is MobileFaceNet' in error and 'options' in error
 
 
 def test_weights_of_another_variant_are_named(published):
     other = {'insightface': 'face_evolve', 'face_evolve': 'insightface'}[published.variant]
-    error = told(published.path, IResNet(18, other))
+    error = refusal(published.path, IResNet(18, other))
     assert f'variant: {published.variant}' in error and f'the network is IResNet (depth: 18, variant: {other})' in error

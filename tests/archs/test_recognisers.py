@@ -86,8 +86,8 @@ def test_teacher_equals_an_independent_computation(teacher):
     image = torch.rand(2, 3, 112, 112, dtype=torch.float64)
     weights = {key: value.double() for key, value in load_file(TEACHER).items()}
     maps, embedding = mobilefacenet(weights, (image[..., 8:104] * 255 - 127.5) / 128)
-    found = teacher(image.float())
-    for a, b in zip((*found.blocks, found.embedding), (*maps, embedding), strict=True):
+    output = teacher(image.float())
+    for a, b in zip((*output.blocks, output.embedding), (*maps, embedding), strict=True):
         torch.testing.assert_close(a, b.float(), atol=1e-4, rtol=1e-4)
     exact = MobileFaceNet().eval().double()
     load_recogniser_weights(exact, TEACHER)
@@ -103,10 +103,10 @@ def test_teacher_in_channels_last(teacher):
     image = torch.rand(2, 3, 112, 112)
     expected = teacher(image).embedding
     teacher.to(memory_format=torch.channels_last)
-    found = teacher(image.to(memory_format=torch.channels_last))
+    output = teacher(image.to(memory_format=torch.channels_last))
     teacher.to(memory_format=torch.contiguous_format)
-    assert all(block.is_contiguous(memory_format=torch.channels_last) for block in found.blocks)
-    torch.testing.assert_close(found.embedding, expected, atol=1e-4, rtol=1e-4)
+    assert all(block.is_contiguous(memory_format=torch.channels_last) for block in output.blocks)
+    torch.testing.assert_close(output.embedding, expected, atol=1e-4, rtol=1e-4)
 
 
 @pytest.mark.parametrize('depth, parameters', [(18, 24_025_600), (34, 34_139_328), (50, 43_590_848), (100, 65_156_160)])
@@ -118,12 +118,12 @@ def test_iresnet_has_the_published_number_of_parameters(depth, parameters):
 def test_block_maps_are_those_of_feature_info(net):
     image = torch.rand(1, 3, 112, 112)
     face = net.prepare(image)
-    found = net(image)
-    assert len(found.blocks) == len(net.feature_info) == 4
-    for block, info in zip(found.blocks, net.feature_info, strict=True):
+    output = net(image)
+    assert len(output.blocks) == len(net.feature_info) == 4
+    for block, info in zip(output.blocks, net.feature_info, strict=True):
         assert block.shape == (1, info.channels, face.shape[2] // info.stride, face.shape[3] // info.stride)
-    assert found.embedding.shape == (1, net.embedding_size)
-    assert torch.equal(net.head(net.block_maps(face)[-1]), found.embedding)
+    assert output.embedding.shape == (1, net.embedding_size)
+    assert torch.equal(net.head(net.block_maps(face)[-1]), output.embedding)
 
 
 def test_iresnet_has_the_block_maps_of_the_paper():
@@ -218,9 +218,9 @@ def mean_colour(path, shape=('N', 3, 112, 112), normalises=False, extra_output=F
 def test_onnx_recogniser_embeds_each_face_of_a_batch(tmp_path, batch):
     net = OnnxRecogniser(mean_colour(tmp_path / 'mean.onnx', (batch, 3, 112, 112)))
     image = torch.rand(3, 3, 112, 112)
-    found = net(image)
-    torch.testing.assert_close(found.embedding, image.mean((2, 3)) * 2 - 1, atol=1e-5, rtol=0)
-    assert found.blocks == () and net.embedding_size == 3
+    output = net(image)
+    torch.testing.assert_close(output.embedding, image.mean((2, 3)) * 2 - 1, atol=1e-5, rtol=0)
+    assert output.blocks == () and net.embedding_size == 3
 
 
 def test_onnx_recogniser_sees_the_columns_of_its_input(tmp_path):

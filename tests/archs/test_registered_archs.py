@@ -1,14 +1,49 @@
 """A walk over the registry: every network that rim_plugin registers is tested by being registered."""
 
+import inspect
+import re
+
 import pytest
 import torch
-from support.registered_archs import OURS, build, inputs, tensors
+from support.small_networks import OURS, build, inputs, tensors
 
 from rim_plugin.archs.recogniser import Recogniser
 
+from basicsr.utils.registry import ARCH_REGISTRY
+
+BLOCKS = [(2, 64, 56, 48), (2, 64, 28, 24), (2, 128, 14, 12), (2, 512, 7, 6)]  # of MobileFaceNet
+# what each network gives, in order; one that is not named here gives faces of 224 pixels
+SHAPES = {
+    'TriPathGenerator': [(2, 3, 64, 64), *[(2, 4, 16, 16)] * 3, (2, 12, 16, 16), (2, 5, 16, 16), (2, 11, 16, 16)],
+    'FHN': [(2, 3, 64, 64)],
+    'MixAdversarialDiscriminator': [(2, 3, 64, 64), (2, 8)],
+    'IResNet': [(2, 64, 56, 56), (2, 128, 28, 28), (2, 256, 14, 14), (2, 512, 7, 7), (2, 512)],
+    'MobileFaceNet': [*BLOCKS, (2, 128)],
+    'HRN': [*BLOCKS, *BLOCKS, BLOCKS[-1]],
+    'FixedInput': [(2, 3, 112, 112)],
+    'VGGDiscriminator': [(2, 1)],
+}
+
 
 def test_the_networks_of_the_paper_are_registered():
-    assert {'TriPathGenerator', 'MixAdversarialDiscriminator', 'FHN'} <= set(OURS)
+    assert {'TriPathGenerator', 'MixAdversarialDiscriminator', 'FHN', 'HRN', 'IResNet'} <= set(OURS)
+
+
+@pytest.mark.parametrize('name', OURS)
+def test_forward_gives_the_promised_shapes(name):
+    with torch.no_grad():
+        output = tensors(build(name).eval()(*inputs(name)))
+    assert [tuple(tensor.shape) for tensor in output] == SHAPES.get(name, [(2, 3, 224, 224)])
+    assert all(tensor.isfinite().all() for tensor in output)
+
+
+@pytest.mark.parametrize('name', OURS)
+def test_every_argument_is_annotated_and_documented(name):
+    cls = ARCH_REGISTRY.get(name)
+    documented = inspect.getdoc(cls)
+    for argument, parameter in inspect.signature(cls).parameters.items():
+        assert re.search(rf'^    {argument}: ', documented, re.MULTILINE), argument
+        assert parameter.annotation is not parameter.empty, argument
 
 
 @pytest.mark.parametrize('name', sorted(set(OURS) - {'Bicubic'}))  # which has no parameters
@@ -46,8 +81,8 @@ def test_memory_format_does_not_change_the_result(name):
     net, data = build(name).eval(), inputs(name)
     expected = tensors(net(*data))
     net = net.to(memory_format=torch.channels_last)
-    found = tensors(net(*(item.contiguous(memory_format=torch.channels_last) for item in data)))
-    for a, b in zip(expected, found, strict=True):
+    output = tensors(net(*(item.contiguous(memory_format=torch.channels_last) for item in data)))
+    for a, b in zip(expected, output, strict=True):
         scale = max(1, a.abs().max().item())  # an untrained ResNet-IR gives values far from 1
         torch.testing.assert_close(a, b, atol=1e-4 * scale, rtol=1e-4)
 

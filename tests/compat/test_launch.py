@@ -28,14 +28,14 @@ def test_forced_options(monkeypatch, tmp_path):
         file,
         '--force_yml',
         'train:optim_g:lr=2e-4',
-        'train:ema_decay=none',
+        'val:suffix=none',
         'manual_seed=3',
         'train:optim_g:weight_decay=1',
         'val:pbar=True',
         '--auto_resume',
     )
     assert opt['train']['optim_g'] == {'type': 'RMSprop', 'lr': 2e-4, 'momentum': 0.9, 'weight_decay': 1}
-    assert opt['train']['ema_decay'] is None and opt['val']['pbar'] is True and opt['auto_resume']
+    assert opt['val']['suffix'] is None and opt['val']['pbar'] is True and opt['auto_resume']
     assert opt['manual_seed'] == RUN.seed == torch.initial_seed() == 3
 
 

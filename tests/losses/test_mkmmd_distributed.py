@@ -34,7 +34,7 @@ def gradients_on_one_rank(rank, folder):
     dist.destroy_process_group()
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.slow
 def test_two_processes_equal_one(tmp_path):
     mp.spawn(gradients_on_one_rank, args=(str(tmp_path),), nprocs=2)
     source, target = samples()

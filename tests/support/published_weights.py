@@ -154,7 +154,7 @@ def loaded(path, net=None):
     return net.eval()
 
 
-def told(path, net):
+def refusal(path, net):
     """The error of a loading that has to fail and to leave the network as it was."""
     before = {key: value.clone() for key, value in net.state_dict().items()}
     with pytest.raises(OptionsError) as error:

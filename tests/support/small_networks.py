@@ -1,4 +1,9 @@
-"""Options of RIM's networks small enough for a test: 64-pixel faces, widths of 4."""
+"""RIM's networks small enough for a test, and inputs for them: 64-pixel faces, widths of 4."""
+
+import torch
+
+from basicsr.archs import build_network
+from basicsr.utils.registry import ARCH_REGISTRY
 
 SMALL_PATHS = {
     'image_size': 64,
@@ -14,3 +19,57 @@ SMALL_PATHS = {
     'hourglass_blocks': 1,
 }
 SMALL_INTEGRATOR = {'feature_size': 16, 'channels': 4, 'blocks': 1}
+# a network that is not named here is built with its defaults and fed two 28-pixel probes
+SMALL = {
+    'TriPathGenerator': SMALL_PATHS,
+    'FHN': {'generator': SMALL_PATHS, 'integrator': SMALL_INTEGRATOR},
+    'MixAdversarialDiscriminator': {
+        'in_channels': 12,
+        'image_size': 64,
+        'integrator': SMALL_INTEGRATOR,
+        'discriminator': {'channels': 4, 'embedding': 8, 'pool': 2},
+    },
+    'IResNet': {'depth': 18},
+    'HRN': {
+        'teacher': {'type': 'MobileFaceNet'},
+        'student': {'type': 'ResNet', 'depth': 18},
+        'assistant': {'type': 'ResNet', 'depth': 18},
+    },
+    'FixedInput': {
+        'net': {'type': 'EDSR', 'num_in_ch': 3, 'num_out_ch': 3, 'num_feat': 4, 'num_block': 1, 'upscale': 8},
+        'input_size': 14,
+    },
+    'LapSRN': {'num_feat': 8},
+    'RRDBNetX8': {'num_feat': 8, 'num_block': 1, 'num_grow_ch': 4},
+    'SRCNN': {'channels': (8, 4)},
+    'VDSR': {'num_feat': 8, 'num_layer': 4},
+    'VGGDiscriminator': {'num_feat': 4, 'pool': 2},
+}
+INPUTS = {
+    'TriPathGenerator': lambda: (torch.rand(2, 3, 8, 8),),
+    'FHN': lambda: (torch.rand(2, 3, 8, 8),),
+    'MixAdversarialDiscriminator': lambda: (torch.rand(2, 12, 16, 16), torch.rand(2, 3, 64, 64)),
+    'IResNet': lambda: (torch.rand(2, 3, 112, 112),),
+    'MobileFaceNet': lambda: (torch.rand(2, 3, 112, 112),),
+    'HRN': lambda: (torch.rand(2, 3, 112, 112),),
+    'VGGDiscriminator': lambda: (torch.rand(2, 3, 64, 64),),
+}
+NOT_WALKED = {'OnnxRecogniser'}  # runs a file of the user's, without gradients: test_recognisers.py
+OURS = sorted({name for name, cls in ARCH_REGISTRY if cls.__module__.startswith('rim_plugin')} - NOT_WALKED)
+
+
+def build(name):
+    """The small network of a registered name."""
+    return build_network(dict(SMALL.get(name, {}), type=name))
+
+
+def inputs(name):
+    """Random arguments for its forward pass."""
+    return INPUTS.get(name, lambda: (torch.rand(2, 3, 28, 28),))()
+
+
+def tensors(output):
+    """The tensors in what a network gives, whatever it gives, in order."""
+    if torch.is_tensor(output):
+        return [output]
+    return [tensor for item in output if item is not None for tensor in tensors(item)]
