@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from support.toy_metrics import ToyDistance, toy_function
+from support.toy_metrics import ToyDistance, toy_function, toys  # noqa: F401
 
 from rim_plugin.evaluation.metric import (
     METRICS,
@@ -18,6 +18,8 @@ from rim_plugin.evaluation.metric import (
 from basicsr.metrics import calculate_niqe
 from basicsr.utils import tensor2img
 from basicsr.utils.registry import METRIC_REGISTRY
+
+pytestmark = pytest.mark.usefixtures('toys')
 
 
 def faces(count=5):

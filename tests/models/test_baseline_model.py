@@ -160,6 +160,7 @@ def test_options_differ_from_those_of_rim_in_networks_and_losses_only(file):
         assert other['train'][key] == rim['train'][key]
 
 
+@pytest.mark.slow
 def test_a_run_from_an_options_file_keeps_the_whole_options(tmp_path):
     forced = [
         'num_gpu=0',

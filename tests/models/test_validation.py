@@ -9,7 +9,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from support.tiny_rim import Faces
-from support.toy_metrics import ToyDistance  # noqa: F401  registers
+from support.toy_metrics import toys  # noqa: F401
 
 from rim_plugin.data.face_pair_dataset import FacePairDataset
 from rim_plugin.evaluation.metric import build_metric
@@ -326,6 +326,7 @@ def noisy(amount):
     return step
 
 
+@pytest.mark.usefixtures('toys')
 @pytest.mark.parametrize(
     'metric, lower',
     [
@@ -370,6 +371,7 @@ def test_directions_reach_basicsrs_bookkeeping(tmp_path, name, direction):
     assert record['better'] == direction and record['val'] == float('inf' if direction == 'lower' else '-inf')
 
 
+@pytest.mark.usefixtures('toys')
 def test_a_metric_of_one_new_class_shows_up_in_validation(tmp_path, caplog):
     """Registered, it is validated, also with bicubic for a margin, since it needs images alone."""
     logging.getLogger('basicsr').addHandler(caplog.handler)

@@ -1,13 +1,13 @@
 """A metric in a class of its own, as a user adds one, and one that is a plain function of BasicSR's registry."""
 
 import numpy as np
+import pytest
 
-from rim_plugin.evaluation.metric import ImageMetric, register_metric
+from rim_plugin.evaluation.metric import METRICS, ImageMetric, register_metric
 
 from basicsr.utils.registry import METRIC_REGISTRY
 
 
-@register_metric('toy_distance')
 class ToyDistance(ImageMetric):
     """Mean of the absolute difference of SR and HR image to a power."""
 
@@ -24,6 +24,15 @@ class ToyDistance(ImageMetric):
         return (data['sr'] - data['gt']).abs().pow(self.power).mean((1, 2, 3))
 
 
-@METRIC_REGISTRY.register()
 def toy_function(img, img2, scale=1):
     return scale * float(np.abs(img.astype(float) - img2).mean())
+
+
+@pytest.fixture
+def toys(monkeypatch):
+    """Both registered, for one test."""
+    monkeypatch.setattr(METRIC_REGISTRY, '_obj_map', dict(METRIC_REGISTRY._obj_map))
+    register_metric('toy_distance')(ToyDistance)
+    METRIC_REGISTRY.register(toy_function)
+    yield
+    del METRICS['toy_distance']
