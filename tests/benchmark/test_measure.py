@@ -87,6 +87,7 @@ def test_identity_and_priors_are_measured_where_the_method_has_them(rim):
     assert {'0/landmarks', '0/parsing', '0/coarse'} <= result['arrays'].keys()
 
 
+@pytest.mark.slow
 def test_lpips_where_its_weights_are_given(srcnn):
     pytest.importorskip('lpips')
     torch.save(alexnet().state_dict(), 'alexnet.pth')
@@ -133,7 +134,8 @@ def test_methods_are_ready_to_infer(rim, teacher):
     assert full.gallery == 'hrn' and full.fhn is None and full.hrn is not None
 
 
-def test_size_and_speed(srcnn):
+def test_size_and_speed(srcnn, monkeypatch):
+    monkeypatch.setattr(measure, '_TIMED_SECONDS', 0.1)
     speed = measure_speed(srcnn)['speed']
     assert speed['parameters'] == sum(value.numel() for value in srcnn.fhn.parameters())
     layers = (3 * 4 * 81, 4 * 2 * 25, 2 * 3 * 25)
