@@ -163,7 +163,9 @@ class RIMModel(SRModel):
                     net.compile()
                 wrapped[name] = self.model_to_device(net)
         teacher: Any = torch.compile(self.teacher) if compiled and self.teacher is not None else self.teacher
-        return Networks(**wrapped, bare_discriminator=parts.get('discriminator'), teacher=teacher)
+        if 'd' not in self.nets:
+            wrapped = {'hallucinator' if name == 'generator' else name: net for name, net in wrapped.items()}
+        return Networks(**wrapped, constant_discriminator=parts.get('discriminator'), teacher=teacher)
 
     def setup_optimizers(self) -> None:
         """An optimizer for each part that a phase of the run trains."""
@@ -207,8 +209,9 @@ class RIMModel(SRModel):
             FloatingPointError: a loss is NaN or infinite; raised before any weight changes because of it.
         """
         phase = self.enter_phase(current_iter)
-        phase.step(self.batch.chunks(self.optimisation.chunks), current_iter, self.optimisation)
-        self.log_dict = self.reduce_loss_dict(OrderedDict(self.optimisation.finish()))
+        phase.check_data(self.batch)
+        result = phase.step(self.batch.chunks(self.optimisation.chunks), current_iter, self.optimisation)
+        self.log_dict = self.reduce_loss_dict(OrderedDict(result.losses))
         if self.ema_decay > 0:
             done = self.schedule.since(current_iter)
             self.model_ema(min(self.ema_decay, (1 + done) / (10 + done)))

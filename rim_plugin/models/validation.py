@@ -45,7 +45,8 @@ class Board(Protocol):
 class Validation:
     """Validates a model of BasicSR on datasets of faces and of pairs of faces.
 
-    The model's ``metric_results``, ``bicubic_results`` and ``best_metric_results`` hold the values afterwards.
+    The model's ``metric_results`` and ``best_metric_results`` hold the values afterwards, ``bicubic_results`` the
+    same of bicubic interpolation.
 
     Args:
         model: whose results these are.
@@ -56,6 +57,7 @@ class Validation:
         self.model, self.options = model, options
         blocks = options.metrics or {}
         metrics = {name: build_metric(block) for name, block in blocks.items()}
+        self.bicubic_results: dict[str, float] = {}
         self.image_metrics = {name: metric for name, metric in metrics.items() if isinstance(metric, ImageMetric)}
         self.pair_metrics = {name: metric for name, metric in metrics.items() if isinstance(metric, PairMetric)}
         for name, block in blocks.items():  # where BasicSR's bookkeeping looks for it
@@ -102,7 +104,7 @@ class Validation:
             get_root_logger().warning(
                 f'{name}: no {", ".join(results.absent)}: faces or network lack what it measures.'
             )
-        self.model.bicubic_results = results.bicubic
+        self.bicubic_results = results.bicubic
         self._log(name, results.values, current_iter, tb_logger)
         margins = [
             f'{key} {results.values[key]:.4f} ({results.values[key] - value:+.4f})'

@@ -146,7 +146,7 @@ def test_validation_equals_basicsrs_metric_face_by_face():
             data = {'img': tensor2img(image.clone()), 'img2': gt}
             values.append(calculate_metric(data, model.opt['val']['metrics']['psnr_y']))
     assert model.metric_results['psnr_y'] == pytest.approx(np.mean(expected), abs=1e-4)
-    assert model.bicubic_results['psnr_y'] == pytest.approx(np.mean(bicubic), abs=1e-4)
+    assert model.validator.bicubic_results['psnr_y'] == pytest.approx(np.mean(bicubic), abs=1e-4)
     assert set(model.metric_results) == {'psnr_y', 'nme', 'parsing_miou'}
 
 

@@ -383,7 +383,7 @@ def test_a_metric_of_one_new_class_shows_up_in_validation(tmp_path, caplog):
     sr, bicubic = noisy(0.1)(faces)['sr'], F.interpolate(faces['lq'], (64, 64), mode='bicubic')
     values = [(image - faces['gt']).abs().pow(2).mean((1, 2, 3)).double().mean().item() for image in (sr, bicubic)]
     assert model.metric_results == {'toy': pytest.approx(values[0], rel=1e-6)}
-    assert model.bicubic_results == {'toy': pytest.approx(values[1], rel=1e-6)}
+    assert model.validator.bicubic_results == {'toy': pytest.approx(values[1], rel=1e-6)}
     line = f'SR on faces (margin over bicubic): toy {values[0]:.4f} ({values[0] - values[1]:+.4f})'
     assert line in caplog.text
 

@@ -6,11 +6,15 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple, Protocol, TypeAlias, overload
 
 from torch import Tensor, nn
 
+from rim_plugin.archs.fhn_arch import TriPathOutput
+from rim_plugin.archs.hrn_arch import HRNOutput
+from rim_plugin.archs.recogniser import RecogniserOutput
 from rim_plugin.batch import Batch
+from rim_plugin.errors import OptionsError
 from rim_plugin.models.optimisation import Optimisation
 from rim_plugin.options.schema import RIMTrain
 from rim_plugin.pipeline import RIMPipeline
@@ -22,7 +26,48 @@ PHASES: dict[str, type[Phase]] = {}
 # a loss to begin with, for who has none
 EXAMPLES = {'pixel': 'MSELoss', 'distill': 'DistillationLoss', 'residual': 'ResidualDistillationLoss'}
 
-Losses = dict[str, Tensor]
+Losses: TypeAlias = dict[str, Tensor]
+Maps: TypeAlias = tuple[Tensor, ...]  # block maps (N, C_k, h_k, w_k)
+Probes: TypeAlias = Tensor | list[Tensor]  # (N, 3, q, q), or groups of several sizes, N in all
+
+
+class Hallucinator(Protocol):
+    """``network_g`` as an SR network alone: probes to SR images (N, 3, S, S)."""
+
+    def __call__(self, probes: Tensor, /) -> Tensor: ...
+
+
+class Generator(Protocol):
+    """``network_g`` as a TriPathGenerator: with HR faces (N, 3, S, S), a pair of outputs."""
+
+    @overload
+    def __call__(self, probes: Probes, hr: None, /) -> TriPathOutput: ...
+    @overload
+    def __call__(self, probes: Probes, hr: Tensor, /) -> tuple[TriPathOutput, TriPathOutput]: ...
+
+
+class Integrator(Protocol):
+    """theta_i: fused features and coarse image to the SR image (N, 3, S, S)."""
+
+    def __call__(self, fused: Tensor, coarse: Tensor, /) -> Tensor: ...
+
+
+class Discriminator(Protocol):
+    """theta_d: fused features to embeddings (N, E)."""
+
+    def __call__(self, fused: Tensor, /) -> Tensor: ...
+
+
+class RecognitionNet(Protocol):
+    """HRN, see :meth:`HRN.forward`."""
+
+    def __call__(self, image: Tensor | None, probe: Tensor | None, *, branches: tuple[str, ...]) -> HRNOutput: ...
+
+
+class Teacher(Protocol):
+    """HR faces (N, 3, S, S) to block maps and embedding."""
+
+    def __call__(self, faces: Tensor, /) -> RecogniserOutput: ...
 
 
 @dataclass(frozen=True)
@@ -30,20 +75,52 @@ class Networks:
     """The networks of a training as phases call them, wrapped for distributed runs and compiled where that is wanted.
 
     Attributes:
-        generator: TriPathGenerator, or another SR network; None without ``network_g``.
-        integrator: theta_i; None where the generator is another SR network.
+        generator: theta_G; None without a TriPathGenerator.
+        hallucinator: another SR network in its place.
+        integrator: theta_i; None without a generator.
         discriminator: theta_d; None without a domain loss.
-        bare_discriminator: the same, not wrapped, for a turn in which it is constant.
+        constant_discriminator: the same network, not wrapped, for the turn in which it is constant.
         recogniser: HRN; None without ``network_r``.
         teacher: the frozen recogniser; None without ``network_t``.
     """
 
-    generator: nn.Module | None = None
-    integrator: nn.Module | None = None
-    discriminator: nn.Module | None = None
-    bare_discriminator: nn.Module | None = None
-    recogniser: nn.Module | None = None
-    teacher: nn.Module | None = None
+    generator: Generator | None = None
+    hallucinator: Hallucinator | None = None
+    integrator: Integrator | None = None
+    discriminator: Discriminator | None = None
+    constant_discriminator: nn.Module | None = None
+    recogniser: RecognitionNet | None = None
+    teacher: Teacher | None = None
+
+
+class TensorLoss(Protocol):
+    """A loss between an estimate and the truth, or between two sets of embeddings."""
+
+    def __call__(self, estimate: Tensor, truth: Tensor, /) -> Tensor: ...
+
+
+class LikenessLoss(Protocol):
+    """Eq. 11, or another likeness of block maps or embeddings."""
+
+    def __call__(self, student: RecogniserOutput, teacher: RecogniserOutput, /) -> Tensor: ...
+
+
+class ResidualLoss(Protocol):
+    """Eq. 12 on the block maps of assistant, student and teacher."""
+
+    def __call__(self, assistant: Maps, student: Maps, teacher: Maps, /) -> Tensor: ...
+
+
+class IdentityLoss(Protocol):
+    """A loss of embeddings and the numbers (N, ) of persons."""
+
+    def __call__(self, student: RecogniserOutput, identities: Tensor, /) -> Tensor: ...
+
+
+class StepResult(NamedTuple):
+    """What a step has done: every term, averaged over its micro-batches and without graph, by its name in the log."""
+
+    losses: Losses
 
 
 class Requirements(NamedTuple):
@@ -81,6 +158,24 @@ class Setting:
     recogniser_is_trained: bool
     autocast: Callable[[], AbstractContextManager]
     warn: Callable[[str], None]
+
+    def tensor_loss(self, term: str) -> TensorLoss | None:
+        """The loss of a term that compares tensors; None where the options have none."""
+        return self.losses.get(term)
+
+    def likeness_loss(self, term: str) -> LikenessLoss | None:
+        """The loss of a term that compares outputs of recognisers; None where the options have none."""
+        return self.losses.get(term)
+
+    @property
+    def residual_loss(self) -> ResidualLoss | None:
+        """``residual_opt``."""
+        return self.losses.get('residual')
+
+    @property
+    def identity_loss(self) -> IdentityLoss | None:
+        """``identity_opt``."""
+        return self.losses.get('identity')
 
 
 class Phase(ABC):
@@ -121,15 +216,11 @@ class Phase(ABC):
             ValueError: something does not fit; names the option.
         """
 
-    def loss(self, name: str) -> nn.Module | None:
-        """A loss of the options by its term; None where the options have none."""
-        return self.setting.losses.get(name)
-
     @abstractmethod
     def losses(self, batch: Batch) -> Losses:
         """The terms that the parts minimise together, by name: scalars with their graphs."""
 
-    def step(self, chunks: Sequence[Batch], iteration: int, optimisation: Optimisation) -> None:
+    def step(self, chunks: Sequence[Batch], iteration: int, optimisation: Optimisation) -> StepResult:
         """One step of all the phase's parts.
 
         Args:
@@ -143,6 +234,17 @@ class Phase(ABC):
         for chunk in chunks:
             optimisation.backward(self.losses(chunk))
         optimisation.step(self.parts)
+        return StepResult(optimisation.finish())
+
+    def check_data(self, batch: Batch) -> None:
+        """Check that a batch has what the phase requires.
+
+        Raises:
+            OptionsError: it lacks some of it.
+        """
+        for name in self.requirements(self.options).data:
+            if getattr(batch, name) is None:
+                raise OptionsError(f"phase {self.name} needs '{name}', which the training data do not have")
 
 
 def check_requirements(phase: str, needs: Requirements, networks: Iterable[str], losses: Iterable[str]) -> None:
@@ -167,5 +269,5 @@ def check_requirements(phase: str, needs: Requirements, networks: Iterable[str],
 def require_losses(phase: str, group: Sequence[str], losses: Iterable[str]) -> None:
     """ValueError unless one term of ``group`` is among ``losses``, the terms of the options."""
     if not set(group) & set(losses):
-        example = EXAMPLES[group[0]]
-        raise ValueError(f'train.{group[0]}_opt is missing: phase {phase} needs it; add e.g. {{type: {example}}}')
+        example = f'; add e.g. {{type: {EXAMPLES[group[0]]}}}' if group[0] in EXAMPLES else ''
+        raise ValueError(f'train.{group[0]}_opt is missing: phase {phase} needs it{example}')

@@ -12,10 +12,10 @@ from torch import Tensor
 from rim_plugin.archs.fhn_arch import TriPathOutput
 from rim_plugin.batch import Batch
 from rim_plugin.models.optimisation import Optimisation
-from rim_plugin.models.phases.base import Losses, Phase, Requirements
+from rim_plugin.models.phases.base import Discriminator, Losses, Phase, Requirements, StepResult
 from rim_plugin.options.schema import RIMTrain
 
-PRIORS = (('landmark', 'heatmaps'), ('parsing', 'parsing'))  # term, and its name in TriPathOutput and Batch
+PRIORS = {'landmark': 'heatmaps', 'parsing': 'parsing'}  # term, and the key of its truth in the data
 
 
 class TriPaths(NamedTuple):
@@ -41,15 +41,16 @@ class FHNPhase(Phase):
         return Requirements(('network_g',), (('pixel',),))
 
     def active_terms(self) -> Iterable[str]:
-        return self.terms if self.nets.integrator is not None else ('pixel',)
+        return ('pixel',) if self.nets.hallucinator is not None else self.terms
 
-    def step(self, chunks: Sequence[Batch], iteration: int, optimisation: Optimisation) -> None:
+    def step(self, chunks: Sequence[Batch], iteration: int, optimisation: Optimisation) -> StepResult:
         """One step of theta_d, where the iteration has a domain loss, then one of all the other parts together."""
         adversarial = self.has_domain_loss(iteration)
         outputs = self.step_discriminator(chunks, optimisation) if adversarial else [None] * len(chunks)
         for chunk, output in zip(chunks, outputs, strict=True):
             optimisation.backward(self.losses(chunk, output, adversarial))
         optimisation.step([part for part in self.parts if part != 'discriminator'])
+        return StepResult(optimisation.finish())
 
     def has_domain_loss(self, iteration: int) -> bool:
         """Whether the iteration is one of every ``domain_interval``; never without the loss."""
@@ -67,35 +68,48 @@ class FHNPhase(Phase):
 
     def hallucinate(self, batch: Batch, output: TriPaths | None, adversarial: bool) -> tuple[Tensor, Losses]:
         """SR images (N, 3, S, S) with their graph, and :meth:`losses`."""
-        if self.nets.integrator is None:
-            return self._other_network(batch)
+        if self.nets.hallucinator is not None:
+            with self.setting.autocast():
+                sr = torch.cat([self.nets.hallucinator(probes) for probes in batch.probes])
+            return sr, self._image_losses(sr, batch)
         probe, hr = output or self.tri_paths(batch, adversarial)
+        assert self.nets.integrator is not None  # a generator comes with one
         with self.setting.autocast():
             sr = self.nets.integrator(probe.fused, probe.coarse)
-        losses = {'pixel': self.setting.losses['pixel'](sr.float(), batch.truth)}
-        if (coarse := self.loss('coarse')) is not None:
-            losses['coarse'] = coarse(probe.coarse.float(), batch.truth)
-        for term, name in PRIORS:
-            estimate, truth = getattr(probe, name), getattr(batch, name)
-            if (loss := self.loss(term)) is not None and self._has_prior(term, name, estimate, truth):
-                losses[term] = loss(estimate.float(), truth)
+        losses = {**self._image_losses(sr, batch), **self._tri_path_losses(probe, batch)}
         if hr is not None:
             losses['domain'] = self._constant_discriminator_loss(probe.fused, hr.fused)
         return sr, losses
 
-    def _other_network(self, batch: Batch) -> tuple[Tensor, Losses]:
-        assert self.nets.generator is not None  # as the requirements say
-        with self.setting.autocast():
-            sr = torch.cat([self.nets.generator(probes) for probes in batch.probes])
-        return sr, {'pixel': self.setting.losses['pixel'](sr.float(), batch.truth)}
+    def _image_losses(self, sr: Tensor, batch: Batch) -> Losses:
+        """The pixel loss (Eqs. 2 and 5), which the requirements ask for."""
+        loss = self.setting.tensor_loss('pixel')
+        return {} if loss is None else {'pixel': loss(sr.float(), batch.truth)}
+
+    def _tri_path_losses(self, probe: TriPathOutput, batch: Batch) -> Losses:
+        """The coarse loss, and those of the priors (Eqs. 3 and 4)."""
+        losses = {}
+        if (coarse := self.setting.tensor_loss('coarse')) is not None:
+            losses['coarse'] = coarse(probe.coarse.float(), batch.truth)
+        priors = (('landmark', probe.heatmaps, batch.heatmaps), ('parsing', probe.parsing, batch.parsing))
+        for term, estimate, truth in priors:
+            loss = self.setting.tensor_loss(term)
+            if loss is None:
+                continue
+            if fault := _prior_fault(term, estimate, truth):
+                self.setting.warn(f'{term}_opt is off: {fault}.')
+            elif estimate is not None and truth is not None:
+                losses[term] = loss(estimate.float(), truth)
+        return losses
 
     def tri_paths(self, batch: Batch, adversarial: bool) -> TriPaths:
         """The generator's output for the probes, and for the HR faces where a domain loss compares the two."""
-        assert self.nets.generator is not None
+        assert self.nets.generator is not None  # as the requirements say
         probes = batch.probes if len(batch.probes) > 1 else batch.probes[0]
         with self.setting.autocast():
-            output = self.nets.generator(probes, batch.truth if adversarial else None)
-        return TriPaths(*output) if adversarial else TriPaths(output, None)
+            if adversarial:
+                return TriPaths(*self.nets.generator(probes, batch.truth))
+            return TriPaths(self.nets.generator(probes, None), None)
 
     def step_discriminator(self, chunks: Sequence[Batch], optimisation: Optimisation) -> list[TriPaths | None]:
         """Eq. 6 on detached features: theta_d's step.
@@ -105,6 +119,7 @@ class FHNPhase(Phase):
             that one graph lies in memory at a time.
         """
         outputs: list[TriPaths | None] = []
+        assert self.nets.discriminator is not None  # as has_domain_loss says
         for chunk in chunks:
             with nullcontext() if len(chunks) == 1 else torch.no_grad():
                 output = self.tri_paths(chunk, True)
@@ -117,30 +132,29 @@ class FHNPhase(Phase):
 
     def _constant_discriminator_loss(self, fused_probe: Tensor, fused_hr: Tensor) -> Tensor:
         """The domain loss that theta_G minimises, theta_d being constant (Eq. 10)."""
-        discriminator = self.nets.bare_discriminator
+        discriminator = self.nets.constant_discriminator
         assert discriminator is not None
         discriminator.requires_grad_(False)
         loss = self._domain_loss(discriminator, fused_probe, fused_hr)
         discriminator.requires_grad_(True)
         return loss
 
-    def _domain_loss(self, discriminator: torch.nn.Module | None, fused_probe: Tensor, fused_hr: Tensor) -> Tensor:
+    def _domain_loss(self, discriminator: Discriminator, fused_probe: Tensor, fused_hr: Tensor) -> Tensor:
         """MK-MMD (Eqs. 7 to 9) between the embeddings of two sets of fused features (N, C, P, P)."""
-        assert discriminator is not None
+        loss = self.setting.tensor_loss('domain')
+        assert loss is not None  # as the discriminator is there
         with self.setting.autocast():
             embeddings = discriminator(torch.cat([fused_probe, fused_hr]))
-        return self.setting.losses['domain'](*embeddings.float().chunk(2))
+        source, target = embeddings.float().chunk(2)
+        return loss(source, target)
 
-    def _has_prior(self, term: str, name: str, estimate: Tensor | None, truth: Tensor | None) -> bool:
-        if estimate is None:
-            fault = 'network_g has no such path'
-        elif truth is None:
-            fault = f"the training data have no '{name}'"
-        elif name == 'heatmaps' and truth.shape[1] != estimate.shape[1]:
-            fault = (
-                f'the training faces have {truth.shape[1]} landmarks, network_g:num_landmarks is {estimate.shape[1]}'
-            )
-        else:
-            return True
-        self.setting.warn(f'{term}_opt is off: {fault}.')
-        return False
+
+def _prior_fault(term: str, estimate: Tensor | None, truth: Tensor | None) -> str:
+    """Why a prior's loss is off, in words; empty where it is not."""
+    if estimate is None:
+        return 'network_g has no such path'
+    if truth is None:
+        return f"the training data have no '{PRIORS[term]}'"
+    if term == 'landmark' and truth.shape[1] != estimate.shape[1]:
+        return f'the training faces have {truth.shape[1]} landmarks, network_g:num_landmarks is {estimate.shape[1]}'
+    return ''

@@ -7,12 +7,14 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from rim_plugin.archs.hrn_arch import HRN
+from rim_plugin.archs.hrn_arch import HRN, HRNOutput
 from rim_plugin.archs.recogniser import RecogniserOutput
 from rim_plugin.batch import Batch
+from rim_plugin.errors import OptionsError
 from rim_plugin.models.phases.base import Losses, Setting
 
-TERMS = ('distill', 'embedding', 'contrast', 'residual', 'identity')
+LIKENESS = ('distill', 'embedding', 'contrast')
+TERMS = (*LIKENESS, 'residual', 'identity')
 BOTH = ('student', 'assistant')
 
 
@@ -70,22 +72,29 @@ class RecognitionLosses:
             output = nets.recogniser(faces, probe, branches=self.branches)
             embedding = HRN.embed(output, self.pipeline.teacher)
         student = RecogniserOutput(output.assistant if self.branches == ('assistant',) else output.student, embedding)
-        losses = {}
-        for name in self.terms:
-            loss = self.setting.losses.get(name)
-            if loss is None:
-                continue
-            if name == 'residual':
-                if output.student and output.assistant:
-                    losses[name] = loss(output.assistant, output.student, teacher.blocks)
-            elif name == 'identity':
-                losses[name] = loss(student, _identities(batch))
-            else:
-                losses[name] = loss(student, teacher)
-        return losses
+        return {
+            **self._likeness(student, teacher),
+            **self._residual(output, teacher),
+            **self._identity(student, batch.identity),
+        }
 
+    def _likeness(self, student: RecogniserOutput, teacher: RecogniserOutput) -> Losses:
+        terms = [name for name in LIKENESS if name in self.terms]
+        losses = {name: self.setting.likeness_loss(name) for name in terms}
+        return {name: loss(student, teacher) for name, loss in losses.items() if loss is not None}
 
-def _identities(batch: Batch) -> Tensor:
-    if batch.identity is None:
-        raise ValueError("identity_opt needs to know who the faces are: set the dataset's identities, or leave it out")
-    return batch.identity
+    def _residual(self, output: HRNOutput, teacher: RecogniserOutput) -> Losses:
+        loss = self.setting.residual_loss
+        if loss is None or 'residual' not in self.terms or not (output.student and output.assistant):
+            return {}
+        return {'residual': loss(output.assistant, output.student, teacher.blocks)}
+
+    def _identity(self, student: RecogniserOutput, identities: Tensor | None) -> Losses:
+        loss = self.setting.identity_loss
+        if loss is None:
+            return {}
+        if identities is None:
+            raise OptionsError(
+                "identity_opt needs to know who the faces are: set the dataset's identities, or leave it out"
+            )
+        return {'identity': loss(student, identities)}

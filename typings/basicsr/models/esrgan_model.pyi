@@ -1,0 +1,3 @@
+from basicsr.models.sr_model import SRModel
+
+class ESRGANModel(SRModel): ...
