@@ -1,6 +1,5 @@
 """RIMModel: logs, micro-batches, mixed precision, clipping, EMA, NaN, saved files, validation."""
 
-import logging
 import shutil
 
 import cv2
@@ -11,7 +10,6 @@ from support.tiny_rim import INTEGRATOR, OPTIONS, PATHS, Faces, batch, changed, 
 
 from rim_plugin.archs.fhn_arch import FHN
 from rim_plugin.evaluation.pictures import GAP, TITLE
-from rim_plugin.models.networks import compilable
 
 from basicsr.metrics import calculate_metric
 from basicsr.models import build_model
@@ -55,19 +53,6 @@ def test_loss_curve_is_that_of_fp32(options, tolerance):
     curves = [[entry['l_pixel'] for entry in steps(model, 12)] for model in (plain, changed_one)]
     assert curves[0][-1] < 0.9 * curves[0][0]
     assert curves[1] == pytest.approx(curves[0], rel=tolerance)
-
-
-def test_what_is_compiled(monkeypatch, caplog):
-    """Networks whose input keeps its shape; none without a compiler, which is said."""
-    cpu = torch.device('cpu')
-    monkeypatch.setattr(shutil, 'which', lambda name: '/bin/' + name)
-    assert compilable(cpu, 1) == ('generator', 'integrator', 'recogniser', 'teacher')
-    assert compilable(cpu, 2) == ('integrator', 'recogniser', 'teacher')
-    monkeypatch.setattr(shutil, 'which', lambda name: None)
-    logging.getLogger('basicsr').addHandler(caplog.handler)
-    assert compilable(cpu, 1) == ()
-    logging.getLogger('basicsr').removeHandler(caplog.handler)
-    assert 'train.compile is off: it needs a C++ compiler' in caplog.text
 
 
 def test_gradients_are_clipped_by_norm():

@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from support.tiny_recognition import ALIKE, learned, mixed, recogniser, weights
 from support.tiny_rim import INTEGRATOR, PATHS, batch, changed, rim_model, state_of, steps
 
-from rim_plugin.models.phases.base import PHASES, Phase, Requirements
+from rim_plugin.models.phases.base import PHASES, Phase, Requirements, check_requirements
 from rim_plugin.models.rim_model import RIMModel
 
 from basicsr.utils import get_root_logger
@@ -128,3 +128,15 @@ def test_losses_that_no_phase_of_the_run_uses_are_told(teacher, monkeypatch, cap
     recogniser(teacher, phase='assistant', assistant_target='own')
     assert 'train.residual_opt' in caplog.text and 'no phase of this run has a use for them' in caplog.text
     assert 'distill_opt' not in caplog.text
+
+
+def test_data_that_a_phase_requires_are_named():
+    model = rim_model()
+    model.feed_data({key: value for key, value in batch().items() if key != 'gt'})
+    with pytest.raises(ValueError, match="phase fhn needs 'gt', which the training data do not have"):
+        model.optimize_parameters(1)
+
+
+def test_a_requirement_without_an_example_is_named_all_the_same():
+    with pytest.raises(ValueError, match='train.sharpness_opt is missing: phase new needs it'):
+        check_requirements('new', Requirements((), (('sharpness',),)), [], [])
