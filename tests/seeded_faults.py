@@ -370,7 +370,8 @@ def main() -> int:
     """Run the command; returns its exit status."""
     parser = argparse.ArgumentParser(description='Seed faults one by one and see whether the tests catch them.')
     parser.add_argument('--fast', action='store_true', help='leave out the faults whose tests train networks')
-    faults = [fault for fault in FAULTS if not (parser.parse_args().fast and fault.slow)]
+    fast = parser.parse_args().fast
+    faults = [fault for fault in FAULTS if not (fast and fault.slow)]
     failed = first_failure(sorted({test for fault in faults for test in fault.tests.split()}))
     if failed:
         print(f'{failed} fails without any fault')
