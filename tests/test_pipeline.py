@@ -2,6 +2,10 @@
 
 import torch
 from support.tiny_recognition import recogniser
+from torch import nn
+
+from rim_plugin.archs.recogniser import RecogniserOutput
+from rim_plugin.pipeline import RIMPipeline
 
 
 def test_the_gallery_may_be_embedded_by_the_student(teacher):
@@ -38,3 +42,19 @@ def test_probes_of_full_resolution_go_to_the_teacher_smaller_ones_to_the_student
             assert torch.equal(model.pipeline.embed_probe(faces), model.pipeline.embed_gallery(faces))
         faces = torch.rand(2, 3, 111, 111)
         assert not torch.allclose(model.pipeline.embed_probe(faces), model.teacher(model.pipeline.fhn(faces)).embedding)
+
+
+class Corners(nn.Module):
+    """A teacher whose embedding is the upper left and the upper right pixel, in red."""
+
+    def forward(self, faces):
+        return RecogniserOutput((), faces[:, 0, 0, [0, -1]])
+
+
+def test_face_and_mirror_image_are_added_to_a_unit_embedding():
+    faces = torch.zeros(2, 3, 112, 112)
+    faces[0, 0, 0, [0, -1]] = torch.tensor([3.0, 1.0])  # mirrored (1, 3), and (4, 4) in all
+    faces[1, 0, 0, 0] = faces[1, 0, -1, -1] = 1
+    pipeline = RIMPipeline(teacher=Corners())
+    torch.testing.assert_close(pipeline(faces), torch.full((2, 2), 0.5).sqrt())
+    assert pipeline.embed_probe(faces).tolist() == [[3, 1], [1, 0]]

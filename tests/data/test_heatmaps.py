@@ -32,6 +32,13 @@ def test_the_peak_is_where_pixel_centres_say():
     assert heatmap[33, 20] == 1 and np.unravel_index(heatmap.argmax(), heatmap.shape) == (33, 20)
 
 
+def test_sigma_is_1_3_pixels_where_none_is_given():
+    heatmap = landmark_heatmaps(np.array([[4 * 20 + 1.5, 4 * 33 + 1.5]]), 224)[0]
+    # exp(-d^2 / 3.38) at distances of 1, sqrt(2) and 2 pixels
+    values = [heatmap[33, 21], heatmap[34, 21], heatmap[31, 20]]
+    assert values == pytest.approx([0.743896, 0.553381, 0.306227], abs=1e-5)
+
+
 def test_decoding_inverts_up_to_the_border():
     points = np.random.default_rng(1).uniform(-0.5, 223.5, (4, 500, 2)).astype(np.float32)
     points[0, :4] = [(-0.5, -0.5), (223.5, 223.5), (-0.5, 223.5), (0, 111.5)]

@@ -74,6 +74,17 @@ def test_insightface_thresholds_equal_a_slow_loop_over_embeddings():
     assert value(VerificationAccuracy('insightface'), data) == pytest.approx(np.mean(expected))
 
 
+def test_insightface_thresholds_are_hundredths_and_of_equally_good_ones_the_smallest():
+    # squared distances of either fold; same below, different from the threshold on
+    same, different = np.array([0.2, 0.305]), np.array([0.315, 0.9])
+    data = {'scores': 1 - np.tile(np.concatenate([same, different]), 2) / 2, 'issame': [1, 1, 0, 0] * 2}
+    output = fold_accuracy(**data, folds=[0] * 4 + [1] * 4, thresholds='insightface')
+    assert output.threshold == pytest.approx(1 - 0.31 / 2) and output.accuracy.tolist() == [1, 1]
+    data['scores'][[2, 6]] = 1 - 0.7 / 2  # 0.31 to 0.7 are all equally good then
+    output = fold_accuracy(**data, folds=[0] * 4 + [1] * 4, thresholds='insightface')
+    assert output.threshold == pytest.approx(1 - 0.31 / 2)
+
+
 def test_the_threshold_is_chosen_on_the_other_folds():
     # fold 0 alone would choose 0.8, all together 0.3: its own pairs must not speak for it
     data = {

@@ -8,7 +8,7 @@ import torch.distributed as dist
 import torch.multiprocessing as mp
 
 from rim_plugin.archs.recogniser import RecogniserOutput
-from rim_plugin.losses.arcface_loss import ArcFaceLoss
+from rim_plugin.losses.arcface_loss import ArcFaceLoss, arcface_loss
 
 PERSONS, SIZE = 4, 5
 LABELS = torch.tensor([2, 0, -1, 3, 2])
@@ -61,6 +61,16 @@ def test_arcface_equals_the_formula(margin):
 
     expected = slow_classification(loss.weight, logit)
     assert loss(output(embeddings()), LABELS).item() == pytest.approx(expected, rel=1e-6)
+
+
+def test_margin_and_scale_are_arcfaces_where_none_are_given():
+    loss = ArcFaceLoss(2, 2)
+    loss.weight.data.copy_(torch.eye(2))
+    face = output(torch.tensor([[0.6, 0.8]], dtype=torch.float64))
+    # 64 (0.8 - cos(arccos 0.6 + 0.5)) = 64 (0.8 - 0.6 cos 0.5 + 0.8 sin 0.5); exp(-42) is nothing beside it
+    assert loss(face, torch.tensor([0])).item() == pytest.approx(42.04742, abs=1e-4)
+    alone = arcface_loss(face.embedding, torch.eye(2, dtype=torch.float64), torch.tensor([0]))
+    assert alone.item() == pytest.approx(42.04742, abs=1e-4)
 
 
 def test_the_test_of_arcface_sees_both_branches():

@@ -42,6 +42,17 @@ def test_equals_the_formula_over_this_batch_and_the_ones_before(same_person):
     assert loss.queue.shape == (7, 5)
 
 
+def test_what_counts_where_no_option_is_given():
+    teacher = torch.tensor([[1.0, 0.0, 0.0], [0.52, math.sqrt(1 - 0.52**2), 0.0], [0.48, 0.0, math.sqrt(1 - 0.48**2)]])
+    student = RecogniserOutput((), torch.tensor([[0.6, 0.8, 0.0]]))
+    loss = ContrastiveDistillationLoss()
+    loss(RecogniserOutput((), teacher[1:]), RecogniserOutput((), teacher[1:]))  # into the queue
+    # cosine 0.52 with the teacher's own face is the same person, 0.48 another: that one alone is held against the face
+    expected = math.log(1 + math.exp((0.6 * 0.48 - 0.6) / 0.07))
+    assert loss(student, RecogniserOutput((), teacher[:1])).item() == pytest.approx(expected, rel=1e-4)
+    assert loss.queue_size == 4096
+
+
 def test_a_face_seen_again_is_not_held_against_itself():
     loss = ContrastiveDistillationLoss(temperature=0.1)
     assert [loss(embeddings(seed, 1), embeddings(9, 1)).item() for seed in range(3)] == [0, 0, 0]

@@ -20,7 +20,10 @@ def test_the_joint_phase_does_without_an_assistant(teacher):
 
 @pytest.mark.parametrize('name, reaches', [('distill', True), ('residual', False)])
 def test_gradient_of_equation_11_reaches_the_hallucination_network(teacher, name, reaches):
-    model = recogniser(teacher, phase='joint')
+    networks = {  # of scale 1: the maps of a new assistant are 0, and have no gradient anyway
+        'network_r': {'type': 'HRN', 'student': ALIKE, 'assistant': ALIKE, 'norm_eval': True, 'assistant_scale': 1}
+    }
+    model = recogniser(teacher, networks, phase='joint')
     model.feed_data(batch(2))
     term = model.enter_phase(1).losses(model.batch)[name]
     gradients = torch.autograd.grad(term, list(model.nets['g'].coarse.parameters()), allow_unused=True)
