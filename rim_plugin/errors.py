@@ -43,10 +43,11 @@ def check_choice(option: str, value: object, choices: Iterable[object]) -> None:
     """Check that an option is one of its choices.
 
     Raises:
-        ValueError: it is not; names the option and the choices.
+        OptionsError: it is not; names the option, and the nearest choice or all of them.
     """
-    if value not in choices:
-        raise ValueError(f"{option}: '{value}' is unknown; choose one of {', '.join(map(str, choices))}")
+    known = list(choices)
+    if value not in known:
+        raise OptionsError(f"{option}: '{value}' is unknown{did_you_mean(value, known)}")
 
 
 def some(names: Iterable[object]) -> str:

@@ -24,7 +24,7 @@ def test_did_you_mean(name, known, told):
 
 def test_check_choice():
     check_choice('norm', 'none', ('none', 'batch'))
-    with pytest.raises(ValueError, match="^norm: 'batches' is unknown; choose one of none, batch$"):
+    with pytest.raises(ValueError, match="^norm: 'batches' is unknown; did you mean 'batch'\\?$"):
         check_choice('norm', 'batches', ('none', 'batch'))
 
 

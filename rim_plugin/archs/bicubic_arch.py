@@ -3,6 +3,8 @@
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from rim_plugin.options.kinds import Count
+
 from basicsr.utils.registry import ARCH_REGISTRY
 
 
@@ -19,7 +21,7 @@ class Bicubic(nn.Module):
         lq (N, C, h, w) in [0, 1] to (N, C, image_size, image_size), not clamped.
     """
 
-    def __init__(self, image_size: int = 224) -> None:
+    def __init__(self, image_size: Count = 224) -> None:
         super().__init__()
         self.input_size = self.image_size = image_size
 

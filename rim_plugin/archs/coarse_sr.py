@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from rim_plugin.archs.layers import (
+    Norm,
     SubPixelImage,
     conv_prelu,
     probe_groups,
@@ -39,7 +40,7 @@ class CoarseConfig:
     channels: int = 64
     blocks: int = 3
     repeats: int = 3
-    norm: str | None = 'instance'
+    norm: Norm = 'instance'
     input_size: int | None = None
     size_modulation: bool = False
 

@@ -1,19 +1,21 @@
 """RIM's face hallucination network (FHN), section 3.1 of the paper: prior-aided tri-path generator and integrator."""
 
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple, get_args
 
 import torch
 from torch import Tensor, nn
 
 from rim_plugin.archs.coarse_sr import CoarseConfig, CoarseSRNet
-from rim_plugin.archs.layers import PRIOR_STRIDE, renamed_arguments, resize
+from rim_plugin.archs.layers import PRIOR_STRIDE, Norm, renamed_arguments, resize
 from rim_plugin.archs.mix_discriminator_arch import FeatureIntegrator
 from rim_plugin.archs.prior_paths import GlobalPath, PriorConfig, PriorPath
 from rim_plugin.errors import OptionsError, check_choice
+from rim_plugin.options.kinds import Count
 
 from basicsr.utils.registry import ARCH_REGISTRY
 
-CONCAT = ('features', 'features+priors')
+PriorPaths = Literal['separate', 'shared', 'landmark', 'parsing', 'none'] | None  # None as of Norm
+Concat = Literal['features', 'features+priors']
 
 
 class TriPathOutput(NamedTuple):
@@ -67,8 +69,7 @@ class TriPathGenerator(nn.Module):
         coarse_size_modulation: whether the probe's size modulates the coarse network, for probes of many sizes.
 
     Raises:
-        OptionsError: sizes that do not divide.
-        ValueError: an unknown ``prior_paths``, ``concat`` or ``norm``.
+        OptionsError: sizes that do not divide, or an unknown ``prior_paths``, ``concat`` or ``norm``.
     """
 
     PATHS: ClassVar[dict[str, tuple[str, ...]]] = {
@@ -81,30 +82,30 @@ class TriPathGenerator(nn.Module):
 
     def __init__(
         self,
-        image_size: int = 224,
-        feature_size: int = 224,
-        num_landmarks: int = 68,
-        num_classes: int = 11,
-        prior_paths: str | None = 'separate',
-        concat: str = 'features',
-        coarse_channels: int = 64,
+        image_size: Count = 224,
+        feature_size: Count = 224,
+        num_landmarks: Count = 68,
+        num_classes: Count = 11,
+        prior_paths: PriorPaths = 'separate',
+        concat: Concat = 'features',
+        coarse_channels: Count = 64,
         coarse_blocks: int = 3,
         coarse_repeats: int = 3,
-        global_channels: int = 64,
+        global_channels: Count = 64,
         global_blocks: int = 3,
-        prior_channels: int = 128,
+        prior_channels: Count = 128,
         prior_blocks: int = 3,
         hourglass_depth: int = 2,
         hourglass_blocks: int = 2,
-        norm: str | None = 'instance',
-        prior_norm: str | None = None,
-        coarse_input_size: int | None = None,
+        norm: Norm = 'instance',
+        prior_norm: Norm = None,
+        coarse_input_size: Count | None = None,
         coarse_size_modulation: bool = False,
     ) -> None:
         super().__init__()
-        prior_paths = prior_paths or 'none'  # BasicSR's --force_yml turns the word into None
+        prior_paths = prior_paths or 'none'
         check_choice('prior_paths', prior_paths, self.PATHS)
-        check_choice('concat', concat, CONCAT)
+        check_choice('concat', concat, get_args(Concat))
         if image_size % (PRIOR_STRIDE * 2**hourglass_depth):
             raise OptionsError(
                 f'image_size: {image_size} is no multiple of {PRIOR_STRIDE * 2**hourglass_depth}, '

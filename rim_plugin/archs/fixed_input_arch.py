@@ -5,6 +5,7 @@ from typing import Any, ClassVar
 from torch import Tensor, nn
 
 from rim_plugin.archs.layers import resize
+from rim_plugin.options.kinds import Count
 
 from basicsr.archs import build_network
 from basicsr.utils.registry import ARCH_REGISTRY
@@ -26,7 +27,7 @@ class FixedInput(nn.Module):
 
     inner_blocks: ClassVar[dict[str, Any]] = {'net': {}}
 
-    def __init__(self, net: dict[str, Any], input_size: int = 28) -> None:
+    def __init__(self, net: dict[str, Any], input_size: Count = 28) -> None:
         super().__init__()
         self.input_size = input_size
         self.net = build_network(net)

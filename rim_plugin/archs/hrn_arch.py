@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Collection
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple, get_args
 
 import torch
 from torch import Tensor, nn
@@ -11,10 +11,14 @@ from rim_plugin.archs.layers import he_init
 from rim_plugin.archs.recogniser import Recogniser
 from rim_plugin.archs.resnet_arch import ResNet
 from rim_plugin.errors import OptionsError, check_choice
+from rim_plugin.options.kinds import Positive
 
 from basicsr.utils.registry import ARCH_REGISTRY
 
 RESNET34 = {'type': 'ResNet', 'depth': 34}
+Head = Literal['teacher', 'own']
+View = Literal['sr', 'probe']
+Fusion = Literal['sum', 'mean']
 FUSION = {'sum': 1.0, 'mean': 0.5}
 BRANCHES = ('student', 'assistant')
 
@@ -116,8 +120,7 @@ class HRN(nn.Module):
 
     Raises:
         OptionsError: a teacher, student or assistant that is no recogniser or does not match the teacher, or an unknown
-            ``fusion``.
-        ValueError: an unknown ``head`` or ``assistant_view``.
+            ``head``, ``assistant_view`` or ``fusion``.
     """
 
     inner_blocks: ClassVar[dict[str, Any]] = {'student': {'ResNet': ResNet}, 'assistant': {'ResNet': ResNet}}
@@ -127,16 +130,16 @@ class HRN(nn.Module):
         teacher: dict[str, Any],
         student: dict[str, Any] = RESNET34,
         assistant: dict[str, Any] | None = RESNET34,
-        head: str = 'teacher',
+        head: Head = 'teacher',
         adapters: bool = False,
         norm_eval: bool = False,
-        assistant_view: str = 'sr',
+        assistant_view: View = 'sr',
         assistant_scale: float = 0.0,
-        fusion: str | float = 'sum',
+        fusion: Fusion | Positive = 'sum',
     ) -> None:
         super().__init__()
-        check_choice('head', head, ('teacher', 'own'))
-        check_choice('assistant_view', assistant_view, ('sr', 'probe'))
+        check_choice('head', head, get_args(Head))
+        check_choice('assistant_view', assistant_view, get_args(View))
         self.own_head, self.sees_probe = head == 'own', assistant is not None and assistant_view == 'probe'
         self.fusion_weight = _fusion_weight(fusion)
         with torch.device('meta'):  # its description alone: no memory, no time, no random numbers

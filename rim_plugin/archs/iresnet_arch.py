@@ -1,5 +1,7 @@
 """ResNet-IR of Deng et al. 2019 (ArcFace, section 3.1), the paper's teacher: ResNet50-IR by default."""
 
+from typing import Literal
+
 from torch import Tensor, nn
 
 from rim_plugin.archs.layers import he_init
@@ -9,11 +11,12 @@ from rim_plugin.errors import check_choice
 from basicsr.utils.registry import ARCH_REGISTRY
 
 BLOCKS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 14, 3), 100: (3, 13, 30, 3)}
+Variant = Literal['insightface', 'face_evolve']
 # mean and std of values in [0, 1]: (x - 127.5) / 127.5 and (x - 127.5) / 128 of values up to 255
 NORMALISATION = {'insightface': (0.5, 0.5), 'face_evolve': (0.5, 128 / 255)}
 
 
-def _shortcut(in_channels: int, channels: int, stride: int, variant: str) -> nn.Module:
+def _shortcut(in_channels: int, channels: int, stride: int, variant: Variant) -> nn.Module:
     """What is added to a block's result: (N, in_channels, h, w) to (N, channels, h / stride, w / stride)."""
     if stride == 1:
         return nn.Identity()
@@ -29,7 +32,7 @@ class IRBlock(nn.Module):
         (N, in_channels, h, w) to (N, channels, h / stride, w / stride); the second convolution strides.
     """
 
-    def __init__(self, in_channels: int, channels: int, stride: int, variant: str) -> None:
+    def __init__(self, in_channels: int, channels: int, stride: int, variant: Variant) -> None:
         super().__init__()
         self.bn1 = nn.BatchNorm2d(in_channels)
         self.conv1 = nn.Conv2d(in_channels, channels, 3, padding=1, bias=False)
@@ -60,15 +63,15 @@ class IResNet(Recogniser):
         see Recogniser; block maps 64x56x56, 128x28x28, 256x14x14, 512x7x7; embedding 512-D.
 
     Raises:
-        ValueError: for an unknown ``depth`` or ``variant``.
+        OptionsError: an unknown ``depth`` or ``variant``.
     """
 
     feature_info = tuple(FeatureInfo(channels, stride) for channels, stride in ((64, 2), (128, 4), (256, 8), (512, 16)))
     embedding_size = 512
     head_layers = ('bn2', 'fc', 'features')
 
-    def __init__(self, depth: int = 50, variant: str = 'insightface') -> None:
-        check_choice('depth', depth, tuple(BLOCKS))
+    def __init__(self, depth: Literal[18, 34, 50, 100] = 50, variant: Variant = 'insightface') -> None:
+        check_choice('depth', depth, BLOCKS)
         check_choice('variant', variant, NORMALISATION)
         super().__init__(*NORMALISATION[variant])
         self.conv1 = nn.Conv2d(3, 64, 3, padding=1, bias=False)

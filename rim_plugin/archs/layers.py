@@ -3,7 +3,7 @@
 import functools
 import warnings
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import torch
 import torch.nn.functional as F
@@ -14,17 +14,17 @@ from rim_plugin.errors import check_choice
 Net = TypeVar('Net', bound=nn.Module)
 
 PRIOR_STRIDE = 4  # the tri-path features live on a grid of a quarter of the image: 56 for 224
+Norm = Literal['instance', 'none'] | None  # BasicSR's --force_yml turns the word none into None
 NORMS: dict[str, Callable[[int], nn.Module]] = {
     'instance': lambda channels: nn.InstanceNorm2d(channels, affine=True),
     'none': lambda channels: nn.Identity(),
 }
 
 
-def make_norm(name: str | None, channels: int) -> nn.Module:
+def make_norm(name: Norm, channels: int) -> nn.Module:
     """Normalisation layer by its option name: ``instance`` (the paper's authors) or ``none`` (faster, sharper)."""
-    name = name or 'none'  # BasicSR's --force_yml turns the word into None
-    check_choice('norm', name, NORMS)
-    return NORMS[name](channels)
+    check_choice('norm', name or 'none', NORMS)
+    return NORMS[name or 'none'](channels)
 
 
 def resize(image: Tensor, size: int) -> Tensor:
@@ -80,7 +80,7 @@ class ResidualBlock(nn.Module):
     The second convolution starts near zero (``init_scale``), so that a deep stack starts as the identity.
     """
 
-    def __init__(self, channels: int, norm: str | None = 'none', init_scale: float = 0.1) -> None:
+    def __init__(self, channels: int, norm: Norm = 'none', init_scale: float = 0.1) -> None:
         super().__init__()
         bias = norm in ('none', None)
         first = nn.Conv2d(channels, channels, 3, padding=1, bias=bias)
@@ -95,7 +95,7 @@ class ResidualBlock(nn.Module):
         return x + self.body(x)
 
 
-def residual_stack(channels: int, blocks: int, norm: str | None = 'none') -> nn.Sequential:
+def residual_stack(channels: int, blocks: int, norm: Norm = 'none') -> nn.Sequential:
     """``blocks`` residual blocks in a row."""
     return nn.Sequential(*[ResidualBlock(channels, norm) for _ in range(blocks)])
 
@@ -110,7 +110,7 @@ class Hourglass(nn.Module):
         norm: ``instance`` or ``none``.
     """
 
-    def __init__(self, depth: int, channels: int, blocks: int = 1, norm: str | None = 'none') -> None:
+    def __init__(self, depth: int, channels: int, blocks: int = 1, norm: Norm = 'none') -> None:
         super().__init__()
         self.skip = residual_stack(channels, blocks, norm)
         self.down = residual_stack(channels, blocks, norm)

@@ -6,8 +6,17 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from rim_plugin.archs.layers import PRIOR_STRIDE, SubPixelImage, conv_prelu, he_init, renamed_arguments, residual_stack
+from rim_plugin.archs.layers import (
+    PRIOR_STRIDE,
+    Norm,
+    SubPixelImage,
+    conv_prelu,
+    he_init,
+    renamed_arguments,
+    residual_stack,
+)
 from rim_plugin.errors import OptionsError
+from rim_plugin.options.kinds import Count
 
 from basicsr.utils.registry import ARCH_REGISTRY
 
@@ -33,12 +42,12 @@ class FeatureIntegrator(nn.Module):
 
     def __init__(
         self,
-        in_channels: int,
-        image_size: int = 224,
-        feature_size: int = 224,
-        channels: int = 64,
+        in_channels: Count,
+        image_size: Count = 224,
+        feature_size: Count = 224,
+        channels: Count = 64,
         blocks: int = 3,
-        norm: str | None = 'instance',
+        norm: Norm = 'instance',
     ) -> None:
         super().__init__()
         grid = image_size // PRIOR_STRIDE
@@ -74,7 +83,7 @@ class DomainDiscriminator(nn.Module):
         pool: side of the pooled grid.
     """
 
-    def __init__(self, in_channels: int, channels: int = 64, embedding: int = 512, pool: int = 7) -> None:
+    def __init__(self, in_channels: Count, channels: Count = 64, embedding: Count = 512, pool: Count = 7) -> None:
         super().__init__()
         self.conv = conv_prelu(in_channels, channels)
         self.pool = nn.AdaptiveAvgPool2d(pool)
@@ -102,8 +111,8 @@ class MixAdversarialDiscriminator(nn.Module):
 
     def __init__(
         self,
-        in_channels: int,
-        image_size: int = 224,
+        in_channels: Count,
+        image_size: Count = 224,
         integrator: dict[str, Any] | None = None,
         discriminator: dict[str, Any] | None = None,
     ) -> None:

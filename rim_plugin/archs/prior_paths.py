@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from rim_plugin.archs.layers import PRIOR_STRIDE, Hourglass, conv_prelu, residual_stack, starting_at_zero
+from rim_plugin.archs.layers import PRIOR_STRIDE, Hourglass, Norm, conv_prelu, residual_stack, starting_at_zero
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class PriorConfig:
     blocks: int = 3
     hourglass_depth: int = 2
     hourglass_blocks: int = 2
-    norm: str | None = 'instance'
+    norm: Norm = 'instance'
 
 
 def image_stem(channels: int) -> nn.Sequential:
@@ -35,7 +35,7 @@ def image_stem(channels: int) -> nn.Sequential:
 class GlobalPath(nn.Module):
     """G_theta_f: image (N, 3, S, S) to features of the global structure (N, channels, S / 4, S / 4)."""
 
-    def __init__(self, channels: int = 64, blocks: int = 3, norm: str | None = 'instance') -> None:
+    def __init__(self, channels: int = 64, blocks: int = 3, norm: Norm = 'instance') -> None:
         super().__init__()
         self.stem = image_stem(channels)
         self.body = residual_stack(channels, blocks, norm)

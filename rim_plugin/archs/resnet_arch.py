@@ -1,6 +1,7 @@
 """ResNet of He et al. 2016 for faces, the paper's student and assistant: its block maps match a teacher's."""
 
 from math import ceil
+from typing import Literal
 
 from torch import Tensor, nn
 
@@ -64,14 +65,13 @@ class ResNet(Recogniser):
         ResNet-IR's.
 
     Raises:
-        OptionsError: a teacher without four blocks whose strides grow from 2 by whole factors.
-        ValueError: an unknown depth.
+        OptionsError: a teacher without four blocks whose strides grow from 2 by whole factors, or an unknown depth.
     """
 
     head_layers = ('embedding',)
 
-    def __init__(self, teacher: Recogniser, depth: int = 34) -> None:
-        check_choice('depth', depth, tuple(LAYERS))
+    def __init__(self, teacher: Recogniser, depth: Literal[18, 34] = 34) -> None:
+        check_choice('depth', depth, LAYERS)
         super().__init__(teacher.mean, teacher.std, teacher.crop)
         self.feature_info, self.embedding_size = teacher.feature_info, teacher.embedding_size
         strides = [STEM_STRIDE, *(info.stride for info in self.feature_info)]

@@ -5,6 +5,7 @@ from torch import Tensor, nn
 
 from rim_plugin.archs.layers import resize
 from rim_plugin.errors import OptionsError
+from rim_plugin.options.kinds import Count
 
 from basicsr.archs.rrdbnet_arch import RRDBNet
 from basicsr.utils.registry import ARCH_REGISTRY
@@ -34,12 +35,12 @@ class RRDBNetX8(RRDBNet):
 
     def __init__(
         self,
-        num_in_ch: int = 3,
-        num_out_ch: int = 3,
-        num_feat: int = 64,
+        num_in_ch: Count = 3,
+        num_out_ch: Count = 3,
+        num_feat: Count = 64,
         num_block: int = 23,
-        num_grow_ch: int = 32,
-        image_size: int = 224,
+        num_grow_ch: Count = 32,
+        image_size: Count = 224,
     ) -> None:
         super().__init__(num_in_ch, num_out_ch, 4, num_feat, num_block, num_grow_ch)
         if image_size % 8:

@@ -1,10 +1,9 @@
 """SRCNN: Dong et al., *Image Super-Resolution Using Deep Convolutional Networks*, TPAMI 2016."""
 
-from collections.abc import Sequence
-
 from torch import Tensor, nn
 
 from rim_plugin.archs.layers import resize, zero_bias
+from rim_plugin.options.kinds import Count
 
 from basicsr.utils.registry import ARCH_REGISTRY
 
@@ -28,10 +27,10 @@ class SRCNN(nn.Module):
 
     def __init__(
         self,
-        image_size: int = 224,
-        num_in_ch: int = 3,
-        channels: Sequence[int] = (64, 32),
-        kernels: Sequence[int] = (9, 5, 5),
+        image_size: Count = 224,
+        num_in_ch: Count = 3,
+        channels: tuple[Count, Count] = (64, 32),
+        kernels: tuple[Count, Count, Count] = (9, 5, 5),
     ) -> None:
         super().__init__()
         self.input_size = image_size

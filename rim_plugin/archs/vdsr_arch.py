@@ -1,9 +1,13 @@
 """VDSR: Kim et al., *Accurate Image Super-Resolution Using Very Deep Convolutional Networks*, CVPR 2016."""
 
+from typing import Annotated
+
+from msgspec import Meta
 from torch import Tensor, nn
 
 from rim_plugin.archs.layers import resize, zero_bias
 from rim_plugin.errors import OptionsError
+from rim_plugin.options.kinds import Count
 
 from basicsr.utils.registry import ARCH_REGISTRY
 
@@ -29,7 +33,12 @@ class VDSR(nn.Module):
     """
 
     def __init__(
-        self, image_size: int = 224, num_in_ch: int = 3, num_feat: int = 64, num_layer: int = 20, bias: bool = True
+        self,
+        image_size: Count = 224,
+        num_in_ch: Count = 3,
+        num_feat: Count = 64,
+        num_layer: Annotated[int, Meta(ge=2)] = 20,
+        bias: bool = True,
     ) -> None:
         super().__init__()
         if num_layer < 2:

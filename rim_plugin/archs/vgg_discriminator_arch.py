@@ -4,6 +4,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from rim_plugin.options.kinds import Count
+
 from basicsr.utils.registry import ARCH_REGISTRY
 
 SLOPE = 0.2  # of every LeakyReLU
@@ -32,7 +34,7 @@ class VGGDiscriminator(nn.Module):
         image (N, num_in_ch, h, w) in [0, 1], h and w at least 32, to logits (N, 1); large is real.
     """
 
-    def __init__(self, num_in_ch: int = 3, num_feat: int = 64, pool: int = 7) -> None:
+    def __init__(self, num_in_ch: Count = 3, num_feat: Count = 64, pool: Count = 7) -> None:
         super().__init__()
         self.first = nn.Sequential(nn.Conv2d(num_in_ch, num_feat, 3, padding=1), nn.LeakyReLU(SLOPE, inplace=True))
         layers, width = [conv_norm(num_feat, num_feat, 2)], num_feat

@@ -2,6 +2,7 @@
 
 import os
 import sys
+import traceback
 from argparse import Namespace
 from collections.abc import Callable
 from functools import partial
@@ -89,14 +90,24 @@ def _copy_opt_file(original: Function, opt_file: str, experiments_root: str, for
 def _one_line_error(
     before: Callable[..., object], kind: type[BaseException], error: BaseException, trace: TracebackType | None
 ) -> None:
-    """An uncaught error in what the user gave ends in one line; any other keeps its traceback."""
-    if issubclass(kind, (OptionsError, FloatingPointError)):
+    """An uncaught error in what the user gave ends in one line; any other keeps its traceback.
+
+    Of such a kind is a ValueError, too, that code of this package raises while BasicSR builds a dataset or the model:
+    constructors say so what is wrong with their options. One that another library raises there may be a bug.
+    """
+    if issubclass(kind, (OptionsError, FloatingPointError)) or issubclass(kind, ValueError) and _is_of_options(trace):
         if os.environ.get('RANK', '0') == '0' or issubclass(kind, FloatingPointError):
             print(f'Error: {error}', file=sys.stderr)
     elif issubclass(kind, KeyboardInterrupt):
         print('Interrupted before the training began: nothing to save.', file=sys.stderr)
     else:
         before(kind, error, trace)
+
+
+def _is_of_options(trace: TracebackType | None) -> bool:
+    frames = [frame for frame, _ in traceback.walk_tb(trace)]
+    builds = any(frame.f_code.co_name in ('build_dataset', 'build_model') for frame in frames)
+    return builds and frames[-1].f_globals.get('__name__', '').startswith('rim_plugin.')
 
 
 def _fit_to_machine(opt: dict[str, Any]) -> None:

@@ -13,6 +13,7 @@ import numpy as np
 from scipy.interpolate import RBFInterpolator
 
 from rim_plugin.data.alignment import warp_image, warp_parsing, warp_points
+from rim_plugin.options.datasets import AugmentOptions
 
 # Image uint8 RGB (S, S, 3), landmarks float32 (L, 2) in its pixels or None, parsing map uint8 (S, S) or None.
 Face = tuple[np.ndarray, np.ndarray | None, np.ndarray | None]
@@ -102,57 +103,38 @@ class FaceAugmentation:
     """Draws from Python's ``random`` what becomes of a face.
 
     Args:
-        morph: fraction of faces that are morphs of two, 0 to 1, see :func:`morph_faces`.
-        blend_noise: see :func:`draw_blend`.
-        rotate: standard deviation of the rotation, in degrees.
-        scale: of the logarithm of the magnification.
-        shift: of the displacement along either axis, in pixels.
-        gamma: of the logarithm of gamma (values in [0, 1] raised to it).
-        from_iter: the first iteration whose faces are changed; RIM's hallucination phase sees faces as they are.
-
-    Raises:
-        ValueError: ``morph`` is above 1, or a number is below 0; the message names the option.
+        options: what is drawn, and how far from the face as it is.
     """
 
-    morph: float = 0
-    blend_noise: float = 0
-    rotate: float = 0
-    scale: float = 0
-    shift: float = 0
-    gamma: float = 0
-    from_iter: int = 1
-
-    def __post_init__(self) -> None:
-        for name, value in vars(self).items():
-            if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < math.inf:
-                raise ValueError(f'augment.{name} must be a number of at least 0, not {value!r}')
-        if self.morph > 1:
-            raise ValueError(f'augment.morph is a share, 0 to 1, not {self.morph}')
+    options: AugmentOptions
 
     def wants_morph(self) -> bool:
         """Draw whether the next face becomes a morph."""
-        return random.random() < self.morph
+        return random.random() < self.options.morph
 
     def __call__(self, face: Face, other: Face | None = None) -> Face:
         """The face with another pose and light, first morphed with the ``other`` one where there is one."""
         if other is not None:
-            face = morph_faces(face, other, random.uniform(0.25, 0.75), draw_blend(len(face[0]), self.blend_noise))
+            face = morph_faces(
+                face, other, random.uniform(0.25, 0.75), draw_blend(len(face[0]), self.options.blend_noise)
+            )
         image, landmarks, parsing = face
-        if self.rotate or self.scale or self.shift:
+        options = self.options
+        if options.rotate or options.scale or options.shift:
             matrix = self._pose(len(image))
             image = warp_image(image, matrix, len(image))
             landmarks = None if landmarks is None else warp_points(landmarks, matrix)
             parsing = None if parsing is None else warp_parsing(parsing, matrix, len(image))
-        if self.gamma:
-            levels = (np.arange(256) / 255) ** math.exp(random.gauss(0, self.gamma)) * 255
+        if options.gamma:
+            levels = (np.arange(256) / 255) ** math.exp(random.gauss(0, options.gamma)) * 255
             image = cv2.LUT(image, levels.round().astype(np.uint8))
         return image, landmarks, parsing
 
     def _pose(self, size: int) -> np.ndarray:
         """Similarity transform about the centre of the image, (2, 3)."""
-        centre = (size - 1) / 2
+        options, centre = self.options, (size - 1) / 2
         matrix: np.ndarray = cv2.getRotationMatrix2D(
-            (centre, centre), random.gauss(0, self.rotate), math.exp(random.gauss(0, self.scale))
+            (centre, centre), random.gauss(0, options.rotate), math.exp(random.gauss(0, options.scale))
         )
-        matrix[:, 2] += random.gauss(0, self.shift), random.gauss(0, self.shift)
+        matrix[:, 2] += random.gauss(0, options.shift), random.gauss(0, options.shift)
         return matrix

@@ -6,7 +6,6 @@ import random
 from typing import Any
 
 import cv2
-import msgspec
 import numpy as np
 import torch
 from torch.utils import data
@@ -69,7 +68,7 @@ class FacePriorDataset(data.Dataset):
                 f'{self._name}: augment.morph: the faces in dataroot_gt {self._options.dataroot_gt} have no landmarks, '
                 'by which two faces are joined. Prepare them with --landmarks, or set morph: 0.'
             )
-        return FaceAugmentation(**msgspec.structs.asdict(options))
+        return FaceAugmentation(options)
 
     def _read_identities(self, path: str | None) -> dict[str, int] | None:
         if path is None:
@@ -108,7 +107,7 @@ class FacePriorDataset(data.Dataset):
             cv2.setNumThreads(0)  # the workers themselves are the parallelism
         key = self._keys[index]
         face, other = self._face(key), None
-        if self._augment and self._iteration(index) >= self._augment.from_iter:
+        if self._augment and self._iteration(index) >= self._augment.options.from_iter:
             other = self._face(random.choice(self._keys)) if self._augment.wants_morph() else None
             face = self._augment(face, other)
         image, landmarks, parsing = face if self._options.priors else (face[0], None, None)

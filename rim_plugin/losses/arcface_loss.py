@@ -1,14 +1,17 @@
 """Loss on identity labels: ArcFace's additive angular margin."""
 
 import math
+from typing import Annotated
 
 import torch
+from msgspec import Meta
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from rim_plugin.archs.recogniser import RecogniserOutput
 from rim_plugin.losses.distributed import all_ranks, gather_over_ranks
 from rim_plugin.losses.inputs import full_precision, require, widened
+from rim_plugin.options.kinds import Count, Positive
 
 from basicsr.utils.registry import LOSS_REGISTRY
 
@@ -67,7 +70,12 @@ class ArcFaceLoss(nn.Module):
     """
 
     def __init__(
-        self, num_classes: int, embedding_size: int, margin: float = 0.5, scale: float = 64.0, loss_weight: float = 1.0
+        self,
+        num_classes: Count,
+        embedding_size: Count,
+        margin: Annotated[float, Meta(ge=0, le=math.pi / 2)] = 0.5,
+        scale: Positive = 64.0,
+        loss_weight: float = 1.0,
     ) -> None:
         super().__init__()
         for option, value in (('num_classes', num_classes), ('embedding_size', embedding_size)):

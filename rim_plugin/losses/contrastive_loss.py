@@ -1,12 +1,16 @@
 """Contrastive distillation of the embedding: nearer to the teacher's of the same face than to those of other people."""
 
+from typing import Annotated
+
 import torch
+from msgspec import Meta
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from rim_plugin.archs.recogniser import RecogniserOutput
 from rim_plugin.losses.distributed import all_ranks
 from rim_plugin.losses.inputs import check_shapes, full_precision, require, widened
+from rim_plugin.options.kinds import Count, Positive
 
 from basicsr.utils.registry import LOSS_REGISTRY
 
@@ -65,7 +69,11 @@ class ContrastiveDistillationLoss(nn.Module):
     queue: Tensor
 
     def __init__(
-        self, loss_weight: float = 1.0, temperature: float = 0.07, queue_size: int = 4096, same_person: float = 0.5
+        self,
+        loss_weight: float = 1.0,
+        temperature: Positive = 0.07,
+        queue_size: Count = 4096,
+        same_person: Annotated[float, Meta(gt=-1, lt=1)] = 0.5,
     ) -> None:
         super().__init__()
         name = 'ContrastiveDistillationLoss'

@@ -1,16 +1,18 @@
 """Distillation loss of the heterogeneous recognition sub-net."""
 
+from typing import Literal, get_args
+
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from rim_plugin.archs.recogniser import RecogniserOutput
 from rim_plugin.errors import check_choice
-from rim_plugin.losses.inputs import check_blocks, check_reduction, check_shapes, require, widened
+from rim_plugin.losses.inputs import Reduction, check_blocks, check_reduction, check_shapes, require, widened
 
 from basicsr.utils.registry import LOSS_REGISTRY
 
-TARGETS = ('last', 'all', 'embedding')
-DISTANCES = ('l2', 'cosine')
+Target = Literal['last', 'all', 'embedding']
+Distance = Literal['l2', 'cosine']
 
 
 def distillation_loss(student: Tensor, teacher: Tensor, distance: str = 'l2', reduction: str = 'mean') -> Tensor:
@@ -59,15 +61,19 @@ class DistillationLoss(nn.Module):
 
     Raises:
         OptionsError: ``sum`` of cosines.
-        ValueError: an unknown option.
+        OptionsError: an unknown option.
     """
 
     def __init__(
-        self, loss_weight: float = 1.0, target: str = 'last', distance: str = 'l2', reduction: str = 'mean'
+        self,
+        loss_weight: float = 1.0,
+        target: Target = 'last',
+        distance: Distance = 'l2',
+        reduction: Reduction = 'mean',
     ) -> None:
         super().__init__()
-        check_choice('DistillationLoss: target', target, TARGETS)
-        check_choice('DistillationLoss: distance', distance, DISTANCES)
+        check_choice('DistillationLoss: target', target, get_args(Target))
+        check_choice('DistillationLoss: distance', distance, get_args(Distance))
         check_reduction('DistillationLoss', reduction)
         cosines_are_averaged = distance != 'cosine' or reduction == 'mean'
         require('DistillationLoss', cosines_are_averaged, 'reduction of distance cosine must be mean', reduction)

@@ -2,13 +2,14 @@
 
 import math
 from collections.abc import Sequence
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor
 
 from rim_plugin.errors import OptionsError, check_choice
 
-REDUCTIONS = ('mean', 'sum')
+Reduction = Literal['mean', 'sum']
 
 
 def widened(*tensors: Tensor) -> list[Tensor]:
@@ -60,8 +61,8 @@ def check_blocks(loss: str, **networks: Sequence[Tensor]) -> None:
 
 
 def check_reduction(loss: str, reduction: str) -> None:
-    """Check that ``reduction`` is ``mean`` or ``sum``, else ValueError."""
-    check_choice(f'{loss}: reduction', reduction, REDUCTIONS)
+    """Check that ``reduction`` is ``mean`` or ``sum``, else OptionsError."""
+    check_choice(f'{loss}: reduction', reduction, get_args(Reduction))
 
 
 def require(loss: str, holds: bool, rule: str, value: object) -> None:

@@ -1,6 +1,7 @@
 """Domain loss of the face hallucination sub-net: multi-kernel maximum mean discrepancy."""
 
 from collections.abc import Sequence
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor, nn
@@ -8,11 +9,12 @@ from torch.nn import functional as F
 
 from rim_plugin.losses.distributed import gather_over_ranks
 from rim_plugin.losses.inputs import full_precision, positive_numbers, require, widened
+from rim_plugin.options.kinds import Positive
 
 from basicsr.utils.registry import LOSS_REGISTRY
 
 MULTIPLIERS = (1 / 4, 1 / 2, 1, 2, 4)
-STATISTICS = ('median', 'mean')
+Statistic = Literal['median', 'mean']
 MIN_BANDWIDTH = 1e-12  # where every pair coincides the median of d^2 is 0, and 0 / 0 is NaN
 
 
@@ -106,16 +108,16 @@ class MKMMDLoss(nn.Module):
     def __init__(
         self,
         loss_weight: float = 1.0,
-        bandwidth: str | float | Sequence[float] = 'median',
-        multipliers: Sequence[float] | None = None,
-        kernel_weights: Sequence[float] | None = None,
+        bandwidth: Statistic | Positive | Sequence[Positive] = 'median',
+        multipliers: Sequence[Positive] | None = None,
+        kernel_weights: Sequence[Positive] | None = None,
     ) -> None:
         super().__init__()
         self.loss_weight = loss_weight
         self.statistic = bandwidth if isinstance(bandwidth, str) else None
         if isinstance(bandwidth, str):
             rule = 'bandwidth must be median, mean or numbers'
-            require('MKMMDLoss', bandwidth in STATISTICS, rule, bandwidth)
+            require('MKMMDLoss', bandwidth in get_args(Statistic), rule, bandwidth)
             scales = positive_numbers('MKMMDLoss', 'multipliers', MULTIPLIERS if multipliers is None else multipliers)
         else:
             rule = 'multipliers apply to bandwidth median or mean only: they must be left out'

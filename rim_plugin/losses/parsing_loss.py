@@ -6,7 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from rim_plugin.losses.inputs import check_reduction, require, widened
+from rim_plugin.losses.inputs import Reduction, check_reduction, require, widened
+from rim_plugin.options.kinds import NotNegative
 
 from basicsr.utils.registry import LOSS_REGISTRY
 
@@ -97,9 +98,9 @@ class ParsingLoss(nn.Module):
     def __init__(
         self,
         loss_weight: float = 1.0,
-        class_weights: Sequence[float] | None = None,
+        class_weights: Sequence[NotNegative] | None = None,
         ignore_index: int = 255,
-        reduction: str = 'mean',
+        reduction: Reduction = 'mean',
     ) -> None:
         super().__init__()
         check_reduction('ParsingLoss', reduction)

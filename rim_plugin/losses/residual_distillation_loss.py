@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from rim_plugin.losses.distillation_loss import distillation_loss
-from rim_plugin.losses.inputs import check_blocks, check_reduction, widened
+from rim_plugin.losses.inputs import Reduction, check_blocks, check_reduction, widened
 
 from basicsr.utils.registry import LOSS_REGISTRY
 
@@ -55,7 +55,7 @@ class ResidualDistillationLoss(nn.Module):
         reduction: ``mean`` | ``sum``.
     """
 
-    def __init__(self, loss_weight: float = 1.0, reduction: str = 'mean') -> None:
+    def __init__(self, loss_weight: float = 1.0, reduction: Reduction = 'mean') -> None:
         super().__init__()
         check_reduction('ResidualDistillationLoss', reduction)
         self.loss_weight, self.reduction = loss_weight, reduction

@@ -12,6 +12,7 @@ from torch.utils.data import DataLoader
 
 from rim_plugin.archs.layers import resize, resize_groups
 from rim_plugin.data.face_item import split_probes
+from rim_plugin.evaluation.metric import METRICS
 from rim_plugin.models.validation import Board, Validation
 from rim_plugin.options.schema import BaselineGANTrain, BaselineTrain, BaselineVal, convert
 
@@ -25,6 +26,7 @@ class FaceSRModel(SRModel):
 
     train_options: type[BaselineTrain] | type[BaselineGANTrain]
     val_options = BaselineVal
+    metric_types = METRICS
     lq: Tensor
     gt: Tensor
     output: Tensor

@@ -15,6 +15,7 @@ from torch.utils.data import DataLoader
 
 from rim_plugin.batch import Batch
 from rim_plugin.evaluation.image_evaluator import face_data
+from rim_plugin.evaluation.metric import METRICS
 from rim_plugin.models.networks import (
     build_nets,
     build_teacher,
@@ -25,7 +26,7 @@ from rim_plugin.models.networks import (
     warn_of_other_options,
 )
 from rim_plugin.models.optimisation import Optimisation, Part
-from rim_plugin.models.phases.base import PARTS, PHASES, Networks, Phase, Setting, check_requirements
+from rim_plugin.models.phases.base import PARTS, PHASES, Networks, Phase, Setting
 from rim_plugin.models.phases.schedule import Schedule
 from rim_plugin.models.validation import Validation
 from rim_plugin.options.schema import RIMTrain, ValOptions, convert
@@ -64,6 +65,7 @@ class RIMModel(SRModel):
 
     train_options = RIMTrain
     val_options = ValOptions
+    metric_types = METRICS
     network_arguments = {'network_d': ('in_channels', 'image_size'), 'network_r': ('teacher',)}  # which it gives itself
 
     options: RIMTrain
@@ -78,6 +80,21 @@ class RIMModel(SRModel):
     def optimizer_letters(cls) -> list[str]:
         """Every LETTER of ``train: optim_LETTER``."""
         return list(dict.fromkeys(PARTS[part] for phase in PHASES.values() for part in phase.parts))
+
+    @classmethod
+    def check_options(cls, options: Mapping[str, Any]) -> None:
+        """Check what the parts of a training's options need of each other.
+
+        Raises:
+            ValueError: phases that do not add up, one without its network or loss, a batch that cannot be divided.
+        """
+        train = convert(options['train'], RIMTrain, path='train')
+        Schedule(train).check_requirements(options, train)
+        if train.classifier_lr is not None and not options['train'].get('identity_opt'):
+            raise ValueError('train.identity_opt is missing: train.classifier_lr is the learning rate of its weights')
+        batch = options.get('datasets', {}).get('train', {}).get('batch_size_per_gpu', train.accumulate)
+        if batch % train.accumulate:
+            raise ValueError(f'train.accumulate is {train.accumulate!r}; it has to divide the batch of {batch}')
 
     def __init__(self, opt: dict[str, Any]) -> None:
         opt.setdefault('find_unused_parameters', True)  # under DDP: a phase, or a loss that is off, leaves parts out
@@ -112,6 +129,7 @@ class RIMModel(SRModel):
 
     def init_training_settings(self) -> None:
         """Losses, phases, wrappers for distributed training, EMA and optimizers, from ``train:``."""
+        self.check_options(self.opt)
         blocks = self.opt['train']
         self.losses = {
             term: build_loss(blocks[f'{term}_opt']).to(self.device)
@@ -119,8 +137,6 @@ class RIMModel(SRModel):
             if blocks.get(f'{term}_opt')
         }
         self.schedule = Schedule(self.options)
-        for name in self.schedule.names:
-            check_requirements(name, PHASES[name].requirements(self.options), self.opt, self.losses)
         networks = self._wrapped_networks()
         self._init_ema()  # from then on every rank has rank 0's weights
         self.phases = self._build_phases(networks)
@@ -170,8 +186,6 @@ class RIMModel(SRModel):
     def setup_optimizers(self) -> None:
         """An optimizer for each part that a phase of the run trains."""
         train, classifier = self.options, self.losses.get('identity')
-        if train.classifier_lr is not None and classifier is None:
-            raise ValueError('train.identity_opt is missing: train.classifier_lr is the learning rate of its weights')
         parts = {}
         for name, module in learning_parts(self.nets, self.losses).items():
             if not self.schedule.trains(name):
@@ -185,15 +199,7 @@ class RIMModel(SRModel):
             parts[name] = Part(module, self.get_optimizer(options.pop('type'), params, **options))
             self.optimizers.append(parts[name].optimizer)
         scaler = torch.amp.GradScaler(self.device.type, enabled=self.options.amp == 'fp16')
-        self.optimisation = Optimisation(parts, scaler, train.grad_clip, self._micro_batches(), self._require_finite)
-
-    def _micro_batches(self) -> int:
-        """``train: accumulate``, which has to divide the batch."""
-        count = self.options.accumulate
-        batch = self.opt.get('datasets', {}).get('train', {}).get('batch_size_per_gpu', count)
-        if batch % count:
-            raise ValueError(f'train.accumulate is {count!r}; it has to divide the batch of {batch}')
-        return count
+        self.optimisation = Optimisation(parts, scaler, train.grad_clip, train.accumulate, self._require_finite)
 
     def _require_finite(self, terms: Mapping[str, Tensor]) -> None:
         check_finite(self, dict(terms))

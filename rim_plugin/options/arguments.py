@@ -67,7 +67,8 @@ def check_arguments(
         fields[parameter.name] = Field(_annotation(parameter, hints, signed), required)
     fields.update({old: fields[new]._replace(required=False) for old, new in former.items() if new in fields})
     fields['type'] = Field(str)
-    check_block(block, fields, place, strict=not any(p.kind == p.VAR_KEYWORD for p in parameters))
+    # exact: the constructor gets the values as they are written
+    check_block(block, fields, place, strict=not any(p.kind == p.VAR_KEYWORD for p in parameters), exact=True)
     for key, inner in getattr(function, 'inner_blocks', {}).items():
         if isinstance(block.get(key), dict):
             _check_inner(block[key], inner, place / key)
@@ -75,7 +76,7 @@ def check_arguments(
 
 def check_built(
     block: object,
-    registry: Registry,
+    registry: Registry | Mapping[str, Any],
     kind: str,
     place: Place,
     given: Collection[str] = (),
@@ -85,6 +86,7 @@ def check_built(
     """Check a block of one of BasicSR's registries, see :func:`check_arguments`.
 
     Args:
+        registry: or a dict, name to class or function.
         kind: what the registry holds, for errors.
     """
     if not isinstance(block, Mapping):
@@ -105,9 +107,9 @@ def check_built_type(block: Mapping[str, Any], place: Place) -> None:
     check_block(block, {**dict.fromkeys(block, Field()), 'type': Field(str, required=True)}, place)
 
 
-def registered(registry: Registry, kind: str, name: object, place: Place) -> Any:
+def registered(registry: Registry | Mapping[str, Any], kind: str, name: object, place: Place) -> Any:
     """The class or function of a registry by its name, which BasicSR may have registered with its suffix."""
-    entries = dict(iter(registry))
+    entries = dict(iter(registry)) if isinstance(registry, Registry) else registry
     names = {key.removesuffix('_basicsr'): value for key, value in entries.items()}
     return choose({**names, **entries}, kind, name, place, known=names)
 

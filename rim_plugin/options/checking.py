@@ -5,6 +5,8 @@ constructor. What a model or dataset reads, it declares in class attributes:
 
 * models: ``train_options`` and ``val_options``, structs; ``loss_terms()`` and ``optimizer_letters()``, the names
   in ``NAME_opt`` and ``optim_NAME``; ``network_arguments``, network to arguments that the model works out itself;
+  ``metric_types``, metrics by name that it builds in place of the registry's; ``check_options(options)``, what else a
+  training needs, which raises ValueError;
 * datasets: ``options_type``, a struct.
 
 Those that declare nothing may read any key: there a key is only an error when it looks like a known one.
@@ -92,6 +94,8 @@ class _Checker:
         networks = [key for key in options if key.startswith('network_')]
         fields = {**fields_of(Options), **dict.fromkeys(networks, Field())}
         check_block(options, fields, root, strict=hasattr(model, 'train_options'))
+        if options['name'] in ('', '.', '..') or {'/', os.sep} & set(options['name']):
+            raise (root / 'name').error(f'{options["name"]!r} is no name of a folder, without / in it')
         worked_out = getattr(model, 'network_arguments', {})
         for key in networks:
             check_built(options[key], ARCH_REGISTRY, 'network', root / key, optional=worked_out.get(key, ()))
@@ -100,6 +104,10 @@ class _Checker:
         if is_train:
             self.train(options['train'], root / 'train', model)
             convert_value(options['logger'], LoggerOptions, root / 'logger')
+            try:
+                getattr(model, 'check_options', lambda options: None)(options)
+            except ValueError as error:
+                raise root.error(str(error)) from error
         if options.get('val') is not None or not is_train:
             self.val(options['val'], root / 'val', model, is_train)
         check_finite(options, root)
@@ -176,7 +184,8 @@ class _Checker:
             if isinstance(metric, dict) and 'better' in metric:  # BasicSR wants to know it, not the metric
                 check_known([metric['better']], ['higher', 'lower'], where / 'better')
                 metric = {key: value for key, value in metric.items() if key != 'better'}
-            check_built(metric, METRIC_REGISTRY, 'metric', where, given=('data', 'img', 'img2'))
+            known = {**dict(iter(METRIC_REGISTRY)), **getattr(model, 'metric_types', {})}
+            check_built(metric, known, 'metric', where, given=('data', 'img', 'img2'))
 
 
 def _check_periods(scheduler: Mapping[str, Any], place: Place, total_iter: int) -> None:

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct
 
-from rim_plugin.options.kinds import Count, NotNegative, Positive, Size, about
+from rim_plugin.options.kinds import Count, NotNegative, Positive, Rate, Size, about
 
 
 class DatasetOptions(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
@@ -52,9 +52,7 @@ class BackendOptions(Struct, kw_only=True, frozen=True, forbid_unknown_fields=Tr
 class AugmentOptions(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
     """Block ``augment``: morphs of two faces, other poses and light, in training."""
 
-    morph: Annotated[
-        Annotated[float, Meta(ge=0, le=1)], about('Share of faces that are morphs of two; needs landmarks.')
-    ] = 0
+    morph: Annotated[Rate, about('Share of faces that are morphs of two; needs landmarks.')] = 0
     blend_noise: Annotated[
         NotNegative, about('Standard deviation of the log-odds of the blend; above 0, parts are of either face.')
     ] = 0

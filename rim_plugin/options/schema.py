@@ -17,7 +17,7 @@ from rim_plugin.options.datasets import (
     FacePairOptions,
     FacePriorOptions,
 )
-from rim_plugin.options.kinds import Count, NotNegative, Size, about
+from rim_plugin.options.kinds import Count, NotNegative, Rate, Size, about
 from rim_plugin.options.values import convert
 
 __all__ = [
@@ -28,6 +28,7 @@ __all__ = [
     'BasicSRVal',
     'BenchmarkOptions',
     'DatasetOptions',
+    'DistOptions',
     'DrawnFaceOptions',
     'DrawnPairOptions',
     'FacePairOptions',
@@ -42,6 +43,15 @@ __all__ = [
     'ValOptions',
     'convert',
 ]
+
+
+class DistOptions(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
+    """Block ``dist_params``, which BasicSR reads with ``--launcher slurm``."""
+
+    backend: Annotated[Literal['nccl', 'gloo', 'mpi'], about('How processes exchange tensors; gloo for CPUs.')] = 'nccl'
+    port: Annotated[
+        Annotated[int, Meta(ge=1, le=65535)] | None, about('TCP port of the first process; ~ for MASTER_PORT or 29500.')
+    ] = None
 
 
 class Options(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
@@ -59,7 +69,7 @@ class Options(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
     train: Annotated[dict[str, Any] | None, about('How it is trained.')] = None
     val: Annotated[dict[str, Any] | None, about('How it is validated; ~ for not at all.')] = None
     logger: Annotated[dict[str, Any] | None, about('What is written while it trains.')] = None
-    dist_params: Annotated[dict[str, Any] | None, about('Distributed training: backend and port.')] = None
+    dist_params: Annotated[DistOptions | None, about('Distributed training: backend and port.')] = None
     find_unused_parameters: Annotated[
         bool, about('Distributed training: some steps leave weights out. RIMModel sets it.')
     ] = False
@@ -97,9 +107,7 @@ class TrainOptions(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True
         Annotated[int, Meta(ge=-1)], about('Iterations in which the learning rate rises to its value; -1 for none.')
     ] = -1
     scheduler: Annotated[dict[str, Any], about("Course of the learning rate: a block with a type, one of BasicSR's.")]
-    ema_decay: Annotated[
-        Annotated[float, Meta(ge=0, le=1)], about('Decay of the moving average of the weights; 0 for no average.')
-    ] = 0
+    ema_decay: Annotated[Rate, about('Decay of the moving average of the weights; 0 for no average.')] = 0
 
 
 class _FaceTrain(TrainOptions, kw_only=True, frozen=True, forbid_unknown_fields=True):
@@ -241,7 +249,7 @@ class BenchmarkOptions(Struct, kw_only=True, frozen=True, forbid_unknown_fields=
             'Its cosine is the identity similarity of the SR tables.'
         ),
     ] = None
-    mirror: Annotated[bool, about('Add the embedding of the mirror image to that of the face; twice the time.')] = True
+    mirror: Annotated[bool, about('Add the embedding of the mirror image to that of the face; twice the time.')] = False
     sr_sets: Annotated[dict[str, Any] | None, about('Datasets of faces for the SR tables.')] = None
     pair_sets: Annotated[dict[str, Any] | None, about('Datasets of pairs for the recognition tables.')] = None
     query_sizes: Annotated[ProbeSizes, about('Sides of the probes of pair_sets, in pixels, or full.')] = field(

@@ -77,7 +77,9 @@ def convert(block: Mapping[str, Any], struct: type[Block], file: str = '', path:
     return _convert_struct(block, struct, Place(file, path))
 
 
-def check_block(block: object, fields: Mapping[str, Field], place: Place, strict: bool = True) -> dict[str, Any]:
+def check_block(
+    block: object, fields: Mapping[str, Field], place: Place, strict: bool = True, exact: bool = False
+) -> dict[str, Any]:
     """Check keys and values of a block.
 
     Args:
@@ -85,6 +87,7 @@ def check_block(block: object, fields: Mapping[str, Field], place: Place, strict
         fields: the keys that it may have.
         place: where it stands.
         strict: whether another key is always an error; if not, only one that looks like a known one.
+        exact: see :func:`convert_value`.
 
     Returns:
         The values of ``fields`` that the block has, in their types.
@@ -100,7 +103,7 @@ def check_block(block: object, fields: Mapping[str, Field], place: Place, strict
         if key in block:
             if block[key] is None and field.required and field.meaning and str in _members(field.annotation):
                 raise (place / key).error(f'missing ({field.meaning.rstrip(".")})')
-            values[key] = convert_value(block[key], field.annotation, place / key)
+            values[key] = convert_value(block[key], field.annotation, place / key, exact)
     return values
 
 
@@ -139,10 +142,11 @@ def check_finite(value: object, place: Place) -> None:
         raise place.error(f'{value} is not a finite number')
 
 
-def convert_value(value: Any, annotation: Any, place: Place) -> Any:
+def convert_value(value: Any, annotation: Any, place: Place, exact: bool = False) -> Any:
     """A value in the type of an annotation.
 
-    Whole numbers may be written as ``5e3``; a choice in capitals, and as ``~`` where ``none`` is one.
+    Whole numbers may be written as ``5e3``; a choice in capitals, and as ``~`` where ``none`` is one;
+    not if ``exact``.
 
     Raises:
         OptionsError: it is of another type, or out of range.
@@ -152,8 +156,8 @@ def convert_value(value: Any, annotation: Any, place: Place) -> Any:
     if struct is not None:
         return None if value is None and allows(annotation, None) else _convert_struct(value, struct, place)
     for inner in _inner_types(annotation) if isinstance(value, Mapping) else ():
-        return {key: convert_value(each, inner, place / key) for key, each in value.items()}
-    for candidate in _spellings(value, annotation):
+        return {key: convert_value(each, inner, place / key, exact) for key, each in value.items()}
+    for candidate in [value] if exact else _spellings(value, annotation):
         if allows(annotation, candidate):
             return msgspec.convert(candidate, annotation)
     raise place.error(misfit(value, annotation))
@@ -190,6 +194,8 @@ def words(annotation: Any, bounds: bool = True) -> str:
     inner = [each for each in get_args(kind) if each is not ...]
     if text == 'a list' and inner and inner[0] is not Any:
         text = f'a list, each {words(inner[0], bounds)}'
+    if 'max_length' in meta:
+        text = text.replace('a list', f'a list of {meta["max_length"]}', 1)
     return f'{text} {limits}'.strip()
 
 
@@ -203,8 +209,10 @@ def plain(annotation: Any) -> Any:
         members = [member for member in map(plain, get_args(kind)) if member is not _UNKNOWN]
         return Union[tuple(members)] if members and Any not in members else Any  # noqa: UP007  from a tuple
     if inspect.isclass(origin) and issubclass(origin, Sequence):
-        inner = {plain(each) for each in get_args(kind) if each is not ...} - {_UNKNOWN}
-        return list[inner.pop()] if len(inner) == 1 else list  # type: ignore[misc]
+        parts, inner = get_args(kind), {plain(each) for each in get_args(kind) if each is not ...} - {_UNKNOWN}
+        values: Any = list[inner.pop()] if len(inner) == 1 else list  # type: ignore[misc]
+        length = len(parts) if origin is tuple and ... not in parts else None
+        return values if length is None else Annotated[values, msgspec.Meta(min_length=length, max_length=length)]
     if inspect.isclass(origin) and issubclass(origin, Mapping) or inspect.isclass(kind) and issubclass(kind, Mapping):
         return dict
     return Any if kind in (Any, object) or not inspect.isclass(kind) else _UNKNOWN
@@ -244,7 +252,7 @@ def _spellings(value: object, annotation: Any) -> Iterator[object]:
 def _meta(annotation: Any) -> dict[str, Any]:
     """Bounds and description of an annotation."""
     metas = [each for each in getattr(annotation, '__metadata__', ()) if isinstance(each, msgspec.Meta)]
-    keys = (*_BOUNDS, 'description')
+    keys = (*_BOUNDS, 'max_length', 'description')
     return {key: getattr(each, key) for each in metas for key in keys if getattr(each, key) is not None}
 
 

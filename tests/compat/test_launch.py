@@ -8,9 +8,12 @@ import torch
 from support.tiny_training import write_options
 
 from rim_plugin.errors import OptionsError
+from rim_plugin.models import networks
+from rim_plugin.models.networks import build_nets
 from rim_plugin.options.reading import read_options
 from rim_plugin.run_state import RUN
 
+from basicsr.models import build_model
 from basicsr.train import copy_opt_file, make_exp_dirs, parse_options
 
 
@@ -76,6 +79,37 @@ def test_errors_of_the_user_end_in_one_line(monkeypatch, tmp_path, capsys, error
     capsys.readouterr()
     sys.excepthook(type(error), error, None)
     assert capsys.readouterr().err == told
+
+
+def no_discriminator(build):
+    return build(
+        {
+            'model_type': 'RIMModel',
+            'num_gpu': 0,
+            'is_train': False,
+            'dist': False,
+            'path': {},
+            'network_g': {'type': 'TriPathGenerator', 'feature_size': 56},
+        }
+    )
+
+
+def test_a_value_error_of_our_constructors_ends_in_one_line(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(sys, 'excepthook', lambda *_: print('a traceback', end='', file=sys.stderr))
+    monkeypatch.setattr(sys, 'argv', ['train.py', '-opt', write_options(tmp_path / 'o.yml')])
+    parse_options('root')
+
+    def told(build):
+        with pytest.raises(ValueError) as caught:
+            no_discriminator(build)
+        capsys.readouterr()
+        sys.excepthook(caught.type, caught.value, caught.tb)
+        return capsys.readouterr().err
+
+    assert told(build_model).startswith('Error: network_d is missing')
+    assert told(lambda options: build_nets(options, None)) == 'a traceback'  # BasicSR builds no model
+    monkeypatch.setattr(networks, 'build_network', lambda options: int('a bug'))
+    assert told(build_model) == 'a traceback'  # not raised by our code
 
 
 def test_the_options_as_run_lie_beside_the_copied_file(monkeypatch, tmp_path):

@@ -5,6 +5,7 @@ import pytest
 
 from rim_plugin.data.augment import FaceAugmentation, draw_blend, morph_faces
 from rim_plugin.data.synthetic.faces import draw_face
+from rim_plugin.options.schema import AugmentOptions, convert
 
 SIZE = 224
 # Landmarks that lie apart, and inside the picture: brow ends, nose tip, outer corners of eyes and mouth.
@@ -14,6 +15,10 @@ APART = [17, 26, 30, 36, 45, 48, 54]
 @pytest.fixture(scope='module')
 def faces():
     return [tuple(draw_face(0, identity, 0)) for identity in (1, 2)]
+
+
+def augmentation(**options):
+    return FaceAugmentation(convert(options, AugmentOptions, path='augment'))
 
 
 def spots(points):
@@ -99,16 +104,14 @@ def test_faces_that_do_not_fit_are_refused(faces):
 
 
 def test_without_changes_the_face_is_as_it_was(faces):
-    for found, given in zip(FaceAugmentation()(faces[0]), faces[0]):
+    for found, given in zip(augmentation()(faces[0]), faces[0]):
         assert np.array_equal(found, given)
 
 
 def test_landmarks_and_parsing_follow_the_pose(faces):
     _, landmarks, parsing = faces[0]
     random.seed(3)
-    image, moved, classes = FaceAugmentation(rotate=8, scale=0.05, shift=5)(
-        (spots(landmarks[APART]), landmarks, parsing)
-    )
+    image, moved, classes = augmentation(rotate=8, scale=0.05, shift=5)((spots(landmarks[APART]), landmarks, parsing))
     assert np.abs(moved - landmarks)[APART].max() > 3, 'the test moves nothing'
     assert_spots_at(image, moved[APART], 0.3)
     matrix = np.linalg.lstsq(np.c_[landmarks, np.ones(68)], moved, rcond=None)[0]
@@ -118,13 +121,13 @@ def test_landmarks_and_parsing_follow_the_pose(faces):
 
 
 def test_pose_without_priors(faces):
-    image, landmarks, parsing = FaceAugmentation(rotate=8)((faces[0][0], None, None))
+    image, landmarks, parsing = augmentation(rotate=8)((faces[0][0], None, None))
     assert image.shape == (SIZE, SIZE, 3) and landmarks is None and parsing is None
 
 
 def test_the_deviations_are_as_asked():
     random.seed(0)
-    augment = FaceAugmentation(rotate=4, scale=0.1, shift=3)
+    augment = augmentation(rotate=4, scale=0.1, shift=3)
     centre = np.array([111.5, 111.5, 1])
     matrices = np.stack([augment._pose(SIZE) for _ in range(3000)])
     np.testing.assert_allclose(np.degrees(np.arctan2(matrices[:, 0, 1], matrices[:, 0, 0])).std(), 4, rtol=0.05)
@@ -135,7 +138,7 @@ def test_the_deviations_are_as_asked():
 def test_gamma_changes_the_middle_and_keeps_black_and_white(faces):
     levels = np.repeat(np.arange(256, dtype=np.uint8).reshape(16, 16, 1), 3, 2)
     random.seed(1)
-    changed = FaceAugmentation(gamma=0.5)((levels, None, None))[0][..., 0].ravel()
+    changed = augmentation(gamma=0.5)((levels, None, None))[0][..., 0].ravel()
     gamma = np.log(changed[128] / 255) / np.log(128 / 255)
     np.testing.assert_allclose(changed, np.round((np.arange(256) / 255) ** gamma * 255), atol=1)
     assert changed[0] == 0 and changed[255] == 255 and abs(gamma - 1) > 0.05
@@ -146,20 +149,20 @@ def test_morphs_have_parts_of_either_face_by_option(faces):
     for noise in (0, 3):
         random.seed(2)
         black, white = ((np.full((SIZE, SIZE, 3), level, np.uint8), faces[0][1], None) for level in (0, 255))
-        shares.append(FaceAugmentation(morph=1, blend_noise=noise)(white, black)[0])
+        shares.append(augmentation(morph=1, blend_noise=noise)(white, black)[0])
     assert shares[0].std() < 1 < 50 < shares[1].std()
 
 
 def test_as_many_morphs_as_asked():
     random.seed(0)
-    augment = FaceAugmentation(morph=0.3)
+    augment = augmentation(morph=0.3)
     assert 260 <= sum(augment.wants_morph() for _ in range(1000)) <= 340  # three standard deviations
-    assert not any(FaceAugmentation().wants_morph() for _ in range(100))
+    assert not any(augmentation().wants_morph() for _ in range(100))
 
 
 def test_another_face_makes_a_morph(faces):
     random.seed(4)
-    image, landmarks, _ = FaceAugmentation(morph=1)(*faces)
+    image, landmarks, _ = augmentation(morph=1)(*faces)
     shares = (landmarks - faces[1][1]) / (faces[0][1] - faces[1][1])
     moved = np.abs(faces[0][1] - faces[1][1]) > 2
     np.testing.assert_allclose(shares[moved], shares[moved].mean(), atol=1e-3)
@@ -170,12 +173,12 @@ def test_another_face_makes_a_morph(faces):
 @pytest.mark.parametrize(
     'options, message',
     [
-        ({'morph': 1.5}, 'augment.morph is a share'),
-        ({'shift': -1}, 'augment.shift must be'),
-        ({'gamma': 'a little'}, 'augment.gamma must be'),
-        ({'scale': float('nan')}, 'augment.scale must be'),
+        ({'morph': 1.5}, 'augment.morph: 1.5 is not a number of at least 0 and of at most 1'),
+        ({'shift': -1}, 'augment.shift: -1 is not'),
+        ({'gamma': 'a little'}, 'augment.gamma: .* a number is expected'),
+        ({'scale': float('nan')}, 'augment.scale: nan'),
     ],
 )
 def test_wrong_options_are_named(options, message):
     with pytest.raises(ValueError, match=message):
-        FaceAugmentation(**options)
+        augmentation(**options)

@@ -118,7 +118,7 @@ def test_accepting_no_pair_is_a_choice():
         ({'folds': [0, 0, 0, 0]}, 'two folds'),
         ({'folds': [0, 1]}, 'fold of each'),
         ({'issame': [1, 1, 0, 0]}, 'all folds but 0 hold pairs of one kind'),
-        ({'thresholds': 'best'}, "'best' is unknown; choose one of exact, insightface"),
+        ({'thresholds': 'best'}, "'best' is unknown; known: exact, insightface"),
     ],
 )
 def test_bad_input(change, message):
@@ -146,7 +146,7 @@ def test_accepting_no_pair_has_no_finite_threshold():
 
 
 def test_unknown_choices_are_named_when_the_metric_is_made():
-    with pytest.raises(ValueError, match="'best' is unknown; choose one of exact, insightface"):
+    with pytest.raises(ValueError, match="'best' is unknown; known: exact, insightface"):
         VerificationAccuracy('best')
 
 

@@ -22,6 +22,7 @@ class Annotated:
         mask: torch.Tensor | None = None,
         shift: float = -1.0,
         anything: object = None,
+        pair: tuple[float, float | torch.Tensor] = (0, 0),
     ):
         pass
 
@@ -43,11 +44,14 @@ def message(function, **block):
         ({}, 'net.width: missing'),
         ({'width': '3'}, "net.width: '3' is a text, a whole number is expected"),
         ({'width': 2.5}, 'net.width: 2.5 is not a whole number of at least 0'),
+        ({'width': 3e0}, 'net.width: 3.0 is not a whole number of at least 0'),  # the constructor would get 3.0
         ({'width': -1}, 'net.width: -1 is not a whole number of at least 0'),
         ({'width': 3, 'rate': None}, 'net.rate: ~ is nothing, a number is expected'),
         ({'width': 3, 'sizes': 3}, 'net.sizes: 3 is a number, a list, each a whole number is expected'),
         ({'width': 3, 'sizes': ['x']}, "net.sizes: ['x'] is not a list, each a whole number"),
         ({'width': 3, 'kind': 'c'}, "net.kind: 'c' is not one of a, b"),
+        ({'width': 3, 'kind': 'A'}, "net.kind: 'A' is not one of a, b"),
+        ({'width': 3, 'pair': [1]}, 'net.pair: [1] is not a list of 2, each a number'),
         ({'width': 3, 'rates': 1}, "net.rates: unknown key; did you mean 'rate'?"),
         ({'breadth': 'x'}, "net.breadth: 'x' is a text, a whole number is expected"),
     ],
@@ -58,13 +62,14 @@ def test_annotations(block, expected):
 
 def test_what_annotations_allow():
     block = {
-        'breadth': 3e0,
+        'breadth': 3,
         'rate': 1,
         'sizes': [1, 2],
         'kind': 'b',
         'mask': None,
         'shift': -2.5,
         'anything': {'a': [1]},
+        'pair': [1, 2.5],
     }
     check_arguments(block, Annotated, Place())
 

@@ -9,7 +9,6 @@ import pytest
 import yaml
 from support.json_schema import errors
 
-from rim_plugin.data.augment import FaceAugmentation
 from rim_plugin.errors import OptionsError
 from rim_plugin.options import schema
 from rim_plugin.options.values import fields_of
@@ -105,14 +104,6 @@ def test_blocks_within_blocks_are_typed():
     options = {'name': 'a', 'methods': {'one': {'options': 'x.yml'}, 'two': None}}
     benchmark = schema.convert(options, schema.BenchmarkOptions)
     assert benchmark.methods['one'].tables == ['sr', 'recognition'] and benchmark.methods['two'] is None
-    assert (benchmark.mirror, benchmark.pictures, benchmark.query_sizes) == (True, 4, [28])
+    assert (benchmark.mirror, benchmark.pictures, benchmark.query_sizes) == (False, 4, [28])
     with pytest.raises(OptionsError, match=r"methods.one.tables: \['st'\] is not a list, each one of sr, recognition"):
         schema.convert({'name': 'a', 'methods': {'one': {'options': 'x', 'tables': ['st']}}}, schema.BenchmarkOptions)
-
-
-def test_augment_has_the_arguments_and_defaults_of_the_augmentation():
-    import inspect
-
-    parameters = inspect.signature(FaceAugmentation).parameters
-    defaults = msgspec.structs.asdict(schema.AugmentOptions())
-    assert defaults == {name: parameter.default for name, parameter in parameters.items()}

@@ -1,6 +1,6 @@
 """Accuracy of verification."""
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -21,7 +21,7 @@ class VerificationAccuracy(ScoreMetric):
     standard = {'accuracy': {}, 'accuracy_insightface': {'thresholds': 'insightface'}}
     order = 10
 
-    def __init__(self, thresholds: str = 'exact') -> None:
+    def __init__(self, thresholds: Literal['exact', 'insightface'] = 'exact') -> None:
         super().__init__()
         check_choice('thresholds', thresholds, THRESHOLDS)
         self.thresholds = thresholds

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from rim_plugin.evaluation.images import compared, image_pair
 from rim_plugin.evaluation.metric import ImageMetric, register_metric
+from rim_plugin.options.kinds import Size
 
 
 @register_metric('calculate_psnr_batch')
@@ -30,7 +31,7 @@ class PSNR(ImageMetric):
     order = 10
     replaces = 'calculate_psnr'
 
-    def __init__(self, crop_border: int = 0, test_y_channel: bool = False) -> None:
+    def __init__(self, crop_border: Size = 0, test_y_channel: bool = False) -> None:
         super().__init__()
         self.crop_border, self.test_y_channel = crop_border, test_y_channel
         self.title = 'PSNR Y' if test_y_channel else 'PSNR RGB'

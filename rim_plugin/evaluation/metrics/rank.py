@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike
 from torch import Tensor
 
 from rim_plugin.evaluation.metric import PairMetric, register_metric
+from rim_plugin.options.kinds import Count
 
 CMC_RANKS = 20
 
@@ -78,7 +79,7 @@ class Rank(PairMetric):
     ranks: list[Tensor]
     gallery_images: Tensor
 
-    def __init__(self, k: int = 1) -> None:
+    def __init__(self, k: Count = 1) -> None:
         super().__init__()
         if k < 1:
             raise ValueError(f'k: {k} is no rank; the first is 1')

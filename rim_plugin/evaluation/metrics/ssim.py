@@ -14,6 +14,7 @@ from torch.nn import functional as F
 
 from rim_plugin.evaluation.images import compared, image_pair
 from rim_plugin.evaluation.metric import ImageMetric, register_metric
+from rim_plugin.options.kinds import Size
 
 _WINDOW = 11
 _SIGMA = 1.5
@@ -38,7 +39,7 @@ class SSIM(ImageMetric):
     order = 20
     replaces = 'calculate_ssim'
 
-    def __init__(self, crop_border: int = 0, test_y_channel: bool = False) -> None:
+    def __init__(self, crop_border: Size = 0, test_y_channel: bool = False) -> None:
         super().__init__()
         self.crop_border, self.test_y_channel = crop_border, test_y_channel
         self.title = 'SSIM Y' if test_y_channel else 'SSIM RGB'

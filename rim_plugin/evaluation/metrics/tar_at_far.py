@@ -4,6 +4,7 @@ import numpy as np
 
 from rim_plugin.evaluation.metric import ScoreMetric, register_metric
 from rim_plugin.evaluation.roc import roc
+from rim_plugin.options.kinds import Rate
 
 
 @register_metric('calculate_tar_at_far')
@@ -23,7 +24,7 @@ class TARAtFAR(ScoreMetric):
     standard = {'tar_at_far_1e-2': {'far': 1e-2}, 'tar_at_far_1e-3': {'far': 1e-3}}
     order = 40
 
-    def __init__(self, far: float = 1e-3) -> None:
+    def __init__(self, far: Rate = 1e-3) -> None:
         super().__init__()
         if not 0 <= far <= 1:
             raise ValueError(f'far: {far} is not a rate between 0 and 1')

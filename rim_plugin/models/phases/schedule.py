@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping
 from itertools import accumulate
+from typing import Any
 
 from rim_plugin.errors import check_choice
-from rim_plugin.models.phases.base import PHASES
+from rim_plugin.models.phases.base import PHASES, check_requirements
 from rim_plugin.options.schema import RIMTrain
 
 
@@ -33,6 +34,20 @@ class Schedule:
                 f'train.total_iter is {train.total_iter}, but the phases add up to {sum(lengths.values())} iterations'
             )
         self.names, self._ends = list(lengths), list(accumulate(lengths.values()))
+
+    def check_requirements(self, options: Mapping[str, Any], train: RIMTrain) -> None:
+        """Check that options have what the phases of the run cannot do without.
+
+        Args:
+            options: networks, and the block ``train`` with its losses.
+            train: that block.
+
+        Raises:
+            ValueError: a network or a loss is missing; names it, and an example.
+        """
+        losses = [key.removesuffix('_opt') for key, block in options['train'].items() if key.endswith('_opt') and block]
+        for name in self.names:
+            check_requirements(name, PHASES[name].requirements(train), options, losses)
 
     def at(self, iteration: int) -> str:
         """Name of the phase of an iteration, counted from 1; beyond the last, the last."""
