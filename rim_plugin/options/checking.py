@@ -19,11 +19,7 @@ import msgspec
 
 from rim_plugin.errors import did_you_mean
 from rim_plugin.options.arguments import SCHEDULERS, check_built, check_chosen, optimizer_types, registered
-from rim_plugin.options.datasets import BASICSR_ROOTS, BasicSRDatasetOptions
-from rim_plugin.options.kinds import Count
-from rim_plugin.options.reading import read_options
-from rim_plugin.options.schema import BasicSRVal, LoggerOptions, NetworkPathOptions, Options, PathOptions, TrainOptions
-from rim_plugin.options.values import (
+from rim_plugin.options.conversion import (
     Field,
     Place,
     check_block,
@@ -34,6 +30,10 @@ from rim_plugin.options.values import (
     fields_of,
     require_block,
 )
+from rim_plugin.options.datasets import BASICSR_ROOTS, BasicSRDatasetOptions
+from rim_plugin.options.kinds import Count
+from rim_plugin.options.reading import read_options
+from rim_plugin.options.schema import BasicSRVal, LoggerOptions, NetworkPathOptions, Options, PathOptions, TrainOptions
 
 from basicsr.utils.file_client import FileClient
 from basicsr.utils.registry import ARCH_REGISTRY, DATASET_REGISTRY, LOSS_REGISTRY, METRIC_REGISTRY, MODEL_REGISTRY
