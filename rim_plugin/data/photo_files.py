@@ -3,6 +3,7 @@
 import os
 import warnings
 
+import cv2
 import numpy as np
 from PIL import Image, ImageOps
 
@@ -46,6 +47,19 @@ def read_rgb(path: str | os.PathLike[str], upright: bool = True) -> np.ndarray:
         raise UnreadableImage(f"{path}: may not be read: it is somebody else's") from None
     except Exception as error:  # Pillow's readers of damaged EXIF blocks and rare kinds raise anything
         raise UnreadableImage(f'{path}: damaged or unreadable ({error}): replace it, or save it anew') from None
+
+
+def decode_image(encoded: bytes, grey: bool = False) -> np.ndarray:
+    """An encoded picture as uint8: RGB (H, W, 3), or the values (H, W) of a ``grey`` one.
+
+    Raises:
+        UnreadableImage: it cannot be decoded.
+    """
+    flag = cv2.IMREAD_GRAYSCALE if grey else cv2.IMREAD_COLOR
+    image = cv2.imdecode(np.frombuffer(encoded, np.uint8), flag)
+    if image is None:
+        raise UnreadableImage('it cannot be decoded')
+    return image if grey else cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
 
 
 def _check_size(path: str | os.PathLike[str], width: int, height: int) -> None:

@@ -23,12 +23,12 @@ from rim_plugin.options.conversion import (
     Field,
     Place,
     check_block,
-    check_finite,
     check_known,
     check_present,
     convert_value,
     fields_of,
     require_block,
+    require_finite,
 )
 from rim_plugin.options.datasets import BASICSR_ROOTS, BasicSRDatasetOptions
 from rim_plugin.options.kinds import Count
@@ -102,7 +102,7 @@ class _Checker:
             convert_value(options['logger'], LoggerOptions, root / 'logger')
         if options.get('val') is not None or not is_train:
             self.val(options['val'], root / 'val', model, is_train)
-        check_finite(options, root)
+        require_finite(options, root)
 
     def datasets(self, datasets: Mapping[str, Any], place: Place, is_train: bool) -> None:
         check_present(datasets, {'train': ''} if is_train else {}, place)
