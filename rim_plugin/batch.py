@@ -59,7 +59,7 @@ class Batch:
 
     @property
     def truth(self) -> Tensor:
-        """``gt``, for who cannot do without.
+        """``gt``, where it is needed.
 
         Raises:
             ValueError: the dataset has no faces at full resolution.

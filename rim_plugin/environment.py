@@ -9,9 +9,7 @@ from typing import Any
 
 import torch
 
-from rim_plugin import __version__
-
-_PACKAGES = ('basicsr', 'torch', 'torchvision', 'numpy', 'scikit-learn', 'mmengine')
+_PACKAGES = ('rim-plugin', 'basicsr', 'torch', 'torchvision', 'numpy', 'scikit-learn', 'mmengine')
 
 
 def environment() -> dict[str, Any]:
@@ -21,7 +19,7 @@ def environment() -> dict[str, Any]:
     return {
         'python': platform.python_version(),
         'machine': f'{platform.machine()}, {device_name()}',
-        'packages': {'rim-plugin': __version__, **{name: version(name) for name in _PACKAGES}},
+        'packages': {name: version(name) for name in _PACKAGES},
         'commit': commit or None,
     }
 

@@ -90,8 +90,8 @@ def save_weights(weights: Weights, path: str | os.PathLike[str]) -> Weights:
     """Write NAME.safetensors and NAME.json.
 
     Args:
-        weights: see there.
-        path: the ``.safetensors`` file.
+        weights: networks, tensors, calibrations and facts; its ``sha256`` is not looked at.
+        path: the ``.safetensors`` file; its folder is made.
 
     Returns:
         ``weights`` with the SHA-256 of the file.
@@ -133,13 +133,26 @@ def load_weights(path: str | os.PathLike[str]) -> Weights:
         raise OptionsError(f'{path}: its metadata are not of this version of rim_plugin ({error})') from None
 
 
+def read_metadata(path: str | os.PathLike[str], name: str) -> dict[str, Any]:
+    """The JSON object under ``name`` in the metadata of a ``.safetensors`` file; empty where it has none.
+
+    Raises:
+        OSError: the file may not be read, or is not there.
+        ValueError: it is damaged or no such file.
+    """
+    open(path, 'rb').close()  # safetensors calls a file that may not be read a missing one
+    try:
+        with safe_open(path, 'pt') as file:
+            return dict(json.loads((file.metadata() or {}).get(name, '{}')))
+    except (SafetensorError, TypeError) as error:
+        raise ValueError(str(error)) from None
+
+
 def _read_header(path: Path) -> dict[str, Any]:
     """The metadata ``rim`` of NAME.safetensors; empty for another safetensors file."""
     try:
-        open(path, 'rb').close()  # safetensors calls a file that may not be read a missing one
-        with safe_open(path, 'pt') as file:
-            return dict(json.loads((file.metadata() or {}).get('rim', '{}')))
-    except (SafetensorError, ValueError, TypeError) as error:
+        return read_metadata(path, 'rim')
+    except ValueError as error:
         raise OptionsError(f'{path}: damaged, or no weights file of RIM ({error}); {_HOW_TO_MAKE}') from None
 
 
@@ -147,7 +160,7 @@ def build_packed(weights: Weights, label: str, path: str | os.PathLike[str] = ''
     """The network of a label (``fhn``, ``hrn``) with its weights, in single precision; None where the file has none.
 
     Args:
-        weights: see there.
+        weights: holds the network's options and, as ``LABEL.KEY``, its tensors.
         label: which network.
         path: named in the error.
 
@@ -339,7 +352,7 @@ def misfit(own: Mapping[str, Tensor], weights: Mapping[str, Tensor]) -> str:
 
 
 def _renamed_keys(state: State) -> State:
-    """A state dict with today's names of tensors, in place of those of earlier files."""
+    """A state dict whose tensors have the names that the networks give them; files may hold other names of theirs."""
 
     def renamed(key: str) -> str:
         for before, now in _RENAMED_KEYS.items():
@@ -350,7 +363,7 @@ def _renamed_keys(state: State) -> State:
 
 
 def _renamed_options(options: Any) -> Any:
-    """Options of networks, within each other, with today's names in place of those of earlier files."""
+    """Options of networks, within each other, by the names that constructors take; files may hold aliases of these."""
     if not isinstance(options, dict):
         return options
     return {_RENAMED_OPTIONS.get(key, key): _renamed_options(value) for key, value in options.items()}

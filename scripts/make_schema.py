@@ -9,7 +9,7 @@ import msgspec
 
 import rim_plugin  # noqa: F401  registers the datasets
 from rim_plugin.options import schema
-from rim_plugin.options.values import allows, fields_of, words
+from rim_plugin.options.conversion import allows, fields_of, words
 
 from basicsr.utils.registry import DATASET_REGISTRY
 

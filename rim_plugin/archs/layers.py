@@ -143,7 +143,7 @@ def renamed_arguments(**names: str) -> Callable[[type[Net]], type[Net]]:
     """Class decorator: the constructor also takes an argument by its former name, with a warning.
 
     Args:
-        names: former name to present name. The class keeps them as ``renamed_arguments``, for who checks options.
+        names: former name to present name. The class keeps them as ``renamed_arguments``, for checks of options.
     """
 
     def decorate(cls: type[Net]) -> type[Net]:

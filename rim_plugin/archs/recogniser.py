@@ -80,7 +80,7 @@ class Recogniser(nn.Module):
         raise NotImplementedError
 
     def drop_head(self) -> None:
-        """Take the head away, for who needs the block maps alone; ``head`` and ``forward`` fail from then on."""
+        """Take the head away where the block maps alone are needed; ``head`` and ``forward`` fail from then on."""
         for name in self.head_layers:
             delattr(self, name)
 

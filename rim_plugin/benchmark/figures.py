@@ -13,6 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator
 
+from rim_plugin.evaluation.curves import save_figure
 from rim_plugin.evaluation.roc import roc
 
 Scores = Sequence[float] | np.ndarray
@@ -48,7 +49,7 @@ class Plots:
 
     def _save(self, figure: Figure, name: str) -> str:
         for kind in ('png', 'svg'):
-            figure.savefig(self.folder / f'{name}.{kind}')
+            save_figure(figure, self.folder / f'{name}.{kind}')
         return f'{self.folder.name}/{name}.png'
 
     def score_distribution(self, name: str, metric: str, scores: Mapping[str, Scores]) -> str:

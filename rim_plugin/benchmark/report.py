@@ -11,11 +11,11 @@ import markdown
 
 from rim_plugin.benchmark.budget import Budget
 from rim_plugin.benchmark.figures import Plots
+from rim_plugin.benchmark.results import Results
 from rim_plugin.benchmark.run import Measurement, Result
 from rim_plugin.benchmark.sections import recognition_section, sr_section
 from rim_plugin.benchmark.settings import Benchmark, Method
 from rim_plugin.benchmark.tables import NOTHING, Cell, Table
-from rim_plugin.benchmark.values import Results
 from rim_plugin.environment import device_name, environment
 from rim_plugin.files import write_atomically
 

@@ -7,10 +7,10 @@ import numpy as np
 from rim_plugin.benchmark.columns import head, image_metrics, pair_metrics
 from rim_plugin.benchmark.figures import NAMES, Plots
 from rim_plugin.benchmark.paper import RECOGNITION_TABLES, SR_TABLE
+from rim_plugin.benchmark.results import Results, interval
 from rim_plugin.benchmark.run import Result
 from rim_plugin.benchmark.settings import Method
 from rim_plugin.benchmark.tables import NOTHING, Cell, Table, interval_cell
-from rim_plugin.benchmark.values import Results, interval
 
 _SPEED = {
     'parameters': ('parameters', ',d'),

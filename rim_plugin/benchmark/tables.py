@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from rim_plugin.benchmark.intervals import Interval
+from rim_plugin.markdown_table import markdown_table
 
 Cell = str | float
 NOTHING = '-'
@@ -18,13 +19,8 @@ class Table(NamedTuple):
 
     def markdown(self) -> str:
         """The table, without its title, in Markdown."""
-        padded = [[*row, *[''] * (len(self.header) - len(row))] for row in self.rows]
-        lines = [self.header, ['---'] * len(self.header), *padded]
-        return '\n'.join('| ' + ' | '.join(map(_cell, line)) + ' |' for line in lines)
-
-
-def _cell(value: Cell) -> str:
-    return f'{value:.3f}' if isinstance(value, float) else str(value).replace('|', '/')
+        rows = [[f'{cell:.3f}' if isinstance(cell, float) else cell for cell in row] for row in self.rows]
+        return markdown_table(self.header, rows)
 
 
 def interval_cell(interval: Interval | None, digits: int, sign: str = '') -> str:

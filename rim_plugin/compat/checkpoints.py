@@ -105,19 +105,19 @@ def flush(model: Any) -> None:
         'optimizers': [optimizer.state_dict() for optimizer in model.optimizers],
         'schedulers': [scheduler.state_dict() for scheduler in model.schedulers],
         'rng': _all_ranks(model, rng_state()),
-        'carried': {name: plain(getattr(model, name)) for name in _CARRIED if hasattr(model, name)},
+        'carried': {name: without_numpy(getattr(model, name)) for name in _CARRIED if hasattr(model, name)},
     }
     if model.opt['rank'] == 0:
         write(state, Path(model.opt['path']['training_states'], f'{place["iter"]}.state'))
 
 
-def plain(value: Any) -> Any:
+def without_numpy(value: Any) -> Any:
     """Numpy scalars and arrays inside dicts and lists turned into Python numbers and tensors, which are read without
     running code; anything else as it is."""
     if isinstance(value, dict):
-        return type(value)((key, plain(item)) for key, item in value.items())
+        return type(value)((key, without_numpy(item)) for key, item in value.items())
     if isinstance(value, (list, tuple)):
-        return type(value)(plain(item) for item in value)
+        return type(value)(without_numpy(item) for item in value)
     if isinstance(value, np.generic):
         return value.item()
     return torch.from_numpy(value) if isinstance(value, np.ndarray) else value

@@ -15,6 +15,7 @@ import yaml
 from rim_plugin.compat import devices, loading, resume
 from rim_plugin.compat.patching import Function, replace, wrapped
 from rim_plugin.errors import OptionsError
+from rim_plugin.files import write_atomically
 from rim_plugin.options import checking, reading
 from rim_plugin.run_state import RUN
 
@@ -83,8 +84,8 @@ def _copy_opt_file(original: Function, opt_file: str, experiments_root: str, for
     """Beside BasicSR's copy of the file, ``options.yml``: with its base and the command line's changes, as run."""
     original(opt_file, experiments_root)
     if os.environ.get('RANK', '0') == '0':
-        with open(os.path.join(experiments_root, 'options.yml'), 'w', encoding='utf-8') as file:
-            yaml.safe_dump(reading.read_options(opt_file, forced), file, sort_keys=False)
+        options = yaml.safe_dump(reading.read_options(opt_file, forced), sort_keys=False)
+        write_atomically(os.path.join(experiments_root, 'options.yml'), options)
 
 
 def _one_line_error(

@@ -1,4 +1,4 @@
-"""Stand-ins for the two modules that BasicSR 1.4.2 imports and that are gone today."""
+"""Stand-ins for two modules that BasicSR 1.4.2 imports and that newer torchvision and Python lack."""
 
 import importlib
 import importlib.util

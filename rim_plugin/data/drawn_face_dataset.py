@@ -2,11 +2,10 @@
 
 from typing import Any
 
-import cv2
 import torch
 from torch.utils import data
 
-from rim_plugin.data.face_item import ItemMaker, dataset_name
+from rim_plugin.data.face_item import ItemMaker, dataset_name, leave_threads_to_workers
 from rim_plugin.data.synthetic.faces import draw_face
 from rim_plugin.options.schema import DrawnFaceOptions, convert
 
@@ -41,15 +40,14 @@ class DrawnFaceDataset(data.Dataset):
     def __getitem__(self, index: int) -> dict[str, Any]:
         if not 0 <= index < len(self):
             raise IndexError(f'{self._name} has {len(self)} faces, there is no face {index}.')
-        if data.get_worker_info():
-            cv2.setNumThreads(0)  # the workers themselves are the parallelism
+        leave_threads_to_workers()
         person, number = divmod(index, self._options.faces_per_identity)
         identity = self._options.first_identity + person
-        key = face_key(identity, number)
+        key = face_name(identity, number)
         item = self._make_item(index, *draw_face(self._options.seed, identity, number))
         return {**item, 'identity': torch.tensor(identity), 'lq_path': key, 'gt_path': key}
 
 
-def face_key(identity: int, number: int) -> str:
+def face_name(identity: int, number: int) -> str:
     """Name of a drawn face."""
     return f'{identity:06d}_{number:04d}'

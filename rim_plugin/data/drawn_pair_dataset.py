@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from rim_plugin.data.drawn_face_dataset import face_key
+from rim_plugin.data.drawn_face_dataset import face_name
 from rim_plugin.data.face_item import dataset_name
 from rim_plugin.data.face_pairs import FacePairs
 from rim_plugin.data.pair_lists import PairList
@@ -64,7 +64,7 @@ class _DrawnFaces:
         return self._options.first_identity + person, shot
 
     def name(self, index: int) -> str:
-        return face_key(*self._place(index))
+        return face_name(*self._place(index))
 
     def read(self, index: int, size: int) -> np.ndarray:
         return draw_face(self._options.seed, *self._place(index)).image
@@ -93,7 +93,7 @@ def drawn_pairs(persons: int, shots: int, folds: int, first: int = 0) -> PairLis
                 issame += [True, False]
                 fold_of += [fold, fold]
     faces = [(first + person, shot) for person in range(persons) for shot in range(shots)]
-    identities, images = [f'{person:06d}' for person, _ in faces], [face_key(*face) for face in faces]
+    identities, images = [f'{person:06d}' for person, _ in faces], [face_name(*face) for face in faces]
     return PairList(
         images,
         identities,

@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 import torch
 from torch.nn import functional as F
+from torch.utils.data import get_worker_info
 
 from rim_plugin.data.heatmaps import landmark_heatmaps
 from rim_plugin.data.landmarks import PARSING_FLIP, flip_permutation
@@ -21,6 +22,12 @@ from basicsr.utils.dist_util import get_dist_info
 def dataset_name(opt: Mapping[str, Any]) -> str:
     """How errors call the dataset of these options."""
     return f'dataset {opt.get("name") or opt.get("type") or "of faces"}'
+
+
+def leave_threads_to_workers() -> None:
+    """In a worker of a data loader, keep OpenCV to one thread: the workers themselves are the parallelism."""
+    if get_worker_info():
+        cv2.setNumThreads(0)
 
 
 class QuerySize:

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
-import cv2
 import numpy as np
 
 from rim_plugin.data.alignment import align_face
@@ -16,6 +15,7 @@ from rim_plugin.data.face_pairs import FacePairs, Faces
 from rim_plugin.data.face_prior_dataset import open_store
 from rim_plugin.data.landmarks import five_points
 from rim_plugin.data.pair_lists import PairListError, read_pair_list
+from rim_plugin.data.photo_files import decode_image
 from rim_plugin.data.prepare import find_photos, read_photo
 from rim_plugin.errors import OptionsError, SkippedPhoto
 from rim_plugin.options.schema import FacePairOptions, convert
@@ -89,14 +89,6 @@ class FacePairDataset(FacePairs):
         return faces
 
 
-def _decode(encoded: bytes) -> np.ndarray:
-    """uint8 RGB of an encoded image."""
-    image = cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_COLOR)
-    if image is None:
-        raise ValueError('it cannot be decoded')
-    return image[:, :, ::-1]
-
-
 class _EncodedFaces:
     """Aligned faces of a .bin, in memory."""
 
@@ -109,7 +101,7 @@ class _EncodedFaces:
         return f'{index:05d}'
 
     def read(self, index: int, size: int) -> np.ndarray:
-        return _decode(self._images[index])
+        return decode_image(self._images[index])
 
 
 class _NamedFaces:
@@ -142,7 +134,7 @@ class _StoredFaces(_NamedFaces):
         self.alignment = "five points to ArcFace's template by a similarity transform, in the prepared store"
 
     def read(self, index: int, size: int) -> np.ndarray:
-        return _decode(self._store.read('gt', self._keys[self._chosen[index]]))
+        return decode_image(self._store.read('gt', self._keys[self._chosen[index]]))
 
 
 class _Photos(_NamedFaces):

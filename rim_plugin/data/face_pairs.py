@@ -2,11 +2,10 @@
 
 from typing import Any, NamedTuple, Protocol
 
-import cv2
 import numpy as np
 from torch.utils import data
 
-from rim_plugin.data.face_item import QuerySize, dataset_name, face_item
+from rim_plugin.data.face_item import QuerySize, dataset_name, face_item, leave_threads_to_workers
 from rim_plugin.data.pair_lists import PairList
 from rim_plugin.errors import OptionsError, SkippedPhoto
 from rim_plugin.options.datasets import PairOptions
@@ -118,8 +117,7 @@ class FacePairs(data.Dataset):
         return self._count
 
     def __getitem__(self, index: int) -> dict[str, Any]:
-        if data.get_worker_info():
-            cv2.setNumThreads(0)  # the workers themselves are the parallelism
+        leave_threads_to_workers()
         name = self._faces.name(index)
         try:
             face = self._faces.read(index, self._gt_size)

@@ -5,15 +5,15 @@ import os
 import random
 from typing import Any
 
-import cv2
 import numpy as np
 import torch
 from torch.utils import data
 
 from rim_plugin.data.augment import FaceAugmentation
-from rim_plugin.data.face_item import ItemMaker, dataset_name
+from rim_plugin.data.face_item import ItemMaker, dataset_name, leave_threads_to_workers
 from rim_plugin.data.face_store import FaceStore
-from rim_plugin.errors import OptionsError
+from rim_plugin.data.photo_files import decode_image
+from rim_plugin.errors import OptionsError, UnreadableImage
 from rim_plugin.options.datasets import AugmentOptions, BackendOptions
 from rim_plugin.options.schema import FacePriorOptions, convert
 
@@ -103,8 +103,7 @@ class FacePriorDataset(data.Dataset):
         return len(self._keys)
 
     def __getitem__(self, index: int) -> dict[str, Any]:
-        if data.get_worker_info():
-            cv2.setNumThreads(0)  # the workers themselves are the parallelism
+        leave_threads_to_workers()
         key = self._keys[index]
         face, other = self._face(key), None
         if self._augment and self._iteration(index) >= self._augment.options.from_iter:
@@ -119,11 +118,9 @@ class FacePriorDataset(data.Dataset):
     def _face(self, key: str) -> tuple[np.ndarray, np.ndarray | None, np.ndarray | None]:
         """Image, landmarks and parsing map as they are stored; None for what is not."""
         return (
-            cv2.cvtColor(self._decode('gt', key, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB),
+            self._decode('gt', key),
             None if self._store.landmarks is None else self._store.landmarks[key],
-            self._decode('parsing', key, cv2.IMREAD_GRAYSCALE)
-            if self._options.priors and self._store.has_parsing
-            else None,
+            self._decode('parsing', key) if self._options.priors and self._store.has_parsing else None,
         )
 
     def _iteration(self, index: int) -> int:
@@ -135,14 +132,14 @@ class FacePriorDataset(data.Dataset):
         batches = math.ceil(len(self) * self._options.dataset_enlarge_ratio) // batch
         return epoch * batches + position // batch + 1
 
-    def _decode(self, kind: str, key: str, flag: int) -> np.ndarray:
-        image = cv2.imdecode(np.frombuffer(self._store.read(kind, key), np.uint8), flag)
-        if image is None:
+    def _decode(self, kind: str, key: str) -> np.ndarray:
+        try:
+            return decode_image(self._store.read(kind, key), grey=kind == 'parsing')
+        except UnreadableImage:
             raise ValueError(
                 f"{self._name}: dataroot_gt {self._options.dataroot_gt}: the {kind} image of '{key}' cannot be "
                 'decoded. Remove the folder and prepare the faces again.'
-            )
-        return image
+            ) from None
 
 
 def _rows(option: str, path: str) -> list[list[str]]:

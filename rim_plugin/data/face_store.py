@@ -26,7 +26,7 @@ import lmdb
 import numpy as np
 
 from rim_plugin.data.lmdb_writer import META_INFO, FolderWriter, ImageWriter, LmdbWriter
-from rim_plugin.files import write_atomically
+from rim_plugin.files import atomic_file, write_atomically
 
 SUFFIXES = {'lmdb': '.lmdb', 'disk': ''}
 _WRITERS: dict[str, type[ImageWriter]] = {'lmdb': LmdbWriter, 'disk': FolderWriter}
@@ -144,9 +144,9 @@ class FaceStoreWriter:
     def _finish_landmarks(self, kind: type[BaseException] | None, error: object, trace: object) -> None:
         if kind is None:
             names = sorted(self._gt.keys() & self._landmarks.keys())
-            temporary = self.root / 'landmarks.tmp.npz'
-            np.savez_compressed(temporary, names=np.array(names), points=np.stack([self._landmarks[n] for n in names]))
-            os.replace(temporary, self.root / 'landmarks.npz')
+            points = np.stack([self._landmarks[name] for name in names])
+            with atomic_file(self.root / 'landmarks.npz') as file:
+                np.savez_compressed(file, names=np.array(names), points=points)
             (self.root / 'landmarks.partial').unlink()
 
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 from tqdm import tqdm
 
 from rim_plugin.data.alignment import align_face, warp_parsing, warp_points
@@ -18,7 +18,8 @@ from rim_plugin.data.annotations import AnnotationReader, open_annotations
 from rim_plugin.data.detect import Detected, Detector, load_detector
 from rim_plugin.data.face_store import FaceStoreWriter, face_key
 from rim_plugin.data.landmarks import PARSING_CLASSES, five_points
-from rim_plugin.errors import SkippedPhoto
+from rim_plugin.data.photo_files import read_rgb
+from rim_plugin.errors import SkippedPhoto, UnreadableImage
 from rim_plugin.files import write_atomically
 
 _PHOTO_EXTENSIONS = {'.jpg', '.jpeg', '.png', '.bmp', '.gif', '.jp2', '.pgm', '.ppm', '.tif', '.tiff', '.webp'}
@@ -138,9 +139,8 @@ def read_photo(path: Path, upright: bool) -> np.ndarray:
         SkippedPhoto: it cannot be read.
     """
     try:
-        with Image.open(path) as image:
-            return np.array((ImageOps.exif_transpose(image) if upright else image).convert('RGB'))
-    except Exception as error:  # Pillow's readers of damaged EXIF blocks and rare kinds raise anything
+        return read_rgb(path, upright)
+    except UnreadableImage as error:
         raise SkippedPhoto('unreadable or truncated photo', str(error)) from None
 
 

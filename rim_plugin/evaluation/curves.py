@@ -39,7 +39,7 @@ def save_roc(path: str | Path, far: np.ndarray, tar: np.ndarray, marks: Mapping[
         )
     axes.set(xlim=(lowest, 1), ylim=(0, 1.02), xlabel='false accept rate (FAR)', ylabel='true accept rate (TAR)')
     axes.legend(loc='lower right')
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def save_cmc(path: str | Path, rates: Sequence[float], title: str) -> None:
@@ -63,7 +63,7 @@ def save_cmc(path: str | Path, rates: Sequence[float], title: str) -> None:
             )
     axes.set(xlim=(0.5, len(rates) + 0.5), ylim=(0, 1.02), xlabel='rank', ylabel='share of probes identified')
     axes.xaxis.set_major_locator(MaxNLocator('auto', steps=[1, 2, 2.5, 5, 10], integer=True))
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def _figure(title: str) -> tuple[Figure, Axes]:
@@ -74,7 +74,8 @@ def _figure(title: str) -> tuple[Figure, Axes]:
     return figure, axes
 
 
-def _save(figure: Figure, path: str | Path) -> None:
+def save_figure(figure: Figure, path: str | Path) -> None:
+    """Write a figure, whole or not at all, in the format of the path's ending."""
     content = io.BytesIO()
-    figure.savefig(content, format='png')
+    figure.savefig(content, format=Path(path).suffix[1:])
     write_atomically(path, content.getvalue())

@@ -19,7 +19,7 @@ class Embedder(Protocol):
 
     @property
     def gallery(self) -> str:
-        """A word for who embeds faces at full resolution."""
+        """Name of the network that embeds faces at full resolution."""
 
     @property
     def upscaling(self) -> str:

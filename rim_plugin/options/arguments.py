@@ -11,8 +11,8 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 import torch
 
 from rim_plugin.errors import did_you_mean
+from rim_plugin.options.conversion import Field, Place, check_block, plain, require_block
 from rim_plugin.options.kinds import NotNegative, Size
-from rim_plugin.options.values import Field, Place, check_block, plain, require_block
 
 from basicsr.models import lr_scheduler
 from basicsr.utils.registry import ARCH_REGISTRY, Registry

@@ -21,21 +21,21 @@ import msgspec
 
 from rim_plugin.errors import did_you_mean
 from rim_plugin.options.arguments import SCHEDULERS, check_built, check_chosen, optimizer_types, registered
-from rim_plugin.options.datasets import BASICSR_ROOTS, BasicSRDatasetOptions
-from rim_plugin.options.kinds import Count
-from rim_plugin.options.reading import read_options
-from rim_plugin.options.schema import BasicSRVal, LoggerOptions, NetworkPathOptions, Options, PathOptions, TrainOptions
-from rim_plugin.options.values import (
+from rim_plugin.options.conversion import (
     Field,
     Place,
     check_block,
-    check_finite,
     check_known,
     check_present,
     convert_value,
     fields_of,
     require_block,
+    require_finite,
 )
+from rim_plugin.options.datasets import BASICSR_ROOTS, BasicSRDatasetOptions
+from rim_plugin.options.kinds import Count
+from rim_plugin.options.reading import read_options
+from rim_plugin.options.schema import BasicSRVal, LoggerOptions, NetworkPathOptions, Options, PathOptions, TrainOptions
 
 from basicsr.utils.file_client import FileClient
 from basicsr.utils.registry import ARCH_REGISTRY, DATASET_REGISTRY, LOSS_REGISTRY, METRIC_REGISTRY, MODEL_REGISTRY
@@ -110,7 +110,7 @@ class _Checker:
                 raise root.error(str(error)) from error
         if options.get('val') is not None or not is_train:
             self.val(options['val'], root / 'val', model, is_train)
-        check_finite(options, root)
+        require_finite(options, root)
 
     def datasets(self, datasets: Mapping[str, Any], place: Place, is_train: bool) -> None:
         check_present(datasets, {'train': ''} if is_train else {}, place)

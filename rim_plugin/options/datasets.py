@@ -8,7 +8,7 @@ from rim_plugin.options.kinds import Count, NotNegative, Positive, Rate, Size, a
 
 
 class DatasetOptions(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
-    """Keys of every dataset: BasicSR's own, for who loads it."""
+    """Keys of every dataset, which BasicSR's loaders read."""
 
     name: Annotated[str | None, about('Name in the log and of the folder of results.')] = None
     type: Annotated[str | None, about('Class of the dataset.')] = None

@@ -9,6 +9,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from msgspec import Meta, Struct, field
 
+from rim_plugin.options.conversion import convert
 from rim_plugin.options.datasets import (
     AugmentOptions,
     DatasetOptions,
@@ -18,7 +19,6 @@ from rim_plugin.options.datasets import (
     FacePriorOptions,
 )
 from rim_plugin.options.kinds import Count, NotNegative, Rate, Size, about
-from rim_plugin.options.values import convert
 
 __all__ = [
     'AugmentOptions',

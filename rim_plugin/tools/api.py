@@ -15,10 +15,10 @@ from rim_plugin.archs.hrn_arch import HRN
 from rim_plugin.archs.layers import resize
 from rim_plugin.archs.recogniser import FACE_SIZE
 from rim_plugin.data.heatmaps import heatmap_landmarks
+from rim_plugin.data.photo_files import MIN_SIDE
 from rim_plugin.data.resize import check_image, to_tensor
 from rim_plugin.pipeline import RIMPipeline
-from rim_plugin.tools.calibration import at_size, probability
-from rim_plugin.tools.images import MIN_SIDE
+from rim_plugin.tools.calibration import at_size, calibration_size, probability
 from rim_plugin.weights_file import Weights, build_packed, load_weights, shipped_weights
 
 Faces = Sequence[np.ndarray] | Iterator[np.ndarray]  # also a generator
@@ -208,7 +208,7 @@ class RIM:
         """
         if not self.weights.calibrations:
             raise ValueError(f'{self.name}: holds no thresholds; pack it with --verify')
-        threshold, slope = at_size(self.weights.calibrations, min(*sizes, FACE_SIZE))
+        threshold, slope = at_size(self.weights.calibrations, calibration_size(*sizes))
         same = similarity >= threshold
         likely = probability(similarity, threshold, slope)
         return Verification(similarity, threshold, same, likely if same else 1 - likely, sizes)

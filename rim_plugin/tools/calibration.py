@@ -6,6 +6,7 @@ import numpy as np
 from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
 
+from rim_plugin.archs.recogniser import FACE_SIZE
 from rim_plugin.evaluation.roc import checked_pairs
 from rim_plugin.evaluation.thresholds import best_threshold
 from rim_plugin.weights_file import Calibration
@@ -34,6 +35,12 @@ def calibrate(size: int, scores: np.ndarray, issame: np.ndarray) -> Calibration:
             'the right faces and weights?'
         )
     return Calibration(size, threshold, slope, len(scores))
+
+
+def calibration_size(*sides: int | None) -> int:
+    """The size whose calibration a pair takes: its smaller side in pixels (None: full resolution), at most that of
+    the recogniser's face, beyond which nothing is gained."""
+    return min(FACE_SIZE, *(side or FACE_SIZE for side in sides))
 
 
 def at_size(calibrations: Sequence[Calibration], size: int) -> tuple[float, float]:

@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-from rim_plugin.archs.recogniser import FACE_SIZE
 from rim_plugin.evaluation.metric import PairMetric, standard_metrics
+from rim_plugin.markdown_table import markdown_table
+from rim_plugin.tools.calibration import calibration_size
 from rim_plugin.weights_file import Weights
 
 _INTENDED = """\
@@ -28,9 +29,9 @@ def model_card(weights: Weights, name: str, notes: str = '') -> str:
         name: of the weights.
         notes: Markdown that goes in as it is.
     """
-    table = '\n'.join(f'| {key} | {value} |' for key, value in _training_rows(weights).items())
+    table = markdown_table(['', ''], list(_training_rows(weights).items()))
     return (
-        f'# {name}\n\n| | |\n|---|---|\n{table}\n\n{notes}\n\n## Measured\n\n{_results(weights)}\n\n'
+        f'# {name}\n\n{table}\n\n{notes}\n\n## Measured\n\n{_results(weights)}\n\n'
         f'## Intended use, licence\n\n{_INTENDED}\n'.replace('\n\n\n\n', '\n\n')
     )
 
@@ -72,17 +73,16 @@ def _results(weights: Weights) -> str:
         if all(key in result['figures'] for result in results.values())
     }
     thresholds = {each.size: each.threshold for each in weights.calibrations}
-    rows = [['pairs', 'probe, pixels', *(metric.title for metric in columns.values()), 'threshold']]
-    rows.append(['---'] * len(rows[0]))
+    header = ['pairs', 'probe, pixels', *(metric.title for metric in columns.values()), 'threshold']
+    rows = []
     for name, result in results.items():
         size = result['protocol']['query_size']
         figures = [f'{result["figures"][key]:.{metric.digits}f}' for key, metric in columns.items()]
-        rows.append([name, str(size or 'full'), *figures, f'{thresholds[min(size or FACE_SIZE, FACE_SIZE)]:.3f}'])
+        rows.append([name, str(size or 'full'), *figures, f'{thresholds[calibration_size(size)]:.3f}'])
     protocol = next(iter(results.values()))['protocol']
     about = (
         f'`{protocol["pair_list"]}`, {protocol["pairs"]} pairs; gallery, at {protocol["gallery_size"]} pixels, '
         f'and probe both by these weights, embedding: {protocol["embedding"]}. Accuracy is over the folds; the '
         'threshold is that of the best accuracy on all pairs.'
     )
-    lines = [f'| {" | ".join(row)} |' for row in rows]
-    return '\n'.join([*lines, '', about, '', '```', weights.facts['command'], '```'])
+    return '\n'.join([markdown_table(header, rows), '', about, '', '```', weights.facts['command'], '```'])

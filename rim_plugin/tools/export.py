@@ -16,7 +16,7 @@ from torch.overrides import TorchFunctionMode
 
 from rim_plugin.files import write_atomically
 from rim_plugin.tools.api import RIM
-from rim_plugin.tools.images import require_folder
+from rim_plugin.tools.output_files import require_folder
 
 TOLERANCE = 1e-4
 _OPSET = 17

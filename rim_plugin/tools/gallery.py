@@ -7,11 +7,10 @@ import os
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save
+from safetensors.numpy import load_file, save
 from tqdm import tqdm
 
 from rim_plugin.data.detect import Detector
@@ -20,11 +19,7 @@ from rim_plugin.errors import UnreadableImage, did_you_mean
 from rim_plugin.files import write_atomically
 from rim_plugin.tools.api import RIM
 from rim_plugin.tools.photos import read_face
-
-try:
-    import faiss
-except ImportError:  # optional: one matrix product without it
-    faiss = None
+from rim_plugin.weights_file import read_metadata
 
 AnyPath = str | os.PathLike[str]
 
@@ -63,7 +58,7 @@ class Gallery:
     def __init__(self, sha256: str, photos: Sequence[Enrolled] = (), embeddings: np.ndarray | None = None) -> None:
         self.sha256, self.photos = sha256, list(photos)
         self.embeddings = np.empty((0, 0), np.float32) if embeddings is None else embeddings
-        self._index: Any = None  # of faiss, or the embeddings themselves; made by the first search
+        self._most_photos = 0  # of one person; counted by the first search
 
     @classmethod
     def load(cls, path: AnyPath, sha256: str | None = None) -> Gallery:
@@ -80,20 +75,20 @@ class Gallery:
             what = 'a folder; the gallery is a file, named first' if Path(path).is_dir() else 'no such gallery'
             raise GalleryError(f'{path}: {what}; rim-gallery enrol makes one')
         try:
-            open(path, 'rb').close()  # safetensors calls a file that may not be read a missing one
-            with safe_open(path, 'np') as file:
-                header, embeddings = json.loads(file.metadata()['gallery']), file.get_tensor('embeddings')
-        except (SafetensorError, KeyError, TypeError, json.JSONDecodeError):
+            header = read_metadata(path, 'gallery')
+            made_with, photos = header['sha256'], [Enrolled(*each) for each in header['photos']]
+            embeddings = load_file(path)['embeddings']
+        except (ValueError, KeyError, TypeError):
             raise GalleryError(
                 f'{path}: damaged, or no gallery of rim-gallery: remove it, or name another file'
             ) from None
-        if sha256 not in (None, header['sha256']):
+        if sha256 not in (None, made_with):
             raise GalleryError(
-                f'{path}: made with other weights (SHA-256 {header["sha256"][:12]}..., now '
+                f'{path}: made with other weights (SHA-256 {made_with[:12]}..., now '
                 f'{sha256[:12]}...), whose embeddings cannot be compared: name those by --weights, or '
                 'enrol into a new file'
             )
-        return cls(header['sha256'], [Enrolled(*each) for each in header['photos']], embeddings)
+        return cls(made_with, photos, embeddings)
 
     def save(self, path: AnyPath) -> None:
         """Write the index; a reader finds the old one or the new one, whole."""
@@ -109,7 +104,7 @@ class Gallery:
         old = [self.embeddings[kept]] if kept else []
         self.photos = [self.photos[index] for index in kept] + photos
         self.embeddings = np.concatenate([*old, np.asarray(embeddings, np.float32)[[*rows.values()]]])
-        self._index = None
+        self._most_photos = 0
 
     def remove(self, name: str) -> int:
         """Take a person out; returns the number of photos.
@@ -122,7 +117,7 @@ class Gallery:
         if not removed:
             raise GalleryError(f'{name}: nobody of that name is enrolled{did_you_mean(name, self.people())}')
         self.photos, self.embeddings = [self.photos[index] for index in kept], self.embeddings[kept]
-        self._index = None
+        self._most_photos = 0
         return removed
 
     def people(self) -> dict[str, int]:
@@ -130,7 +125,7 @@ class Gallery:
         return dict(sorted(Counter(each.name for each in self.photos).items()))
 
     def search(self, embedding: np.ndarray, ranks: int = 5) -> list[Hit]:
-        """The persons most like a face: by matrix product, or by faiss where it is installed.
+        """The persons most like a face.
 
         Args:
             embedding: (D, ), of length 1.
@@ -144,12 +139,10 @@ class Gallery:
         """
         if not self.photos:
             raise GalleryError('the gallery is empty: enrol somebody first')
-        if self._index is None:
-            self._most_photos = max(self.people().values())
-            self._index = _faiss_index(self.embeddings) if faiss else self.embeddings
+        self._most_photos = self._most_photos or max(self.people().values())
         count = min(ranks * self._most_photos, len(self.photos))  # as many photos hold that many persons, if there are
         best: dict[str, tuple[float, Enrolled]] = {}
-        for similarity, index in zip(*_nearest(self._index, embedding, count)):
+        for similarity, index in zip(*_nearest(self.embeddings, embedding, count)):
             best.setdefault(self.photos[index].name, (similarity, self.photos[index]))
         return [
             Hit(rank, name, float(similarity), photo.file, photo.side)
@@ -157,18 +150,9 @@ class Gallery:
         ]
 
 
-def _faiss_index(embeddings: np.ndarray) -> Any:
-    index = faiss.IndexFlatIP(embeddings.shape[1])
-    index.add(embeddings)
-    return index
-
-
-def _nearest(index: Any, embedding: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+def _nearest(embeddings: np.ndarray, embedding: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
     """Falling similarities (count, ) and rows (count, ) of the nearest embeddings."""
-    if not isinstance(index, np.ndarray):
-        similarities, rows = index.search(np.asarray(embedding, np.float32)[None], count)
-        return similarities[0], rows[0]
-    similarities = index @ embedding
+    similarities = embeddings @ embedding
     rows = np.argpartition(-similarities, count - 1)[:count]
     rows = rows[np.argsort(-similarities[rows], kind='stable')]
     return similarities[rows], rows

@@ -11,12 +11,13 @@ from tqdm import tqdm
 
 from rim_plugin.archs.recogniser import FACE_SIZE
 from rim_plugin.data.detect import Detector
+from rim_plugin.data.photo_files import read_rgb
 from rim_plugin.data.prepare import find_photos
 from rim_plugin.data.resize import to_tensor
 from rim_plugin.errors import UnreadableImage
 from rim_plugin.evaluation.pictures import GAP, comparison_sheet
 from rim_plugin.tools.api import RIM
-from rim_plugin.tools.images import read_image, require_folder, write_png
+from rim_plugin.tools.output_files import require_folder, write_png
 from rim_plugin.tools.photos import enlarge, enlarged_photo, find_faces, paste_faces
 
 
@@ -144,7 +145,7 @@ def _faces(rim: RIM, jobs: Iterable[tuple[Path, Path]], report: Report) -> Itera
 
 
 def _small_face(rim: RIM, path: Path) -> np.ndarray:
-    face = read_image(path)
+    face = read_rgb(path)
     try:
         rim.check_small(face)
     except ValueError as error:
@@ -159,7 +160,7 @@ def _photos(
     largest = min(rim.image_size, FACE_SIZE)
     for path, target in jobs:
         try:
-            photo = read_image(path)
+            photo = read_rgb(path)
             canvas = enlarged_photo(path, photo, scale)
             faces = find_faces(photo, detector, largest)
             if not faces:

@@ -10,7 +10,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from rim_plugin.archs.recogniser import FACE_SIZE
 from rim_plugin.data.face_pairs import FacePairs
 from rim_plugin.environment import environment
 from rim_plugin.errors import OptionsError
@@ -19,7 +18,7 @@ from rim_plugin.evaluation.pair_evaluator import PairEvaluator
 from rim_plugin.files import write_atomically
 from rim_plugin.options.reading import read_options
 from rim_plugin.tools.api import RIM
-from rim_plugin.tools.calibration import calibrate
+from rim_plugin.tools.calibration import calibrate, calibration_size
 from rim_plugin.tools.card import model_card
 from rim_plugin.weights_file import Calibration, Weights, build_packed, read_weights, save_weights
 
@@ -113,7 +112,7 @@ def measure(weights: Weights, options_file: str) -> tuple[list[Calibration], dic
         evaluate(evaluator.faces, None, [evaluator], batch_size=rim.batch, progress=True)
         output = evaluator.compute()
         galleries[place] = output.embeddings[0]
-        size = min(dataset.protocol['query_size'] or FACE_SIZE, FACE_SIZE)
+        size = calibration_size(dataset.protocol['query_size'])
         calibrations[size] = calibrate(size, output.data['scores'], output.data['issame'])
         results[options['name']] = {'protocol': output.protocol, 'figures': output.figures}
     if not results:

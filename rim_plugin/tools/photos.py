@@ -10,9 +10,9 @@ import numpy as np
 from rim_plugin.archs.recogniser import FACE_SIZE
 from rim_plugin.data.alignment import align_face, alignment_matrix
 from rim_plugin.data.detect import Detected, Detector, detect_faces
+from rim_plugin.data.photo_files import MAX_PIXELS, MIN_SIDE, read_rgb
 from rim_plugin.errors import SkippedPhoto, UnreadableImage
 from rim_plugin.tools.api import check_face
-from rim_plugin.tools.images import MAX_PIXELS, MIN_SIDE, read_image
 
 _FADE = 0.12  # of a pasted face's side, over which it fades into the photo
 
@@ -64,7 +64,7 @@ def read_face(path: str | os.PathLike[str], detector: Detector | None = None) ->
     Raises:
         UnreadableImage: no picture, not square, or without a face.
     """
-    image = read_image(path)
+    image = read_rgb(path)
     try:
         if detector is not None:
             return cut_face(image, Detected(detector)(path, image), 2 * FACE_SIZE).image

@@ -59,7 +59,7 @@ def test_nan_weights_are_not_saved(model, tmp_path):
 
 
 def test_numpy_values_are_saved_as_plain_ones(tmp_path):
-    torch.save(checkpoints.plain({'a': [np.float64(1.5)], 'b': np.arange(2)}), tmp_path / 'x')
+    torch.save(checkpoints.without_numpy({'a': [np.float64(1.5)], 'b': np.arange(2)}), tmp_path / 'x')
     loaded = torch.load(tmp_path / 'x', weights_only=True)
     assert loaded['a'] == [1.5] and loaded['b'].tolist() == [0, 1]
 

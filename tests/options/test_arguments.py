@@ -7,7 +7,7 @@ import torch
 
 from rim_plugin.errors import OptionsError
 from rim_plugin.options.arguments import check_arguments, optimizer_types
-from rim_plugin.options.values import Place
+from rim_plugin.options.conversion import Place
 
 
 class Annotated:

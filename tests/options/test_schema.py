@@ -11,7 +11,7 @@ from support.json_schema import errors
 
 from rim_plugin.errors import OptionsError
 from rim_plugin.options import schema
-from rim_plugin.options.values import fields_of
+from rim_plugin.options.conversion import fields_of
 
 ROOT = Path(__file__).parents[2]
 FILES = sorted((ROOT / 'options').rglob('*.yml'))

@@ -7,7 +7,6 @@ import pytest
 from PIL import Image
 
 from rim_plugin.files import locked
-from rim_plugin.tools import gallery as module
 from rim_plugin.tools.gallery import Enrolled, Gallery, GalleryError, enrol, gallery_photos
 
 
@@ -140,10 +139,8 @@ class CountedPhotos(list):
         return super().__iter__()
 
 
-@pytest.mark.parametrize('library', ['faiss', 'numpy'])
-def test_a_search_looks_at_the_nearest_photos_only(monkeypatch, library):
+def test_a_search_looks_at_the_nearest_photos_only():
     """However many are enrolled: the rest is one matrix product."""
-    monkeypatch.setattr(module, 'faiss', pytest.importorskip('faiss') if library == 'faiss' else None)
     index = filled([f'person {i // 2}' for i in range(20_000)])
     index.photos = CountedPhotos(index.photos)
     index.search(unit(1)[0])  # counts everybody's photos, once
@@ -152,20 +149,6 @@ def test_a_search_looks_at_the_nearest_photos_only(monkeypatch, library):
         hits = index.search(index.embeddings[number], 5)
         assert hits[0].file == f'person {number // 2}/{number}.jpg' and len(hits) == 5
         assert index.photos.looks <= 2 * 5 * 2  # name and photo, of five persons with two each
-
-
-def test_faiss_finds_the_same(monkeypatch):
-    faiss = pytest.importorskip('faiss')
-    index, probe = filled([f'person {i % 40}' for i in range(100)]), unit(1, 5)[0]
-    hits = {}
-    for name, library in (('faiss', faiss), ('numpy', None)):
-        monkeypatch.setattr(module, 'faiss', library)
-        index._index = None
-        hits[name] = index.search(probe, 10)
-    assert [hit.file for hit in hits['faiss']] == [hit.file for hit in hits['numpy']]
-    assert [hit.similarity for hit in hits['faiss']] == pytest.approx(
-        [hit.similarity for hit in hits['numpy']], abs=1e-5
-    )
 
 
 def enrol_twenty(path, name):

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from rim_plugin.errors import OptionsError
-from rim_plugin.evaluation.images import eight_bits, image_pair
+from rim_plugin.evaluation.eight_bit import eight_bits, image_pair
 from rim_plugin.evaluation.metric import ImageMetric, register_metric
 from rim_plugin.weights_file import misfit, read_weights
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from rim_plugin.evaluation.images import compared, image_pair
+from rim_plugin.evaluation.eight_bit import compared, image_pair
 from rim_plugin.evaluation.metric import ImageMetric, register_metric
 from rim_plugin.options.kinds import Size
 

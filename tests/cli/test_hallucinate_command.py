@@ -7,7 +7,7 @@ from PIL import Image
 from support.commands import NOBODY, TWO_FACES, failed, files_below
 
 from rim_plugin import cli
-from rim_plugin.tools.images import read_image
+from rim_plugin.data.photo_files import read_rgb
 
 
 @pytest.fixture
@@ -19,8 +19,8 @@ def run(networks):
 def test_faces_of_a_folder_are_hallucinated(run, rim, faces, tmp_path, capsys):
     run([faces, '-o', tmp_path / 'out'])
     assert files_below(tmp_path / 'out') == ['a.png', 'b.png', 'süb/c.png']
-    output = read_image(tmp_path / 'out/b.png').astype(int)
-    assert np.abs(output - rim.hallucinate(read_image(faces / 'b.jpg'))).max() <= 1
+    output = read_rgb(tmp_path / 'out/b.png').astype(int)
+    assert np.abs(output - rim.hallucinate(read_rgb(faces / 'b.jpg'))).max() <= 1
     printed = capsys.readouterr()
     assert printed.out == f'3 pictures written to {tmp_path / "out"}\n'
     assert 'Left out, 4:' in printed.err
@@ -31,11 +31,11 @@ def test_faces_of_a_folder_are_hallucinated(run, rim, faces, tmp_path, capsys):
 def test_comparisons_and_priors_are_drawn(run, faces, tmp_path):
     run([faces / 'a.png', '-o', tmp_path / 'out', '--compare', '--priors'])
     assert files_below(tmp_path / 'out') == ['a.png', 'a_compare.png', 'a_priors.png']
-    result, compared = (read_image(tmp_path / f'out/{name}.png') for name in ('a', 'a_compare'))
+    result, compared = (read_rgb(tmp_path / f'out/{name}.png') for name in ('a', 'a_compare'))
     assert np.array_equal(compared[:, -64:], result)
-    enlarged = cv2.resize(read_image(faces / 'a.png'), (64, 64), interpolation=cv2.INTER_CUBIC)
+    enlarged = cv2.resize(read_rgb(faces / 'a.png'), (64, 64), interpolation=cv2.INTER_CUBIC)
     assert np.array_equal(compared[:, :64], enlarged)
-    assert read_image(tmp_path / 'out/a_priors.png').shape[1] == 4 * 64 + 4 * 4  # LR, SR, landmarks, parsing
+    assert read_rgb(tmp_path / 'out/a_priors.png').shape[1] == 4 * 64 + 4 * 4  # LR, SR, landmarks, parsing
 
 
 def test_nothing_is_overwritten_without_force(run, faces, tmp_path):
@@ -45,7 +45,7 @@ def test_nothing_is_overwritten_without_force(run, faces, tmp_path):
     message = failed(run, faces, '-o', out)
     assert 'b.png is there already: --force' in message and files_below(out) == ['b.png']
     run([faces, '-o', out, '--force'])
-    assert read_image(out / 'b.png').shape == (64, 64, 3)
+    assert read_rgb(out / 'b.png').shape == (64, 64, 3)
 
 
 def test_inputs_are_never_overwritten_nor_mixed_up(run, faces, tmp_path):
@@ -69,7 +69,7 @@ def test_folders_without_pictures_and_missing_files_are_named(run, tmp_path):
 def test_faces_of_a_photo_are_pasted_back(run, rim, photo, tmp_path):
     run([photo, '-o', tmp_path / 'out', '--detect', TWO_FACES, '--scale', '2', '--compare', '--priors'])
     assert files_below(tmp_path / 'out') == ['photo.png', 'photo_compare.png', 'photo_priors.png']
-    result, before = read_image(tmp_path / 'out/photo.png'), read_image(photo)
+    result, before = read_rgb(tmp_path / 'out/photo.png'), read_rgb(photo)
     enlarged = cv2.resize(before, (320, 240), interpolation=cv2.INTER_CUBIC)
     changed = (result != enlarged).any(2)
     inside = np.zeros((240, 320), bool)

@@ -130,14 +130,14 @@ def check_present(block: Mapping[str, Any], needed: Mapping[str, str], place: Pl
         raise (place / key).error(f"missing; is '{near[0]}' a misspelling of it?" if near else f'missing{meaning}')
 
 
-def check_finite(value: object, place: Place) -> None:
+def require_finite(value: object, place: Place) -> None:
     """NaN and infinity are errors, however deep within blocks and lists."""
     if isinstance(value, Mapping):
         for key, inner in value.items():
-            check_finite(inner, place / key)
+            require_finite(inner, place / key)
     elif isinstance(value, (list, tuple)):
         for inner in value:
-            check_finite(inner, place)
+            require_finite(inner, place)
     elif isinstance(value, float) and not math.isfinite(value):
         raise place.error(f'{value} is not a finite number')
 
@@ -151,7 +151,7 @@ def convert_value(value: Any, annotation: Any, place: Place, exact: bool = False
     Raises:
         OptionsError: it is of another type, or out of range.
     """
-    check_finite(value, place)
+    require_finite(value, place)
     struct = _struct_of(annotation)
     if struct is not None:
         return None if value is None and allows(annotation, None) else _convert_struct(value, struct, place)

@@ -6,7 +6,7 @@ import pytest
 from support.commands import NOBODY, TWO_FACES, failed
 
 from rim_plugin import cli
-from rim_plugin.tools.images import read_image
+from rim_plugin.data.photo_files import read_rgb
 
 
 def test_verdict_and_json(networks, rim, faces, capsys):
@@ -14,7 +14,7 @@ def test_verdict_and_json(networks, rim, faces, capsys):
     assert capsys.readouterr().out.startswith('same person, confidence above 99%: similarity 1.000, threshold 0.200')
     cli.verify([str(faces / 'a.png'), str(faces / 'b.jpg'), '--json', *networks])
     printed = json.loads(capsys.readouterr().out)
-    expected = rim.verify(read_image(faces / 'a.png'), read_image(faces / 'b.jpg'))
+    expected = rim.verify(read_rgb(faces / 'a.png'), read_rgb(faces / 'b.jpg'))
     assert printed['sizes'] == [8, 12] and printed['similarity'] == pytest.approx(expected.similarity, abs=1e-5)
     assert 'text.jpg: not a picture' in failed(cli.verify, faces / 'a.png', faces / 'text.jpg', *networks)
     message = failed(cli.verify, faces / 'a.png', faces / 'wide.png', *networks)

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from support.benchmarks import METHODS, SPEED, benchmark, pair_result, sr_result
 
+from rim_plugin.benchmark.results import Results, difference, interval
 from rim_plugin.benchmark.run import measurements
-from rim_plugin.benchmark.values import Results, difference, interval
 
 PAIRS = {'few': {'type': 'DrawnPairDataset', 'num_identities': 4, 'faces_per_identity': 2, 'folds': 2}}
 

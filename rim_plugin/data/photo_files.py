@@ -1,25 +1,24 @@
-"""Reading and writing pictures: every kind becomes 8-bit RGB, or one line says why not and what to do."""
+"""Reading pictures: every kind becomes 8-bit RGB, or one line says why not and what to do."""
 
 import os
 import warnings
-from pathlib import Path
 
 import cv2
 import numpy as np
 from PIL import Image, ImageOps
 
 from rim_plugin.errors import UnreadableImage
-from rim_plugin.files import write_atomically
 
 MAX_PIXELS = 100_000_000
 MIN_SIDE = 4
 
 
-def read_image(path: str | os.PathLike[str]) -> np.ndarray:
-    """A picture as 8-bit RGB, turned as its EXIF data say; grey is repeated, transparency laid over white.
+def read_rgb(path: str | os.PathLike[str], upright: bool = True) -> np.ndarray:
+    """A picture as 8-bit RGB; 16-bit grey is scaled, grey repeated, transparency laid over white.
 
     Args:
         path: whatever Pillow reads; of several frames the first.
+        upright: turn it as its EXIF data say; else the stored pixels, to which annotations refer.
 
     Returns:
         uint8, (H, W, 3).
@@ -33,7 +32,7 @@ def read_image(path: str | os.PathLike[str]) -> np.ndarray:
             warnings.simplefilter('ignore', Image.DecompressionBombWarning)  # MAX_PIXELS decides, before decoding
             with Image.open(path) as image:
                 _check_size(path, *image.size)
-                return _to_rgb(path, ImageOps.exif_transpose(image))
+                return _to_rgb(path, ImageOps.exif_transpose(image) if upright else image)
     except UnreadableImage:
         raise
     except FileNotFoundError:
@@ -48,6 +47,19 @@ def read_image(path: str | os.PathLike[str]) -> np.ndarray:
         raise UnreadableImage(f"{path}: may not be read: it is somebody else's") from None
     except Exception as error:  # Pillow's readers of damaged EXIF blocks and rare kinds raise anything
         raise UnreadableImage(f'{path}: damaged or unreadable ({error}): replace it, or save it anew') from None
+
+
+def decode_image(encoded: bytes, grey: bool = False) -> np.ndarray:
+    """An encoded picture as uint8: RGB (H, W, 3), or the values (H, W) of a ``grey`` one.
+
+    Raises:
+        UnreadableImage: it cannot be decoded.
+    """
+    flag = cv2.IMREAD_GRAYSCALE if grey else cv2.IMREAD_COLOR
+    image = cv2.imdecode(np.frombuffer(encoded, np.uint8), flag)
+    if image is None:
+        raise UnreadableImage('it cannot be decoded')
+    return image if grey else cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
 
 
 def _check_size(path: str | os.PathLike[str], width: int, height: int) -> None:
@@ -75,16 +87,3 @@ def _to_rgb(path: str | os.PathLike[str], image: Image.Image) -> np.ndarray:
         image = image.convert('RGBA')
         image = Image.alpha_composite(Image.new('RGBA', image.size, 'white'), image)
     return np.array(image.convert('RGB'))
-
-
-def require_folder(path: Path) -> None:
-    """NotADirectoryError where ``path``, into which files are to be written, or what it is in, is a file."""
-    for place in (path, *path.parents):
-        if place.exists() and not place.is_dir():
-            raise NotADirectoryError(f'{place} is a file: name a folder to write into')
-
-
-def write_png(path: Path, image: np.ndarray) -> None:
-    """Write uint8 RGB (H, W, 3) as PNG, whole or not at all; makes the folder."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(path, cv2.imencode('.png', np.ascontiguousarray(image[:, :, ::-1]))[1].tobytes())

@@ -1,0 +1,98 @@
+"""How the package is put together: names, and which part may know of which."""
+
+import ast
+from collections import Counter
+from collections.abc import Iterator
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+BASE = {'discovery', 'environment', 'errors', 'files', 'markdown_table'}
+NETWORKS = {'archs', 'data', 'losses', 'options', 'pipeline', 'batch', 'weights_file'}
+# Each part, a folder or a module of the top, with the parts that it may import; itself goes without saying.
+ARROWS = {
+    'rim_plugin': {'compat', 'archs', 'data', 'evaluation', 'losses', 'models', 'tools'},
+    'train': {'rim_plugin'},
+    'test': {'rim_plugin'},
+    'cli': {'tools', 'data', 'files'},
+    'tools': BASE | NETWORKS | {'evaluation'},
+    'benchmark': BASE | NETWORKS | {'evaluation', 'models', 'rim_plugin'},
+    'models': BASE | NETWORKS | {'evaluation', 'run_state'},
+    'evaluation': BASE | NETWORKS,
+    'compat': BASE | {'options', 'weights_file', 'randomness', 'run_state'},
+    'pipeline': {'archs', 'errors'},
+    'batch': {'data'},
+    'losses': BASE | {'archs'},
+    'archs': BASE | {'weights_file'},
+    'data': BASE | {'options'},
+    'options': {'errors', 'files', 'weights_file'},
+    'weights_file': {'errors', 'files'},
+    'link': {'errors'},
+    **dict.fromkeys(('randomness', 'run_state', *BASE), set()),
+}
+
+
+def name_of(path: Path) -> str:
+    return '.'.join(path.relative_to(ROOT).with_suffix('').parts).removesuffix('.__init__')
+
+
+TREES = {name_of(path): ast.parse(path.read_text('utf-8')) for path in sorted(ROOT.glob('rim_plugin/**/*.py'))}
+
+
+def imports(module: str) -> Iterator[tuple[str, str | None, str]]:
+    """Module of the package, name taken from it (None: the module itself) and what it is called here; also those of
+    functions and of type checking."""
+    for node in ast.walk(TREES[module]):
+        if isinstance(node, ast.Import):
+            for each in node.names:
+                if each.name in TREES:
+                    yield each.name, None, each.asname or each.name
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f'{module}: relative import'
+            for each in node.names:
+                inner = f'{node.module}.{each.name}'
+                if inner in TREES:
+                    yield inner, None, each.asname or each.name
+                elif node.module in TREES:
+                    yield node.module, each.name, each.asname or each.name
+
+
+def part_of(module: str) -> str:
+    return module.split('.')[1] if '.' in module else module
+
+
+def test_no_two_modules_have_one_name():
+    counts = Counter(name.rsplit('.', 1)[-1] for name in TREES)
+    assert [name for name, count in counts.items() if count > 1] == []
+
+
+def test_arrows_run_one_way():
+    assert {part_of(module) for module in TREES} == ARROWS.keys()
+    back = {
+        f'{module} -> {target}'
+        for module in TREES
+        for target, _, _ in imports(module)
+        if part_of(target) not in {part_of(module), *ARROWS[part_of(module)]}
+    }
+    assert not back
+
+
+def test_the_table_of_arrows_has_no_circle():
+    list(TopologicalSorter(ARROWS).static_order())  # raises CycleError
+
+
+def test_no_import_circle():
+    list(TopologicalSorter({module: {each[0] for each in imports(module)} for module in TREES}).static_order())
+
+
+@pytest.mark.parametrize('module', TREES)
+def test_no_private_name_of_another_module(module):
+    taken = list(imports(module))
+    private = [f'{target}.{name}' for target, name, _ in taken if name and name.startswith('_')]
+    modules = {called: target for target, name, called in taken if name is None}
+    for node in ast.walk(TREES[module]):
+        if isinstance(node, ast.Attribute) and node.attr.startswith('_') and ast.unparse(node.value) in modules:
+            private.append(f'{modules[ast.unparse(node.value)]}.{node.attr}')
+    assert not private
