@@ -2,11 +2,20 @@
 
 import random
 
+import cv2
 import numpy as np
 import pytest
 import torch
 
-from rim_plugin.data.face_item import ItemMaker, QuerySize, dataset_name, face_item, mirror_face, split_probes
+from rim_plugin.data.face_item import (
+    ItemMaker,
+    QuerySize,
+    dataset_name,
+    face_item,
+    leave_threads_to_workers,
+    mirror_face,
+    split_probes,
+)
 from rim_plugin.data.resize import degrade, to_tensor
 from rim_plugin.errors import OptionsError
 from rim_plugin.options.datasets import DrawnFaceOptions
@@ -84,3 +93,23 @@ def test_items_are_made_by_the_options(monkeypatch):
 @pytest.mark.parametrize('opt, name', [({'name': 'a', 'type': 'b'}, 'a'), ({'type': 'b'}, 'b'), ({}, 'of faces')])
 def test_how_errors_name_a_dataset(opt, name):
     assert dataset_name(opt) == f'dataset {name}'
+
+
+class Threads(torch.utils.data.Dataset):
+    """Items say how many threads OpenCV has where they are made."""
+
+    def __len__(self):
+        return 2
+
+    def __getitem__(self, index):
+        cv2.setNumThreads(2)
+        leave_threads_to_workers()
+        return cv2.getNumThreads()
+
+
+@pytest.mark.parametrize('workers, threads', [(0, [2, 2]), (1, [1, 1])])
+def test_opencv_has_one_thread_in_workers_alone(workers, threads):
+    before = cv2.getNumThreads()
+    loader = torch.utils.data.DataLoader(Threads(), batch_size=None, num_workers=workers)
+    assert list(loader) == threads
+    cv2.setNumThreads(before)

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from rim_plugin.data.photo_files import read_rgb
+from rim_plugin.data.photo_files import decode_image, read_rgb
 from rim_plugin.data.prepare import read_photo
 from rim_plugin.errors import SkippedPhoto, UnreadableImage
 
@@ -124,3 +124,11 @@ def test_a_damaged_exif_block_is_named(tmp_path, make_face):
     block = b'Exif\0\0II*\0\x08\0\0\0\2\0' + maker_as_fraction
     Image.fromarray(make_face(20)).save(tmp_path / 'a.jpg', exif=block)
     assert 'damaged or unreadable' in refused(tmp_path / 'a.jpg')
+
+
+def test_encoded_pictures_are_decoded(make_face):
+    face, classes = make_face(20), np.arange(11, dtype=np.uint8)[None].repeat(5, 0)
+    assert np.array_equal(decode_image(cv2.imencode('.png', face[:, :, ::-1])[1].tobytes()), face)
+    assert np.array_equal(decode_image(cv2.imencode('.png', classes)[1].tobytes(), grey=True), classes)
+    with pytest.raises(UnreadableImage, match='cannot be decoded'):
+        decode_image(b'no picture')

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from rim_plugin.tools.calibration import at_size, calibrate, probability
+from rim_plugin.tools.calibration import at_size, calibrate, calibration_size, probability
 from rim_plugin.weights_file import Calibration
 
 
@@ -44,3 +44,8 @@ def test_useless_scores_are_refused(pairs):
         calibrate(28, -pairs[0], pairs[1])
     with pytest.raises(ValueError, match='one kind'):
         calibrate(28, pairs[0], np.ones(4000, bool))
+
+
+@pytest.mark.parametrize('sides, size', [((14,), 14), ((None,), 112), ((224,), 112), ((56, 28), 28), ((300, 200), 112)])
+def test_a_pair_takes_the_calibration_of_its_smaller_side(sides, size):
+    assert calibration_size(*sides) == size
