@@ -23,7 +23,7 @@ from rim_plugin.pipeline import RIMPipeline
 # paper theta_G, theta_i, theta_d, theta_S and theta_A.
 PARTS = {'generator': 'g', 'integrator': 'i', 'discriminator': 'd', 'student': 's', 'assistant': 'a'}
 PHASES: dict[str, type[Phase]] = {}
-# a loss to begin with, for who has none
+# a loss to begin with where the options have none
 EXAMPLES = {'pixel': 'MSELoss', 'distill': 'DistillationLoss', 'residual': 'ResidualDistillationLoss'}
 
 Losses: TypeAlias = dict[str, Tensor]
@@ -142,7 +142,7 @@ class Setting:
     """What a phase works with.
 
     Attributes:
-        nets: see there.
+        nets: as the phase calls them.
         losses: the terms of the options, by name.
         pipeline: RIM of the averaged networks, through whose eyes student and assistant see probes.
         options: ``train:``.
@@ -252,7 +252,7 @@ def check_requirements(phase: str, needs: Requirements, networks: Iterable[str],
 
     Args:
         phase: its name.
-        needs: see there.
+        needs: of the phase.
         networks: names of the options' blocks, ``network_g`` and so on.
         losses: the terms of the options.
 
