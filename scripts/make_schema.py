@@ -142,6 +142,7 @@ def _page() -> Iterator[str]:
         ('`val`', schema.BaselineVal, None),
         ('`val` of RIMModel', schema.ValOptions, schema.BaselineVal),
         ('`logger`', schema.LoggerOptions, None),
+        ('`dist_params`', schema.DistOptions, None),
         ('Every dataset', schema.DatasetOptions, None),
         *((name, struct, schema.DatasetOptions) for name, struct in datasets().items()),
         ('`augment` of FacePriorDataset', schema.AugmentOptions, None),
