@@ -121,6 +121,16 @@ def test_more_landmarks_than_channels_can_each_have_a_place_of_their_own():
     assert singular[11] > 1e-5 * singular[0]  # maps linear in the features would have rank 4
 
 
+def test_the_hourglass_adds_to_the_features_before_it():
+    torch.manual_seed(0)
+    path, image = (
+        PriorPath({}, PriorConfig(4, 1, hourglass_depth=1, hourglass_blocks=1, norm='none')),
+        torch.rand(1, 3, 32, 32),
+    )
+    before = path.body(path.stem(image))
+    torch.testing.assert_close(path(image)[0], before + path.hourglasses[0](before))
+
+
 def test_prior_paths_may_have_a_normalisation_of_their_own():
     net = small(norm='none', prior_norm='instance')
     normalised = {

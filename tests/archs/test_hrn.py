@@ -72,6 +72,26 @@ def test_assistant_sees_the_probe_where_it_is_given_and_starts_with_its_scale():
     assert not HRN(MOBILE, MOBILE, None, assistant_view='probe').sees_probe
 
 
+def test_the_assistant_s_error_does_not_reach_the_network_that_made_the_image():
+    """Eq. 12 is theta_A's alone; Eq. 11 reaches further."""
+    torch.manual_seed(0)
+    image = torch.rand(2, 3, 112, 112, requires_grad=True)
+    output = HRN(MOBILE, RESNET18, RESNET18, assistant_scale=1.0)(image)
+    sum(block.square().mean() for block in output.assistant).backward()
+    assert image.grad is None
+    output.student[-1].square().mean().backward()
+    assert image.grad.abs().sum() > 0
+
+
+def test_block_maps_of_resnet_are_signed():
+    """They are regressed on a teacher's maps, and on differences of such maps, which have both signs."""
+    torch.manual_seed(0)
+    net = HRN(MOBILE, RESNET18, None).eval().student.net
+    with torch.no_grad():
+        maps = net.block_maps(net.prepare(torch.rand(1, 3, 112, 112)))
+    assert all(block.min() < 0 < block.max() for block in maps)
+
+
 def test_assistant_can_be_left_out():
     image = torch.rand(1, 3, 112, 112)
     hrn = HRN(MOBILE, MOBILE, MOBILE).eval()

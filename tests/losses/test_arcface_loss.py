@@ -93,6 +93,14 @@ def test_unknown_faces_count_for_nothing():
     assert none == 0 and not torch.autograd.grad(none, x)[0].any()
 
 
+def test_weights_start_small_and_alike_on_every_rank():
+    torch.manual_seed(1)
+    first = ArcFaceLoss(300, 128).weight
+    torch.manual_seed(2)
+    assert torch.equal(first, ArcFaceLoss(300, 128).weight)
+    assert first.std().item() == pytest.approx(0.01, rel=0.02) and abs(first.mean().item()) < 1e-3
+
+
 def test_arcface_is_finite_where_embedding_and_weight_coincide():
     loss = made()
     for sign in (1, -1):

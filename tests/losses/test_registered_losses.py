@@ -91,6 +91,19 @@ def test_defaults_are_those_of_the_papers(name):
 
 
 @pytest.mark.parametrize('name', OURS)
+def test_the_function_has_the_defaults_of_the_module(name):
+    cls = LOSS_REGISTRY.get(name)
+    functions = inspect.getmembers(sys.modules[cls.__module__], inspect.isfunction)
+    own = [function for _, function in functions if function.__module__ == cls.__module__]
+    defaults = inspect.signature(cls).parameters
+    assert any(not function.__name__.startswith('_') for function in own)
+    for function in own:
+        for key, parameter in inspect.signature(function).parameters.items():
+            if key in defaults and parameter.default is not parameter.empty:
+                assert parameter.default == defaults[key].default, f'{function.__name__}: {key}'
+
+
+@pytest.mark.parametrize('name', OURS)
 @pytest.mark.parametrize('dtype', [torch.float64, torch.float32, torch.bfloat16, torch.float16])
 def test_smoke_at_any_precision(name, dtype):
     """A finite scalar in float32 at least, near that of double precision, under autocast, too."""
