@@ -16,9 +16,9 @@ ARROWS = {
     'train': {'rim_plugin'},
     'test': {'rim_plugin'},
     'cli': {'tools', 'data', 'files'},
-    'tools': BASE | {'archs', 'data', 'environment', 'evaluation', 'markdown_table', 'options', 'pipeline'},
+    'tools': BASE | {'archs', 'data', 'environment', 'evaluation', 'templates', 'options', 'pipeline'},
     'benchmark': BASE
-    | {'archs', 'batch', 'data', 'environment', 'evaluation', 'markdown_table', 'models', 'options', 'pipeline'}
+    | {'archs', 'batch', 'data', 'environment', 'evaluation', 'templates', 'models', 'options', 'pipeline'}
     | {'rim_plugin'},
     'models': BASE
     | {'archs', 'batch', 'data', 'discovery', 'evaluation', 'losses', 'options', 'pipeline', 'run_state'},
@@ -32,9 +32,7 @@ ARROWS = {
     'options': BASE,
     'weights_file': {'errors', 'files'},
     'link': {'errors'},
-    **dict.fromkeys(
-        ('discovery', 'environment', 'errors', 'files', 'markdown_table', 'randomness', 'run_state'), set()
-    ),
+    **dict.fromkeys(('discovery', 'environment', 'errors', 'files', 'templates', 'randomness', 'run_state'), set()),
 }
 
 

@@ -21,7 +21,7 @@ from rim_plugin.files import write_atomically
 
 _PACKAGE = Path(__file__).parents[1]
 _NOT_MEASURING = ('benchmark', 'cli', 'losses', 'models', 'tools')  # folders on which no measured value depends,
-_BUT_MEASURING = ('benchmark/columns.py', 'benchmark/measure.py', 'models/networks.py')  # but for these files
+_BUT_MEASURING = ('benchmark/measure.py', 'models/networks.py')  # but for these files
 _LIBRARIES = ('basicsr', 'lpips', 'numpy', 'onnxruntime', 'scikit-image', 'torch', 'torchmetrics', 'torchvision')
 
 

@@ -9,15 +9,13 @@ from typing import Any
 import cv2
 import numpy as np
 from matplotlib import colormaps
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator
 
-from rim_plugin.evaluation.curves import save_figure
+from rim_plugin.evaluation.curves import new_figure, save_figure
 from rim_plugin.evaluation.roc import roc
 
 Scores = Sequence[float] | np.ndarray
-NAMES = {'psnr_y': 'PSNR of Y (dB)', 'ssim_y': 'SSIM of Y'}
 
 
 class Plots:
@@ -40,32 +38,26 @@ class Plots:
         thick = title == self.reference
         return {'color': self.colours[title], 'label': title, 'lw': 3 if thick else 1.8, 'zorder': 3 if thick else 2}
 
-    def _axes(self, title: str, xlabel: str, ylabel: str) -> tuple[Figure, Axes]:
-        figure = Figure(figsize=(7, 5), dpi=130, layout='constrained')
-        axes = figure.subplots()
-        axes.set(title=title, xlabel=xlabel, ylabel=ylabel)
-        axes.grid(alpha=0.35)
-        return figure, axes
-
     def _save(self, figure: Figure, name: str) -> str:
         for kind in ('png', 'svg'):
             save_figure(figure, self.folder / f'{name}.{kind}')
         return f'{self.folder.name}/{name}.png'
 
-    def score_distribution(self, name: str, metric: str, scores: Mapping[str, Scores]) -> str:
+    def score_distribution(self, name: str, metric: str, axis: str, scores: Mapping[str, Scores]) -> str:
         """Cumulative score distribution, the paper's Fig. 4: fraction of the faces that score at most x.
 
         Args:
             name: of the set.
-            metric: key of NAMES.
+            metric: of the scores, for the file's name.
+            axis: the metric's label.
             scores: title to values of every face.
 
         Returns:
             Path of the PNG within the report's folder, as of every figure.
         """
-        figure, axes = self._axes(
+        figure, axes = new_figure(
             f'{name}: cumulative score distribution (further right is better)',
-            NAMES[metric],
+            axis,
             'fraction of faces with at most that score',
         )
         for title, values in scores.items():
@@ -75,7 +67,7 @@ class Plots:
 
     def roc_curves(self, name: str, title: str, pairs: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> str:
         """ROC on a logarithmic scale of FAR; ``pairs``: method's title to its scores and kinds, (P, ) each."""
-        figure, axes = self._axes(title, 'false accept rate', 'true accept rate')
+        figure, axes = new_figure(title, 'false accept rate', 'true accept rate')
         for method, (scores, issame) in pairs.items():
             far, tar = roc(scores, issame)
             axes.plot(np.maximum(far, 1e-4), tar, **self._style(method))
@@ -85,7 +77,7 @@ class Plots:
 
     def accuracy_over_size(self, name: str, accuracy: Mapping[str, Mapping[str, float]]) -> str:
         """Accuracy over the probe's side; ``accuracy``: title to {side or 'full': value}."""
-        figure, axes = self._axes(
+        figure, axes = new_figure(
             f'{name}: verification accuracy, gallery at full resolution',
             'side of the probe (pixels; full resolution beyond the scale)',
             'accuracy',
@@ -105,8 +97,8 @@ class Plots:
 
     def quality_over_time(self, name: str, points: Mapping[str, tuple[float, float]]) -> str:
         """PSNR over milliseconds a face; ``points``: title to (ms, dB)."""
-        figure, axes = self._axes(
-            f'{name}: quality against time', 'milliseconds a face, batch 1 (logarithmic)', NAMES['psnr_y']
+        figure, axes = new_figure(
+            f'{name}: quality against time', 'milliseconds a face, batch 1 (logarithmic)', 'PSNR of Y (dB)'
         )
         times = [milliseconds for milliseconds, _ in points.values()]
         middle = np.sqrt(min(times) * max(times))

@@ -3,7 +3,6 @@
 import json
 import resource
 import sys
-import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -11,20 +10,19 @@ import numpy as np
 import torch
 from mmengine.analysis import get_model_complexity_info
 from torch import Tensor, nn
+from torch.utils.benchmark import Timer
 
-from rim_plugin.archs.recogniser_weights import load_recogniser_weights
 from rim_plugin.batch import Batch
 from rim_plugin.benchmark.cache import Cache
-from rim_plugin.benchmark.columns import image_metrics
 from rim_plugin.evaluation.driver import evaluate
 from rim_plugin.evaluation.image_evaluator import ImageEvaluator, face_data
+from rim_plugin.evaluation.metric import ImageMetric, standard_metrics
 from rim_plugin.evaluation.pair_evaluator import PairEvaluator
 from rim_plugin.evaluation.pictures import SheetEvaluator, face_columns
-from rim_plugin.models.networks import build_nets, compose_pipeline
+from rim_plugin.models.networks import build_nets, build_teacher, compose_pipeline
 from rim_plugin.pipeline import RIMPipeline
 from rim_plugin.weights_file import load_into
 
-from basicsr.archs import build_network
 from basicsr.data import build_dataset
 
 Options = Mapping[str, Any]
@@ -47,24 +45,15 @@ def build_method(
         recogniser: ``type`` and arguments of the teacher, with ``weights``.
         gallery: who embeds faces at full resolution, see :class:`RIMPipeline`.
     """
-    teacher = None if recogniser is None else _build_recogniser(recogniser)
-    blocks = {f'network_{label}': options for label, options in networks.items()}
-    nets = build_nets(blocks, None if recogniser is None else _without_weights(recogniser))
+    options: dict[str, Any] = {f'network_{label}': block for label, block in networks.items()}
+    if recogniser is not None:
+        options['network_t'] = {key: value for key, value in recogniser.items() if key != 'weights'}
+        options['path'] = {'pretrain_network_t': recogniser.get('weights')}
+    nets, teacher = build_nets(options, options.get('network_t')), build_teacher(options)
     for label, file in weights.items():
         load_into(nets[label], file, 'params_ema')
     pipeline = compose_pipeline(nets, teacher, gallery)
     return pipeline.to(DEVICE).to(memory_format=torch.channels_last).eval().requires_grad_(False)
-
-
-def _build_recogniser(options: Options) -> Any:
-    net = build_network(_without_weights(options))
-    if options.get('weights') is not None:
-        load_recogniser_weights(net, options['weights'])
-    return net
-
-
-def _without_weights(recogniser: Options) -> dict[str, Any]:
-    return {key: value for key, value in recogniser.items() if key != 'weights'}
 
 
 def restored_faces(pipeline: RIMPipeline) -> Callable[[Mapping[str, Any]], dict[str, Any]]:
@@ -77,20 +66,22 @@ def restored_faces(pipeline: RIMPipeline) -> Callable[[Mapping[str, Any]], dict[
     return step
 
 
-def measure_images(pipeline: RIMPipeline, options: Options, pictures: int, lpips: str | None = None) -> dict[str, Any]:
+def measure_images(
+    pipeline: RIMPipeline, options: Options, pictures: int, files: Mapping[str, str] | None = None
+) -> dict[str, Any]:
     """Quality of every face of an SR set.
 
     Args:
         pipeline: with a hallucination network.
         options: of the dataset.
         pictures: faces kept for the grid.
-        lpips: AlexNet's weights, see :func:`~rim_plugin.benchmark.columns.image_metrics`.
+        files: see :func:`~rim_plugin.evaluation.metric.standard_metrics`.
 
     Returns:
         ``images``: ``name`` and each metric's values of all faces; ``means``: each metric over all of them; ``arrays``:
         BGR pictures of the first faces, ``FACE/COLUMN``. Metrics that faces or networks lack the data for are absent.
     """
-    quality, sheet = ImageEvaluator(image_metrics(lpips)), SheetEvaluator(pictures)
+    quality, sheet = ImageEvaluator(standard_metrics(ImageMetric, files)), SheetEvaluator(pictures)
     quality.baselines.clear()  # bicubic interpolation is a method of its own
     names: list[str] = []
     restore = restored_faces(pipeline)
@@ -171,16 +162,8 @@ def peak_memory() -> int:
 
 @torch.no_grad()
 def _milliseconds(net: nn.Module, probes: Tensor) -> float:
-    times: list[float] = []
-    net(probes)
-    began = time.perf_counter()
-    while len(times) < 3 or time.perf_counter() - began < _TIMED_SECONDS:
-        start = time.perf_counter()
-        net(probes)
-        if probes.is_cuda:
-            torch.cuda.synchronize()
-        times.append(time.perf_counter() - start)
-    return 1000 * float(np.median(times)) / len(probes)
+    timer = Timer('net(probes)', globals={'net': net, 'probes': probes}, num_threads=torch.get_num_threads())
+    return 1000 * timer.blocked_autorange(min_run_time=_TIMED_SECONDS).median / len(probes)
 
 
 MEASURES: dict[str, Callable[..., dict[str, Any]]] = {

@@ -1,24 +1,54 @@
-"""The results of a benchmark as values: paired differences, everything as JSON, faces and pairs as CSV."""
+"""The results of a benchmark as values: intervals, paired differences, everything as JSON, faces and pairs as CSV."""
 
 import csv
 import io
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+from scipy.stats import bootstrap
 
 from rim_plugin.benchmark.budget import training_budget
-from rim_plugin.benchmark.columns import image_metrics
-from rim_plugin.benchmark.intervals import Interval, mean_interval
 from rim_plugin.benchmark.run import Measurement, Result
 from rim_plugin.benchmark.settings import Benchmark, Method
 from rim_plugin.environment import environment
+from rim_plugin.evaluation.metric import ImageMetric, standard_metrics
 from rim_plugin.evaluation.thresholds import fold_accuracy
 
 _SR_PROTOCOL = {
     'downscaling': 'antialiased bicubic from the HR face to query_size, rounded to 8 bits',
     'metrics': 'of 8-bit images, no crop; Y of BT.601; identity: cosine of the recogniser, SR and HR face',
 }
+_RESAMPLES = 2000
+
+
+class Interval(NamedTuple):
+    """A mean and the bounds of its 95 % bootstrap interval; None where a figure is no mean over samples."""
+
+    mean: float
+    low: float | None
+    high: float | None
+
+
+def mean_interval(values: Sequence[float] | np.ndarray, seed: int = 0) -> Interval:
+    """Mean and its 95 % percentile bootstrap interval (Efron and Tibshirani, 1993).
+
+    Args:
+        values: of each sample, a face or a pair of faces; infinite ones (PSNR of identical images) make the mean
+            infinite.
+        seed: of the resampling.
+
+    Returns:
+        All three numbers are the same for a single value or equal ones.
+    """
+    samples = np.asarray(values, np.float64)
+    mean = float(samples.mean())
+    if len(samples) < 2 or not np.isfinite(mean) or np.ptp(samples) == 0:
+        return Interval(mean, mean, mean)
+    interval = bootstrap(
+        (samples,), np.mean, n_resamples=_RESAMPLES, method='percentile', rng=np.random.default_rng(seed)
+    ).confidence_interval
+    return Interval(mean, float(interval.low), float(interval.high))
 
 
 class Results:
@@ -30,7 +60,7 @@ class Results:
 
     Attributes:
         by_place: (method's name, kind, *place) to the result.
-        reference: the method to which differences are taken.
+        image_metrics: metrics of the SR sets, by the name of their column.
         budgets: method's name to its :func:`training_budget`.
         differences: keys as ``by_place``, to the paired differences to the reference. Those are intervals by metric of
             images, or one of ``accuracy``: by how much more of the pairs get the right verdict. Empty for the reference
@@ -40,7 +70,7 @@ class Results:
     def __init__(self, benchmark: Benchmark, results: Iterable[tuple[Measurement, Result]]) -> None:
         self.benchmark = benchmark
         self.by_place = {(each.method.name, each.kind, *each.place): result for each, result in results}
-        self.reference = next(method for method in benchmark.methods if method.name == benchmark.reference)
+        self.image_metrics = standard_metrics(ImageMetric, benchmark.metric_files)
         self.budgets = {method.name: training_budget(method) for method in benchmark.methods}
         self.differences = {key: self._difference(*key) for key in self.by_place}
 
@@ -50,9 +80,9 @@ class Results:
         return [(method, self.by_place[key]) for method, key in keys if key in self.by_place]
 
     def _difference(self, name: str, *place: str) -> dict[str, Interval]:
-        if name == self.reference.name:
+        if name == self.benchmark.reference.name:
             return {}
-        mine, other = (self.by_place.get((each, *place), {}) for each in (name, self.reference.name))
+        mine, other = (self.by_place.get((each, *place), {}) for each in (name, self.benchmark.reference.name))
         if 'images' in mine and 'images' in other:
             return {metric: difference(mine, other, metric) for metric in mine['means'] if metric in other['means']}
         if 'figures' in mine and 'figures' in other:
@@ -63,10 +93,10 @@ class Results:
         """All values, for JSON."""
         benchmark = self.benchmark
         return {
-            'benchmark': benchmark.name,
+            'benchmark': benchmark.options.name,
             'environment': environment(),
             'seed': 0,
-            'reference': self.reference.name,
+            'reference': benchmark.reference.name,
             'methods': {method.name: self._method(method) for method in benchmark.methods},
             'sr_sets': {name: {**_SR_PROTOCOL, **options} for name, options in benchmark.sr_sets.items()},
             'pairs': {name: self._pairs(name) for name in benchmark.pair_sets},
@@ -109,12 +139,11 @@ class Results:
 
     def image_csv(self, name: str) -> str:
         """Every face of an SR set by every method: a line each."""
-        metrics = list(image_metrics(self.benchmark.lpips))
-        rows: list[Sequence[Any]] = [['method', 'image', *metrics]]
+        rows: list[Sequence[Any]] = [['method', 'image', *self.image_metrics]]
         for method, result in self.at('sr', name):
             if 'images' in result:
                 faces = result['images']['name']
-                columns = [result['images'].get(metric) or [''] * len(faces) for metric in metrics]
+                columns = [result['images'].get(metric) or [''] * len(faces) for metric in self.image_metrics]
                 rows += [[method.name, *row] for row in zip(faces, *columns)]
         return _csv(rows)
 

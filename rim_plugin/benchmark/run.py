@@ -71,7 +71,7 @@ def run_benchmark(benchmark: Benchmark) -> list[tuple[Measurement, Result]]:
     cache = Cache(benchmark.folder / 'cache')
     results: list[tuple[Measurement, Result]] = []
     wanted = {method.name: measurements(benchmark, method) for method in benchmark.methods}
-    with tqdm(total=sum(map(len, wanted.values())), unit='measurement', desc=benchmark.name) as bar:
+    with tqdm(total=sum(map(len, wanted.values())), unit='measurement', desc=benchmark.options.name) as bar:
         for method in benchmark.methods:
             bar.set_postfix_str(method.title)
             problem = _make_ready(benchmark, method)
@@ -93,7 +93,8 @@ def _sr_measurements(benchmark: Benchmark, method: Method) -> Iterator[Measureme
         return
     yield Measurement(method, 'speed')
     for name, options in benchmark.sr_sets.items():
-        yield Measurement(method, 'sr', (name,), ({**options, 'name': name}, benchmark.pictures, benchmark.lpips))
+        arguments = ({**options, 'name': name}, benchmark.options.pictures, benchmark.metric_files)
+        yield Measurement(method, 'sr', (name,), arguments)
 
 
 def _pair_measurements(benchmark: Benchmark, method: Method) -> Iterator[Measurement]:
@@ -103,7 +104,7 @@ def _pair_measurements(benchmark: Benchmark, method: Method) -> Iterator[Measure
         full = {**options, 'name': name, 'probe_side': 'none'}
         for size in method.query_sizes:
             dataset = full if size == 'full' else {**options, 'name': name, 'query_size': size}
-            place, mirror = (name, str(size)), benchmark.mirror
+            place, mirror = (name, str(size)), benchmark.options.mirror
             yield Measurement(method, 'pairs', place, (dataset, mirror), (full, mirror))
 
 
@@ -111,7 +112,7 @@ def _make_ready(benchmark: Benchmark, method: Method) -> str | None:
     """Train a method without weights where that is wanted; the error, or None."""
     if method.recogniser is not None and None in method.recogniser.values():  # weights, or the model's file
         return f'weights not given (recogniser {method.recogniser["type"]})'
-    if method.missing and benchmark.train_missing and 'train' in method.options:
+    if method.missing and benchmark.options.train_missing and 'train' in method.options:
         return _train(benchmark, method)
     return f'weights not given ({method.missing[0]} is absent)' if method.missing else None
 

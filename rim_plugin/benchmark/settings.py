@@ -3,10 +3,11 @@
 Keys, types and defaults are :class:`~rim_plugin.options.schema.BenchmarkOptions`; here is what follows from them.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from rim_plugin.errors import OptionsError, did_you_mean
 from rim_plugin.options.checking import check_dataset
@@ -61,26 +62,38 @@ class Method:
         return [path for path in self.weights.values() if not Path(path).is_file()]
 
 
-@dataclass(frozen=True)
-class Benchmark:
-    """A whole file; :class:`~rim_plugin.options.schema.BenchmarkOptions` has the meaning of each attribute.
+class Benchmark(NamedTuple):
+    """A whole file.
 
     Attributes:
-        folder: of the report.
-        reference: name of a method.
+        options: what it says.
+        methods: its methods, in order.
+        reference: the method to which differences are taken.
     """
 
-    name: str
-    folder: Path
+    options: BenchmarkOptions
     methods: list[Method]
-    reference: str
-    mirror: bool
-    sr_sets: dict[str, dict[str, Any]]
-    pair_sets: dict[str, dict[str, Any]]
-    query_sizes: Sequence[ProbeSize]
-    pictures: int
-    lpips: str | None
-    train_missing: bool
+    reference: Method
+
+    @property
+    def folder(self) -> Path:
+        """Of the report."""
+        return Path(self.options.output, self.options.name)
+
+    @property
+    def sr_sets(self) -> dict[str, dict[str, Any]]:
+        """Options of the datasets of faces, by name."""
+        return self.options.sr_sets or {}
+
+    @property
+    def pair_sets(self) -> dict[str, dict[str, Any]]:
+        """Options of the datasets of pairs, by name."""
+        return self.options.pair_sets or {}
+
+    @property
+    def metric_files(self) -> dict[str, str]:
+        """Columns of metrics that read a file, with it, see :func:`~rim_plugin.evaluation.metric.standard_metrics`."""
+        return {} if self.options.lpips is None else {'lpips': self.options.lpips}
 
 
 def read_benchmark(path: str) -> Benchmark:
@@ -95,24 +108,14 @@ def read_benchmark(path: str) -> Benchmark:
     blocks = {name: block for name, block in options.methods.items() if block is not None}
     if not blocks:
         raise OptionsError(f'{path}: methods: there are none; a method is a block NAME: {{options: FILE, ...}}')
-    methods = [_method(path, options, name, block) for name, block in blocks.items()]
-    _check_titles(path, [method.title for method in methods])
-    reference = methods[-1].name if options.reference is None else options.reference
-    if reference not in blocks:
-        raise OptionsError(f'{path}: reference: no method {reference!r}{did_you_mean(reference, blocks)}')
-    return Benchmark(
-        options.name,
-        Path(options.output, options.name),
-        methods,
-        reference,
-        options.mirror,
-        options.sr_sets or {},
-        options.pair_sets or {},
-        options.query_sizes,
-        options.pictures,
-        options.lpips,
-        options.train_missing,
-    )
+    methods = {name: _method(path, options, name, block) for name, block in blocks.items()}
+    title, count = Counter(method.title for method in methods.values()).most_common(1)[0]
+    if count > 1:
+        raise OptionsError(f'{path}: methods: two have the title {title!r}')
+    reference = [*methods][-1] if options.reference is None else options.reference
+    if reference not in methods:
+        raise OptionsError(f'{path}: reference: no method {reference!r}{did_you_mean(reference, methods)}')
+    return Benchmark(options, list(methods.values()), methods[reference])
 
 
 def _method(path: str, options: BenchmarkOptions, name: str, block: MethodOptions) -> Method:
@@ -128,9 +131,11 @@ def _method(path: str, options: BenchmarkOptions, name: str, block: MethodOption
             raise OptionsError(f'{path}: {where}.query_sizes: {size} is not among those of the benchmark')
     title = name if block.title is None else block.title
     method = Method(name, title, block.options, force, tree, recogniser, tuple(block.tables), sizes)
-    weights = block.weights or {}
-    _check_labels(path, f'{where}.weights', weights, method.networks)
-    return replace(method, weights={**_default_weights(method), **weights})
+    for label in block.weights or {}:
+        if label not in method.networks:
+            known = ', '.join(f'network_{known}' for known in method.networks)
+            raise OptionsError(f'{path}: {where}.weights.{label}: its options have no network_{label}, only {known}')
+    return replace(method, weights={**_default_weights(method), **(block.weights or {})})
 
 
 def _method_options(block: MethodOptions, force_all: list[str]) -> tuple[list[str], dict[str, Any]]:
@@ -169,17 +174,3 @@ def _check_sets(path: str, options: BenchmarkOptions) -> None:
 def _check_recogniser(path: str, where: str, recogniser: Mapping[str, Any] | None) -> None:
     if recogniser is not None and 'type' not in recogniser:
         raise OptionsError(f'{path}: {where}: {recogniser!r} is no block with type and weights')
-
-
-def _check_labels(path: str, where: str, weights: Mapping[str, str], networks: Iterable[str]) -> None:
-    """Weights are named for networks that there are."""
-    for label in weights:
-        if label not in networks:
-            known = ', '.join(f'network_{known}' for known in networks)
-            raise OptionsError(f'{path}: {where}.{label}: its options have no network_{label}, only {known}')
-
-
-def _check_titles(path: str, titles: list[str]) -> None:
-    for title in titles:
-        if titles.count(title) > 1:
-            raise OptionsError(f'{path}: methods: two have the title {title!r}')

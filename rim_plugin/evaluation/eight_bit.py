@@ -1,46 +1,69 @@
-"""SR and HR images as metrics of images compare them: 8-bit values, cropped, as RGB or as Y."""
+"""Metrics of SR and HR images as 8-bit values, cropped, as RGB or as Y, and what these metrics share."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
+import torch
 from torch import Tensor
 
+from rim_plugin.evaluation.metric import ImageMetric
+from rim_plugin.options.kinds import Size
 
-def image_pair(data: Mapping[str, Any], metric: str) -> tuple[Tensor, Tensor]:
-    """``sr`` and ``gt`` of a batch, (N, C, H, W).
-
-    Raises:
-        ValueError: not of one shape of this kind; the message begins with the name of the metric.
-    """
-    sr, gt = data['sr'].detach(), data['gt'].detach()
-    if sr.dim() != 4 or sr.shape != gt.shape:
-        raise ValueError(
-            f'{metric}: sr and gt must have one shape (N, C, H, W), not {tuple(sr.shape)} and {tuple(gt.shape)}'
-        )
-    return sr, gt
+_IMAGES_AT_A_TIME = 4  # keeps the intermediate maps small, and on a CPU in its cache
 
 
-def compared(image: Tensor, crop_border: int, test_y_channel: bool, metric: str, least: int = 1) -> Tensor:
-    """Values 0 to 255 as float32, as BasicSR's metrics compare them.
+class EightBitMetric(ImageMetric):
+    """A metric of the values that BasicSR's ``tensor2img`` writes. Subclasses implement :meth:`score`.
 
     Args:
-        image: (N, 3 or 1, H, W), RGB in [0, 1]; rounded to 8 bits as BasicSR's ``tensor2img`` does.
         crop_border: pixels left out at each edge.
-        test_y_channel: Y alone.
-        metric: for messages.
-        least: pixels that must be left along both sides.
+        test_y_channel: on Y of YCbCr (BT.601, 16 to 235) instead of RGB.
 
-    Raises:
-        ValueError: too few pixels are left.
+    Attributes:
+        label: its name in titles and messages.
+        unit: behind the name in figures, which show the metric of Y.
+        least: pixels that must be left along both sides.
     """
-    height, width = (side - 2 * crop_border for side in image.shape[2:])
-    if min(height, width) < least:
-        raise ValueError(
-            f'{metric}: {height} x {width} pixels are left after crop_border {crop_border}, '
-            f'at least {least} x {least} are needed'
-        )
-    image = eight_bits(image[:, :, crop_border : crop_border + height, crop_border : crop_border + width])
-    return luma(image) if test_y_channel else image
+
+    needs = ('sr', 'gt')
+    label: ClassVar[str]
+    unit: ClassVar[str] = ''
+    least: ClassVar[int] = 1
+
+    def __init__(self, crop_border: Size = 0, test_y_channel: bool = False) -> None:
+        super().__init__()
+        self.crop_border, self.test_y_channel = crop_border, test_y_channel
+        self.title = f'{self.label} {"Y" if test_y_channel else "RGB"}'
+        self.axis = f'{self.label} of Y{self.unit}' if test_y_channel else ''
+
+    def measure(self, data: Mapping[str, Any]) -> Tensor:
+        """(n,) float64 of ``sr`` and ``gt``, (n, 3 or 1, H, W) in [0, 1], RGB.
+
+        Raises:
+            ValueError: the shapes differ, are not 4-D, or too few pixels are left after cropping.
+        """
+        sr, gt = data['sr'].detach(), data['gt'].detach()
+        if sr.dim() != 4 or sr.shape != gt.shape:
+            raise ValueError(
+                f'{self.label}: sr and gt must have one shape (N, C, H, W), not {tuple(sr.shape)} and {tuple(gt.shape)}'
+            )
+        chunks = zip(sr.split(_IMAGES_AT_A_TIME), gt.split(_IMAGES_AT_A_TIME))
+        return torch.cat([self.score(self._compared(sr), self._compared(gt)) for sr, gt in chunks])
+
+    def score(self, sr: Tensor, gt: Tensor) -> Tensor:
+        """(n,) float64 of images (n, C, H, W), whole numbers 0 to 255, or Y, as float32."""
+        raise NotImplementedError
+
+    def _compared(self, image: Tensor) -> Tensor:
+        border = self.crop_border
+        height, width = (side - 2 * border for side in image.shape[2:])
+        if min(height, width) < self.least:
+            raise ValueError(
+                f'{self.label}: {height} x {width} pixels are left after crop_border {border}, '
+                f'at least {self.least} x {self.least} are needed'
+            )
+        image = eight_bits(image[:, :, border : border + height, border : border + width])
+        return luma(image) if self.test_y_channel else image
 
 
 def eight_bits(image: Tensor) -> Tensor:

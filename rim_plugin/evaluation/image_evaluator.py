@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
+from rim_plugin.archs.layers import probe_groups
 from rim_plugin.archs.recogniser import Recogniser
 from rim_plugin.batch import Batch
 from rim_plugin.data.heatmaps import heatmap_landmarks
@@ -64,9 +64,10 @@ class ImageEvaluator:
                 metric.update(data)
         baselines = [metric for name, metric in self.baselines.items() if name not in self.absent]
         if baselines:
-            plain = {'sr': _enlarged(data['lq'], data['gt']), 'gt': data['gt']}
+            size = data['gt'].shape[-2], data['gt'].shape[-1]
+            enlarged = torch.cat([bicubic(group, size) for group in probe_groups(data['lq'])])
             for metric in baselines:
-                metric.update(plain)
+                metric.update({'sr': enlarged, 'gt': data['gt']})
 
     def compute(self) -> ImageResults:
         """Results over all faces since ``reset``."""
@@ -98,9 +99,3 @@ def face_data(batch: Batch, restored: Restored, recogniser: Recogniser | None = 
     if recogniser is not None and batch.gt is not None:
         data.update(identity_embeddings(sr, batch.gt, recogniser))
     return {key: value for key, value in data.items() if value is not None}
-
-
-def _enlarged(probes: Tensor | list[Tensor], gt: Tensor) -> Tensor:
-    groups = [probes] if torch.is_tensor(probes) else probes
-    size = gt.shape[-2], gt.shape[-1]
-    return torch.cat([bicubic(group, size) for group in groups])

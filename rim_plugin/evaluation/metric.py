@@ -30,6 +30,9 @@ class Metric(torchmetrics.Metric):
         needs: keys of the data that it reads; where one is absent, an evaluator leaves the metric out.
         standard: its columns in weights cards and benchmarks: name to the constructor's arguments.
         order: place among the columns, low ones first.
+        file: argument of the constructor that names a file; the standard columns are there only where one is given.
+        axis: label of an axis of figures; a benchmark draws the cumulative distribution of metrics that have one.
+        rule: how it is computed, for result files.
         replaces: a per-image function of BasicSR with the same result, whose name in YAML it takes over.
     """
 
@@ -39,10 +42,18 @@ class Metric(torchmetrics.Metric):
     needs: tuple[str, ...] = ()
     standard: ClassVar[dict[str, dict[str, Any]]] = {}
     order: ClassVar[int] = 100
+    file: ClassVar[str | None] = None
+    axis: str = ''
+    rule: str = ''
     replaces: ClassVar[str | None] = None
 
     def __init__(self) -> None:
         super().__init__(sync_on_compute=False)
+
+    @property
+    def heading(self) -> str:
+        """The title, with a remark where less is better."""
+        return self.title if self.higher_is_better else f'{self.title} (less is better)'
 
     def applies_to(self, data: Mapping[str, Any]) -> bool:
         """Whether all that it needs is there."""
@@ -103,6 +114,10 @@ class PairMetric(Metric):
     def figures(self, column: str) -> dict[str, Any]:
         """JSON values for a result file: the value under the name of its column, and details of a subclass."""
         return {column: self.compute()}
+
+    def roc_mark(self, value: float) -> tuple[float, float] | None:
+        """FAR and TAR of a point that curves mark for a value of this metric."""
+        return None
 
 
 class ScoreMetric(PairMetric):
@@ -182,11 +197,19 @@ def best_direction(options: Mapping[str, Any]) -> str:
     return str(options.get('better') or ('higher' if higher else 'lower'))
 
 
-def standard_metrics(kind: type[_M]) -> dict[str, _M]:
-    """The ``standard`` columns of every registered metric of a kind, in their order: column to metric."""
-    classes = sorted((each for each in set(METRICS.values()) if issubclass(each, kind)), key=_place)
-    return {column: each(**arguments) for each in classes for column, arguments in each.standard.items()}
+def standard_metrics(kind: type[_M], files: Mapping[str, str] | None = None) -> dict[str, _M]:
+    """The ``standard`` columns of every registered metric of a kind, in their order: column to metric.
 
-
-def _place(metric: type[Metric]) -> tuple[int, str]:
-    return metric.order, metric.__name__
+    Args:
+        kind: :class:`ImageMetric` or :class:`PairMetric`.
+        files: column to the file that its metric reads; without one that column is left out.
+    """
+    files, metrics = files or {}, {}
+    classes = [each for each in set(METRICS.values()) if issubclass(each, kind)]
+    for each in sorted(classes, key=lambda metric: (metric.order, metric.__name__)):
+        for column, arguments in each.standard.items():
+            if each.file is None:
+                metrics[column] = each(**arguments)
+            elif column in files:
+                metrics[column] = each(**arguments, **{each.file: files[column]})
+    return metrics

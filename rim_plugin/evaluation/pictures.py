@@ -5,9 +5,9 @@ from typing import Any
 
 import cv2
 import numpy as np
-import torch
 from torch import Tensor
 
+from rim_plugin.archs.layers import probe_groups
 from rim_plugin.data.landmarks import PARSING_PALETTE
 
 from basicsr.utils import tensor2img
@@ -36,20 +36,11 @@ class SheetEvaluator:
 
     def process(self, data: Mapping[str, Any]) -> None:
         """Keep faces of a batch, as :class:`~rim_plugin.evaluation.image_evaluator.ImageEvaluator` takes it."""
-        self.rows += comparison_rows(data, self.count - len(self.rows))
-
-    def picture(self) -> np.ndarray:
-        """The sheet; see :func:`comparison_sheet`."""
-        return comparison_sheet(self.rows)
-
-
-def comparison_rows(data: Mapping[str, Any], count: int) -> list[dict[str, Tensor]]:
-    """The first ``count`` faces of a batch as dicts of single images and priors on the CPU, for the sheet."""
-    probes = [data['lq']] if torch.is_tensor(data['lq']) else data['lq']
-    columns = {key: data[key] for key in _COLUMNS if data.get(key) is not None}
-    faces = [probe for group in probes for probe in group][: max(count, 0)]
-    rows = [{'lq': probe, **{key: value[i] for key, value in columns.items()}} for i, probe in enumerate(faces)]
-    return [{key: value.float().cpu() for key, value in row.items()} for row in rows]
+        columns = {key: data[key] for key in _COLUMNS if data.get(key) is not None}
+        faces = [probe for group in probe_groups(data['lq']) for probe in group][: self.count - len(self.rows)]
+        for index, probe in enumerate(faces):
+            row = {'lq': probe, **{key: value[index] for key, value in columns.items()}}
+            self.rows.append({key: value.float().cpu() for key, value in row.items()})
 
 
 def comparison_sheet(rows: Sequence[Mapping[str, Tensor]]) -> np.ndarray:

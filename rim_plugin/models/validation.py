@@ -12,27 +12,16 @@ from rim_plugin.data.face_pairs import FacePairs
 from rim_plugin.evaluation.curves import save_cmc, save_roc
 from rim_plugin.evaluation.driver import Evaluator, Step, evaluate
 from rim_plugin.evaluation.image_evaluator import ImageEvaluator, ImageResults
-from rim_plugin.evaluation.metric import ImageMetric, PairMetric, best_direction, build_metric
+from rim_plugin.evaluation.metric import ImageMetric, PairMetric, best_direction, build_metric, standard_metrics
 from rim_plugin.evaluation.pair_evaluator import Embedder, PairEvaluator, PairResults
-from rim_plugin.evaluation.pictures import SheetEvaluator
-from rim_plugin.evaluation.roc import roc
+from rim_plugin.evaluation.pictures import SheetEvaluator, comparison_sheet
 from rim_plugin.files import write_atomically
 from rim_plugin.options.schema import BaselineVal, ValOptions
 
 from basicsr.models.sr_model import SRModel
 from basicsr.utils import get_root_logger, imwrite, tensor2img
 
-_RULES = {
-    'score': 'cosine similarity; a pair is accepted when its score reaches the threshold',
-    'accuracy': 'mean over the folds, each with the threshold that is best on the others: of all their distinct '
-    'scores, and of equally good ones the highest',
-    'accuracy_insightface': 'the same with the thresholds 0, 0.01, ... 3.99 of the squared distance, the smallest of '
-    'equally good ones',
-    'auc, eer': 'all pairs',
-    'tar_at_far': 'all pairs, on the ROC curve, linear between its points',
-    'ranks': 'gallery: the first image of every person in the list; probes: all their other images; persons who tie '
-    "with the probe's own come before it",
-}
+_SCORE_RULE = 'cosine similarity; a pair is accepted when its score reaches the threshold'
 
 
 class Board(Protocol):
@@ -95,7 +84,7 @@ class Validation:
             self._report_faces(name, results, current_iter, tb_logger)
         if sheet.rows:
             path = str(folder / f'faces_{current_iter}.png')
-            imwrite(sheet.picture(), path)
+            imwrite(comparison_sheet(sheet.rows), path)
             get_root_logger().info(f'Pictures: {path}')
         return results
 
@@ -160,6 +149,7 @@ class Validation:
     def _write(self, name: str, results: PairResults, current_iter: int | str) -> Path:
         """Write JSON and curves; returns the path of the JSON."""
         opt, figures = self.model.opt, results.figures
+        columns = {key: metric for key, metric in standard_metrics(PairMetric).items() if key in figures}
         folder = Path(opt['path']['visualization' if opt['is_train'] else 'results_root'], name)
         suffix, when = (f'_{current_iter}', f', iteration {current_iter}') if opt['is_train'] else ('', '')
         folder.mkdir(parents=True, exist_ok=True)
@@ -169,15 +159,16 @@ class Validation:
             'run': opt['name'],
             'iteration': current_iter,
             'protocol': results.protocol,
-            'rules': _RULES,
+            'rules': {'score': _SCORE_RULE, **{key: metric.rule for key, metric in columns.items()}},
             'networks': _networks(opt),
             'figures': figures,
             'metrics': results.values,
         }
         write_atomically(path, json.dumps(report, indent=2, allow_nan=False) + '\n')
         title = f'{opt["name"]} on {name}{when}\n{resolutions(results.protocol)}'
-        marks = {1e-3: figures['tar_at_far_1e-3'], 1e-2: figures['tar_at_far_1e-2']}
-        save_roc(folder / f'roc{suffix}.png', *roc(results.data['scores'], results.data['issame']), marks, title)
+        marks = [metric.roc_mark(figures[key]) for key, metric in columns.items()]
+        scores, issame = results.data['scores'], results.data['issame']
+        save_roc(folder / f'roc{suffix}.png', scores, issame, dict(filter(None, marks)), title)
         if 'cmc' in figures:
             save_cmc(folder / f'cmc{suffix}.png', figures['cmc'], title)
         return path

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from matplotlib.colors import to_hex
 
-from rim_plugin.benchmark.figures import NAMES, Plots
+from rim_plugin.benchmark.figures import Plots
 
 TITLES = ['Bicubic', 'SRCNN', 'RIM']
 
@@ -33,26 +33,26 @@ def lines(plots):
 
 
 def test_every_figure_is_a_png_and_an_svg(plots, tmp_path):
-    path = plots.score_distribution('lfw', 'ssim_y', {'RIM': [0.5, 0.7], 'SRCNN': [0.1, 0.9]})
+    path = plots.score_distribution('lfw', 'ssim_y', 'SSIM', {'RIM': [0.5, 0.7], 'SRCNN': [0.1, 0.9]})
     assert path == 'figures/csd_lfw_ssim_y.png'
     assert cv2.imread(str(tmp_path / path)).std() > 10
     assert (tmp_path / path).with_suffix('.svg').read_text().rstrip().endswith('</svg>')
 
 
 def test_score_distribution_is_the_fraction_of_faces_with_at_most_that_score(plots):
-    plots.score_distribution('lfw', 'psnr_y', {'RIM': [30, 20, 25, 25], 'Bicubic': [10, 20]})
+    plots.score_distribution('lfw', 'psnr_y', 'PSNR', {'RIM': [30, 20, 25, 25], 'Bicubic': [10, 20]})
     x, y = lines(plots)['RIM'].get_data()
     for score, fraction in ((19.9, 0), (20, 0.25), (25, 0.75), (30, 1)):
         assert max((b for a, b in zip(x, y) if a <= score), default=0) == fraction
-    assert plots.figure.axes[0].get_xlabel() == NAMES['psnr_y']
+    assert plots.figure.axes[0].get_xlabel() == 'PSNR'
 
 
 def test_a_method_has_one_colour_and_the_reference_is_thicker(plots):
     scores = {'RIM': [1, 2], 'SRCNN': [2, 3]}
-    plots.score_distribution('lfw', 'psnr_y', scores)
+    plots.score_distribution('lfw', 'psnr_y', 'PSNR', scores)
     first = {title: to_hex(line.get_color()) for title, line in lines(plots).items()}
     assert len(set(first.values())) == 2 and lines(plots)['RIM'].get_lw() > lines(plots)['SRCNN'].get_lw()
-    plots.score_distribution('lfw', 'psnr_y', {'SRCNN': [1, 2]})
+    plots.score_distribution('lfw', 'psnr_y', 'PSNR', {'SRCNN': [1, 2]})
     assert to_hex(lines(plots)['SRCNN'].get_color()) == first['SRCNN']
 
 

@@ -91,7 +91,7 @@ def test_identity_and_priors_are_measured_where_the_method_has_them(rim):
 def test_lpips_where_its_weights_are_given(srcnn):
     pytest.importorskip('lpips')
     torch.save(alexnet().state_dict(), 'alexnet.pth')
-    result = measure_images(srcnn, FACES, 0, 'alexnet.pth')
+    result = measure_images(srcnn, FACES, 0, {'lpips': 'alexnet.pth'})
     assert len(result['images']['lpips']) == 3 and min(result['images']['lpips']) > 0
     assert not result['arrays']
 

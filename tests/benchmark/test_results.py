@@ -1,4 +1,4 @@
-"""Values of a benchmark: paired differences, JSON and CSV."""
+"""Values of a benchmark: intervals that cover the mean as often as they say, paired differences, JSON and CSV."""
 
 import csv
 import io
@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from support.benchmarks import METHODS, SPEED, benchmark, pair_result, sr_result
 
-from rim_plugin.benchmark.results import Results, difference, interval
+from rim_plugin.benchmark.results import Results, difference, interval, mean_interval
 from rim_plugin.benchmark.run import measurements
 
 PAIRS = {'few': {'type': 'DrawnPairDataset', 'num_identities': 4, 'faces_per_identity': 2, 'folds': 2}}
@@ -100,3 +100,13 @@ def test_csv_has_a_line_for_every_pair(results):
         assert [float(line[f'{name}_14']) for line in lines] == scores.tolist()
     assert [line['issame'] for line in lines] == ['1', '0'] * 4
     assert [int(line['fold']) for line in lines] == [0] * 4 + [1] * 4
+
+
+def test_interval_covers_the_mean_as_often_as_it_says():
+    rng = np.random.default_rng(0)
+    covered = [low <= 3 <= high for _, low, high in (mean_interval(rng.normal(3, 2, 100)) for _ in range(100))]
+    assert 88 <= sum(covered) <= 99
+    mean, low, high = mean_interval(rng.normal(3, 2, 400))
+    assert high - low == pytest.approx(2 * 1.96 * 2 / 20, rel=0.15) and low < mean < high
+    assert mean_interval([2.0]) == mean_interval([2.0, 2.0]) == (2, 2, 2)
+    assert mean_interval([1.0, np.inf])[0] == np.inf

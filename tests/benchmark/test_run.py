@@ -33,7 +33,11 @@ def test_what_is_measured_of_a_method(folder):
     )
     speed, sr, low, full = measurements(small, small.methods[0])
     assert (speed.kind, speed.place, speed.arguments) == ('speed', (), ())
-    assert (sr.kind, sr.place, sr.arguments) == ('sr', ('drawn',), ({**DRAWN, 'name': 'drawn'}, 2, 'srcnn.pth'))
+    assert (sr.kind, sr.place, sr.arguments) == (
+        'sr',
+        ('drawn',),
+        ({**DRAWN, 'name': 'drawn'}, 2, {'lpips': 'srcnn.pth'}),
+    )
     whole = ({**FEW, 'name': 'few', 'probe_side': 'none'}, False)
     assert (low.place, low.arguments) == (('few', '14'), ({**FEW, 'name': 'few', 'query_size': 14}, False))
     assert (full.place, full.arguments) == (('few', 'full'), whole) and low.gallery == full.gallery == whole

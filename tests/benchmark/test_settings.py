@@ -15,13 +15,9 @@ PAIRS = {'type': 'DrawnPairDataset', 'num_identities': 4, 'faces_per_identity': 
 
 def test_what_a_file_leaves_out(folder):
     small = benchmark()
-    assert (small.folder, small.reference, small.query_sizes, small.pair_sets) == (
-        Path('out/small'),
-        'bicubic',
-        [28],
-        {},
-    )
-    assert (small.lpips, small.train_missing, small.methods[0].recogniser) == (None, False, None)
+    assert (small.folder, small.reference.name, small.pair_sets) == (Path('out/small'), 'bicubic', {})
+    assert (small.metric_files, small.methods[0].recogniser) == ({}, None)
+    assert benchmark(lpips='srcnn.pth').metric_files == {'lpips': 'srcnn.pth'}
     srcnn, bicubic = small.methods
     assert (srcnn.title, srcnn.tables, srcnn.query_sizes, srcnn.force) == ('SRCNN', ('sr', 'recognition'), [28], [])
     assert srcnn.weights == {'g': 'srcnn.pth'} and bicubic.weights == {} and list(srcnn.networks) == ['g']

@@ -32,8 +32,15 @@ def test_a_registered_metric_is_described(name, metric):
     assert name == metric.replaces or METRIC_REGISTRY.get(name) is metric
     assert issubclass(metric, ImageMetric | PairMetric) and metric.needs and isinstance(metric.higher_is_better, bool)
     for column, arguments in metric.standard.items():
-        each = metric(**arguments)
-        assert each.title and each.digits > 0 and column in standard_metrics(PairMetric) | standard_metrics(ImageMetric)
+        files = {column: 'a.pth'} if metric.file else {}
+        each = standard_metrics(PairMetric if issubclass(metric, PairMetric) else ImageMetric, files)[column]
+        assert (
+            isinstance(each, metric)
+            and each.title
+            and each.digits > 0
+            and (each.rule or not isinstance(each, PairMetric))
+        )
+        assert all(getattr(each, name) == value for name, value in arguments.items())
         assert each.higher_is_better == metric.higher_is_better
 
 
@@ -43,6 +50,7 @@ def test_standard_columns_in_their_order():
         *('psnr_y', 'psnr_rgb', 'ssim_y', 'ssim_rgb', 'identity', 'nme', 'parsing_miou'),
         *('toy_1', 'toy_3'),  # of a class in a file of its own
     ]
+    assert list(standard_metrics(ImageMetric, {'lpips': 'a.pth'}))[7] == 'lpips'  # where its file is given
     assert list(standard_metrics(PairMetric)) == [
         *('accuracy', 'accuracy_insightface', 'auc', 'eer', 'tar_at_far_1e-2', 'tar_at_far_1e-3', 'rank_1', 'rank_5')
     ]

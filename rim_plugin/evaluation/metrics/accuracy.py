@@ -6,7 +6,12 @@ import numpy as np
 
 from rim_plugin.errors import check_choice
 from rim_plugin.evaluation.metric import ScoreMetric, register_metric
-from rim_plugin.evaluation.thresholds import THRESHOLDS, FoldAccuracy, fold_accuracy
+from rim_plugin.evaluation.thresholds import FoldAccuracy, fold_accuracy
+
+_CHOICES = {
+    'exact': 'of all their distinct scores, and of equally good ones the highest',
+    'insightface': 'of 0, 0.01, ... 3.99 of the squared distance, and of equally good ones the smallest',
+}
 
 
 @register_metric('calculate_verification_accuracy')
@@ -23,9 +28,10 @@ class VerificationAccuracy(ScoreMetric):
 
     def __init__(self, thresholds: Literal['exact', 'insightface'] = 'exact') -> None:
         super().__init__()
-        check_choice('thresholds', thresholds, THRESHOLDS)
+        check_choice('thresholds', thresholds, _CHOICES)
         self.thresholds = thresholds
         self.title = 'accuracy' if thresholds == 'exact' else f'accuracy ({thresholds})'
+        self.rule = f'mean over the folds, each with the threshold that is best on the others: {_CHOICES[thresholds]}'
 
     def fold_accuracy(self) -> FoldAccuracy:
         """Accuracy and threshold of each fold."""

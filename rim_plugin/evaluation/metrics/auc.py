@@ -12,6 +12,7 @@ class AUC(ScoreMetric):
 
     title = 'AUC'
     standard = {'auc': {}}
+    rule = 'all pairs'
     order = 20
 
     def compute(self) -> float:

@@ -13,6 +13,7 @@ class EER(ScoreMetric):
     higher_is_better = False
     title = 'EER'
     standard = {'eer': {}}
+    rule = 'all pairs'
     order = 30
 
     def compute(self) -> float:

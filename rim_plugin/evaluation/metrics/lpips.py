@@ -4,24 +4,20 @@ torchmetrics' LPIPS would download them.
 """
 
 import warnings
-from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from rim_plugin.errors import OptionsError
-from rim_plugin.evaluation.eight_bit import eight_bits, image_pair
-from rim_plugin.evaluation.metric import ImageMetric, register_metric
+from rim_plugin.evaluation.eight_bit import EightBitMetric
+from rim_plugin.evaluation.metric import register_metric
 from rim_plugin.weights_file import misfit, read_weights
 
 _WANTED = "Wanted is torchvision's AlexNet, alexnet-owt-7be5be79.pth of its model zoo."
-_IMAGES_AT_A_TIME = 16
 
 
 @register_metric('calculate_lpips')
-class LPIPS(ImageMetric):
+class LPIPS(EightBitMetric):
     """Learned perceptual image patch similarity, version 0.1 on AlexNet (Zhang et al., CVPR 2018).
 
     0 for identical images.
@@ -31,34 +27,32 @@ class LPIPS(ImageMetric):
     """
 
     higher_is_better = False
-    title = 'LPIPS'
+    label = 'LPIPS'
     digits = 3
-    needs = ('sr', 'gt')
-    order = 40
+    standard = {'lpips': {}}
+    file = 'weights'
+    order = 70
 
     def __init__(self, weights: str) -> None:
         super().__init__()
-        self.weights = str(weights)
+        self.title, self.weights = self.label, str(weights)
 
-    def measure(self, data: Mapping[str, Any]) -> Tensor:
-        """(n,) float64 of ``sr`` and ``gt``, (n, 3, H, W) in [0, 1], RGB, rounded to 8 bits.
+    def score(self, sr: Tensor, gt: Tensor) -> Tensor:
+        """(n,) float64 of colour images (n, 3, H, W) in 0 to 255.
 
         Raises:
             OptionsError: the file is missing, damaged or another network's, or the package ``lpips`` is not installed.
-            ValueError: the images are no pairs of colour images of one size.
+            ValueError: the images are not in colour.
         """
-        images = image_pair(data, 'LPIPS')
-        if images[0].shape[1] != 3:
-            raise ValueError(f'LPIPS: sr and gt must have one shape (N, 3, H, W), not {tuple(images[0].shape)} twice')
-        net = network(self.weights).to(images[0].device)
-        sr, gt = (eight_bits(image).div_(127.5).sub_(1) for image in images)
-        chunks = zip(sr.split(_IMAGES_AT_A_TIME), gt.split(_IMAGES_AT_A_TIME))
-        return torch.cat([net(a, b).flatten().double() for a, b in chunks])
+        if sr.shape[1] != 3:
+            raise ValueError(f'LPIPS: sr and gt must have one shape (N, 3, H, W), not {tuple(sr.shape)} twice')
+        net = network(self.weights).to(sr.device)
+        return net(sr / 127.5 - 1, gt / 127.5 - 1).flatten().double()
 
 
 @lru_cache(maxsize=1)
 def network(weights: str) -> nn.Module:
-    """The network of ``lpips`` with AlexNet's weights from a file, frozen; errors as :meth:`LPIPS.measure`."""
+    """The network of ``lpips`` with AlexNet's weights from a file, frozen; errors as :meth:`LPIPS.score`."""
     try:
         import lpips
     except ImportError:

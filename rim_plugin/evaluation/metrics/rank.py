@@ -68,21 +68,20 @@ class Rank(PairMetric):
 
     Args:
         k: at least 1.
-
-    Raises:
-        ValueError: ``k`` is below 1.
     """
 
     needs = ('similarity', 'probe_identities', 'gallery_identities')
     standard = {'rank_1': {'k': 1}, 'rank_5': {'k': 5}}
+    rule = (
+        'gallery: the first image of every person in the list; probes: all their other images; persons who tie with '
+        "the probe's own come before it"
+    )
     order = 50
     ranks: list[Tensor]
     gallery_images: Tensor
 
     def __init__(self, k: Count = 1) -> None:
         super().__init__()
-        if k < 1:
-            raise ValueError(f'k: {k} is no rank; the first is 1')
         self.k, self.title = k, f'rank {k}'
         self.add_state('ranks', default=[], dist_reduce_fx='cat')
         self.add_state('gallery_images', default=torch.tensor(0), dist_reduce_fx='max')

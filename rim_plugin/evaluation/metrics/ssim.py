@@ -5,72 +5,47 @@ float32, off by 5e-6, and 69 times as long in float64 (16 faces of 224 pixels, o
 """
 
 import math
-from collections.abc import Mapping
-from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from rim_plugin.evaluation.eight_bit import compared, image_pair
-from rim_plugin.evaluation.metric import ImageMetric, register_metric
-from rim_plugin.options.kinds import Size
+from rim_plugin.evaluation.eight_bit import EightBitMetric
+from rim_plugin.evaluation.metric import register_metric
 
 _WINDOW = 11
 _SIGMA = 1.5
 _C1 = (0.01 * 255) ** 2
 _C2 = (0.03 * 255) ** 2
-_IMAGES_AT_A_TIME = 4  # keeps the intermediate maps small, and on a CPU in its cache
 
 
 @register_metric('calculate_ssim_batch')
-class SSIM(ImageMetric):
+class SSIM(EightBitMetric):
     """Structural similarity (Wang et al., 2004): 11 x 11 Gaussian window, sigma 1.5, mean over channels, at most 1.
 
-    Equals BasicSR's ``calculate_ssim`` to 1e-6.
-
-    Args:
-        crop_border: pixels left out at each edge.
-        test_y_channel: on Y of YCbCr (BT.601, 16 to 235) instead of RGB.
+    Equals BasicSR's ``calculate_ssim`` to 1e-6. Arguments: see :class:`EightBitMetric`.
     """
 
-    needs = ('sr', 'gt')
+    label = 'SSIM'
+    least = _WINDOW
     standard = {'ssim_y': {'test_y_channel': True}, 'ssim_rgb': {}}
     order = 20
     replaces = 'calculate_ssim'
 
-    def __init__(self, crop_border: Size = 0, test_y_channel: bool = False) -> None:
-        super().__init__()
-        self.crop_border, self.test_y_channel = crop_border, test_y_channel
-        self.title = 'SSIM Y' if test_y_channel else 'SSIM RGB'
-
-    def measure(self, data: Mapping[str, Any]) -> Tensor:
-        """(n,) float64 of ``sr`` and ``gt``, (n, 3 or 1, H, W) in [0, 1], RGB.
-
-        Raises:
-            ValueError: the shapes differ, are not 4-D, or less than 11 pixels are left after cropping.
-        """
-        chunks = zip(*(image.split(_IMAGES_AT_A_TIME) for image in image_pair(data, 'SSIM')))
-        return torch.cat([ssim(self._prepared(sr), self._prepared(gt)) for sr, gt in chunks])
-
-    def _prepared(self, image: Tensor) -> Tensor:
-        return compared(image, self.crop_border, self.test_y_channel, 'SSIM', least=_WINDOW)
-
-
-def ssim(sr: Tensor, gt: Tensor) -> Tensor:
-    """SSIM of each image, float64 (N,), of (N, C, H, W) in 0 to 255."""
-    # A variance does not change with a shift: values about 0 keep E[x^2] - E[x]^2 accurate in float32, and only the
-    # sum of the two variances is needed, so four maps are smoothed instead of five.
-    x, y = (_planes_as_channels(image) - 128 for image in (sr, gt))
-    mean_x, mean_y, mean_squares, mean_product = _smooth(torch.cat([x, y, x * x + y * y, x * y], 1)).chunk(4, 1)
-    mean_xy = mean_x * mean_y
-    mean_xx_yy = mean_x.square() + mean_y.square()
-    structure = (2 * (mean_product - mean_xy) + _C2) / (mean_squares - mean_xx_yy + _C2)
-    # the shift undone: (x + 128)(y + 128) = xy + 128 (x + y) + 128^2
-    offset = 128 * (mean_x + mean_y) + 128**2
-    luminance = (2 * (mean_xy + offset) + _C1) / (mean_xx_yy + 2 * offset + _C1)
-    of_planes = (luminance * structure).mean((0, 2, 3), dtype=torch.float64)
-    return of_planes.view(sr.shape[:2]).mean(1)
+    def score(self, sr: Tensor, gt: Tensor) -> Tensor:
+        """(n,) float64 of images (n, C, H, W) in 0 to 255."""
+        # A variance does not change with a shift: values about 0 keep E[x^2] - E[x]^2 accurate in float32, and only the
+        # sum of the two variances is needed, so four maps are smoothed instead of five.
+        x, y = (_planes_as_channels(image) - 128 for image in (sr, gt))
+        mean_x, mean_y, mean_squares, mean_product = _smooth(torch.cat([x, y, x * x + y * y, x * y], 1)).chunk(4, 1)
+        mean_xy = mean_x * mean_y
+        mean_xx_yy = mean_x.square() + mean_y.square()
+        structure = (2 * (mean_product - mean_xy) + _C2) / (mean_squares - mean_xx_yy + _C2)
+        # the shift undone: (x + 128)(y + 128) = xy + 128 (x + y) + 128^2
+        offset = 128 * (mean_x + mean_y) + 128**2
+        luminance = (2 * (mean_xy + offset) + _C1) / (mean_xx_yy + 2 * offset + _C1)
+        of_planes = (luminance * structure).mean((0, 2, 3), dtype=torch.float64)
+        return of_planes.view(sr.shape[:2]).mean(1)
 
 
 def _planes_as_channels(image: Tensor) -> Tensor:

@@ -16,18 +16,14 @@ class TARAtFAR(ScoreMetric):
 
     Args:
         far: the false accept rate, 0 to 1; below 1 / n the list cannot tell.
-
-    Raises:
-        ValueError: ``far`` is no rate.
     """
 
     standard = {'tar_at_far_1e-2': {'far': 1e-2}, 'tar_at_far_1e-3': {'far': 1e-3}}
+    rule = 'all pairs, on the ROC curve, linear between its points'
     order = 40
 
     def __init__(self, far: Rate = 1e-3) -> None:
         super().__init__()
-        if not 0 <= far <= 1:
-            raise ValueError(f'far: {far} is not a rate between 0 and 1')
         self.far = far
         digits, exponent = f'{far:e}'.split('e')
         self.title = f'TAR at FAR {float(digits):g}e{int(exponent)}'
@@ -40,3 +36,7 @@ class TARAtFAR(ScoreMetric):
         """
         far, tar = roc(self.gathered('scores'), self.gathered('issame'))
         return float(np.interp(self.far, far, tar))
+
+    def roc_mark(self, value: float) -> tuple[float, float]:
+        """The rate and its TAR."""
+        return self.far, value

@@ -91,8 +91,3 @@ def test_probes_may_come_in_several_updates_against_one_gallery():
     figures = metric.figures('rank_1')
     assert (figures['probes'], figures['gallery_images'], len(figures['cmc'])) == (30, 40, 20)
     assert figures['cmc'][0] == figures['rank_1'] and figures['cmc'][4] == rate(whole, k=5)
-
-
-def test_the_first_rank_is_one():
-    with pytest.raises(ValueError, match='k: 0 is no rank'):
-        Rank(k=0)
