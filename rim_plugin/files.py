@@ -51,3 +51,10 @@ def locked(path: str | os.PathLike[str]) -> Iterator[None]:
     target.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(target.with_name(f'.{target.name}.lock')):
         yield
+
+
+def require_folder(path: Path) -> None:
+    """NotADirectoryError where ``path``, into which files are to be written, or what it is in, is a file."""
+    for place in (path, *path.parents):
+        if place.exists() and not place.is_dir():
+            raise NotADirectoryError(f'{place} is a file: name a folder to write into')

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from rim_plugin.files import atomic_file, locked, write_atomically
+from rim_plugin.files import atomic_file, locked, require_folder, write_atomically
 
 # without rim_plugin's __init__, which takes seconds
 PROGRAM = f"""
@@ -185,3 +185,10 @@ class TestLocked:
             assert os.listdir(folder) == []
         assert done.returncode == 0, done.stderr
         assert done.stdout.count('\n') == 1 and 'PermissionError' in done.stdout and '.a.lock' in done.stdout
+
+
+def test_a_file_in_the_way_of_the_folder_is_named(tmp_path):
+    require_folder(tmp_path / 'new' / 'deeper')
+    (tmp_path / 'file').write_text('')
+    with pytest.raises(NotADirectoryError, match='file is a file: name a folder'):
+        require_folder(tmp_path / 'file' / 'deeper')

@@ -3,7 +3,7 @@
 import json
 import resource
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -93,13 +93,9 @@ def measure_images(
     evaluate(_dataset(options), step, [quality, sheet])
     results = quality.compute()
     faces = {metric: values.tolist() for metric, values in results.per_face.items()}
-    return {'images': {'name': names, **faces}, 'means': results.values, 'arrays': _columns(sheet.rows)}
-
-
-def _columns(rows: Sequence[Mapping[str, Tensor]]) -> dict[str, np.ndarray]:
-    """The pictures of faces, BGR, under ``FACE/COLUMN``."""
-    columns = (face_columns(row, row['sr'].shape[-1]) for row in rows)
-    return {f'{face}/{title}': image for face, images in enumerate(columns) for title, image in images.items()}
+    columns = (face_columns(row, row['sr'].shape[-1]) for row in sheet.rows)
+    arrays = {f'{face}/{title}': image for face, images in enumerate(columns) for title, image in images.items()}
+    return {'images': {'name': names, **faces}, 'means': results.values, 'arrays': arrays}
 
 
 def measure_gallery(pipeline: RIMPipeline, options: Options, mirror: bool) -> dict[str, Any]:

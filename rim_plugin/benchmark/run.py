@@ -41,7 +41,9 @@ class Measurement:
         """In the cache."""
         method = self.method
         networks = (method.networks, method.weights, method.recogniser, method.gallery)
-        return content_key(self.kind, self.arguments, *networks, _machine() if self.kind == 'speed' else None)
+        gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
+        machine = {'threads': torch.get_num_threads(), 'gpu': gpu} if self.kind == 'speed' else None
+        return content_key(self.kind, self.arguments, *networks, machine)
 
     @property
     def gallery_key(self) -> str:
@@ -54,12 +56,6 @@ class Measurement:
         """What :func:`rim_plugin.benchmark.measure.main` is sent."""
         gallery = {'key': self.gallery_key, 'arguments': self.gallery} if self.gallery else None
         return {'key': self.key, 'kind': self.kind, 'arguments': self.arguments, 'gallery': gallery}
-
-
-def _machine() -> dict[str, Any]:
-    """What speed depends on beside the networks."""
-    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
-    return {'threads': torch.get_num_threads(), 'gpu': gpu}
 
 
 def run_benchmark(benchmark: Benchmark) -> list[tuple[Measurement, Result]]:

@@ -62,13 +62,8 @@ class EightBitMetric(ImageMetric):
                 f'{self.label}: {height} x {width} pixels are left after crop_border {border}, '
                 f'at least {self.least} x {self.least} are needed'
             )
-        image = eight_bits(image[:, :, border : border + height, border : border + width])
+        image = image[:, :, border : border + height, border : border + width].float().clamp(0, 1).mul_(255).round_()
         return luma(image) if self.test_y_channel else image
-
-
-def eight_bits(image: Tensor) -> Tensor:
-    """(N, C, H, W) in [0, 1] to whole numbers 0 to 255 as float32; values outside are clamped."""
-    return image.float().clamp(0, 1).mul_(255).round_()
 
 
 def luma(image: Tensor) -> Tensor:

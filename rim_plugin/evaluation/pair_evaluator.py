@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,24 +12,7 @@ from torch.utils.data import Subset
 
 from rim_plugin.data.face_pairs import FacePairs
 from rim_plugin.evaluation.metric import PairMetric, standard_metrics
-
-
-class Embedder(Protocol):
-    """What embeds faces, in evaluation mode: :class:`~rim_plugin.pipeline.RIMPipeline`."""
-
-    @property
-    def gallery(self) -> str:
-        """Name of the network that embeds faces at full resolution."""
-
-    @property
-    def upscaling(self) -> str:
-        """A few words on how probes are enlarged."""
-
-    def embed_gallery(self, faces: Tensor) -> Tensor:
-        """(N, D), not normalised, of faces at full resolution, (N, 3, S, S), RGB in [0, 1]."""
-
-    def embed_probe(self, probes: Tensor) -> Tensor:
-        """(N, D), not normalised, of probes (N, 3, q, q), RGB in [0, 1]."""
+from rim_plugin.pipeline import RIMPipeline
 
 
 @dataclass(frozen=True)
@@ -59,7 +42,7 @@ class PairEvaluator:
 
     Args:
         dataset: pairs, and who is who.
-        embedder: embeds the faces.
+        embedder: embeds the faces, in evaluation mode.
         metrics: by name, beside the standard ones.
         mirror: the embedding of the face and that of its mirror image added, instead of the former alone.
         gallery: (N, D), what an evaluator of the same faces and embedder has found for them as gallery; rows of NaN are
@@ -73,7 +56,7 @@ class PairEvaluator:
     def __init__(
         self,
         dataset: FacePairs,
-        embedder: Embedder,
+        embedder: RIMPipeline,
         metrics: Mapping[str, PairMetric] | None = None,
         mirror: bool = False,
         gallery: np.ndarray | None = None,

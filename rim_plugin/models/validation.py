@@ -13,10 +13,11 @@ from rim_plugin.evaluation.curves import save_cmc, save_roc
 from rim_plugin.evaluation.driver import Evaluator, Step, evaluate
 from rim_plugin.evaluation.image_evaluator import ImageEvaluator, ImageResults
 from rim_plugin.evaluation.metric import ImageMetric, PairMetric, best_direction, build_metric, standard_metrics
-from rim_plugin.evaluation.pair_evaluator import Embedder, PairEvaluator, PairResults
+from rim_plugin.evaluation.pair_evaluator import PairEvaluator, PairResults
 from rim_plugin.evaluation.pictures import SheetEvaluator, comparison_sheet
 from rim_plugin.files import write_atomically
 from rim_plugin.options.schema import BaselineVal, ValOptions
+from rim_plugin.pipeline import RIMPipeline
 
 from basicsr.models.sr_model import SRModel
 from basicsr.utils import get_root_logger, imwrite, tensor2img
@@ -103,7 +104,7 @@ class Validation:
             get_root_logger().info(f'SR on {name} (margin over bicubic): {", ".join(margins)}')
 
     def pairs(
-        self, dataset: FacePairs, embedder: Embedder, current_iter: int | str, tb_logger: Board | None
+        self, dataset: FacePairs, embedder: RIMPipeline, current_iter: int | str, tb_logger: Board | None
     ) -> PairResults:
         """Verification, with ``identification`` also ranks, of one dataset of pairs.
 

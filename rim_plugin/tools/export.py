@@ -14,9 +14,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from rim_plugin.files import write_atomically
+from rim_plugin.files import require_folder, write_atomically
 from rim_plugin.tools.api import RIM
-from rim_plugin.tools.output_files import require_folder
 
 TOLERANCE = 1e-4
 _OPSET = 17
@@ -48,8 +47,11 @@ def export_onnx(rim: RIM, folder: str | os.PathLike[str], size: int) -> dict[Pat
     models, differences = {}, {}
     for name, (output, module) in modules.items():
         path = Path(folder) / f'{name}_{size}.onnx'
-        models[path] = _to_onnx(module, output, size, rim.device)
-        differences[path] = _difference(models[path], module, size, rim.device)
+        try:
+            models[path] = _to_onnx(module, output, size, rim.device)
+            differences[path] = _difference(models[path], module, size, rim.device)
+        except ImportError as error:
+            raise RuntimeError(f'Export: {error}. Install it: pip install onnx onnxruntime') from None
         if not differences[path] <= TOLERANCE:
             raise RuntimeError(
                 f'{path.name}: onnxruntime differs from PyTorch by {differences[path]:.1e}, more than '
@@ -68,19 +70,16 @@ def _to_onnx(module: nn.Module, output: str, size: int, device: torch.device) ->
     with warnings.catch_warnings(), _ResizeByProducts():
         warnings.simplefilter('ignore')  # that sizes become constants is meant so; the outputs are compared
         module(probes)  # makes the matrices, which are constants when it is traced
-        try:
-            torch.onnx.export(
-                module,
-                (probes,),
-                content,  # type: ignore[arg-type]  # a file object is taken, too
-                dynamo=False,
-                opset_version=_OPSET,
-                input_names=['probe'],
-                output_names=[output],
-                dynamic_axes={'probe': {0: 'n'}, output: {0: 'n'}},
-            )
-        except ImportError as error:
-            raise RuntimeError(f'Export: {error}. Install it: pip install onnx onnxruntime') from None
+        torch.onnx.export(
+            module,
+            (probes,),
+            content,  # type: ignore[arg-type]  # a file object is taken, too
+            dynamo=False,
+            opset_version=_OPSET,
+            input_names=['probe'],
+            output_names=[output],
+            dynamic_axes={'probe': {0: 'n'}, output: {0: 'n'}},
+        )
     return content.getvalue()
 
 
@@ -110,10 +109,8 @@ def _resize_matrix(side: int, target: int, device: torch.device) -> Tensor:
 
 def _difference(model: bytes, module: nn.Module, size: int, device: torch.device) -> float:
     """Largest difference between onnxruntime and PyTorch, over batches of one and of three random probes."""
-    try:
-        import onnxruntime
-    except ImportError as error:
-        raise RuntimeError(f'Export: {error}. Install it: pip install onnxruntime') from None
+    import onnxruntime
+
     session = onnxruntime.InferenceSession(model, providers=['CPUExecutionProvider'])
     generator, largest = np.random.default_rng(0), 0.0
     for count in (1, 3):

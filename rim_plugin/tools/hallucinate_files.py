@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+import cv2
 import numpy as np
 import torch
 from tqdm import tqdm
@@ -16,9 +17,9 @@ from rim_plugin.data.prepare import find_photos
 from rim_plugin.data.resize import to_tensor
 from rim_plugin.errors import UnreadableImage
 from rim_plugin.evaluation.pictures import GAP, comparison_sheet
+from rim_plugin.files import require_folder, write_atomically
 from rim_plugin.tools.api import RIM
-from rim_plugin.tools.output_files import require_folder, write_png
-from rim_plugin.tools.photos import enlarge, enlarged_photo, find_faces, paste_faces
+from rim_plugin.tools.photos import enlarged_photo, find_faces, paste_faces
 
 
 class Picture(NamedTuple):
@@ -41,7 +42,8 @@ class Picture(NamedTuple):
         """(file, picture) of each file to write."""
         yield _file(self.target), self.after
         if compare:
-            yield _file(self.target, '_compare'), side_by_side(self.before, self.after)
+            white = np.full((len(self.after), GAP, 3), 255, np.uint8)
+            yield _file(self.target, '_compare'), np.hstack([self.before, white, self.after])
         if priors:
             yield _file(self.target, '_priors'), prior_sheet(rim, self.small, self.large)
 
@@ -57,11 +59,11 @@ def hallucinate_files(
     rim: RIM,
     inputs: Sequence[str | os.PathLike[str]],
     output: str | os.PathLike[str],
-    detector: Detector | None = None,
-    scale: int = 4,
-    compare: bool = False,
-    priors: bool = False,
-    force: bool = False,
+    detector: Detector | None,
+    scale: int,
+    compare: bool,
+    priors: bool,
+    force: bool,
 ) -> Report:
     """Hallucinate the faces of files and folders, into PNG files of the same names.
 
@@ -141,7 +143,8 @@ def _faces(rim: RIM, jobs: Iterable[tuple[Path, Path]], report: Report) -> Itera
         except UnreadableImage as error:
             report.skipped.append(str(error))
     for (target, face), result in zip(faces.items(), rim.hallucinate(list(faces.values()))):
-        yield Picture(target, enlarge(face, *result.shape[1::-1]), result, [face], [result])
+        before = cv2.resize(face, result.shape[1::-1], interpolation=cv2.INTER_CUBIC)
+        yield Picture(target, before, result, [face], [result])
 
 
 def _small_face(rim: RIM, path: Path) -> np.ndarray:
@@ -174,10 +177,10 @@ def _photos(
         yield Picture(target, canvas, after, small, large)
 
 
-def side_by_side(*pictures: np.ndarray) -> np.ndarray:
-    """uint8 pictures (H, W, 3) of one height in a row, white between them."""
-    gap = np.full((len(pictures[0]), GAP, 3), 255, np.uint8)
-    return np.hstack([part for picture in pictures for part in (gap, picture)][1:])
+def write_png(path: Path, image: np.ndarray) -> None:
+    """Write uint8 RGB (H, W, 3) as PNG, whole or not at all; makes the folder."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(path, cv2.imencode('.png', np.ascontiguousarray(image[:, :, ::-1]))[1].tobytes())
 
 
 def prior_sheet(rim: RIM, small: list[np.ndarray], large: list[np.ndarray]) -> np.ndarray:

@@ -76,11 +76,6 @@ def read_face(path: str | os.PathLike[str], detector: Detector | None = None) ->
         raise UnreadableImage(f'{path}: {error}') from None
 
 
-def enlarge(image: np.ndarray, width: int, height: int) -> np.ndarray:
-    """A uint8 picture enlarged by bicubic interpolation."""
-    return cv2.resize(image, (width, height), interpolation=cv2.INTER_CUBIC)
-
-
 def enlarged_photo(path: str | os.PathLike[str], photo: np.ndarray, scale: int) -> np.ndarray:
     """The photo ``scale`` times as large by bicubic interpolation; UnreadableImage where that has too many pixels."""
     height, width = (scale * side for side in photo.shape[:2])
@@ -89,7 +84,7 @@ def enlarged_photo(path: str | os.PathLike[str], photo: np.ndarray, scale: int) 
             f'{path}: {scale} times as large it has {height * width / 1e6:.0f} megapixels, more '
             f'than {MAX_PIXELS // 10**6}; give a smaller --scale'
         )
-    return enlarge(photo, width, height)
+    return cv2.resize(photo, (width, height), interpolation=cv2.INTER_CUBIC)
 
 
 def paste_faces(canvas: np.ndarray, scale: int, faces: Iterable[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:

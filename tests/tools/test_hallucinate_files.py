@@ -1,10 +1,13 @@
 """Which files a run writes, decided before it begins; pictures put side by side."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from PIL import Image
 
-from rim_plugin.tools.hallucinate_files import plan_files, prior_sheet, side_by_side
+from rim_plugin.data.photo_files import read_rgb
+from rim_plugin.tools.hallucinate_files import Picture, plan_files, prior_sheet, write_png
 
 
 @pytest.fixture
@@ -36,10 +39,17 @@ def test_several_files_that_are_there_are_counted(folder):
     assert len(plan_files([folder / 'in'], folder / 'out', ['_priors'], True)) == 2
 
 
-def test_white_lies_between_pictures():
-    row = side_by_side(np.zeros((8, 5, 3), np.uint8), np.ones((8, 6, 3), np.uint8))
-    assert row.shape == (8, 5 + 4 + 6, 3)
-    assert (row[:, :5] == 0).all() and (row[:, 5:9] == 255).all() and (row[:, 9:] == 1).all()
+def test_white_lies_between_pictures(rim):
+    picture = Picture(Path('a'), np.zeros((8, 6, 3), np.uint8), np.ones((8, 6, 3), np.uint8), [], [])
+    (_, after), (path, row) = picture.files(rim, compare=True, priors=False)
+    assert path == Path('a_compare.png') and after is picture.after and row.shape == (8, 6 + 4 + 6, 3)
+    assert (row[:, :6] == 0).all() and (row[:, 6:10] == 255).all() and (row[:, 10:] == 1).all()
+
+
+def test_a_picture_is_written_whole_or_not_at_all(tmp_path, make_face):
+    write_png(tmp_path / 'new' / 'ü.png', make_face(20))
+    assert np.array_equal(read_rgb(tmp_path / 'new' / 'ü.png'), make_face(20))
+    assert [path.name for path in (tmp_path / 'new').iterdir()] == ['ü.png']
 
 
 def test_the_sheet_has_a_row_for_each_face(rim, make_face):

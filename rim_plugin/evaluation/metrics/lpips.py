@@ -57,9 +57,11 @@ def network(weights: str) -> nn.Module:
         import lpips
     except ImportError:
         raise OptionsError('LPIPS: the package lpips is not installed: pip install lpips') from None
-    alexnet = {
-        key.removeprefix('features.'): value for key, value in _read(weights).items() if key.startswith('features.')
-    }
+    try:
+        state = read_weights(weights, param_key=None)
+    except OptionsError as error:
+        raise OptionsError(f'LPIPS: {error}. {_WANTED}') from None
+    alexnet = {key.removeprefix('features.'): value for key, value in state.items() if key.startswith('features.')}
     with warnings.catch_warnings():
         warnings.simplefilter('ignore')  # it calls torchvision in an old way
         net = lpips.LPIPS(net='alex', pnet_rand=True, verbose=False)
@@ -69,10 +71,3 @@ def network(weights: str) -> nn.Module:
         raise OptionsError(f'{weights}: no weights for LPIPS: {message}. {_WANTED}')
     net.net.load_state_dict({key: alexnet[key.split('.', 1)[1]] for key in net.net.state_dict()})
     return net.eval().requires_grad_(False)
-
-
-def _read(weights: str) -> dict[str, Tensor]:
-    try:
-        return read_weights(weights, param_key=None)
-    except OptionsError as error:
-        raise OptionsError(f'LPIPS: {error}. {_WANTED}') from None
