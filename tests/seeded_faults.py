@@ -226,14 +226,14 @@ FAULTS = (
         'evaluation/metrics/eer.py',
         'np.interp(1, far + tar, far)',
         'far[np.abs(far + tar - 1).argmin()]',
-        'evaluation/test_roc.py evaluation/test_metric.py',
+        'evaluation/metrics/test_eer.py evaluation/test_roc.py',
         'EER: the nearest point instead of the line between two',
     ),
     Fault(
         'evaluation/metrics/tar_at_far.py',
         'np.interp(self.far, far, tar)',
         "tar[np.searchsorted(far, self.far, 'right') - 1]",
-        'evaluation/test_roc.py evaluation/test_metric.py',
+        'evaluation/metrics/test_tar_at_far.py evaluation/test_roc.py',
         'TAR at FAR: the point before instead of the line between two',
     ),
     Fault(
@@ -261,7 +261,7 @@ FAULTS = (
         'evaluation/metrics/psnr.py',
         '255**2 / mse',
         '256**2 / mse',
-        'evaluation/metrics/test_image_quality.py',
+        'evaluation/metrics/test_psnr.py evaluation/test_eight_bit.py',
         'PSNR: a peak of 256',
     ),
     Fault(

@@ -56,16 +56,6 @@ def build_method(
     return pipeline.to(DEVICE).to(memory_format=torch.channels_last).eval().requires_grad_(False)
 
 
-def restored_faces(pipeline: RIMPipeline) -> Callable[[Mapping[str, Any]], dict[str, Any]]:
-    """From a batch of a dataset of faces to what metrics and pictures read, see :class:`ImageEvaluator`."""
-
-    def step(data: Mapping[str, Any]) -> dict[str, Any]:
-        batch = Batch.from_data(data, DEVICE)
-        return face_data(batch, pipeline.restore(batch.probes), pipeline.teacher)
-
-    return step
-
-
 def measure_images(
     pipeline: RIMPipeline, options: Options, pictures: int, files: Mapping[str, str] | None = None
 ) -> dict[str, Any]:
@@ -84,11 +74,11 @@ def measure_images(
     quality, sheet = ImageEvaluator(standard_metrics(ImageMetric, files)), SheetEvaluator(pictures)
     quality.baselines.clear()  # bicubic interpolation is a method of its own
     names: list[str] = []
-    restore = restored_faces(pipeline)
 
-    def step(batch: Mapping[str, Any]) -> dict[str, Any]:
-        names.extend(batch['gt_path'])
-        return restore(batch)
+    def step(data: Mapping[str, Any]) -> dict[str, Any]:
+        names.extend(data['gt_path'])
+        batch = Batch.from_data(data, DEVICE)
+        return face_data(batch, pipeline.restore(batch.probes), pipeline.teacher)
 
     evaluate(_dataset(options), step, [quality, sheet])
     results = quality.compute()

@@ -97,21 +97,20 @@ class Results:
             'environment': environment(),
             'seed': 0,
             'reference': benchmark.reference.name,
-            'methods': {method.name: self._method(method) for method in benchmark.methods},
+            'methods': {
+                method.name: {
+                    'title': method.title,
+                    'options': method.file,
+                    'force': method.force,
+                    'weights': method.weights,
+                    'training': budget and budget._asdict(),
+                    'recogniser': method.recogniser,
+                }
+                for method, budget in zip(benchmark.methods, self.budgets.values())
+            },
             'sr_sets': {name: {**_SR_PROTOCOL, **options} for name, options in benchmark.sr_sets.items()},
             'pairs': {name: self._pairs(name) for name in benchmark.pair_sets},
             'results': [self._result(key) for key in self.by_place],
-        }
-
-    def _method(self, method: Method) -> dict[str, Any]:
-        budget = self.budgets[method.name]
-        return {
-            'title': method.title,
-            'options': method.file,
-            'force': method.force,
-            'weights': method.weights,
-            'training': budget and budget._asdict(),
-            'recogniser': method.recogniser,
         }
 
     def _result(self, key: tuple[str, ...]) -> dict[str, Any]:

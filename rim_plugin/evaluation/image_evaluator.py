@@ -13,7 +13,6 @@ from rim_plugin.archs.recogniser import Recogniser
 from rim_plugin.batch import Batch
 from rim_plugin.data.heatmaps import heatmap_landmarks
 from rim_plugin.evaluation.metric import ImageMetric
-from rim_plugin.evaluation.metrics.identity import identity_embeddings
 from rim_plugin.pipeline import Restored, bicubic
 
 
@@ -82,6 +81,7 @@ class ImageEvaluator:
         )
 
 
+@torch.no_grad()
 def face_data(batch: Batch, restored: Restored, recogniser: Recogniser | None = None) -> dict[str, Any]:
     """What :class:`ImageEvaluator` processes: a batch, its hallucinated faces and what the priors say.
 
@@ -97,5 +97,6 @@ def face_data(batch: Batch, restored: Restored, recogniser: Recogniser | None = 
         if priors.heatmaps is not None:
             data['estimated_landmarks'] = heatmap_landmarks(priors.heatmaps, sr.shape[-1])
     if recogniser is not None and batch.gt is not None:
-        data.update(identity_embeddings(sr, batch.gt, recogniser))
+        data.update(sr_embedding=recogniser(sr.clamp(0, 1)).embedding)
+        data.update(gt_embedding=recogniser(batch.gt.clamp(0, 1)).embedding)
     return {key: value for key, value in data.items() if value is not None}

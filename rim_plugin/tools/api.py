@@ -140,7 +140,7 @@ class RIM:
             sr = self.pipeline.hallucinate(probes).clamp(0, 1).mul(255).round().byte()
             return list(sr.permute(0, 2, 3, 1).contiguous().cpu().numpy())
 
-        return self._of_each(self._small(images), restore)
+        return self._of_each(images, restore, self.check_small)
 
     @overload
     def priors(self, images: np.ndarray) -> Priors: ...
@@ -170,7 +170,7 @@ class RIM:
                 columns[2] = output.parsing.cpu()
             return [Priors(*each) for each in zip(*columns)]
 
-        return self._of_each(self._small(images), estimate)
+        return self._of_each(images, estimate, self.check_small)
 
     @torch.no_grad()
     def embed(self, images: np.ndarray | Faces) -> np.ndarray:
@@ -188,7 +188,7 @@ class RIM:
         if self.pipeline.hrn is None:
             raise ValueError(f'{self.name}: holds no recogniser; name other weights')
         size = self.pipeline.hrn.student.net.embedding_size
-        output = self._of_each(images, lambda probes: self.pipeline(probes).cpu().numpy(), FACE_SIZE)
+        output = self._of_each(images, lambda probes: self.pipeline(probes).cpu().numpy(), check_face, FACE_SIZE)
         return np.array(output, np.float32).reshape(-1, size) if isinstance(output, list) else output
 
     def verify(self, a: np.ndarray, b: np.ndarray) -> Verification:
@@ -217,27 +217,27 @@ class RIM:
         if self.pipeline.fhn is None:
             raise ValueError(f'{self.name}: holds no hallucination network; name other weights')
 
-    def _small(self, images: np.ndarray | Faces) -> np.ndarray | Faces:
-        images = images if _is_one(images) else list(images)
-        for image in _listed(images):
-            self.check_small(image)
-        return images
-
     def _of_each(
-        self, images: np.ndarray | Faces, function: Callable[[Tensor], Iterable[Result]], largest: int | None = None
+        self,
+        images: np.ndarray | Faces,
+        function: Callable[[Tensor], Iterable[Result]],
+        check: Callable[[np.ndarray], None],
+        largest: int | None = None,
     ) -> Result | list[Result]:
         """``function`` of the faces, (n, 3, q, q) to n results, in batches of one size; in the order of ``images``.
 
         Args:
             images: one face, or several.
             function: of a batch.
+            check: raises ValueError for a face that cannot be used.
             largest: larger faces are reduced to it, as the recogniser would, so that they are one batch.
         """
         faces = _listed(images)
+        for face in faces:
+            check(face)
         groups: dict[int, list[int]] = defaultdict(list)
         results: dict[int, Result] = {}
         for index, face in enumerate(faces):
-            check_face(face)
             groups[min(len(face), largest or len(face))].append(index)
         for size, indices in groups.items():
             for start in range(0, len(indices), self.batch):

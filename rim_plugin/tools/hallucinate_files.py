@@ -139,21 +139,16 @@ def _faces(rim: RIM, jobs: Iterable[tuple[Path, Path]], report: Report) -> Itera
     faces = {}
     for path, target in jobs:
         try:
-            faces[target] = _small_face(rim, path)
+            face = read_rgb(path)
+            rim.check_small(face)
+            faces[target] = face
         except UnreadableImage as error:
             report.skipped.append(str(error))
+        except ValueError as error:
+            report.skipped.append(f'{path}: {error}')
     for (target, face), result in zip(faces.items(), rim.hallucinate(list(faces.values()))):
         before = cv2.resize(face, result.shape[1::-1], interpolation=cv2.INTER_CUBIC)
         yield Picture(target, before, result, [face], [result])
-
-
-def _small_face(rim: RIM, path: Path) -> np.ndarray:
-    face = read_rgb(path)
-    try:
-        rim.check_small(face)
-    except ValueError as error:
-        raise UnreadableImage(f'{path}: {error}') from None
-    return face
 
 
 def _photos(

@@ -10,7 +10,6 @@ from torch.utils.data import default_collate
 from rim_plugin.evaluation.driver import evaluate
 from rim_plugin.evaluation.image_evaluator import ImageEvaluator
 from rim_plugin.evaluation.metric import build_metric
-from rim_plugin.evaluation.pictures import SheetEvaluator
 
 COUNT = 7
 TYPES = {'psnr': 'calculate_psnr', 'ssim': 'calculate_ssim', 'nme': 'calculate_nme', 'identity': 'calculate_identity'}
@@ -71,34 +70,3 @@ def test_landmarks_of_another_count_are_absent():
 def test_no_face_no_value():
     found = ImageEvaluator(metrics()).compute()
     assert found.values == {} and found.absent == list(TYPES)
-
-
-def test_identity_is_the_cosine_of_embeddings_of_any_length():
-    evaluator = ImageEvaluator(metrics())
-    evaluator.process(
-        {'sr_embedding': torch.tensor([[3.0, 0], [1, 1]]), 'gt_embedding': torch.tensor([[2.0, 0], [0, 5]])}
-    )
-    assert evaluator.compute().per_face['identity'].tolist() == pytest.approx([1, 0.5**0.5])
-
-
-def test_the_loop_shows_all_items_in_order_and_leaves_the_random_state():
-    before, seen = torch.get_rng_state(), []
-
-    class Names:
-        def reset(self):
-            seen.append('reset')
-
-        def process(self, data):
-            assert not torch.is_grad_enabled()
-            seen.extend(data['lq_path'])
-
-    evaluate(Faces(5), None, [Names()], batch_size=2)
-    assert seen == ['reset', *(f'{i}.png' for i in range(5))] and torch.equal(before, torch.get_rng_state())
-
-
-def test_the_sheet_keeps_the_first_faces():
-    sheet = SheetEvaluator(3)
-    evaluate(Faces(5), step, [sheet], batch_size=2)
-    assert len(sheet.rows) == 3 and torch.equal(sheet.rows[2]['gt'], Faces(5)[2]['gt'])
-    sheet.reset()
-    assert sheet.rows == []

@@ -143,27 +143,3 @@ def test_accepting_no_pair_has_no_finite_threshold():
     assert (
         best_threshold(scores, issame, finite=True) == 0.9
     )  # one wrong more; all lower ones accept more different pairs
-
-
-def test_unknown_choices_are_named_when_the_metric_is_made():
-    with pytest.raises(ValueError, match="'best' is unknown; known: exact, insightface"):
-        VerificationAccuracy('best')
-
-
-def test_figures_of_accuracy():
-    data = random_pairs(2)
-    for thresholds in ('exact', 'insightface'):
-        metric, output = VerificationAccuracy(thresholds), fold_accuracy(**data, thresholds=thresholds)
-        assert value(metric, data) == pytest.approx(output.accuracy.mean(), abs=1e-15)
-        figures = metric.figures('accuracy')
-        if thresholds == 'exact':
-            assert figures.pop('fold_thresholds') == output.threshold.tolist()
-            assert figures.pop('fold_accuracies') == output.accuracy.tolist()
-            assert figures.pop('accuracy_std') == output.accuracy.std()
-        assert figures == {'accuracy': output.accuracy.mean()}
-
-
-def test_a_fold_that_accepts_no_pair_has_no_threshold_in_json():
-    metric = VerificationAccuracy()
-    metric.update({'scores': [0.1, 0.2, 0.3, 0.4, 0.9, 0.1], 'issame': [1, 0, 0, 0, 1, 0], 'folds': [0, 0, 0, 0, 1, 1]})
-    assert metric.figures('accuracy')['fold_thresholds'] == [0.9, None]

@@ -3,11 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from rim_plugin.archs.recogniser import Recogniser
 from rim_plugin.evaluation.metric import ImageMetric, register_metric
 
 
@@ -24,9 +22,3 @@ class Identity(ImageMetric):
     def measure(self, data: Mapping[str, Any]) -> Tensor:
         """(n,) float64 of ``sr_embedding`` and ``gt_embedding``, (n, D), which need no unit length."""
         return F.cosine_similarity(data['sr_embedding'].double(), data['gt_embedding'].double())
-
-
-@torch.no_grad()
-def identity_embeddings(sr: Tensor, gt: Tensor, recogniser: Recogniser) -> dict[str, Tensor]:
-    """``sr_embedding`` and ``gt_embedding``, (N, D), of SR and HR faces (N, 3, S, S), RGB in about [0, 1]."""
-    return {'sr_embedding': recogniser(sr.clamp(0, 1)).embedding, 'gt_embedding': recogniser(gt.clamp(0, 1)).embedding}
