@@ -82,8 +82,8 @@ class Plots:
             'side of the probe (pixels; full resolution beyond the scale)',
             'accuracy',
         )
-        sizes = {size for values in accuracy.values() for size in values}
-        places: dict[str, float] = {size: int(size) for size in sizes - {'full'}}
+        sizes = dict.fromkeys(size for values in accuracy.values() for size in values)  # in one order in every run
+        places: dict[str, float] = {size: int(size) for size in sizes if size != 'full'}
         if 'full' in sizes:
             places['full'] = 1.6 * max(places.values(), default=1)
         for title, values in accuracy.items():
