@@ -11,7 +11,9 @@ Nothing is unpickled: ``.pth`` files are read with ``weights_only``.
 import hashlib
 import json
 import os
+import re
 import sysconfig
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -30,8 +32,9 @@ from basicsr.utils.registry import ARCH_REGISTRY
 FORMAT = 1
 SHIPPED = 'weights/rim.safetensors'
 _HOW_TO_MAKE = 'scripts/pack_weights.py makes one from a training'
-_RENAMED_KEYS = {'student.fits.': 'student.adapters.', 'assistant.fits.': 'assistant.adapters.'}  # of HRN's tensors
-_RENAMED_OPTIONS = {'work_size': 'feature_size'}
+# names of before, which options and files may hold, and those that networks have
+_FORMER_OPTIONS = {'work_size': 'feature_size'}
+_FORMER_TENSORS = (r'\b(student|assistant)\.fits\.', r'\1.adapters.')
 
 # Prefix of a network's tensors in NAME.safetensors, and in the network itself; 'fhn.' and none for other SR networks.
 _PACKED = {
@@ -128,7 +131,7 @@ def load_weights(path: str | os.PathLike[str]) -> Weights:
     digest, tensors = require_digest(path), _read_safetensors(path)
     try:
         calibrations = tuple(Calibration(**each) for each in header['calibrations'])
-        return Weights(_renamed_options(header['networks']), tensors, calibrations, header['facts'], digest)
+        return Weights(present_names(header['networks']), tensors, calibrations, header['facts'], digest)
     except (KeyError, TypeError) as error:
         raise OptionsError(f'{path}: its metadata are not of this version of rim_plugin ({error})') from None
 
@@ -188,7 +191,7 @@ def packed_options(path: str | os.PathLike[str], label: str) -> dict[str, Any]:
     """Options of a network, ``fhn`` or ``hrn``, in NAME.safetensors; empty for other files."""
     if not str(path).endswith('.safetensors'):
         return {}
-    return _renamed_options(_read_header(Path(path)).get('networks', {}).get(label, {}))
+    return present_names(_read_header(Path(path)).get('networks', {}).get(label, {}))
 
 
 def is_packed(weights: Mapping[str, Any]) -> bool:
@@ -249,12 +252,12 @@ def read_weights(path: str | os.PathLike[str], param_key: str | None = 'params')
         content = content[param_key]
     if not isinstance(content, dict) or not all(isinstance(key, str) for key in content):
         raise OptionsError(f'{path}: holds no weights, tensors by name')
-    return _renamed_keys(content)
+    return _renamed_tensors(content)
 
 
 def _read_safetensors(path: str | os.PathLike[str]) -> State:
     try:
-        return _renamed_keys(load_file(path))
+        return _renamed_tensors(load_file(path))
     except Exception as error:
         raise OptionsError(f'{path}: not a readable safetensors file ({first_words(error)})') from error
 
@@ -351,19 +354,23 @@ def misfit(own: Mapping[str, Tensor], weights: Mapping[str, Tensor]) -> str:
     return '; '.join(f'{kind}: {some(names)}' for kind, names in problems.items() if names)
 
 
-def _renamed_keys(state: State) -> State:
-    """A state dict whose tensors have the names that the networks give them; files may hold other names of theirs."""
+def present_names(options: Any, place: str = '') -> Any:
+    """Options of networks, within each other, by the names that constructors take.
 
-    def renamed(key: str) -> str:
-        for before, now in _RENAMED_KEYS.items():
-            key = key.replace(before, now)
-        return key
-
-    return {renamed(key): value for key, value in state.items()}
-
-
-def _renamed_options(options: Any) -> Any:
-    """Options of networks, within each other, by the names that constructors take; files may hold aliases of these."""
+    Args:
+        options: may hold former names.
+        place: where they stand, for a warning of each former name; empty for none.
+    """
     if not isinstance(options, dict):
         return options
-    return {_RENAMED_OPTIONS.get(key, key): _renamed_options(value) for key, value in options.items()}
+    for former in _FORMER_OPTIONS.keys() & options.keys() if place else ():
+        warnings.warn(f'{place}.{former} is the former name of {_FORMER_OPTIONS[former]}')
+    return {
+        _FORMER_OPTIONS.get(key, key): present_names(value, place and f'{place}.{key}')
+        for key, value in options.items()
+    }
+
+
+def _renamed_tensors(state: State) -> State:
+    """A state dict whose tensors have the names that the networks give them; files may hold other names of theirs."""
+    return {re.sub(*_FORMER_TENSORS, key): value for key, value in state.items()}
