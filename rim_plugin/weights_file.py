@@ -124,10 +124,7 @@ def load_weights(path: str | os.PathLike[str]) -> Weights:
     if not header:
         raise OptionsError(f'{path}: a safetensors file, but no weights file of RIM; {_HOW_TO_MAKE}')
     if header.get('format') != FORMAT:
-        raise OptionsError(
-            f'{path}: is of format {header.get("format")}, and this version of rim_plugin reads format {FORMAT}: '
-            'update it'
-        )
+        raise OptionsError(f'{path}: is of format {header.get("format")}; this rim_plugin reads {FORMAT}: update it')
     digest, tensors = require_digest(path), _read_safetensors(path)
     try:
         calibrations = tuple(Calibration(**each) for each in header['calibrations'])
@@ -177,10 +174,8 @@ def build_packed(weights: Weights, label: str, path: str | os.PathLike[str] = ''
     try:
         net = ARCH_REGISTRY.get(kind)(**options)
     except (KeyError, TypeError, ValueError) as error:
-        raise OptionsError(
-            f'{path}: {kind} cannot be built with the options in it ({error}); use the version of rim_plugin that made '
-            'the file'
-        ) from None
+        message = f'{kind} cannot be built with the options in it ({error}); use the rim_plugin that made the file'
+        raise OptionsError(f'{path}: {message}') from None
     state = _part(weights.tensors, f'{label}.')
     require_fit(net, state, path)
     net.load_state_dict(state)
@@ -219,9 +214,8 @@ def read_tensors(path: str | os.PathLike[str]) -> Any:
     try:
         return torch.load(path, map_location='cpu', weights_only=True)
     except Exception as error:
-        raise OptionsError(
-            f'{path}: not a file of tensors and plain values that is safe to read ({first_words(error)})'
-        ) from error
+        message = 'not a file of tensors and plain values that is safe to read'
+        raise OptionsError(f'{path}: {message} ({first_words(error)})') from error
 
 
 def read_weights(path: str | os.PathLike[str], param_key: str | None = 'params') -> Any:
@@ -245,10 +239,8 @@ def read_weights(path: str | os.PathLike[str], param_key: str | None = 'params')
             get_root_logger().info(f'{path} has no {param_key}: params is used.')
             param_key = 'params'
         if param_key not in content:
-            raise OptionsError(
-                f'{path}: no weights under {param_key!r}; the file holds {some(content)} (path.param_key_* says where '
-                'they are; ~ for a bare state dict)'
-            )
+            message = f'no weights under {param_key!r}; the file holds {some(content)}'
+            raise OptionsError(f'{path}: {message} (path.param_key_* says where they are; ~ for a bare state dict)')
         content = content[param_key]
     if not isinstance(content, dict) or not all(isinstance(key, str) for key in content):
         raise OptionsError(f'{path}: holds no weights, tensors by name')
@@ -281,7 +273,11 @@ def load_into(
         OptionsError: see :func:`read_weights`; with ``strict``, the weights are another network's.
     """
     weights = {key.removeprefix('module.'): value for key, value in read_weights(path, param_key).items()}
-    weights = _unpacked(net, weights)
+    if is_packed(weights):
+        packed, prefix = _PACKED.get(type(net).__name__, ('fhn.', ''))
+        part = {prefix + key: value for key, value in _part(weights, packed).items()}
+        # the rest of the network is not packed: inference does without
+        weights = {key: value for key, value in net.state_dict().items() if not key.startswith(prefix)} | part
     own, fitting = net.state_dict(), weights
     if strict:
         require_fit(net, weights, path)
@@ -291,17 +287,6 @@ def load_into(
     return weights
 
 
-def _unpacked(net: nn.Module, weights: State) -> State:
-    """A network's part of NAME.safetensors; other weights as they are."""
-    if not is_packed(weights):
-        return weights
-    packed, own = _PACKED.get(type(net).__name__, ('fhn.', ''))
-    part = {own + key: value for key, value in _part(weights, packed).items()}
-    # the rest of the network is not packed: inference does without
-    rest = {key: value for key, value in net.state_dict().items() if not key.startswith(own)}
-    return {**rest, **part}
-
-
 def require_digest(path: str | os.PathLike[str]) -> str:
     """The SHA-256 (hexadecimal) of NAME.safetensors.
 
@@ -309,23 +294,17 @@ def require_digest(path: str | os.PathLike[str]) -> str:
         OptionsError: it is not that of NAME.json beside the file, or there is none.
     """
     path = Path(path)
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    if digest != _expected_digest(path):
-        raise OptionsError(
-            f'{path}: its SHA-256 is {digest[:12]}..., not that of {path.with_suffix(".json").name}: damaged, or '
-            'another file; fetch both again'
-        )
-    return digest
-
-
-def _expected_digest(path: Path) -> str:
-    sidecar = path.with_suffix('.json')
+    sidecar, digest = path.with_suffix('.json'), hashlib.sha256(path.read_bytes()).hexdigest()
     try:
-        return json.loads(sidecar.read_text(encoding='utf-8'))['sha256']
+        expected = json.loads(sidecar.read_text(encoding='utf-8'))['sha256']
     except FileNotFoundError:
         raise OptionsError(f'{sidecar}: missing; it holds the SHA-256 of {path.name}: put it there, too') from None
     except (ValueError, KeyError, TypeError):
         raise OptionsError(f'{sidecar}: holds no SHA-256 of {path.name}: fetch it again') from None
+    if digest != expected:
+        message = f'its SHA-256 is {digest[:12]}..., not that of {sidecar.name}: damaged, or another file'
+        raise OptionsError(f'{path}: {message}; fetch both again')
+    return digest
 
 
 def require_fit(net: nn.Module, weights: Mapping[str, Tensor], path: str | os.PathLike[str]) -> None:
@@ -341,16 +320,10 @@ def require_fit(net: nn.Module, weights: Mapping[str, Tensor], path: str | os.Pa
 
 def misfit(own: Mapping[str, Tensor], weights: Mapping[str, Tensor]) -> str:
     """What keeps ``weights`` from fitting ``own``, in words: keys and shapes; empty where they fit."""
-    shapes = [
-        f'{key} {tuple(weights[key].shape)} for {tuple(own[key].shape)}'
-        for key in own.keys() & weights.keys()
-        if own[key].shape != weights[key].shape
-    ]
-    problems = {
-        'missing': own.keys() - weights.keys(),
-        'unexpected': weights.keys() - own.keys(),
-        'other shape': shapes,
-    }
+    differing = [key for key in own.keys() & weights.keys() if own[key].shape != weights[key].shape]
+    shapes = [f'{key} {tuple(weights[key].shape)} for {tuple(own[key].shape)}' for key in differing]
+    missing, unexpected = own.keys() - weights.keys(), weights.keys() - own.keys()
+    problems = {'missing': missing, 'unexpected': unexpected, 'other shape': shapes}
     return '; '.join(f'{kind}: {some(names)}' for kind, names in problems.items() if names)
 
 
