@@ -11,7 +11,9 @@ Nothing is unpickled: ``.pth`` files are read with ``weights_only``.
 import hashlib
 import json
 import os
+import re
 import sysconfig
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -30,8 +32,9 @@ from basicsr.utils.registry import ARCH_REGISTRY
 FORMAT = 1
 SHIPPED = 'weights/rim.safetensors'
 _HOW_TO_MAKE = 'scripts/pack_weights.py makes one from a training'
-_RENAMED_KEYS = {'student.fits.': 'student.adapters.', 'assistant.fits.': 'assistant.adapters.'}  # of HRN's tensors
-_RENAMED_OPTIONS = {'work_size': 'feature_size'}
+# names of before, which options and files may hold, and those that networks have
+_FORMER_OPTIONS = {'work_size': 'feature_size'}
+_FORMER_TENSORS = (r'\b(student|assistant)\.fits\.', r'\1.adapters.')
 
 # Prefix of a network's tensors in NAME.safetensors, and in the network itself; 'fhn.' and none for other SR networks.
 _PACKED = {
@@ -121,14 +124,11 @@ def load_weights(path: str | os.PathLike[str]) -> Weights:
     if not header:
         raise OptionsError(f'{path}: a safetensors file, but no weights file of RIM; {_HOW_TO_MAKE}')
     if header.get('format') != FORMAT:
-        raise OptionsError(
-            f'{path}: is of format {header.get("format")}, and this version of rim_plugin reads format {FORMAT}: '
-            'update it'
-        )
+        raise OptionsError(f'{path}: is of format {header.get("format")}; this rim_plugin reads {FORMAT}: update it')
     digest, tensors = require_digest(path), _read_safetensors(path)
     try:
         calibrations = tuple(Calibration(**each) for each in header['calibrations'])
-        return Weights(_renamed_options(header['networks']), tensors, calibrations, header['facts'], digest)
+        return Weights(present_names(header['networks']), tensors, calibrations, header['facts'], digest)
     except (KeyError, TypeError) as error:
         raise OptionsError(f'{path}: its metadata are not of this version of rim_plugin ({error})') from None
 
@@ -174,10 +174,8 @@ def build_packed(weights: Weights, label: str, path: str | os.PathLike[str] = ''
     try:
         net = ARCH_REGISTRY.get(kind)(**options)
     except (KeyError, TypeError, ValueError) as error:
-        raise OptionsError(
-            f'{path}: {kind} cannot be built with the options in it ({error}); use the version of rim_plugin that made '
-            'the file'
-        ) from None
+        message = f'{kind} cannot be built with the options in it ({error}); use the rim_plugin that made the file'
+        raise OptionsError(f'{path}: {message}') from None
     state = _part(weights.tensors, f'{label}.')
     require_fit(net, state, path)
     net.load_state_dict(state)
@@ -188,7 +186,7 @@ def packed_options(path: str | os.PathLike[str], label: str) -> dict[str, Any]:
     """Options of a network, ``fhn`` or ``hrn``, in NAME.safetensors; empty for other files."""
     if not str(path).endswith('.safetensors'):
         return {}
-    return _renamed_options(_read_header(Path(path)).get('networks', {}).get(label, {}))
+    return present_names(_read_header(Path(path)).get('networks', {}).get(label, {}))
 
 
 def is_packed(weights: Mapping[str, Any]) -> bool:
@@ -216,9 +214,8 @@ def read_tensors(path: str | os.PathLike[str]) -> Any:
     try:
         return torch.load(path, map_location='cpu', weights_only=True)
     except Exception as error:
-        raise OptionsError(
-            f'{path}: not a file of tensors and plain values that is safe to read ({first_words(error)})'
-        ) from error
+        message = 'not a file of tensors and plain values that is safe to read'
+        raise OptionsError(f'{path}: {message} ({first_words(error)})') from error
 
 
 def read_weights(path: str | os.PathLike[str], param_key: str | None = 'params') -> Any:
@@ -242,19 +239,17 @@ def read_weights(path: str | os.PathLike[str], param_key: str | None = 'params')
             get_root_logger().info(f'{path} has no {param_key}: params is used.')
             param_key = 'params'
         if param_key not in content:
-            raise OptionsError(
-                f'{path}: no weights under {param_key!r}; the file holds {some(content)} (path.param_key_* says where '
-                'they are; ~ for a bare state dict)'
-            )
+            message = f'no weights under {param_key!r}; the file holds {some(content)}'
+            raise OptionsError(f'{path}: {message} (path.param_key_* says where they are; ~ for a bare state dict)')
         content = content[param_key]
     if not isinstance(content, dict) or not all(isinstance(key, str) for key in content):
         raise OptionsError(f'{path}: holds no weights, tensors by name')
-    return _renamed_keys(content)
+    return _renamed_tensors(content)
 
 
 def _read_safetensors(path: str | os.PathLike[str]) -> State:
     try:
-        return _renamed_keys(load_file(path))
+        return _renamed_tensors(load_file(path))
     except Exception as error:
         raise OptionsError(f'{path}: not a readable safetensors file ({first_words(error)})') from error
 
@@ -278,7 +273,11 @@ def load_into(
         OptionsError: see :func:`read_weights`; with ``strict``, the weights are another network's.
     """
     weights = {key.removeprefix('module.'): value for key, value in read_weights(path, param_key).items()}
-    weights = _unpacked(net, weights)
+    if is_packed(weights):
+        packed, prefix = _PACKED.get(type(net).__name__, ('fhn.', ''))
+        part = {prefix + key: value for key, value in _part(weights, packed).items()}
+        # the rest of the network is not packed: inference does without
+        weights = {key: value for key, value in net.state_dict().items() if not key.startswith(prefix)} | part
     own, fitting = net.state_dict(), weights
     if strict:
         require_fit(net, weights, path)
@@ -288,17 +287,6 @@ def load_into(
     return weights
 
 
-def _unpacked(net: nn.Module, weights: State) -> State:
-    """A network's part of NAME.safetensors; other weights as they are."""
-    if not is_packed(weights):
-        return weights
-    packed, own = _PACKED.get(type(net).__name__, ('fhn.', ''))
-    part = {own + key: value for key, value in _part(weights, packed).items()}
-    # the rest of the network is not packed: inference does without
-    rest = {key: value for key, value in net.state_dict().items() if not key.startswith(own)}
-    return {**rest, **part}
-
-
 def require_digest(path: str | os.PathLike[str]) -> str:
     """The SHA-256 (hexadecimal) of NAME.safetensors.
 
@@ -306,23 +294,17 @@ def require_digest(path: str | os.PathLike[str]) -> str:
         OptionsError: it is not that of NAME.json beside the file, or there is none.
     """
     path = Path(path)
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    if digest != _expected_digest(path):
-        raise OptionsError(
-            f'{path}: its SHA-256 is {digest[:12]}..., not that of {path.with_suffix(".json").name}: damaged, or '
-            'another file; fetch both again'
-        )
-    return digest
-
-
-def _expected_digest(path: Path) -> str:
-    sidecar = path.with_suffix('.json')
+    sidecar, digest = path.with_suffix('.json'), hashlib.sha256(path.read_bytes()).hexdigest()
     try:
-        return json.loads(sidecar.read_text(encoding='utf-8'))['sha256']
+        expected = json.loads(sidecar.read_text(encoding='utf-8'))['sha256']
     except FileNotFoundError:
         raise OptionsError(f'{sidecar}: missing; it holds the SHA-256 of {path.name}: put it there, too') from None
     except (ValueError, KeyError, TypeError):
         raise OptionsError(f'{sidecar}: holds no SHA-256 of {path.name}: fetch it again') from None
+    if digest != expected:
+        message = f'its SHA-256 is {digest[:12]}..., not that of {sidecar.name}: damaged, or another file'
+        raise OptionsError(f'{path}: {message}; fetch both again')
+    return digest
 
 
 def require_fit(net: nn.Module, weights: Mapping[str, Tensor], path: str | os.PathLike[str]) -> None:
@@ -338,32 +320,30 @@ def require_fit(net: nn.Module, weights: Mapping[str, Tensor], path: str | os.Pa
 
 def misfit(own: Mapping[str, Tensor], weights: Mapping[str, Tensor]) -> str:
     """What keeps ``weights`` from fitting ``own``, in words: keys and shapes; empty where they fit."""
-    shapes = [
-        f'{key} {tuple(weights[key].shape)} for {tuple(own[key].shape)}'
-        for key in own.keys() & weights.keys()
-        if own[key].shape != weights[key].shape
-    ]
-    problems = {
-        'missing': own.keys() - weights.keys(),
-        'unexpected': weights.keys() - own.keys(),
-        'other shape': shapes,
-    }
+    differing = [key for key in own.keys() & weights.keys() if own[key].shape != weights[key].shape]
+    shapes = [f'{key} {tuple(weights[key].shape)} for {tuple(own[key].shape)}' for key in differing]
+    missing, unexpected = own.keys() - weights.keys(), weights.keys() - own.keys()
+    problems = {'missing': missing, 'unexpected': unexpected, 'other shape': shapes}
     return '; '.join(f'{kind}: {some(names)}' for kind, names in problems.items() if names)
 
 
-def _renamed_keys(state: State) -> State:
-    """A state dict whose tensors have the names that the networks give them; files may hold other names of theirs."""
+def present_names(options: Any, place: str = '') -> Any:
+    """Options of networks, within each other, by the names that constructors take.
 
-    def renamed(key: str) -> str:
-        for before, now in _RENAMED_KEYS.items():
-            key = key.replace(before, now)
-        return key
-
-    return {renamed(key): value for key, value in state.items()}
-
-
-def _renamed_options(options: Any) -> Any:
-    """Options of networks, within each other, by the names that constructors take; files may hold aliases of these."""
+    Args:
+        options: may hold former names.
+        place: where they stand, for a warning of each former name; empty for none.
+    """
     if not isinstance(options, dict):
         return options
-    return {_RENAMED_OPTIONS.get(key, key): _renamed_options(value) for key, value in options.items()}
+    for former in _FORMER_OPTIONS.keys() & options.keys() if place else ():
+        warnings.warn(f'{place}.{former} is the former name of {_FORMER_OPTIONS[former]}')
+    return {
+        _FORMER_OPTIONS.get(key, key): present_names(value, place and f'{place}.{key}')
+        for key, value in options.items()
+    }
+
+
+def _renamed_tensors(state: State) -> State:
+    """A state dict whose tensors have the names that the networks give them; files may hold other names of theirs."""
+    return {re.sub(*_FORMER_TENSORS, key): value for key, value in state.items()}

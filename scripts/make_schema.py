@@ -8,8 +8,9 @@ from typing import Any
 import msgspec
 
 import rim_plugin  # noqa: F401  registers the datasets
+from rim_plugin.options import datasets as dataset_options
 from rim_plugin.options import schema
-from rim_plugin.options.conversion import allows, fields_of, words
+from rim_plugin.options.conversion import fields_of, words
 
 from basicsr.utils.registry import DATASET_REGISTRY
 
@@ -143,9 +144,9 @@ def _page() -> Iterator[str]:
         ('`val` of RIMModel', schema.ValOptions, schema.BaselineVal),
         ('`logger`', schema.LoggerOptions, None),
         ('`dist_params`', schema.DistOptions, None),
-        ('Every dataset', schema.DatasetOptions, None),
-        *((name, struct, schema.DatasetOptions) for name, struct in datasets().items()),
-        ('`augment` of FacePriorDataset', schema.AugmentOptions, None),
+        ('Every dataset', dataset_options.DatasetOptions, None),
+        *((name, struct, dataset_options.DatasetOptions) for name, struct in datasets().items()),
+        ('`augment` of FacePriorDataset', dataset_options.AugmentOptions, None),
         ('A benchmark', schema.BenchmarkOptions, None),
         ('A method of a benchmark', schema.MethodOptions, None),
     ]
@@ -159,8 +160,16 @@ def _table(title: str, struct: Struct, parent: Struct | None) -> Iterator[str]:
     for field in msgspec.structs.fields(struct):
         if field.name not in known:
             meaning = fields_of(struct)[field.name].meaning.replace('|', r'\|')
-            kind = words(field.type) + (' or ~' if allows(field.type, None) else '')
+            kind = words(field.type) + (' or ~' if _may_be_empty(field.type) else '')
             yield f'| `{field.name}` | {kind} | {_default(field)} | {meaning} |'
+
+
+def _may_be_empty(annotation: Any) -> bool:
+    try:
+        msgspec.convert(None, annotation)
+    except msgspec.ValidationError:
+        return False
+    return True
 
 
 def _default(field: msgspec.structs.FieldInfo) -> str:

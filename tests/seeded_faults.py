@@ -302,8 +302,8 @@ FAULTS = (
     ),
     Fault(
         'weights_file.py',
-        'if digest != _expected_digest(path):',
-        'if not _expected_digest(path):',
+        'if digest != expected:',
+        'if not expected:',
         'test_weights_file.py',
         'weights: a damaged file is loaded',
     ),

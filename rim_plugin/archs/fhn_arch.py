@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from rim_plugin.archs.coarse_sr import CoarseConfig, CoarseSRNet
-from rim_plugin.archs.layers import PRIOR_STRIDE, Norm, renamed_arguments, resize
+from rim_plugin.archs.layers import PRIOR_STRIDE, Norm, resize
 from rim_plugin.archs.mix_discriminator_arch import FeatureIntegrator
 from rim_plugin.archs.prior_paths import GlobalPath, PriorConfig, PriorPath
 from rim_plugin.errors import OptionsError, check_choice
@@ -41,7 +41,6 @@ class TriPathOutput(NamedTuple):
 
 
 @ARCH_REGISTRY.register()
-@renamed_arguments(work_size='feature_size')
 class TriPathGenerator(nn.Module):
     """G_theta_G of Eq. 1: coarse SR network, global path, landmark path and parsing path.
 

@@ -4,10 +4,9 @@ from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
-from rim_plugin.archs.layers import resize
+from rim_plugin.archs.layers import build_network, resize
 from rim_plugin.options.kinds import Count
 
-from basicsr.archs import build_network
 from basicsr.utils.registry import ARCH_REGISTRY
 
 

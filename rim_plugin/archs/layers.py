@@ -1,8 +1,6 @@
 """Building blocks that RIM's networks share."""
 
-import functools
-import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, TypeVar
 
 import torch
@@ -10,6 +8,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from rim_plugin.errors import check_choice
+
+from basicsr.utils.registry import ARCH_REGISTRY
 
 Net = TypeVar('Net', bound=nn.Module)
 
@@ -19,6 +19,12 @@ NORMS: dict[str, Callable[[int], nn.Module]] = {
     'instance': lambda channels: nn.InstanceNorm2d(channels, affine=True),
     'none': lambda channels: nn.Identity(),
 }
+
+
+def build_network(options: Mapping[str, Any]) -> Any:
+    """The registered network of a block with a ``type``; as BasicSR's, but it does not open the log."""
+    arguments = dict(options)
+    return ARCH_REGISTRY.get(arguments.pop('type'))(**arguments)
 
 
 def make_norm(name: Norm, channels: int) -> nn.Module:
@@ -137,27 +143,3 @@ class SubPixelImage(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.shuffle(self.conv(x))
-
-
-def renamed_arguments(**names: str) -> Callable[[type[Net]], type[Net]]:
-    """Class decorator: the constructor also takes an argument by its former name, with a warning.
-
-    Args:
-        names: former name to present name. The class keeps them as ``renamed_arguments``, for checks of options.
-    """
-
-    def decorate(cls: type[Net]) -> type[Net]:
-        construct = vars(cls)['__init__']
-
-        @functools.wraps(construct)  # inspect.signature follows it
-        def init(self: nn.Module, *args: Any, **kwargs: Any) -> None:
-            for former in kwargs.keys() & names.keys():
-                warnings.warn(f'{cls.__name__}: {former} is the former name of {names[former]}')
-                kwargs[names[former]] = kwargs.pop(former)
-            construct(self, *args, **kwargs)
-
-        for name, value in (('__init__', init), ('renamed_arguments', names)):
-            setattr(cls, name, value)
-        return cls
-
-    return decorate

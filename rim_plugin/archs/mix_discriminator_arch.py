@@ -6,22 +6,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from rim_plugin.archs.layers import (
-    PRIOR_STRIDE,
-    Norm,
-    SubPixelImage,
-    conv_prelu,
-    he_init,
-    renamed_arguments,
-    residual_stack,
-)
+from rim_plugin.archs.layers import PRIOR_STRIDE, Norm, SubPixelImage, conv_prelu, he_init, residual_stack
 from rim_plugin.errors import OptionsError
 from rim_plugin.options.kinds import Count
 
 from basicsr.utils.registry import ARCH_REGISTRY
 
 
-@renamed_arguments(work_size='feature_size')
 class FeatureIntegrator(nn.Module):
     """D_theta_i: concatenated tri-path features (N, C, S / 4, S / 4) to the SR image (N, 3, S, S).
 

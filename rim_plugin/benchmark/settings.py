@@ -11,8 +11,9 @@ from typing import Any, NamedTuple
 
 from rim_plugin.errors import OptionsError, did_you_mean
 from rim_plugin.options.checking import check_dataset
+from rim_plugin.options.conversion import convert
 from rim_plugin.options.reading import read_options
-from rim_plugin.options.schema import BenchmarkOptions, MethodOptions, convert
+from rim_plugin.options.schema import BenchmarkOptions, MethodOptions
 
 ProbeSize = int | str  # the side in pixels, or 'full'
 

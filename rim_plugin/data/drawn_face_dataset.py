@@ -7,7 +7,8 @@ from torch.utils import data
 
 from rim_plugin.data.face_item import ItemMaker, dataset_name, leave_threads_to_workers
 from rim_plugin.data.synthetic.faces import draw_face
-from rim_plugin.options.schema import DrawnFaceOptions, convert
+from rim_plugin.options.conversion import convert
+from rim_plugin.options.datasets import DrawnFaceOptions
 
 from basicsr.utils.registry import DATASET_REGISTRY
 

@@ -12,7 +12,8 @@ from rim_plugin.data.pair_lists import PairList
 from rim_plugin.data.synthetic.faces import draw_face
 from rim_plugin.data.synthetic.geometry import PICTURE
 from rim_plugin.errors import OptionsError
-from rim_plugin.options.schema import DrawnPairOptions, convert
+from rim_plugin.options.conversion import convert
+from rim_plugin.options.datasets import DrawnPairOptions
 
 from basicsr.utils.registry import DATASET_REGISTRY
 

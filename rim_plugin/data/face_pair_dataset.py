@@ -18,7 +18,8 @@ from rim_plugin.data.pair_lists import PairListError, read_pair_list
 from rim_plugin.data.photo_files import decode_image
 from rim_plugin.data.prepare import find_photos, read_photo
 from rim_plugin.errors import OptionsError, SkippedPhoto
-from rim_plugin.options.schema import FacePairOptions, convert
+from rim_plugin.options.conversion import convert
+from rim_plugin.options.datasets import FacePairOptions
 
 from basicsr.utils.registry import DATASET_REGISTRY
 

@@ -14,8 +14,8 @@ from rim_plugin.data.face_item import ItemMaker, dataset_name, leave_threads_to_
 from rim_plugin.data.face_store import FaceStore
 from rim_plugin.data.photo_files import decode_image
 from rim_plugin.errors import OptionsError, UnreadableImage
-from rim_plugin.options.datasets import AugmentOptions, BackendOptions
-from rim_plugin.options.schema import FacePriorOptions, convert
+from rim_plugin.options.conversion import convert
+from rim_plugin.options.datasets import AugmentOptions, BackendOptions, FacePriorOptions
 
 from basicsr.utils.registry import DATASET_REGISTRY
 

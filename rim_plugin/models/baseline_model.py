@@ -10,11 +10,13 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from rim_plugin.archs.layers import resize, resize_groups
+from rim_plugin.archs.layers import build_network, resize, resize_groups
 from rim_plugin.data.face_item import split_probes
 from rim_plugin.evaluation.metric import METRICS
+from rim_plugin.models.networks import describe
 from rim_plugin.models.validation import Board, Validation
-from rim_plugin.options.schema import BaselineGANTrain, BaselineTrain, BaselineVal, convert
+from rim_plugin.options.conversion import convert
+from rim_plugin.options.schema import BaselineGANTrain, BaselineTrain, BaselineVal
 
 from basicsr.models.esrgan_model import ESRGANModel
 from basicsr.models.sr_model import SRModel
@@ -25,11 +27,34 @@ class FaceSRModel(SRModel):
     """BasicSR's SRModel on faces: evaluators' validation, probes of several sizes in a batch, memory format."""
 
     train_options: type[BaselineTrain] | type[BaselineGANTrain]
+    needed: Mapping[str, str]  # blocks, and the beginning of one
     val_options = BaselineVal
     metric_types = METRICS
     lq: Tensor
     gt: Tensor
     output: Tensor
+
+    @classmethod
+    def check_options(cls, options: Mapping[str, Any], is_train: bool = True) -> None:
+        """Check that networks can be built, and in a training that they have what its options ask for.
+
+        Raises:
+            ValueError: a block is missing or does not fit; the message names the option.
+        """
+        for place, example in cls.needed.items() if is_train else ():
+            if not reduce(lambda block, key: block.get(key) or {}, place.split('.'), options):
+                raise ValueError(f'{place} is missing; add e.g. {{type: {example}}}')
+        nets = {key: describe(build_network, options[key]) for key in options if key.startswith('network_')}
+        if is_train:
+            cls.check_network(nets['network_g'], convert(options['train'], cls.train_options, path='train'))
+
+    @classmethod
+    def check_network(cls, net: Any, train: Any) -> None:
+        """Check the SR network against the block ``train``; raises ValueError."""
+        if not any(True for _ in net.parameters()):
+            raise ValueError(
+                f'network_g: {type(net).__name__} has no parameters to train; name it in options for basicsr/test.py'
+            )
 
     @cached_property
     def layout(self) -> torch.memory_format:
@@ -105,6 +130,7 @@ class BaselineModel(FaceSRModel):
     """
 
     train_options = BaselineTrain
+    needed = {'network_g': 'SRCNN', 'train.pixel_opt': 'L1Loss', 'train.optim_g': 'Adam, lr: 1e-4'}
     options: BaselineTrain
 
     @classmethod
@@ -117,25 +143,20 @@ class BaselineModel(FaceSRModel):
         """Names of the optimizers: keys ``optim_NAME``."""
         return frozenset('g')
 
-    def init_training_settings(self) -> None:
-        """Options against the network, then BasicSR's settings."""
-        options, name = self.options, type(self.net).__name__
-        if not any(True for _ in self.net.parameters()):
-            raise ValueError(f'network_g: {name} has no parameters to train; name it in options for basicsr/test.py')
-        if not self.opt['train'].get('pixel_opt'):
-            raise ValueError('train.pixel_opt is missing; add e.g. {type: L1Loss}')
-        if options.last_layer_lr is not None and not hasattr(self.net, 'last_layer'):
+    @classmethod
+    def check_network(cls, net: Any, train: BaselineTrain) -> None:
+        """Check the SR network against the block ``train``; raises ValueError."""
+        super().check_network(net, train)
+        name, sizes = type(net).__name__, getattr(net, 'level_sizes', [])
+        if train.last_layer_lr is not None and not hasattr(net, 'last_layer'):
             raise ValueError(f'train.last_layer_lr: {name} names no last_layer; leave the option out')
-        if options.level_weights is not None:
-            sizes = getattr(self.net, 'level_sizes', [])
-            if len(options.level_weights) != len(sizes):
-                raise ValueError(
-                    f'train.level_weights: {len(options.level_weights)} weights, but {name} has {len(sizes)} '
-                    'pyramid levels; give one weight for each, or leave the option out'
-                )
-        if options.clip_over_lr and not options.grad_clip:
+        if train.level_weights is not None and len(train.level_weights) != len(sizes):
+            raise ValueError(
+                f'train.level_weights: {len(train.level_weights)} weights, but {name} has {len(sizes)} pyramid levels; '
+                'give one weight for each, or leave the option out'
+            )
+        if train.clip_over_lr and not train.grad_clip:
             raise ValueError('train.clip_over_lr divides grad_clip by the learning rate: add grad_clip')
-        super().init_training_settings()
 
     def setup_optimizers(self) -> None:
         """One optimizer; ``last_layer`` is a group of its own where ``last_layer_lr`` is given."""
@@ -200,6 +221,10 @@ class BaselineGANModel(FaceSRModel, ESRGANModel):
     """
 
     train_options = BaselineGANTrain
+    needed = {
+        **{'network_g': 'RRDBNetX8', 'network_d': 'VGGDiscriminator', 'train.gan_opt': 'GANLoss, gan_type: vanilla'},
+        **dict.fromkeys(('train.optim_g', 'train.optim_d'), 'Adam, lr: 1e-4'),
+    }
 
     @classmethod
     def loss_terms(cls) -> frozenset[str]:

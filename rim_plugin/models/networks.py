@@ -4,29 +4,40 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from inspect import signature
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import nn
 
 from rim_plugin.archs.fhn_arch import FHN, TriPathGenerator
 from rim_plugin.archs.hrn_arch import HRN
+from rim_plugin.archs.layers import build_network
 from rim_plugin.archs.mix_discriminator_arch import MixAdversarialDiscriminator
 from rim_plugin.archs.recogniser import Recogniser
 from rim_plugin.archs.recogniser_weights import load_recogniser_weights
 from rim_plugin.pipeline import RIMPipeline
 from rim_plugin.weights_file import packed_options
 
-from basicsr.archs import build_network
 from basicsr.utils import get_root_logger
 
 Nets = dict[str, nn.Module]  # by the letter of their options: g, d, r
+Built = TypeVar('Built')
 
 
-def build_teacher(opt: Mapping[str, Any]) -> Recogniser | None:
-    """The teacher, ``network_t``, with its weights, frozen; None without it.
+def describe(build: Callable[..., Built], *args: Any) -> Built:
+    """What ``build(*args)`` gives, networks to look at and not to run, which take no memory and no random numbers."""
+    with torch.random.fork_rng([]):
+        try:
+            with torch.device('meta'):
+                return build(*args)
+        except (RuntimeError, NotImplementedError):  # a network that computes with its weights while it is built
+            return build(*args)
+
+
+def build_teacher(opt: Mapping[str, Any], with_weights: bool = True) -> Recogniser | None:
+    """The teacher, ``network_t``, with its weights unless told otherwise, frozen; None without it.
 
     Raises:
         ValueError: it has no weights.
@@ -35,10 +46,10 @@ def build_teacher(opt: Mapping[str, Any]) -> Recogniser | None:
         return None
     net = build_network(opt['network_t'])
     path = opt['path'].get('pretrain_network_t')
-    if path is not None:
-        load_recogniser_weights(net, path)
-    elif list(net.parameters()):  # an OnnxRecogniser brings its own
+    if path is None and list(net.parameters()):  # an OnnxRecogniser brings its own
         raise ValueError('path.pretrain_network_t is missing: name the weights of the teacher, network_t')
+    if path is not None and with_weights:
+        load_recogniser_weights(net, path)
     return net.eval().requires_grad_(False)
 
 

@@ -22,6 +22,7 @@ from rim_plugin.models.networks import (
     compilable,
     compose_fhn,
     compose_pipeline,
+    describe,
     learning_parts,
     warn_of_other_options,
 )
@@ -29,7 +30,8 @@ from rim_plugin.models.optimisation import Optimisation, Part
 from rim_plugin.models.phases.base import PARTS, PHASES, Networks, Phase, Setting
 from rim_plugin.models.phases.schedule import Schedule
 from rim_plugin.models.validation import Validation
-from rim_plugin.options.schema import RIMTrain, ValOptions, convert
+from rim_plugin.options.conversion import convert
+from rim_plugin.options.schema import RIMTrain, ValOptions
 from rim_plugin.pipeline import inference_mode
 from rim_plugin.run_state import check_finite
 
@@ -82,12 +84,30 @@ class RIMModel(SRModel):
         return list(dict.fromkeys(PARTS[part] for phase in PHASES.values() for part in phase.parts))
 
     @classmethod
-    def check_options(cls, options: Mapping[str, Any]) -> None:
-        """Check what the parts of a training's options need of each other.
+    def check_options(cls, options: Mapping[str, Any], is_train: bool = True) -> None:
+        """Check what the parts of the options need of each other.
 
         Raises:
-            ValueError: phases that do not add up, one without its network or loss, a batch that cannot be divided.
+            ValueError: phases that do not add up, one without its network or loss, a batch that cannot be divided,
+                networks that cannot be built or do not match.
         """
+        if is_train:
+            cls._check_training(options)
+        nets = describe(build_nets, options, options.get('network_t'))
+        teacher = describe(build_teacher, options, False)
+        pipeline = compose_pipeline(nets, teacher, (options.get('val') or {}).get('gallery'))
+        if is_train:
+            train = convert(options['train'], RIMTrain, path='train')
+            if train.start_from_teacher and 'r' in nets:
+                nets['r'].start_from(teacher)  # type: ignore[operator]  # an HRN
+            losses = {term: nn.Identity() for term in cls.loss_terms() if options['train'].get(f'{term}_opt')}
+            is_trained = _recogniser_is_trained(options)
+            setting = Setting(Networks(), losses, pipeline, train, is_trained, nullcontext, _warns_once())
+            for name in Schedule(train).names:
+                PHASES[name](setting).check()
+
+    @staticmethod
+    def _check_training(options: Mapping[str, Any]) -> None:
         train = convert(options['train'], RIMTrain, path='train')
         Schedule(train).check_requirements(options, train)
         if train.classifier_lr is not None and not options['train'].get('identity_opt'):
@@ -129,7 +149,7 @@ class RIMModel(SRModel):
 
     def init_training_settings(self) -> None:
         """Losses, phases, wrappers for distributed training, EMA and optimizers, from ``train:``."""
-        self.check_options(self.opt)
+        self._check_training(self.opt)
         blocks = self.opt['train']
         self.losses = {
             term: build_loss(blocks[f'{term}_opt']).to(self.device)
@@ -146,7 +166,7 @@ class RIMModel(SRModel):
 
     def _build_phases(self, networks: Networks) -> dict[str, Phase]:
         """The phases of the run by name, checked."""
-        is_trained = self.options.start_from_teacher or bool(self.opt['path'].get('pretrain_network_r'))
+        is_trained = _recogniser_is_trained(self.opt)
         setting = Setting(networks, self.losses, self.pipeline, self.options, is_trained, self.autocast, _warns_once())
         phases = {name: PHASES[name](setting) for name in self.schedule.names}
         for phase in phases.values():
@@ -329,6 +349,10 @@ class RIMModel(SRModel):
             else:
                 self.save_network(net, label, current_iter)
         self.save_training_state(epoch, current_iter)
+
+
+def _recogniser_is_trained(options: Mapping[str, Any]) -> bool:
+    return bool(options['train'].get('start_from_teacher') or options['path'].get('pretrain_network_r'))
 
 
 def _warns_once() -> Callable[[str], None]:

@@ -11,7 +11,7 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 import torch
 
 from rim_plugin.errors import did_you_mean
-from rim_plugin.options.conversion import Field, Place, check_block, plain, require_block
+from rim_plugin.options.conversion import Field, Place, check_block, plain
 from rim_plugin.options.kinds import NotNegative, Size
 
 from basicsr.models import lr_scheduler
@@ -44,9 +44,8 @@ def check_arguments(
 ) -> None:
     """Check a block against a signature: unknown and missing keys, and types.
 
-    A type is that of the annotation, or of the default where there is none. Former names of arguments are known
-    where the class has ``renamed_arguments`` (former to present name), and blocks within the block where it has
-    ``inner_blocks`` (key to class, or to a dict of classes by type).
+    A type is that of the annotation, or of the default where there is none. Blocks within the block are known where the
+    class has ``inner_blocks`` (key to class, or to a dict of classes by type).
 
     Args:
         block: what was read.
@@ -56,19 +55,15 @@ def check_arguments(
         optional: parameters that the caller gives unless the block does.
         signed: whether a number that is not whole may be negative although its default is not.
     """
-    former = getattr(function, 'renamed_arguments', {})
-    present = {former.get(key, key) for key in block}
-    parameters = inspect.signature(function).parameters.values()
-    hints, fields = _hints(function), {}
-    for parameter in parameters:
-        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD) or parameter.name in given:
-            continue
-        required = parameter.default is parameter.empty and parameter.name not in {*optional, *(present - block.keys())}
-        fields[parameter.name] = Field(_annotation(parameter, hints, signed), required)
-    fields.update({old: fields[new]._replace(required=False) for old, new in former.items() if new in fields})
-    fields['type'] = Field(str)
+    parameters, hints = inspect.signature(function).parameters.values(), _hints(function)
+    fields = {
+        each.name: Field(_annotation(each, hints, signed), each.default is each.empty and each.name not in optional)
+        for each in parameters
+        if each.kind not in (each.VAR_POSITIONAL, each.VAR_KEYWORD) and each.name not in given
+    }
     # exact: the constructor gets the values as they are written
-    check_block(block, fields, place, strict=not any(p.kind == p.VAR_KEYWORD for p in parameters), exact=True)
+    strict = not any(each.kind == each.VAR_KEYWORD for each in parameters)
+    check_block(block, {**fields, 'type': Field(str)}, place, strict, exact=True)
     for key, inner in getattr(function, 'inner_blocks', {}).items():
         if isinstance(block.get(key), dict):
             _check_inner(block[key], inner, place / key)
@@ -83,52 +78,36 @@ def check_built(
     optional: Collection[str] = (),
     signed: bool = True,
 ) -> None:
-    """Check a block of one of BasicSR's registries, see :func:`check_arguments`.
+    """Check a block with a type, see :func:`check_arguments`.
 
     Args:
-        registry: or a dict, name to class or function.
+        registry: one of BasicSR's, or a dict, name to class or function.
         kind: what the registry holds, for errors.
     """
     if not isinstance(block, Mapping):
         raise place.error('has to be a block with a type')
-    check_built_type(block, place)
-    check_arguments(block, registered(registry, kind, block['type'], place / 'type'), place, given, optional, signed)
-
-
-def check_chosen(block: object, types: Mapping[str, type], kind: str, place: Place, given: str) -> None:
-    """Check a block whose type is one of ``types``; the parameter ``given`` is not for the block."""
-    block = require_block(block, place)
-    check_built_type(block, place)
-    check_arguments(block, choose(types, kind, block['type'], place / 'type'), place, (given,), signed=False)
-
-
-def check_built_type(block: Mapping[str, Any], place: Place) -> None:
-    """``type`` has to be there, a text."""
-    check_block(block, {**dict.fromkeys(block, Field()), 'type': Field(str, required=True)}, place)
+    check_arguments(
+        block, registered(registry, kind, block.get('type'), place / 'type'), place, given, optional, signed
+    )
 
 
 def registered(registry: Registry | Mapping[str, Any], kind: str, name: object, place: Place) -> Any:
     """The class or function of a registry by its name, which BasicSR may have registered with its suffix."""
-    entries = dict(iter(registry)) if isinstance(registry, Registry) else registry
+    entries = registry if isinstance(registry, Mapping) else dict(iter(registry))
     names = {key.removesuffix('_basicsr'): value for key, value in entries.items()}
-    return choose({**names, **entries}, kind, name, place, known=names)
+    if name is None:
+        raise place.error('missing')
+    if not isinstance(name, str) or name not in {*entries, *names}:
+        raise place.error(f'unknown {kind} {name!r}{did_you_mean(name, names)}')
+    return entries.get(name, names.get(name))
 
 
-def choose(types: Mapping[str, Any], kind: str, name: object, place: Place, known: Collection[str] = ()) -> Any:
-    """``types[name]``, or an error with the nearest of the ``known`` names."""
-    if not isinstance(name, str) or name not in types:
-        raise place.error(f'unknown {kind} {name!r}{did_you_mean(name, known or types)}')
-    return types[name]
-
-
-def _check_inner(block: dict[str, Any], inner: type | dict[str, type], place: Place) -> None:
+def _check_inner(block: dict[str, Any], inner: Any, place: Place) -> None:
     """A network within a network, of whose arguments the outer one gives some. A dict of classes: the first is the
     default, and a registered one will do."""
     if isinstance(inner, dict):
-        if not inner:
-            check_built_type(block, place)
-        kind = str(block.get('type', next(iter(inner), None)))
-        inner = inner.get(kind) or registered(ARCH_REGISTRY, 'network', kind, place / 'type')
+        kind = block.get('type', next(iter(inner), None))
+        inner = registered({**dict(iter(ARCH_REGISTRY)), **inner}, 'network', kind, place / 'type')
     check_arguments(block, inner, place, optional=inspect.signature(inner).parameters)
 
 

@@ -5,8 +5,8 @@ constructor. What a model or dataset reads, it declares in class attributes:
 
 * models: ``train_options`` and ``val_options``, structs; ``loss_terms()`` and ``optimizer_letters()``, the names
   in ``NAME_opt`` and ``optim_NAME``; ``network_arguments``, network to arguments that the model works out itself;
-  ``metric_types``, metrics by name that it builds in place of the registry's; ``check_options(options)``, what else a
-  training needs, which raises ValueError;
+  ``metric_types``, metrics by name that it builds in place of the registry's; ``check_options(options, is_train)``,
+  what else it needs, which raises ValueError;
 * datasets: ``options_type``, a struct.
 
 Those that declare nothing may read any key: there a key is only an error when it looks like a known one.
@@ -19,8 +19,7 @@ from typing import Any
 
 import msgspec
 
-from rim_plugin.errors import did_you_mean
-from rim_plugin.options.arguments import SCHEDULERS, check_built, check_chosen, optimizer_types, registered
+from rim_plugin.options.arguments import SCHEDULERS, check_built, optimizer_types, registered
 from rim_plugin.options.conversion import (
     Field,
     Place,
@@ -33,7 +32,7 @@ from rim_plugin.options.conversion import (
     require_finite,
 )
 from rim_plugin.options.datasets import BASICSR_ROOTS, BasicSRDatasetOptions
-from rim_plugin.options.kinds import Count
+from rim_plugin.options.kinds import Count, NotNegative
 from rim_plugin.options.reading import read_options
 from rim_plugin.options.schema import BasicSRVal, LoggerOptions, NetworkPathOptions, Options, PathOptions, TrainOptions
 
@@ -104,13 +103,13 @@ class _Checker:
         if is_train:
             self.train(options['train'], root / 'train', model)
             convert_value(options['logger'], LoggerOptions, root / 'logger')
-            try:
-                getattr(model, 'check_options', lambda options: None)(options)
-            except ValueError as error:
-                raise root.error(str(error)) from error
         if options.get('val') is not None or not is_train:
             self.val(options['val'], root / 'val', model, is_train)
         require_finite(options, root)
+        try:
+            getattr(model, 'check_options', lambda options, is_train: None)(options, is_train)
+        except ValueError as error:
+            raise root.error(str(error)) from error
 
     def datasets(self, datasets: Mapping[str, Any], place: Place, is_train: bool) -> None:
         check_present(datasets, {'train': ''} if is_train else {}, place)
@@ -132,10 +131,7 @@ class _Checker:
                 for path in value if isinstance(value, list) else [value]:
                     self.exists(path, place / key)
         kind = block['io_backend'].get('type') if block.get('io_backend') else 'disk'
-        if kind not in FileClient._backends:
-            raise (place / 'io_backend' / 'type').error(
-                f'unknown backend {kind!r}{did_you_mean(kind, FileClient._backends)}'
-            )
+        registered(FileClient._backends, 'backend', kind, place / 'io_backend' / 'type')
 
     def exists(self, value: str, place: Place) -> None:
         if self.look_for_files and not os.path.exists(os.path.expanduser(value)):
@@ -167,11 +163,12 @@ class _Checker:
             if block[key] is not None and (declared is not None or isinstance(block[key], dict)):
                 check_built(block[key], LOSS_REGISTRY, 'loss', place / key)
         for key in sorted(optimizers):
-            check_chosen(block[key], optimizer_types(), 'optimizer', place / key, 'params')
+            check_built(block[key], optimizer_types(), 'optimizer', place / key, given=('params',), signed=False)
             check_present(block[key], {'lr': 'learning rate'}, place / key)
         if block.get('scheduler') is not None:
-            check_chosen(block['scheduler'], SCHEDULERS, 'scheduler', place / 'scheduler', 'optimizer')
-            _check_periods(block['scheduler'], place / 'scheduler', block['total_iter'])
+            where = place / 'scheduler'
+            check_built(block['scheduler'], SCHEDULERS, 'scheduler', where, given=('optimizer',), signed=False)
+            _check_periods(block['scheduler'], where, block['total_iter'])
 
     def val(self, block: object, place: Place, model: type, is_train: bool) -> None:
         declared: type[msgspec.Struct] | None = getattr(model, 'val_options', None)
@@ -194,11 +191,7 @@ def _check_periods(scheduler: Mapping[str, Any], place: Place, total_iter: int) 
         return
     periods, weights = scheduler['periods'], scheduler.get('restart_weights', (1,))
     for key, value in (('periods', periods), ('restart_weights', weights)):
-        numbers = isinstance(value, (list, tuple)) and all(
-            isinstance(each, (int, float)) and not isinstance(each, bool) and each >= 0 for each in value
-        )
-        if not numbers:
-            raise (place / key).error(f'{value!r} is no list of numbers')
+        convert_value(value, list[NotNegative], place / key)
     if len(periods) != len(weights):
         raise (place / 'restart_weights').error(f'{len(weights)} for {len(periods)} periods; one for each')
     if sum(periods) < total_iter:

@@ -6,9 +6,10 @@ import fnmatch
 import inspect
 import math
 import textwrap
-import types
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from difflib import get_close_matches
+from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, NamedTuple, TypeVar, Union, get_args, get_origin
 
 import msgspec
@@ -17,15 +18,10 @@ from rim_plugin.errors import OptionsError, did_you_mean
 
 Block = TypeVar('Block', bound=msgspec.Struct)
 
-_PLAIN = {
-    bool: ('true or false', 'a switch'),
-    int: ('a whole number', 'a number'),
-    float: ('a number', 'a number'),
-    str: ('a text', 'a text'),
-    type(None): ('~', 'nothing'),
-    dict: ('a block of keys', 'a block'),
-    list: ('a list', 'a list'),
-    tuple: ('a list', 'a list'),
+_WORDS: dict[Any, str] = {
+    **{bool: 'true or false', int: 'a whole number', float: 'a number', str: 'a text', NoneType: '~'},
+    **dict.fromkeys((dict, Mapping), 'a block of keys'),
+    **dict.fromkeys((list, tuple, Sequence), 'a list'),
 }
 _BOUNDS = {'ge': 'of at least', 'gt': 'above', 'le': 'of at most', 'lt': 'below'}
 
@@ -60,7 +56,7 @@ def fields_of(struct: type[msgspec.Struct]) -> dict[str, Field]:
     }
 
 
-def convert(block: Mapping[str, Any], struct: type[Block], file: str = '', path: str = '') -> Block:
+def convert(block: object, struct: type[Block], file: str = '', path: str = '') -> Block:
     """A block of an options file as its typed struct, defaults filled in.
 
     Keys that match the struct's ``open_keys`` (``optim_*``) are not its own and left out.
@@ -74,7 +70,13 @@ def convert(block: Mapping[str, Any], struct: type[Block], file: str = '', path:
         OptionsError: an unknown or missing key, or a value of another type or out of its range:
             ``FILE: train.accumulate: 0 is not a whole number of at least 1``.
     """
-    return _convert_struct(block, struct, Place(file, path))
+    foreign, place = getattr(struct, 'open_keys', ()), Place(file, path)
+    own = {
+        key: value
+        for key, value in require_block(block, place).items()
+        if not any(fnmatch.fnmatch(str(key), each) for each in foreign)
+    }
+    return struct(**check_block(own, fields_of(struct), place))
 
 
 def check_block(
@@ -97,14 +99,15 @@ def check_block(
     """
     block = require_block(block, place)
     check_known(block, fields, place, strict)
-    check_present(block, {key: field.meaning for key, field in fields.items() if field.required}, place)
-    values = {}
-    for key, field in fields.items():
-        if key in block:
-            if block[key] is None and field.required and field.meaning and str in _members(field.annotation):
-                raise (place / key).error(f'missing ({field.meaning.rstrip(".")})')
-            values[key] = convert_value(block[key], field.annotation, place / key, exact)
-    return values
+    needed = {key: field.meaning for key, field in fields.items() if field.required}
+    check_present(
+        {key: value for key, value in block.items() if value is not None or not needed.get(key)}, needed, place
+    )
+    return {
+        key: convert_value(block[key], field.annotation, place / key, exact)
+        for key, field in fields.items()
+        if key in block
+    }
 
 
 def require_block(value: object, place: Place) -> Mapping[str, Any]:
@@ -145,146 +148,73 @@ def require_finite(value: object, place: Place) -> None:
 def convert_value(value: Any, annotation: Any, place: Place, exact: bool = False) -> Any:
     """A value in the type of an annotation.
 
-    Whole numbers may be written as ``5e3``; a choice in capitals, and as ``~`` where ``none`` is one;
-    not if ``exact``.
+    Unless ``exact``, whole numbers may be written as ``5e3``, a choice in capitals, and the choice ``none`` as ``~``.
 
     Raises:
         OptionsError: it is of another type, or out of range.
     """
     require_finite(value, place)
-    struct = _struct_of(annotation)
-    if struct is not None:
-        return None if value is None and allows(annotation, None) else _convert_struct(value, struct, place)
-    for inner in _inner_types(annotation) if isinstance(value, Mapping) else ():
-        return {key: convert_value(each, inner, place / key, exact) for key, each in value.items()}
-    for candidate in [value] if exact else _spellings(value, annotation):
-        if allows(annotation, candidate):
-            return msgspec.convert(candidate, annotation)
-    raise place.error(misfit(value, annotation))
-
-
-def misfit(value: object, annotation: Any) -> str:
-    """How a value differs from what an annotation wants, in words."""
-    expected = words(annotation)
-    kind = 'a block' if isinstance(value, Mapping) else _PLAIN.get(type(value), ('', 'something else'))[1]
+    for member in _members(annotation) if value is not None else ():
+        if inspect.isclass(member) and issubclass(member, msgspec.Struct):
+            return convert(value, member, *place)
+        if isinstance(value, Mapping) and get_origin(member) is dict and get_args(member)[1] is not Any:
+            return {key: convert_value(each, get_args(member)[1], place / key, exact) for key, each in value.items()}
+    choices = [each for member in _members(annotation) if get_origin(member) is Literal for each in get_args(member)]
+    spellings = [value]
+    if isinstance(value, float) and value.is_integer() and not exact:
+        spellings.append(int(value))
+    elif not exact:
+        spellings += [choice for choice in choices if choice == str(value).lower()]
+    for spelling in spellings:
+        with suppress(msgspec.ValidationError):
+            return msgspec.convert(spelling, annotation)
     shown = '~' if value is None else textwrap.shorten(repr(value), 60)
-    if expected == _PLAIN[dict][0]:
-        return f'has to be {expected}'
-    if kind in _kinds(annotation):
-        near = did_you_mean(value, _choices(annotation)) if isinstance(value, str) else ''
-        return f'{shown} is not {expected}' + (near if 'mean' in near else '')
-    return f'{shown} is {kind}, {words(annotation, bounds=False)} is expected'
+    near = did_you_mean(value, choices) if isinstance(value, str) else ''
+    raise place.error(f'{shown} is not {words(annotation)}' + (near if 'mean' in near else ''))
 
 
-def words(annotation: Any, bounds: bool = True) -> str:
-    """What an annotation allows, with its ``bounds`` or without: ``a whole number of at least 1``."""
-    meta, annotation = _meta(annotation) if bounds else {}, _bare(annotation)
-    limits = ' and '.join(f'{word} {meta[key]:g}' for key, word in _BOUNDS.items() if key in meta)
-    if get_origin(annotation) is Literal:
-        choices = ', '.join(map(str, get_args(annotation)))
-        return f'one of {choices}' if len(get_args(annotation)) > 1 else choices
-    members = [member for member in _members(annotation) if member is not type(None)]
-    if len(members) > 1 or not members:
-        return ' or '.join(dict.fromkeys(words(member, bounds) for member in members)) or '~'
-    (kind,) = members
-    if kind is not annotation:
-        return words(kind, bounds)
-    kind = dict if _struct_of(kind) else kind
-    text = _PLAIN.get(get_origin(kind) or kind, ('another value', ''))[0]
-    inner = [each for each in get_args(kind) if each is not ...]
-    if text == 'a list' and inner and inner[0] is not Any:
-        text = f'a list, each {words(inner[0], bounds)}'
-    if 'max_length' in meta:
-        text = text.replace('a list', f'a list of {meta["max_length"]}', 1)
-    return f'{text} {limits}'.strip()
+def words(annotation: Any) -> str:
+    """What an annotation allows: ``a whole number of at least 1``; ``~`` is left out beside another value."""
+    meta, members = _meta(annotation), _members(annotation)
+    if len(members) > 1:
+        return ' or '.join(dict.fromkeys(words(member) for member in members if member is not NoneType))
+    kind, inner = members[0], get_args(members[0])
+    if get_origin(kind) is Literal:
+        return ('one of ' if len(inner) > 1 else '') + ', '.join(map(str, inner))
+    is_block = inspect.isclass(kind) and issubclass(kind, msgspec.Struct)
+    text = _WORDS.get(dict if is_block else get_origin(kind) or kind, 'another value')
+    if text == 'a list' and inner:
+        count = f' of {len(inner)}' if get_origin(kind) is tuple and ... not in inner else ''
+        text += f'{count}, each {words(Union[tuple(each for each in inner if each is not ...)])}'  # noqa: UP007
+    return ' '.join(
+        [text, ' and '.join(f'{word} {meta[key]:g}' for key, word in _BOUNDS.items() if key in meta)]
+    ).strip()
 
 
 def plain(annotation: Any) -> Any:
-    """An annotation reduced to what YAML can give; ``Any`` where nothing of it can be told."""
-    meta, kind = _meta(annotation), _bare(annotation)
-    origin = get_origin(kind)
-    if kind in _PLAIN or origin is Literal:
-        return Annotated[kind, msgspec.Meta(**meta)] if meta else kind
-    if origin in (Union, types.UnionType):
-        members = [member for member in map(plain, get_args(kind)) if member is not _UNKNOWN]
+    """An annotation without what no YAML value is, such as a tensor; ``Any`` where nothing of it can be told."""
+    origin, inner = get_origin(annotation), get_args(annotation)
+    if origin in (Union, UnionType):
+        known = (*_WORDS, Any, object)
+        members = [plain(each) for each in inner if get_origin(each) or each in known or not isinstance(each, type)]
         return Union[tuple(members)] if members and Any not in members else Any  # noqa: UP007  from a tuple
-    if inspect.isclass(origin) and issubclass(origin, Sequence):
-        parts, inner = get_args(kind), {plain(each) for each in get_args(kind) if each is not ...} - {_UNKNOWN}
-        values: Any = list[inner.pop()] if len(inner) == 1 else list  # type: ignore[misc]
-        length = len(parts) if origin is tuple and ... not in parts else None
-        return values if length is None else Annotated[values, msgspec.Meta(min_length=length, max_length=length)]
-    if inspect.isclass(origin) and issubclass(origin, Mapping) or inspect.isclass(kind) and issubclass(kind, Mapping):
+    if origin is Annotated:
+        return Any if plain(inner[0]) is Any else annotation
+    if inspect.isclass(origin) and issubclass(origin, Mapping):
         return dict
-    return Any if kind in (Any, object) or not inspect.isclass(kind) else _UNKNOWN
-
-
-class _UNKNOWN:
-    """Stands for a class that no YAML value is of, such as a tensor."""
-
-
-def _convert_struct(block: object, struct: type[Block], place: Place) -> Block:
-    fields, block = fields_of(struct), require_block(block, place)
-    foreign = getattr(struct, 'open_keys', ())
-    own = {key: value for key, value in block.items() if not any(fnmatch.fnmatch(str(key), each) for each in foreign)}
-    return struct(**check_block(own, fields, place))
-
-
-def allows(annotation: Any, value: object) -> bool:
-    """Whether a value is of an annotation's type and in its range."""
-    try:
-        msgspec.convert(value, annotation)
-    except msgspec.ValidationError:
-        return False
-    return True
-
-
-def _spellings(value: object, annotation: Any) -> Iterator[object]:
-    """A value, and what else it may mean: 5e3 a whole number, ``BF16`` a choice, ``~`` the choice ``none``."""
-    yield value
-    if isinstance(value, float) and value.is_integer():
-        yield int(value)
-    elif isinstance(value, str):
-        yield value.lower()
-    elif value is None:
-        yield 'none' if 'none' in _choices(annotation) else value
+    if inspect.isclass(origin) and issubclass(origin, Collection):
+        return origin[tuple(each if each is ... else plain(each) for each in inner)]  # type: ignore[index]  # a generic one
+    return annotation if annotation in _WORDS or origin is Literal else Any
 
 
 def _meta(annotation: Any) -> dict[str, Any]:
     """Bounds and description of an annotation."""
     metas = [each for each in getattr(annotation, '__metadata__', ()) if isinstance(each, msgspec.Meta)]
-    keys = (*_BOUNDS, 'max_length', 'description')
+    keys = (*_BOUNDS, 'description')
     return {key: getattr(each, key) for each in metas for key in keys if getattr(each, key) is not None}
 
 
-def _bare(annotation: Any) -> Any:
-    return get_args(annotation)[0] if get_origin(annotation) is Annotated else annotation
-
-
 def _members(annotation: Any) -> tuple[Any, ...]:
-    annotation = _bare(annotation)
-    return get_args(annotation) if get_origin(annotation) in (Union, types.UnionType) else (annotation,)
-
-
-def _struct_of(annotation: Any) -> type[msgspec.Struct] | None:
-    for member in map(_bare, _members(annotation)):
-        if inspect.isclass(member) and issubclass(member, msgspec.Struct):
-            return member
-    return None
-
-
-def _inner_types(annotation: Any) -> list[Any]:
-    """What the values of a block have to be, where that is told."""
-    blocks = [member for member in map(_bare, _members(annotation)) if get_origin(member) is dict]
-    return [get_args(block)[1] for block in blocks if get_args(block)[1] is not Any]
-
-
-def _choices(annotation: Any) -> set[str]:
-    literals = [member for member in _members(annotation) if get_origin(_bare(member)) is Literal]
-    return {choice for literal in literals for choice in get_args(_bare(literal))}
-
-
-def _kinds(annotation: Any) -> set[str]:
-    members = [_bare(member) for member in _members(annotation)]
-    literals = {type(choice) for member in members if get_origin(member) is Literal for choice in get_args(member)}
-    kinds = literals | {get_origin(member) or member for member in members}
-    return {_PLAIN[kind][1] for kind in kinds if kind in _PLAIN}
+    """The types of a union, without what annotates them; one for another type."""
+    bare = get_args(annotation)[0] if get_origin(annotation) is Annotated else annotation
+    return get_args(bare) if get_origin(bare) in (Union, UnionType) else (bare,)

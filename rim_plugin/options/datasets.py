@@ -28,9 +28,7 @@ class BasicSRDatasetOptions(DatasetOptions, kw_only=True, frozen=True, forbid_un
     """Keys that many datasets of BasicSR and of others have."""
 
     mode: Annotated[str | None, about("BasicSR's.")] = None
-    io_backend: Annotated[
-        dict[str, Any] | None, about('Where images are read from: type: disk, lmdb or memcached.')
-    ] = None
+    io_backend: Annotated[dict[str, Any] | None, about('Where images are; type: disk, lmdb or memcached.')] = None
     dataroot_gt: Annotated[str | list[str] | None, about('Folder or LMDB of the HR images.')] = None
     dataroot_lq: Annotated[str | list[str] | None, about('Folder or LMDB of the LR images.')] = None
     meta_info_file: Annotated[str | None, about('File that names the images.')] = None
@@ -53,9 +51,7 @@ class AugmentOptions(Struct, kw_only=True, frozen=True, forbid_unknown_fields=Tr
     """Block ``augment``: morphs of two faces, other poses and light, in training."""
 
     morph: Annotated[Rate, about('Share of faces that are morphs of two; needs landmarks.')] = 0
-    blend_noise: Annotated[
-        NotNegative, about('Standard deviation of the log-odds of the blend; above 0, parts are of either face.')
-    ] = 0
+    blend_noise: Annotated[NotNegative, about('Deviation of the blend, log-odds; above 0, parts differ.')] = 0
     rotate: Annotated[NotNegative, about('Standard deviation of the rotation, degrees.')] = 0
     scale: Annotated[NotNegative, about('Standard deviation of the logarithm of the magnification.')] = 0
     shift: Annotated[NotNegative, about('Standard deviation of the displacement along either axis, pixels.')] = 0
@@ -70,9 +66,7 @@ class FaceOptions(DatasetOptions, kw_only=True, frozen=True, forbid_unknown_fiel
         Count | Annotated[list[Count], Meta(min_length=1)],
         about('Side of the low-resolution probe, pixels; training draws from a list.'),
     ] = 28
-    query_sizes_per_batch: Annotated[
-        Count, about('Draws a batch; with several, probes of several sizes come in one batch.')
-    ] = 1
+    query_sizes_per_batch: Annotated[Count, about('Draws a batch; several give probes of several sizes in one.')] = 1
     prior_size: Annotated[Count, about('Side of heatmaps and parsing map, pixels.')] = 56
     heatmap_sigma: Annotated[Positive, about('Standard deviation of heatmaps, their pixels.')] = 1.3
     gt_size: Annotated[Count, about('Side of the faces, pixels; a check.')] = 224
@@ -84,16 +78,10 @@ class FacePriorOptions(FaceOptions, kw_only=True, frozen=True, forbid_unknown_fi
 
     dataroot_gt: Annotated[str, about('Folder that scripts/prepare_faces.py made.')]
     io_backend: Annotated[BackendOptions, about('Kind of store.')]
-    meta_info_file: Annotated[
-        str | None, about('Text file of faces to take, one a line, with or without extension; ~ for all.')
-    ] = None
+    meta_info_file: Annotated[str | None, about('File of the faces to take, one a line; ~ for all.')] = None
     max_faces: Annotated[Count | None, about('Take the first so many; ~ for all.')] = None
-    priors: Annotated[
-        bool, about('Whether items have landmarks, heatmaps and parsing map; recognition needs none.')
-    ] = True
-    identities: Annotated[
-        str | None, about('Text file of faces and their persons, two words a line; losses on identity need it.')
-    ] = None
+    priors: Annotated[bool, about('Give landmarks, heatmaps and parsing map; recognition needs none.')] = True
+    identities: Annotated[str | None, about('File of faces and persons, two words a line, for identity losses.')] = None
     augment: Annotated[AugmentOptions | None, about('Changes of the faces, in training.')] = None
 
 
@@ -111,12 +99,8 @@ class PairOptions(DatasetOptions, kw_only=True, frozen=True, forbid_unknown_fiel
     """Keys of our datasets of pairs of faces."""
 
     query_size: Annotated[Count, about('Side of the low-resolution probe, pixels.')] = 28
-    probe_side: Annotated[Literal['none', 'first', 'second', 'both'], about('Which face of a pair is the probe.')] = (
-        'second'
-    )
-    identification: Annotated[
-        bool, about("Rank probes in a gallery, too: every person's first image against all their others.")
-    ] = False
+    probe_side: Annotated[Literal['none', 'first', 'second', 'both'], about('Which of a pair is the probe.')] = 'second'
+    identification: Annotated[bool, about("Rank probes, too, in a gallery of everybody's first image.")] = False
 
 
 class FacePairOptions(PairOptions, kw_only=True, frozen=True, forbid_unknown_fields=True):
@@ -137,25 +121,16 @@ class DrawnPairOptions(PairOptions, kw_only=True, frozen=True, forbid_unknown_fi
 
     num_identities: Annotated[Annotated[int, Meta(ge=2)], about('Persons, two a fold at least.')]
     faces_per_identity: Annotated[Annotated[int, Meta(ge=2)], about('Faces of each.')]
-    first_identity: Annotated[
-        Size, about('Number of the first person; those of a training must not be among them.')
-    ] = 0
+    first_identity: Annotated[Size, about('Number of the first person; a training must have others.')] = 0
     seed: Annotated[Size, about('Another seed gives other persons.')] = 0
     folds: Annotated[Count, about('Folds of the verification.')] = 10
 
 
-# BasicSR's datasets do not declare their keys; these are the folders that they cannot do without.
+# BasicSR's datasets of single images do not declare their keys; these are the folders they cannot do without.
 BASICSR_ROOTS = {
     'FFHQDataset': ('dataroot_gt',),
     'PairedImageDataset': ('dataroot_gt', 'dataroot_lq'),
-    'REDSDataset': ('dataroot_gt', 'dataroot_lq'),
-    'REDSRecurrentDataset': ('dataroot_gt', 'dataroot_lq'),
     'RealESRGANDataset': ('dataroot_gt',),
     'RealESRGANPairedDataset': ('dataroot_gt', 'dataroot_lq'),
     'SingleImageDataset': ('dataroot_lq',),
-    'VideoTestDataset': ('dataroot_gt', 'dataroot_lq'),
-    'VideoTestDUFDataset': ('dataroot_gt', 'dataroot_lq'),
-    'VideoTestVimeo90KDataset': ('dataroot_gt', 'dataroot_lq'),
-    'Vimeo90KDataset': ('dataroot_gt', 'dataroot_lq'),
-    'Vimeo90KRecurrentDataset': ('dataroot_gt', 'dataroot_lq'),
 }

@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from rim_plugin.errors import OptionsError, did_you_mean
-from rim_plugin.weights_file import SHIPPED, shipped_weights
+from rim_plugin.weights_file import SHIPPED, present_names, shipped_weights
 
 _SafeLoader: type[yaml.SafeLoader] = getattr(yaml, 'CSafeLoader', yaml.SafeLoader)
 
@@ -69,7 +69,11 @@ def _changed(options: dict[str, Any], forced: Iterable[str]) -> dict[str, Any]:
     for entry in forced:
         _force(options, entry)
     absent = [key for key, value in options.items() if str(key).startswith('network_') and value is None]
-    options = {key: value for key, value in options.items() if key not in absent}
+    options = {
+        key: present_names(value, key) if str(key).startswith('network_') else value
+        for key, value in options.items()
+        if key not in absent
+    }
     if isinstance(options.get('path'), dict):
         labels = [key.removeprefix('network_') for key in absent]
         gone = {f'{word}_{label}' for label in labels for word in ('pretrain_network', 'strict_load', 'param_key')}
@@ -146,23 +150,14 @@ def _with_base(options: dict[str, Any], path: str, seen: tuple[str, ...] = ()) -
     return _merged(whole, options, path)
 
 
-def _merged(base: dict[str, Any], changes: dict[str, Any], path: str) -> dict[str, Any]:
-    from mmengine.config import Config  # takes a second
-
-    merged = Config(_with_room(base, changes))
-    try:
-        merged.merge_from_dict(changes)
-    except TypeError as error:  # a block over a number, or the other way round
-        raise OptionsError(f'{path}: {str(error).splitlines()[0]}') from None
-    return merged.to_dict()
-
-
-def _with_room(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """``base`` without what is empty there (``~``) and a block in ``changes``, which mmengine would not merge."""
-    return {
-        key: _with_room(value, changes[key])
-        if isinstance(value, dict) and isinstance(changes.get(key), dict)
-        else value
-        for key, value in base.items()
-        if value is not None or not isinstance(changes.get(key), dict)
-    }
+def _merged(base: Mapping[str, Any], changes: Mapping[str, Any], path: str) -> dict[str, Any]:
+    """``changes`` over ``base``, key by key; every block of the result is a new one."""
+    merged = dict(base)
+    for key, value in changes.items():
+        if isinstance(value, dict):
+            below = merged.get(key) if not value.get('_delete_') else None
+            if not isinstance(below, dict | None):
+                raise OptionsError(f'{path}: {key} is a block here, but {below!r} in its _base_')
+            value = _merged(below or {}, {name: each for name, each in value.items() if name != '_delete_'}, path)
+        merged[key] = value
+    return merged

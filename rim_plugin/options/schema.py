@@ -9,40 +9,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from msgspec import Meta, Struct, field
 
-from rim_plugin.options.conversion import convert
-from rim_plugin.options.datasets import (
-    AugmentOptions,
-    DatasetOptions,
-    DrawnFaceOptions,
-    DrawnPairOptions,
-    FacePairOptions,
-    FacePriorOptions,
-)
 from rim_plugin.options.kinds import Count, NotNegative, Rate, Size, about
-
-__all__ = [
-    'AugmentOptions',
-    'BaselineGANTrain',
-    'BaselineTrain',
-    'BaselineVal',
-    'BasicSRVal',
-    'BenchmarkOptions',
-    'DatasetOptions',
-    'DistOptions',
-    'DrawnFaceOptions',
-    'DrawnPairOptions',
-    'FacePairOptions',
-    'FacePriorOptions',
-    'LoggerOptions',
-    'MethodOptions',
-    'NetworkPathOptions',
-    'Options',
-    'PathOptions',
-    'RIMTrain',
-    'TrainOptions',
-    'ValOptions',
-    'convert',
-]
 
 
 class DistOptions(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
@@ -70,18 +37,14 @@ class Options(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
     val: Annotated[dict[str, Any] | None, about('How it is validated; ~ for not at all.')] = None
     logger: Annotated[dict[str, Any] | None, about('What is written while it trains.')] = None
     dist_params: Annotated[DistOptions | None, about('Distributed training: backend and port.')] = None
-    find_unused_parameters: Annotated[
-        bool, about('Distributed training: some steps leave weights out. RIMModel sets it.')
-    ] = False
+    find_unused_parameters: Annotated[bool, about('Distributed: steps leave weights out; RIMModel sets it.')] = False
 
 
 class PathOptions(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
     """Block ``path``; beside these keys :class:`NetworkPathOptions`, for each network."""
 
     resume_state: Annotated[str | None, about('Training state (.state) to go on from.')] = None
-    ignore_resume_networks: Annotated[
-        list[str] | None, about('Networks whose weights resuming leaves as path has them.')
-    ] = None
+    ignore_resume_networks: Annotated[list[str] | None, about('Networks whose weights resuming leaves alone.')] = None
 
 
 class NetworkPathOptions(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
@@ -103,9 +66,7 @@ class TrainOptions(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True
     open_keys: ClassVar[tuple[str, ...]] = ('*_opt', 'optim_*')
 
     total_iter: Annotated[Count, about('Iterations of the whole training.')]
-    warmup_iter: Annotated[
-        Annotated[int, Meta(ge=-1)], about('Iterations in which the learning rate rises to its value; -1 for none.')
-    ] = -1
+    warmup_iter: Annotated[Annotated[int, Meta(ge=-1)], about('Iterations of rising learning rate; -1 for none.')] = -1
     scheduler: Annotated[dict[str, Any], about("Course of the learning rate: a block with a type, one of BasicSR's.")]
     ema_decay: Annotated[Rate, about('Decay of the moving average of the weights; 0 for no average.')] = 0
 
@@ -118,41 +79,26 @@ class RIMTrain(_FaceTrain, kw_only=True, frozen=True, forbid_unknown_fields=True
     """Block ``train`` of RIMModel."""
 
     phase: Annotated[str | None, about('The only phase: fhn, student, assistant or joint. Default: fhn.')] = None
-    phases: Annotated[
-        dict[str, Count] | None, about('Phases in their order, each with its iterations, total_iter in all.')
-    ] = None
+    phases: Annotated[dict[str, Count] | None, about('Phases in order, with iterations, total_iter in all.')] = None
     start_from_teacher: Annotated[bool, about("Student and assistant begin with the teacher's weights.")] = False
     assistant_target: Annotated[
-        Literal['sum', 'own'],
-        about(
-            'What the losses see in phase assistant: f_S + f_A (Eq. 12), or the assistant alone, as a second student.'
-        ),
+        Literal['sum', 'own'], about('What losses see in phase assistant: f_S + f_A (Eq. 12), or f_A alone.')
     ] = 'sum'
     grad_clip: Annotated[NotNegative | None, about('Largest gradient norm of each part; ~ or 0 for any.')] = None
     domain_interval: Annotated[Count, about('The domain loss is computed every that many iterations.')] = 1
-    classifier_lr: Annotated[
-        NotNegative | None, about("Learning rate of identity_opt's weights; ~ for that of optim_s.")
-    ] = None
+    classifier_lr: Annotated[NotNegative | None, about('Learning rate of identity_opt; ~ for that of optim_s.')] = None
     accumulate: Annotated[Count, about('Micro-batches of a step; has to divide the batch.')] = 1
     amp: Annotated[Literal['none', 'bf16', 'fp16'], about('Mixed precision.')] = 'none'
-    compile: Annotated[
-        bool, about('Compile teacher, HRN and integrator (network_g, too, where a batch has one probe size).')
-    ] = False
+    compile: Annotated[bool, about('Compile the networks whose input keeps its shape.')] = False
 
 
 class BaselineTrain(_FaceTrain, kw_only=True, frozen=True, forbid_unknown_fields=True):
     """Block ``train`` of BaselineModel."""
 
-    level_weights: Annotated[
-        list[NotNegative] | None, about("Weights of a pyramid's levels, each compared with the face at its size.")
-    ] = None
+    level_weights: Annotated[list[NotNegative] | None, about("Weights of a pyramid's levels, smallest first.")] = None
     grad_clip: Annotated[NotNegative | None, about('Largest gradient norm; ~ or 0 for any.')] = None
-    clip_over_lr: Annotated[
-        bool | None, about("Divide grad_clip by the learning rate (VDSR's adjustable clipping).")
-    ] = False
-    last_layer_lr: Annotated[
-        NotNegative | None, about('Learning rate of the last layer over that of the others (SRCNN: 0.1).')
-    ] = None
+    clip_over_lr: Annotated[bool | None, about('Divide grad_clip by the learning rate, as VDSR does.')] = False
+    last_layer_lr: Annotated[NotNegative | None, about("Factor of the last layer's learning rate (SRCNN: 0.1).")] = None
 
 
 class BaselineGANTrain(_FaceTrain, kw_only=True, frozen=True, forbid_unknown_fields=True):
@@ -168,8 +114,7 @@ class BasicSRVal(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
     val_freq: Annotated[Count | None, about('Validate every that many iterations; needed in training.')] = None
     save_img: Annotated[bool, about('Write pictures: a sheet in training, every face in tests.')]
     metrics: Annotated[
-        dict[str, Any] | None,
-        about('Metrics by the name that the log gives them: blocks with a type; better: higher or lower is optional.'),
+        dict[str, Any] | None, about('Metrics by their name in the log: blocks with a type; better: higher or lower.')
     ] = None
     pbar: Annotated[bool, about('Show a progress bar.')] = False
     suffix: Annotated[str | None, about("Ending of the pictures' names; ~ for the name of the run.")] = None
@@ -189,9 +134,7 @@ class ValOptions(BaselineVal, kw_only=True, frozen=True, forbid_unknown_fields=T
     mirror: Annotated[bool, about('Add the embedding of the mirror image to that of the face; twice the time.')] = False
     gallery: Annotated[
         Literal['teacher', 'hrn'],
-        about(
-            'Who embeds faces at full resolution; hrn where the student was not trained to give what the teacher gives.'
-        ),
+        about('Who embeds HR faces; hrn where the student was not trained to match the teacher.'),
     ] = 'teacher'
 
 
@@ -221,8 +164,7 @@ class MethodOptions(Struct, kw_only=True, frozen=True, forbid_unknown_fields=Tru
     title: Annotated[str | None, about('Its name in the tables; ~ for its key.')] = None
     force: Annotated[list[str] | None, about('Changes to its options, as --force_yml takes them.')] = None
     weights: Annotated[
-        dict[str, str] | None,
-        about('Files of weights by letter of the network; the others are where its training leaves them.'),
+        dict[str, str] | None, about('Weights by letter of the network; the others where its training leaves them.')
     ] = None
     recogniser: Annotated[dict[str, Any] | None, about("Another recogniser than the benchmark's.")] = None
     tables: Annotated[list[Literal['sr', 'recognition']], about('Tables in which it has a row.')] = field(
@@ -235,19 +177,12 @@ class BenchmarkOptions(Struct, kw_only=True, frozen=True, forbid_unknown_fields=
     """A file for ``scripts/benchmark.py``."""
 
     name: Annotated[str, about('Name of the report.')]
-    methods: Annotated[
-        dict[str, MethodOptions | None], about('Methods in the order of the tables; ~ takes one of the base away.')
-    ]
+    methods: Annotated[dict[str, MethodOptions | None], about('Rows of the tables in order; ~ takes one away.')]
     output: Annotated[str, about("Folder of the report's folder.")] = 'results/benchmark'
-    reference: Annotated[
-        str | None, about("The method to which the others' differences are taken; ~ for the last.")
-    ] = None
+    reference: Annotated[str | None, about('The method with which others are compared; ~ for the last.')] = None
     recogniser: Annotated[
         dict[str, Any] | None,
-        about(
-            'Network of gallery faces, and of probes where a method has no network_r: type, its arguments and weights. '
-            'Its cosine is the identity similarity of the SR tables.'
-        ),
+        about('Network of gallery faces, of probes where there is no network_r, and of the identity similarity.'),
     ] = None
     mirror: Annotated[bool, about('Add the embedding of the mirror image to that of the face; twice the time.')] = False
     sr_sets: Annotated[dict[str, Any] | None, about('Datasets of faces for the SR tables.')] = None
@@ -256,8 +191,6 @@ class BenchmarkOptions(Struct, kw_only=True, frozen=True, forbid_unknown_fields=
         default_factory=lambda: [28]
     )
     pictures: Annotated[Size, about('Faces in the picture grid.')] = 4
-    lpips: Annotated[
-        str | None, about("AlexNet's weights as torchvision has them, for LPIPS in the SR tables; ~ for none.")
-    ] = None
+    lpips: Annotated[str | None, about("torchvision's weights of AlexNet, for LPIPS; ~ for none.")] = None
     train_missing: Annotated[bool, about('Train methods whose weights are not there, by their own options.')] = False
     force: Annotated[list[str] | None, about('Changes to the options of every method that is trained.')] = None

@@ -1,12 +1,9 @@
-"""Blocks that networks share: how their weights start, and arguments by a former name."""
-
-import inspect
+"""Blocks that networks share: how their weights start."""
 
 import pytest
 import torch
-from torch import nn
 
-from rim_plugin.archs.layers import ResidualBlock, conv_prelu, renamed_arguments
+from rim_plugin.archs.layers import ResidualBlock, conv_prelu
 
 
 def test_he_initialisation_keeps_the_variance_through_prelu():
@@ -21,16 +18,3 @@ def test_residual_blocks_start_near_the_identity():
     torch.manual_seed(0)
     body = ResidualBlock(64).body
     assert body[3].weight.std().item() == pytest.approx(0.1 * body[0].weight.std().item(), rel=0.05)
-
-
-def test_an_argument_by_its_former_name_is_taken_with_a_warning():
-    @renamed_arguments(old='new')
-    class Net(nn.Module):
-        def __init__(self, new=1):
-            super().__init__()
-            self.value = new
-
-    with pytest.warns(UserWarning, match='Net: old is the former name of new'):
-        assert Net(old=3).value == 3
-    assert Net(2).value == 2 and Net().value == 1
-    assert list(inspect.signature(Net).parameters) == ['new'] and Net.renamed_arguments == {'old': 'new'}

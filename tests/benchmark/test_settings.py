@@ -59,11 +59,11 @@ def test_a_file_takes_a_method_of_its_base_away(folder):
         ({'methods': {'a': {'options': 'bicubic.yml', 'tables': ['rs']}}}, "methods.a.tables: ['rs'] is not a list"),
         ({'methods': {'a': {'options': 'bicubic.yml', 'query_sizes': [9]}}}, 'a.query_sizes: 9 is not among those'),
         ({'methods': {}}, 'methods: there are none'),
-        ({'methods': ['a']}, 'methods: has to be a block of keys'),
+        ({'methods': ['a']}, "methods: ['a'] is not a block of keys"),
         ({'methods': {'a': None}}, 'methods: there are none'),
-        ({'query_sizes': 28}, 'query_sizes: 28 is a number, a list'),
+        ({'query_sizes': 28}, 'query_sizes: 28 is not a list'),
         ({'query_sizes': []}, 'query_sizes: [] is not a list'),
-        ({'recogniser': 'abc'}, 'recogniser: has to be a block of keys'),
+        ({'recogniser': 'abc'}, "recogniser: 'abc' is not a block of keys"),
         ({'recogniser': {'weights': 'abc'}}, 'is no block with type'),
         (
             {'methods': {'a': {'options': 'bicubic.yml', 'recogniser': {'weights': 'abc'}}}},
@@ -79,7 +79,7 @@ def test_a_file_takes_a_method_of_its_base_away(folder):
             {'sr_sets': {'few': {**DRAWN, 'query_sise': 14}}},
             "sr_sets.few.query_sise: unknown key; did you mean 'query_size'?",
         ),
-        ({'methods': {'a': {'options': 'bicubic.yml', 'tables': 'sr'}}}, "methods.a.tables: 'sr' is a text, a list"),
+        ({'methods': {'a': {'options': 'bicubic.yml', 'tables': 'sr'}}}, "methods.a.tables: 'sr' is not a list"),
         (
             {'methods': {'a': {'options': 'bicubic.yml', 'title': 'A'}, 'b': {'options': 'srcnn.yml', 'title': 'A'}}},
             "two have the title 'A'",

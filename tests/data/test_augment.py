@@ -5,7 +5,8 @@ import pytest
 
 from rim_plugin.data.augment import FaceAugmentation, draw_blend, morph_faces
 from rim_plugin.data.synthetic.faces import draw_face
-from rim_plugin.options.schema import AugmentOptions, convert
+from rim_plugin.options.conversion import convert
+from rim_plugin.options.datasets import AugmentOptions
 
 SIZE = 224
 # Landmarks that lie apart, and inside the picture: brow ends, nose tip, outer corners of eyes and mouth.
@@ -175,7 +176,7 @@ def test_another_face_makes_a_morph(faces):
     [
         ({'morph': 1.5}, 'augment.morph: 1.5 is not a number of at least 0 and of at most 1'),
         ({'shift': -1}, 'augment.shift: -1 is not'),
-        ({'gamma': 'a little'}, 'augment.gamma: .* a number is expected'),
+        ({'gamma': 'a little'}, 'augment.gamma: .* is not a number'),
         ({'scale': float('nan')}, 'augment.scale: nan'),
     ],
 )

@@ -115,17 +115,17 @@ def test_batches_through_a_loader():
 @pytest.mark.parametrize(
     'options, words',
     [
-        ({'num_identities': None}, 'dataset drawn: num_identities: ~ is nothing, a whole number is expected'),
+        ({'num_identities': None}, 'dataset drawn: num_identities: missing .Persons'),
         ({'num_identitys': 3}, r"dataset drawn: num_identitys: unknown key; did you mean 'num_identities'\?"),
         ({'num_identities': 0}, 'num_identities: 0 is not a whole number of at least 1'),
         ({'faces_per_identity': 2.5}, 'faces_per_identity: 2.5 is not a whole number of at least 1'),
         ({'first_identity': -1}, 'first_identity: -1 is not a whole number of at least 0'),
-        ({'seed': '7'}, "seed: '7' is a text, a whole number is expected"),
+        ({'seed': '7'}, "seed: '7' is not a whole number"),
         ({'prior_size': 0}, 'prior_size: 0 is not a whole number of at least 1'),
         ({'gt_size': 128}, 'gt_size: 128 is not 224'),
         ({'query_size': 0}, 'query_size: 0 is not a whole number of at least 1 or a list'),
         ({'heatmap_sigma': 0}, 'heatmap_sigma: 0 is not a number above 0'),
-        ({'use_hflip': 1}, 'use_hflip: 1 is a number, true or false is expected'),
+        ({'use_hflip': 1}, 'use_hflip: 1 is not true or false'),
     ],
 )
 def test_bad_options_are_named(options, words):

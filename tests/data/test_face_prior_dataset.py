@@ -198,7 +198,7 @@ def test_padded_probes_are_split_as_they_were(stores):
         ({'query_sizes_per_batch': 0}, 'query_sizes_per_batch: 0 is not a whole number of at least 1'),
         ({'phase': 'val', 'query_size': [14, 28]}, 'one number outside training; add one val_NAME dataset per size'),
         ({'query_size': []}, r'query_size: \[\] is not'),
-        ({'query_size': '28'}, "query_size: '28' is a text"),
+        ({'query_size': '28'}, "query_size: '28' is not a whole number"),
         ({'query_size': [28, 0]}, r'query_size: \[28, 0\] is not'),
         ({'gt_size': 112}, r'gt_size is 112.*224.*prepare them again with --size 112'),
         ({'io_backend': {'type': 'zip'}}, "Faces: io_backend.type: 'zip' is not one of lmdb, disk"),

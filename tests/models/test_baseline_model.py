@@ -127,22 +127,6 @@ def test_gan_stage_takes_steps_of_both_networks():
         assert any(not torch.equal(value, before[label][name]) for name, value in net.named_parameters())
 
 
-@pytest.mark.parametrize(
-    'network, train, words',
-    [
-        ({'type': 'Bicubic'}, {}, 'Bicubic has no parameters to train'),
-        (SRCNN, {'pixel_opt': None}, 'pixel_opt is missing'),
-        (SRCNN, {'level_weights': [1, 1]}, '2 weights, but SRCNN has 0 pyramid levels'),
-        (LAPSRN, {'level_weights': [1, 1]}, '2 weights, but LapSRN has 3'),
-        (LAPSRN, {'last_layer_lr': 0.1}, 'LapSRN names no last_layer'),
-        (SRCNN, {'clip_over_lr': True}, 'add grad_clip'),
-    ],
-)
-def test_options_that_do_not_fit(network, train, words):
-    with pytest.raises(ValueError, match=words):
-        baseline(network, **train)
-
-
 def test_several_sizes_for_a_network_of_one(tmp_path):
     model = baseline({'type': 'EDSR', 'num_in_ch': 3, 'num_out_ch': 3, 'num_feat': 4, 'num_block': 1, 'upscale': 8})
     with pytest.raises(ValueError, match='wrap the network in FixedInput'):

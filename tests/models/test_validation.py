@@ -16,7 +16,8 @@ from rim_plugin.evaluation.metric import build_metric
 from rim_plugin.evaluation.pair_evaluator import used_faces
 from rim_plugin.evaluation.thresholds import fold_accuracy
 from rim_plugin.models.validation import Validation
-from rim_plugin.options.schema import ValOptions, convert
+from rim_plugin.options.conversion import convert
+from rim_plugin.options.schema import ValOptions
 
 from basicsr.models.base_model import BaseModel
 from basicsr.models.sr_model import SRModel

@@ -56,7 +56,7 @@ class TestBase:
         self.written(tmp_path, a='empty: ~\nnumber: 3\n')
         file = self.written(tmp_path, d='_base_: a.yml\nempty: {a: 1}\n')
         assert read_options(file) == {'empty': {'a': 1}, 'number': 3}
-        with pytest.raises(OptionsError, match='e.yml: number={.*cannot inherit'):
+        with pytest.raises(OptionsError, match='e.yml: number is a block here, but 3 in its _base_'):
             read_options(self.written(tmp_path, e='_base_: a.yml\nnumber: {a: 1}\n'))
 
     def test_of_several_bases_the_later_wins(self, tmp_path):
@@ -143,3 +143,12 @@ def test_the_weights_of_the_plugin_are_found_from_any_folder(tmp_path, monkeypat
     Path('weights').mkdir()
     Path('weights/rim.safetensors').touch()
     assert read_options('a.yml')['path']['pretrain_network_t'] == 'weights/rim.safetensors'
+
+
+def test_former_names_of_arguments_are_taken_with_a_warning(tmp_path):
+    (tmp_path / 'a.yml').write_text('network_g: {type: FHN, generator: {feature_size: 224}, integrator: {}}\n')
+    (tmp_path / 'b.yml').write_text('_base_: a.yml\nnetwork_g: {generator: {work_size: 56}}\ntrain: {work_size: 3}\n')
+    with pytest.warns(UserWarning, match='network_g.generator.work_size is the former name of feature_size') as given:
+        options = read_options(str(tmp_path / 'b.yml'))
+    assert options['network_g'] == {'type': 'FHN', 'generator': {'feature_size': 56}, 'integrator': {}}
+    assert options['train'] == {'work_size': 3} and len(given) == 1

@@ -4,7 +4,8 @@ import pytest
 
 from rim_plugin.models.phases.base import PARTS
 from rim_plugin.models.phases.schedule import Schedule
-from rim_plugin.options.schema import RIMTrain, convert
+from rim_plugin.options.conversion import convert
+from rim_plugin.options.schema import RIMTrain
 
 FOUR = {'total_iter': 10, 'phases': {'fhn': 4, 'student': 3, 'assistant': 2, 'joint': 1}}
 
