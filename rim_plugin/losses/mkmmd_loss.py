@@ -1,20 +1,15 @@
 """Domain loss of the face hallucination sub-net: multi-kernel maximum mean discrepancy."""
 
-from collections.abc import Sequence
-from typing import Literal, get_args
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from rim_plugin.losses.distributed import gather_over_ranks
-from rim_plugin.losses.inputs import full_precision, positive_numbers, require, widened
-from rim_plugin.options.kinds import Positive
+from rim_plugin.losses.inputs import full_precision, widened
 
 from basicsr.utils.registry import LOSS_REGISTRY
 
 MULTIPLIERS = (1 / 4, 1 / 2, 1, 2, 4)
-Statistic = Literal['median', 'mean']
 MIN_BANDWIDTH = 1e-12  # where every pair coincides the median of d^2 is 0, and 0 / 0 is NaN
 
 
@@ -54,8 +49,8 @@ def mkmmd(source: Tensor, target: Tensor, bandwidths: Tensor, kernel_weights: Te
     return within_source.mean() + within_target.mean() - 2 * between
 
 
-def pooled_bandwidth(source: Tensor, target: Tensor, statistic: str = 'median') -> Tensor:
-    """Median or mean of d^2 over all pairs of two different samples of the pooled set, no gradient.
+def pooled_bandwidth(source: Tensor, target: Tensor) -> Tensor:
+    """Median of d^2 over all pairs of two different samples of the pooled set, no gradient.
 
     Pairs within the source, within the target and between them count alike; a sample's zero distance to itself does
     not count. The median of an even number of pairs is the lower of the two middle ones.
@@ -63,7 +58,6 @@ def pooled_bandwidth(source: Tensor, target: Tensor, statistic: str = 'median') 
     Args:
         source: (N1, D), N1 >= 1.
         target: (N2, D), N2 >= 1.
-        statistic: ``median`` | ``mean``.
 
     Returns:
         Scalar, at least 1e-12.
@@ -73,8 +67,7 @@ def pooled_bandwidth(source: Tensor, target: Tensor, statistic: str = 'median') 
         tensor(4.)
     """
     squared_distances = F.pdist(torch.cat([source, target]).detach()).square()
-    value = squared_distances.median() if statistic == 'median' else squared_distances.mean()
-    return value.clamp(min=MIN_BANDWIDTH)
+    return squared_distances.median().clamp(min=MIN_BANDWIDTH)
 
 
 def _squared_distances(a: Tensor, b: Tensor) -> Tensor:
@@ -87,50 +80,28 @@ class MKMMDLoss(nn.Module):
     """Multi-kernel maximum mean discrepancy between two domains (RIM, Eqs. 7 to 9), see :func:`mkmmd`.
 
     In RIM the domain discriminator's embeddings of coarse and of real HR faces: theta_G minimises it (Eq. 1), theta_d
-    minimises its negative (Eq. 6). With several ranks it is the loss of the global batch, to which every rank brings
-    equally many samples; after DDP's averaging the gradient equals that of one process. With bandwidths taken from the
-    batch and one sample a domain the value does not depend on their distance; only the gradient does.
+    minimises its negative (Eq. 6). The sigma_u are 1/4, 1/2, 1, 2 and 4 times :func:`pooled_bandwidth`, the beta_u 1/5
+    each. With several ranks it is the loss of the global batch, to which every rank brings equally many samples; after
+    DDP's averaging the gradient equals that of one process. With one sample a domain the value does not depend on their
+    distance; only the gradient does.
 
     Args:
         loss_weight: factor on the result.
-        bandwidth: ``median`` or ``mean`` of d^2 (see :func:`pooled_bandwidth`), detached, times ``multipliers``; or the
-            sigma_u themselves, variances.
-        multipliers: 1/4, 1/2, 1, 2 and 4 by default. Not to be given with fixed sigma_u.
-        kernel_weights: beta_u, positive, sum 1. None: 1 / U each.
-
-    Raises:
-        OptionsError: an option out of its range.
     """
 
-    scales: Tensor
+    multipliers: Tensor
     kernel_weights: Tensor
 
-    def __init__(
-        self,
-        loss_weight: float = 1.0,
-        bandwidth: Statistic | Positive | Sequence[Positive] = 'median',
-        multipliers: Sequence[Positive] | None = None,
-        kernel_weights: Sequence[Positive] | None = None,
-    ) -> None:
+    def __init__(self, loss_weight: float = 1.0) -> None:
         super().__init__()
         self.loss_weight = loss_weight
-        self.statistic = bandwidth if isinstance(bandwidth, str) else None
-        if isinstance(bandwidth, str):
-            rule = 'bandwidth must be median, mean or numbers'
-            require('MKMMDLoss', bandwidth in get_args(Statistic), rule, bandwidth)
-            scales = positive_numbers('MKMMDLoss', 'multipliers', MULTIPLIERS if multipliers is None else multipliers)
-        else:
-            rule = 'multipliers apply to bandwidth median or mean only: they must be left out'
-            require('MKMMDLoss', multipliers is None, rule, multipliers)
-            scales = positive_numbers('MKMMDLoss', 'bandwidth', bandwidth)
-        count = len(scales)
-        weights = [1 / count] * count if kernel_weights is None else kernel_weights
-        weights = positive_numbers('MKMMDLoss', 'kernel_weights', weights)
-        require('MKMMDLoss', len(weights) == count, f'kernel_weights must be {count}, one for each kernel', weights)
-        require('MKMMDLoss', abs(sum(weights) - 1) <= 1e-6, 'kernel_weights must sum to 1 (Eq. 9)', weights)
-        # not in the checkpoint: options, not state
-        self.register_buffer('scales', torch.tensor(scales, dtype=torch.float64), persistent=False)
-        self.register_buffer('kernel_weights', torch.tensor(weights, dtype=torch.float64), persistent=False)
+        # not in the checkpoint: constants
+        multipliers, betas = (
+            torch.tensor(MULTIPLIERS),
+            torch.full([len(MULTIPLIERS)], 1 / len(MULTIPLIERS), dtype=torch.float64),
+        )
+        self.register_buffer('multipliers', multipliers, persistent=False)
+        self.register_buffer('kernel_weights', betas, persistent=False)
 
     def forward(self, source: Tensor, target: Tensor) -> Tensor:
         """Discrepancy of two domains, in float32 (float64 if given), also under autocast.
@@ -148,9 +119,7 @@ class MKMMDLoss(nn.Module):
         self._check(source, target)
         with full_precision(source):
             source, target = (gather_over_ranks(embeddings) for embeddings in widened(source, target))
-            bandwidths = self.scales.to(source)
-            if self.statistic:
-                bandwidths = bandwidths * pooled_bandwidth(source, target, self.statistic)
+            bandwidths = self.multipliers.to(source) * pooled_bandwidth(source, target)
             return self.loss_weight * mkmmd(source, target, bandwidths, self.kernel_weights.to(source))
 
     @staticmethod

@@ -213,11 +213,6 @@ METRIC = {'type': 'calculate_psnr'}
             'train.parsing_opt.class_weights: [-1]',
         ),
         (
-            dict(train__domain_opt={'type': 'MKMMDLoss', 'bandwidth': 'mode'}),
-            "train.domain_opt.bandwidth: 'mode' is not",
-        ),
-        (dict(train__domain_opt={'type': 'MKMMDLoss', 'bandwidth': [0]}), 'train.domain_opt.bandwidth: [0] is not'),
-        (
             dict(train__contrast_opt={'type': 'ContrastiveDistillationLoss', 'temperature': 0}),
             'train.contrast_opt.temperature: 0 is not a number above 0',
         ),
@@ -277,7 +272,6 @@ def test_what_constructors_and_models_would_refuse(tmp_path, changes, message):
         {'network_g': {**TRI, 'prior_paths': None, 'norm': None}},
         {'network_g': {**MOBILE, 'fusion': 0.7}},
         {'network_g': {**SRCNN, 'kernels': [9, 1, 5]}},
-        {'train__domain_opt': {'type': 'MKMMDLoss', 'bandwidth': [1, 2.5]}},
         {'val__metrics__psnr': METRIC},
         {'train__phases': {'fhn': 20}, 'train__accumulate': 2},
         {'dist_params': None},
