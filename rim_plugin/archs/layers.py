@@ -9,8 +9,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from rim_plugin.errors import check_choice
-
 Net = TypeVar('Net', bound=nn.Module)
 
 PRIOR_STRIDE = 4  # the tri-path features live on a grid of a quarter of the image: 56 for 224
@@ -23,8 +21,17 @@ NORMS: dict[str, Callable[[int], nn.Module]] = {
 
 def make_norm(name: Norm, channels: int) -> nn.Module:
     """Normalisation layer by its option name: ``instance`` (the paper's authors) or ``none`` (faster, sharper)."""
-    check_choice('norm', name or 'none', NORMS)
     return NORMS[name or 'none'](channels)
+
+
+def bicubic(images: Tensor, size: int) -> Tensor:
+    """Plain bicubic interpolation (a = -0.75, as torch and OpenCV have it), the baseline of every margin.
+
+    Args:
+        images: (N, C, h, w).
+        size: side of the result.
+    """
+    return F.interpolate(images, (size, size), mode='bicubic', align_corners=False)
 
 
 def resize(image: Tensor, size: int) -> Tensor:
@@ -46,11 +53,11 @@ def resize_groups(groups: Sequence[Tensor], size: int) -> Tensor:
     return torch.cat([resize(images, size) for images in groups])
 
 
-def he_init(module: nn.Module) -> None:
-    """He initialisation of all convolutions below ``module`` for PReLU (slope 0.25), with zero biases."""
+def he_init(module: nn.Module, slope: float = 0.25) -> None:
+    """He initialisation of all convolutions below ``module``, for a slope below zero (PReLU: 0.25); zero biases."""
     for layer in module.modules():
         if isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d)):
-            nn.init.kaiming_normal_(layer.weight, a=0.25)
+            nn.init.kaiming_normal_(layer.weight, a=slope)
             zero_bias(layer)
 
 
@@ -65,6 +72,15 @@ def starting_at_zero(layer: Net) -> Net:
     for value in layer.parameters():
         nn.init.zeros_(value)
     return layer
+
+
+def assembled(cls: type[Net], **parts: nn.Module | None) -> Net:
+    """A network of a class made of parts that exist, with which it shares its parameters."""
+    net = cls.__new__(cls)
+    nn.Module.__init__(net)
+    for name, part in parts.items():
+        setattr(net, name, part)
+    return net
 
 
 def conv_prelu(in_channels: int, channels: int, kernel: int = 3, stride: int = 1) -> nn.Sequential:

@@ -20,7 +20,7 @@ from rim_plugin.evaluation.driver import evaluate
 from rim_plugin.evaluation.image_evaluator import ImageEvaluator, face_data
 from rim_plugin.evaluation.pair_evaluator import PairEvaluator
 from rim_plugin.evaluation.pictures import SheetEvaluator, face_columns
-from rim_plugin.models.networks import build_nets, compose_pipeline
+from rim_plugin.models.networks import build_nets
 from rim_plugin.pipeline import RIMPipeline
 from rim_plugin.weights_file import load_into
 
@@ -49,11 +49,10 @@ def build_method(
     """
     teacher = None if recogniser is None else _build_recogniser(recogniser)
     blocks = {f'network_{label}': options for label, options in networks.items()}
-    nets = build_nets(blocks, None if recogniser is None else _without_weights(recogniser))
+    nets = build_nets(blocks, None if recogniser is None else _without_weights(recogniser), teacher)
     for label, file in weights.items():
-        load_into(nets[label], file, 'params_ema')
-    pipeline = compose_pipeline(nets, teacher, gallery)
-    return pipeline.to(DEVICE).to(memory_format=torch.channels_last).eval().requires_grad_(False)
+        load_into(nets.learning[label], file, 'params_ema')
+    return nets.pipeline(gallery).to(DEVICE).to(memory_format=torch.channels_last).eval().requires_grad_(False)
 
 
 def _build_recogniser(options: Options) -> Any:

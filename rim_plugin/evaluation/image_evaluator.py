@@ -9,12 +9,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from rim_plugin.archs.layers import bicubic, probe_groups
 from rim_plugin.archs.recogniser import Recogniser
 from rim_plugin.batch import Batch
 from rim_plugin.data.heatmaps import heatmap_landmarks
 from rim_plugin.evaluation.metric import ImageMetric
 from rim_plugin.evaluation.metrics.identity import identity_embeddings
-from rim_plugin.pipeline import Restored, bicubic
+from rim_plugin.pipeline import Restored
 
 
 @dataclass(frozen=True)
@@ -101,6 +102,4 @@ def face_data(batch: Batch, restored: Restored, recogniser: Recogniser | None = 
 
 
 def _enlarged(probes: Tensor | list[Tensor], gt: Tensor) -> Tensor:
-    groups = [probes] if torch.is_tensor(probes) else probes
-    size = gt.shape[-2], gt.shape[-1]
-    return torch.cat([bicubic(group, size) for group in groups])
+    return torch.cat([bicubic(group, gt.shape[-1]) for group in probe_groups(probes)])
