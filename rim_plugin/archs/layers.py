@@ -13,15 +13,11 @@ Net = TypeVar('Net', bound=nn.Module)
 
 PRIOR_STRIDE = 4  # the tri-path features live on a grid of a quarter of the image: 56 for 224
 Norm = Literal['instance', 'none'] | None  # BasicSR's --force_yml turns the word none into None
-NORMS: dict[str, Callable[[int], nn.Module]] = {
-    'instance': lambda channels: nn.InstanceNorm2d(channels, affine=True),
-    'none': lambda channels: nn.Identity(),
-}
 
 
 def make_norm(name: Norm, channels: int) -> nn.Module:
     """Normalisation layer by its option name: ``instance`` (the paper's authors) or ``none`` (faster, sharper)."""
-    return NORMS[name or 'none'](channels)
+    return nn.InstanceNorm2d(channels, affine=True) if name == 'instance' else nn.Identity()
 
 
 def bicubic(images: Tensor, size: int) -> Tensor:

@@ -129,7 +129,5 @@ class MKMMDLoss(nn.Module):
                 'MKMMDLoss: source and target must be (N1, D) and (N2, D), '
                 f'not {tuple(source.shape)} and {tuple(target.shape)}'
             )
-        if not (source.is_floating_point() and target.is_floating_point()):
-            raise ValueError(f'MKMMDLoss: embeddings must be floating point, not {source.dtype} and {target.dtype}')
         if not (len(source) and len(target)):
             raise ValueError(f'MKMMDLoss: needs at least 1 sample a domain, not {len(source)} and {len(target)}')

@@ -207,7 +207,6 @@ def test_build_from_options_and_checkpoint_is_empty():
         (torch.zeros(3, 4, 1, 1), torch.zeros(3, 4, 1, 1), r'\(N1, D\)'),
         (torch.zeros(0, 4), torch.zeros(3, 4), 'at least 1'),
         (torch.zeros(3, 4), torch.zeros(0, 4), 'at least 1'),
-        (torch.zeros(3, 4, dtype=torch.int64), torch.zeros(3, 4), 'floating point'),
     ],
 )
 def test_bad_input(source, target, words):

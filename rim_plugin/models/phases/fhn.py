@@ -74,18 +74,18 @@ class FHNPhase(Phase):
         if discriminator is None:
             with self.setting.autocast():
                 sr = torch.cat([generator(probes) for probes in batch.probes])
-            return sr, self._image_losses(sr, batch)
+            return sr, {'pixel': self._pixel_loss(sr, batch)}
         probe, hr = output or self.tri_paths(batch, adversarial)
         with self.setting.autocast():
             sr = discriminator.integrator(probe.fused, probe.coarse)
-        losses = {**self._image_losses(sr, batch), **self._tri_path_losses(probe, batch)}
+        losses = {'pixel': self._pixel_loss(sr, batch), **self._tri_path_losses(probe, batch)}
         if hr is not None:
             losses['domain'] = self._constant_discriminator_loss(discriminator.discriminator, probe.fused, hr.fused)
         return sr, losses
 
-    def _image_losses(self, sr: Tensor, batch: Batch) -> Losses:
-        """The pixel loss (Eqs. 2 and 5), which the requirements ask for."""
-        return {'pixel': self.setting.losses['pixel'](sr.float(), batch.truth)}
+    def _pixel_loss(self, sr: Tensor, batch: Batch) -> Tensor:
+        """Eqs. 2 and 5; the requirements ask for it."""
+        return self.setting.losses['pixel'](sr.float(), batch.truth)
 
     def _tri_path_losses(self, probe: TriPathOutput, batch: Batch) -> Losses:
         """The coarse loss, and those of the priors (Eqs. 3 and 4)."""
