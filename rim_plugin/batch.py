@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
+from itertools import groupby
 from typing import Any
 
 import torch
@@ -75,23 +76,12 @@ class Batch:
         size = len(self) // count
         tensors = {field.name: getattr(self, field.name) for field in fields(self) if field.name != 'probes'}
         parts = {name: value.chunk(count) for name, value in tensors.items() if value is not None}
-        groups = split_groups(self.probes, [size] * count)
+        faces = [face for group in self.probes for face in group.split(1)]
+        groups = [
+            [torch.cat([*group]) for _, group in groupby(faces[start : start + size], lambda face: face.shape[-1])]
+            for start in range(0, len(faces), size)
+        ]
         return [
             replace(self, probes=groups[place], **{name: values[place] for name, values in parts.items()})
             for place in range(count)
         ]
-
-
-def split_groups(groups: Sequence[Tensor], lengths: Sequence[int]) -> list[list[Tensor]]:
-    """Groups of tensors (n_i, ...) cut, in order, into parts of so many rows; each part a list of groups."""
-    parts: list[list[Tensor]] = []
-    rest = [group for group in groups if len(group)]
-    for length in lengths:
-        part = []
-        while length:
-            head, tail = rest[0][:length], rest[0][length:]
-            part.append(head)
-            length -= len(head)
-            rest[:1] = [tail] if len(tail) else []
-        parts.append(part)
-    return parts

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from itertools import compress
 from typing import NamedTuple
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from rim_plugin.archs.fhn_arch import FHN, TriPathOutput
 from rim_plugin.archs.hrn_arch import HRN
-from rim_plugin.archs.layers import probe_groups, resize_groups
+from rim_plugin.archs.layers import bicubic, probe_groups, resize_groups
 from rim_plugin.archs.recogniser import FACE_SIZE, Recogniser
 from rim_plugin.errors import check_choice
 
@@ -28,14 +28,9 @@ class Restored(NamedTuple):
     priors: TriPathOutput | None
 
 
-def bicubic(images: Tensor, size: tuple[int, int]) -> Tensor:
-    """Plain bicubic interpolation (a = -0.75, as torch and OpenCV have it), the baseline of every margin.
-
-    Args:
-        images: (N, C, h, w).
-        size: height and width of the result.
-    """
-    return F.interpolate(images, size, mode='bicubic', align_corners=False)
+def add_mirrored(embed: Callable[[Tensor], Tensor], faces: Tensor) -> Tensor:
+    """Embeddings (N, D) of faces (N, 3, q, q) and of their mirror images, added."""
+    return embed(faces) + embed(faces.flip(3))
 
 
 @contextmanager
@@ -111,15 +106,23 @@ class RIMPipeline(nn.Module):
         Raises:
             ValueError: there is no hallucination network.
         """
+        return self.restore(probes, estimates=False).sr
+
+    def restore(self, probes: Tensor | list[Tensor], estimates: bool = True) -> Restored:
+        """:meth:`hallucinate`, and :meth:`priors` in the same pass: None where there are no prior paths.
+
+        Args:
+            probes: as for :meth:`hallucinate`.
+            estimates: False leaves heatmaps and parsing out, see :meth:`TriPathGenerator.encode`.
+        """
         if self.fhn is None:
             raise ValueError('network_g is missing: there is nothing that hallucinates faces')
-        groups = probe_groups(probes)
-        if len(groups) == 1:
-            return self.fhn(groups[0])
-        return self.fhn(groups) if isinstance(self.fhn, FHN) else torch.cat([self.fhn(group) for group in groups])
+        if isinstance(self.fhn, FHN):
+            return Restored(*self.fhn.restore(probes, estimates))
+        return Restored(torch.cat([self.fhn(group) for group in probe_groups(probes)]), None)
 
     def priors(self, probes: Tensor | list[Tensor]) -> TriPathOutput:
-        """Coarse image, tri-path features, heatmaps and parsing logits of probes.
+        """Coarse image, fused features, heatmaps and parsing logits of probes.
 
         Args:
             probes: as for :meth:`hallucinate`.
@@ -129,27 +132,18 @@ class RIMPipeline(nn.Module):
         """
         if not isinstance(self.fhn, FHN):
             raise ValueError('the hallucination network has no prior paths')
-        groups = probe_groups(probes)
-        return self.fhn.generator(groups[0] if len(groups) == 1 else groups)
+        return self.fhn.generator(probes)
 
-    def restore(self, probes: Tensor | list[Tensor]) -> Restored:
-        """:meth:`hallucinate` and :meth:`priors` in one pass; without priors where there are none."""
-        if not isinstance(self.fhn, FHN):
-            return Restored(self.hallucinate(probes), None)
-        output = self.priors(probes)
-        return Restored(self.fhn.integrator(output.fused, output.coarse), output)
-
-    def student_input(self, probes: Tensor | list[Tensor], sr: Tensor | None = None) -> Tensor:
+    def student_input(self, groups: list[Tensor], sr: Tensor | None = None) -> Tensor:
         """The faces that the student sees: hallucinated, but as they are from 112 pixels on.
 
         Args:
-            probes: as for :meth:`hallucinate`.
+            groups: probes (n, 3, q, q), RGB in [0, 1], of one size each; N in all.
             sr: (N, 3, S, S), all probes hallucinated, where that is done already.
 
         Returns:
             (N, 3, h, w); of 112 pixels for probes of several sizes.
         """
-        groups = probe_groups(probes)
         small = [group.shape[-1] < FACE_SIZE for group in groups]
         if sr is None:
             faces = iter(self._enlarged_groups(list(compress(groups, small))))
@@ -165,11 +159,11 @@ class RIMPipeline(nn.Module):
         # one group is not split: an exported network takes any number of probes
         return faces.split([len(group) for group in groups]) if len(groups) > 1 else [faces]
 
-    def assistant_input(self, probes: Tensor | list[Tensor]) -> Tensor | None:
+    def assistant_input(self, groups: list[Tensor]) -> Tensor | None:
         """The probes enlarged without hallucination, for an assistant that sees these; else None."""
         if self.hrn is None or not self.hrn.sees_probe:
             return None
-        return _one_batch(_enlarged(group) for group in probe_groups(probes))
+        return _one_batch(_enlarged(group) for group in groups)
 
     def embed_probe(self, probes: Tensor) -> Tensor:
         """RIM's embedding of probes, f_S^K + f_A^K; the teacher's without HRN, and from 112 pixels on.
@@ -185,10 +179,10 @@ class RIMPipeline(nn.Module):
         Raises:
             ValueError: there is neither HRN nor teacher.
         """
-        faces = self.student_input(probes)
+        faces = self.student_input([probes])
         if self.hrn is None or (probes.shape[-1] >= FACE_SIZE and self.gallery == 'teacher'):
             return self._teacher_embedding(faces)
-        return self.hrn.embed(self.hrn(faces, self.assistant_input(probes)), self.teacher)
+        return self.hrn.embed(self.hrn(faces, self.assistant_input([probes])), self.teacher)
 
     def embed_gallery(self, faces: Tensor) -> Tensor:
         """Embedding of faces at full resolution by the ``gallery``'s network.
@@ -208,12 +202,12 @@ class RIMPipeline(nn.Module):
 
     def forward(self, probes: Tensor) -> Tensor:
         """Unit embeddings (N, D) of probes (N, 3, q, q) and their mirror images added."""
-        return F.normalize(self.embed_probe(probes) + self.embed_probe(probes.flip(3)))
+        return F.normalize(add_mirrored(self.embed_probe, probes))
 
 
 def _enlarged(probes: Tensor) -> Tensor:
     """Probes enlarged by bicubic interpolation, but as they are from 112 pixels on."""
-    return probes if probes.shape[-1] >= FACE_SIZE else bicubic(probes, (IMAGE_SIZE, IMAGE_SIZE))
+    return probes if probes.shape[-1] >= FACE_SIZE else bicubic(probes, IMAGE_SIZE)
 
 
 def _one_batch(groups: Iterable[Tensor]) -> Tensor:

@@ -295,8 +295,8 @@ FAULTS = (
     ),
     Fault(
         'pipeline.py',
-        'self.embed_probe(probes.flip(3))',
-        'self.embed_probe(probes.flip(2))',
+        'embed(faces.flip(3))',
+        'embed(faces.flip(2))',
         'test_pipeline.py',
         'pipeline: the mirror image is upside down',
     ),

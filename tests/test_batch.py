@@ -4,7 +4,7 @@ import pytest
 import torch
 from support.tiny_rim import batch
 
-from rim_plugin.batch import Batch, split_groups
+from rim_plugin.batch import Batch
 
 
 def padded(sizes, canvas=12):
@@ -56,12 +56,6 @@ def test_micro_batches_are_the_batch_in_order(count):
     assert [face for part in parts for face in faces(part.probes)] == faces(whole.probes)
     assert torch.equal(torch.cat([part.gt for part in parts]), whole.gt)
     assert all(part.parsing is None for part in parts)
-
-
-def test_groups_are_cut_where_a_part_ends():
-    groups = [torch.arange(3), torch.arange(3, 4), torch.arange(4, 8)]
-    parts = split_groups(groups, [1, 4, 0, 3])
-    assert [[group.tolist() for group in part] for part in parts] == [[[0]], [[1, 2], [3], [4]], [], [[5, 6, 7]]]
 
 
 def test_faces_at_full_resolution_are_asked_for_by_name():

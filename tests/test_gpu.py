@@ -76,7 +76,7 @@ def test_mixed_precision_trains(teacher, amp):
         model.optimize_parameters(iteration)
         losses.append(model.get_current_log()['l_pixel'])
     assert losses[-1] < losses[0]
-    assert all(torch.isfinite(value).all() for value in model.nets['g'].parameters())
+    assert all(torch.isfinite(value).all() for value in model.nets.generator.parameters())
 
 
 def test_embeddings_of_probes_are_those_of_the_cpu(teacher):

@@ -10,16 +10,16 @@ from rim_plugin.pipeline import RIMPipeline
 
 def test_the_gallery_may_be_embedded_by_the_student(teacher):
     model = recogniser(teacher, phase='student')
-    model.ema_nets['r'].student.net.conv1.conv.weight.data *= 2
+    model.trainer.ema_nets.recogniser.student.net.conv1.conv.weight.data *= 2
     faces = torch.rand(2, 3, 224, 224)
-    assert torch.equal(model.pipeline.embed_gallery(faces), model.teacher(faces).embedding)
+    assert torch.equal(model.pipeline.embed_gallery(faces), model.nets.teacher(faces).embedding)
     model.pipeline.gallery = 'hrn'
     with torch.no_grad():
-        own = model.ema_nets['r'].embed(model.ema_nets['r'](faces), model.teacher)
+        own = model.trainer.ema_nets.recogniser.embed(model.trainer.ema_nets.recogniser(faces), model.nets.teacher)
         assert torch.equal(model.pipeline.embed_gallery(faces), own) and torch.equal(
             model.pipeline.embed_probe(faces), own
         )
-    assert not torch.equal(own, model.teacher(faces).embedding)
+    assert not torch.equal(own, model.nets.teacher(faces).embedding)
     assert 'to the hrn' in model.pipeline.upscaling
 
 
@@ -28,20 +28,22 @@ def test_untrained_student_from_the_teacher_embeds_as_the_teacher_does(teacher):
     lq = torch.rand(2, 3, 8, 8)
     with torch.no_grad():
         torch.testing.assert_close(
-            model.pipeline.embed_probe(lq), model.teacher(model.pipeline.fhn(lq)).embedding, rtol=1e-4, atol=1e-4
+            model.pipeline.embed_probe(lq), model.nets.teacher(model.pipeline.fhn(lq)).embedding, rtol=1e-4, atol=1e-4
         )
 
 
 def test_probes_of_full_resolution_go_to_the_teacher_smaller_ones_to_the_student(teacher):
     model = recogniser(teacher, phase='student')
     with torch.no_grad():
-        for value in model.ema_nets['r'].student.parameters():
+        for value in model.trainer.ema_nets.recogniser.student.parameters():
             value.mul_(1.1)
         for size in (112, 160):
             faces = torch.rand(2, 3, size, size)
             assert torch.equal(model.pipeline.embed_probe(faces), model.pipeline.embed_gallery(faces))
         faces = torch.rand(2, 3, 111, 111)
-        assert not torch.allclose(model.pipeline.embed_probe(faces), model.teacher(model.pipeline.fhn(faces)).embedding)
+        assert not torch.allclose(
+            model.pipeline.embed_probe(faces), model.nets.teacher(model.pipeline.fhn(faces)).embedding
+        )
 
 
 class Corners(nn.Module):

@@ -1,8 +1,8 @@
 """Bicubic enlargement as a network: the row that every comparison begins with."""
 
-import torch.nn.functional as F
 from torch import Tensor, nn
 
+from rim_plugin.archs.layers import bicubic
 from rim_plugin.options.kinds import Count
 
 from basicsr.utils.registry import ARCH_REGISTRY
@@ -26,4 +26,4 @@ class Bicubic(nn.Module):
         self.input_size = self.image_size = image_size
 
     def forward(self, lq: Tensor) -> Tensor:
-        return F.interpolate(lq, (self.image_size, self.image_size), mode='bicubic', align_corners=False)
+        return bicubic(lq, self.image_size)

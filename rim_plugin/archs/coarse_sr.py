@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -19,51 +18,6 @@ from rim_plugin.archs.layers import (
 from rim_plugin.errors import OptionsError
 
 REFERENCE_SIZE = 20  # side of the probe, in pixels, for which SizeModulation's input is 0
-
-
-@dataclass(frozen=True)
-class CoarseConfig:
-    """Options of CoarseSRNet.
-
-    Attributes:
-        feature_size: side of the grid on which the blocks work; divides the side of the image.
-        channels: width.
-        blocks: residual blocks.
-        repeats: times that the same blocks are applied (authors' code: 3).
-        norm: ``instance`` or ``none``.
-        input_size: side at which the probe comes in, a multiple of ``feature_size``. Larger probes lose detail. None:
-            ``feature_size``.
-        size_modulation: whether the probe's size modulates the features of every block, see SizeModulation.
-    """
-
-    feature_size: int = 224
-    channels: int = 64
-    blocks: int = 3
-    repeats: int = 3
-    norm: Norm = 'instance'
-    input_size: int | None = None
-    size_modulation: bool = False
-
-    def fold(self) -> int:
-        """Factor from the grid of the blocks to the probe as it comes in.
-
-        Raises:
-            OptionsError: it is not a whole number.
-        """
-        size = self.input_size or self.feature_size
-        if size % self.feature_size:
-            raise OptionsError(f'input_size: {size} is no multiple of feature_size {self.feature_size}')
-        return size // self.feature_size
-
-    def scale(self, image_size: int) -> int:
-        """Factor from the grid of the blocks to the image.
-
-        Raises:
-            OptionsError: it is not a whole number.
-        """
-        if self.feature_size <= 0 or image_size % self.feature_size:
-            raise OptionsError(f'feature_size: {self.feature_size} does not divide image_size {image_size}')
-        return image_size // self.feature_size
 
 
 class SizeModulation(nn.Module):
@@ -113,21 +67,42 @@ class CoarseSRNet(nn.Module):
 
     Args:
         image_size: side of the HR image.
-        config: grids, width and depth.
+        feature_size: side of the grid on which the blocks work; divides ``image_size``.
+        channels: width.
+        blocks: residual blocks.
+        repeats: times that the same blocks are applied (authors' code: 3).
+        norm: ``instance`` or ``none``.
+        input_size: side at which the probe comes in, a multiple of ``feature_size``. Larger probes lose detail. None:
+            ``feature_size``.
+        size_modulation: whether the probe's size modulates the features of every block, see SizeModulation.
 
     Raises:
         OptionsError: sizes that do not divide.
     """
 
-    def __init__(self, image_size: int, config: CoarseConfig) -> None:
+    def __init__(
+        self,
+        image_size: int,
+        feature_size: int = 224,
+        channels: int = 64,
+        blocks: int = 3,
+        repeats: int = 3,
+        norm: Norm = 'instance',
+        input_size: int | None = None,
+        size_modulation: bool = False,
+    ) -> None:
         super().__init__()
-        fold, channels = config.fold(), config.channels
-        self.image_size, self.input_size, self.repeats = image_size, fold * config.feature_size, config.repeats
+        self.image_size, self.input_size, self.repeats = image_size, input_size or feature_size, repeats
+        if self.input_size % feature_size:
+            raise OptionsError(f'input_size: {input_size} is no multiple of feature_size {feature_size}')
+        if image_size % feature_size:
+            raise OptionsError(f'feature_size: {feature_size} does not divide image_size {image_size}')
+        fold = self.input_size // feature_size
         self.fold = nn.PixelUnshuffle(fold)
         self.head = conv_prelu(3 * fold**2, channels)
-        self.body = residual_stack(channels, config.blocks, config.norm)
-        self.modulation = SizeModulation(config.blocks + 1, channels) if config.size_modulation else None
-        self.tail = SubPixelImage(channels, config.scale(image_size))
+        self.body = residual_stack(channels, blocks, norm)
+        self.modulation = SizeModulation(blocks + 1, channels) if size_modulation else None
+        self.tail = SubPixelImage(channels, image_size // feature_size)
 
     def forward(self, lq: Tensor | list[Tensor]) -> Tensor:
         groups = probe_groups(lq)

@@ -1,15 +1,15 @@
 """RIM's face hallucination network (FHN), section 3.1 of the paper: prior-aided tri-path generator and integrator."""
 
-from typing import Any, ClassVar, Literal, NamedTuple, get_args
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from rim_plugin.archs.coarse_sr import CoarseConfig, CoarseSRNet
-from rim_plugin.archs.layers import PRIOR_STRIDE, Norm, resize
+from rim_plugin.archs.coarse_sr import CoarseSRNet
+from rim_plugin.archs.layers import PRIOR_STRIDE, Hourglass, Norm, conv_prelu, residual_stack, resize, starting_at_zero
 from rim_plugin.archs.mix_discriminator_arch import FeatureIntegrator
-from rim_plugin.archs.prior_paths import GlobalPath, PriorConfig, PriorPath
-from rim_plugin.errors import OptionsError, check_choice
+from rim_plugin.errors import OptionsError
 from rim_plugin.options.kinds import Count
 
 from basicsr.utils.registry import ARCH_REGISTRY
@@ -23,21 +23,87 @@ class TriPathOutput(NamedTuple):
 
     Attributes:
         coarse: coarse SR image I_c (N, 3, S, S) in about [0, 1]; for ``encode`` the image itself.
-        global_features: (N, Cg, P, P).
-        landmark_features: (N, Cp, P, P), or None without that path.
-        parsing_features: (N, Cp, P, P), or None without that path; the shared trunk's for ``prior_paths: shared``.
-        fused: the concatenation that the mix-adversarial discriminator reads (N, C, P, P).
+        fused: the features of all paths, concatenated, which the mix-adversarial discriminator reads (N, C, P, P).
         heatmaps: (N, L, P, P), about [0, 1], or None.
         parsing: class logits (N, 11, P, P), or None.
     """
 
     coarse: Tensor
-    global_features: Tensor
-    landmark_features: Tensor | None
-    parsing_features: Tensor | None
     fused: Tensor
     heatmaps: Tensor | None
     parsing: Tensor | None
+
+
+def image_stem(channels: int) -> nn.Sequential:
+    """7x7 convolution with stride 4 and PReLU, as in the authors' code: the image to the prior grid."""
+    return conv_prelu(3, channels, 7, stride=PRIOR_STRIDE)
+
+
+class GlobalPath(nn.Module):
+    """G_theta_f: image (N, 3, S, S) to features of the global structure (N, channels, S / 4, S / 4)."""
+
+    def __init__(self, channels: int = 64, blocks: int = 3, norm: Norm = 'instance') -> None:
+        super().__init__()
+        self.stem = image_stem(channels)
+        self.body = residual_stack(channels, blocks, norm)
+
+    def forward(self, image: Tensor) -> Tensor:
+        return self.body(self.stem(image))
+
+
+def prior_head(channels: int, count: int) -> nn.Sequential:
+    """Features (N, channels, h, w) to an estimate (N, count, h, w), by 1x1 convolutions.
+
+    The wide hidden layer matters where ``channels`` is below ``count``: maps that are linear in fewer features than
+    there are landmarks cannot peak at one place each. The estimate starts at zero; else the first, arbitrary ones shake
+    the coarse network's optimizer.
+    """
+    hidden = conv_prelu(channels, 2 * count, 1)
+    return nn.Sequential(*hidden, starting_at_zero(nn.Conv2d(2 * count, count, 1)))
+
+
+class PriorPath(nn.Module):
+    """G_theta_l or G_theta_p: image to features on a quarter of its side, through an hourglass, and 1x1 heads.
+
+    Args:
+        heads: name and channels of each estimate, e.g. ``{'heatmaps': 68}``.
+        channels: width.
+        blocks: residual blocks before the hourglass.
+        hourglass_depth: poolings in the hourglass.
+        hourglass_blocks: residual blocks in each place of the hourglass.
+        norm: ``instance`` or ``none``.
+    """
+
+    def __init__(
+        self,
+        heads: Mapping[str, int],
+        channels: int = 128,
+        blocks: int = 3,
+        hourglass_depth: int = 2,
+        hourglass_blocks: int = 2,
+        norm: Norm = 'instance',
+    ) -> None:
+        super().__init__()
+        self.stem = image_stem(channels)
+        self.body = residual_stack(channels, blocks, norm)
+        hourglass = Hourglass(hourglass_depth, channels, hourglass_blocks, norm)
+        self.hourglasses = nn.ModuleList([hourglass])  # a list of one: weights are stored under hourglasses.0
+        self.heads = nn.ModuleDict({name: prior_head(channels, count) for name, count in heads.items()})
+
+    def forward(self, image: Tensor, estimates: bool = True) -> tuple[Tensor, dict[str, Tensor]]:
+        """Features and estimates.
+
+        Args:
+            image: (N, 3, S, S).
+            estimates: False leaves the estimates out.
+
+        Returns:
+            Features (N, channels, S / 4, S / 4), and each head's name and map (N, count, S / 4, S / 4).
+        """
+        features = self.body(self.stem(image))
+        for hourglass in self.hourglasses:
+            features = features + hourglass(features)
+        return features, {name: head(features) for name, head in self.heads.items()} if estimates else {}
 
 
 @ARCH_REGISTRY.register()
@@ -52,12 +118,12 @@ class TriPathGenerator(nn.Module):
         prior_paths: ``separate`` (paper), ``shared`` (one trunk with two heads, authors' code), ``landmark``,
             ``parsing`` (one path alone) or ``none`` (global path alone), for ablations.
         concat: ``features`` (paper) or ``features+priors`` (the estimated maps, too).
-        coarse_channels: width of the coarse network, see CoarseConfig.
+        coarse_channels: width of the coarse network, see CoarseSRNet.
         coarse_blocks: its residual blocks.
         coarse_repeats: times that these are applied.
         global_channels: width of the global path.
         global_blocks: its residual blocks.
-        prior_channels: width of the landmark and of the parsing path, see PriorConfig.
+        prior_channels: width of the landmark and of the parsing path, see PriorPath.
         prior_blocks: residual blocks of each before its hourglass.
         hourglass_depth: poolings in the hourglass.
         hourglass_blocks: residual blocks in each place of the hourglass.
@@ -68,7 +134,7 @@ class TriPathGenerator(nn.Module):
         coarse_size_modulation: whether the probe's size modulates the coarse network, for probes of many sizes.
 
     Raises:
-        OptionsError: sizes that do not divide, or an unknown ``prior_paths``, ``concat`` or ``norm``.
+        OptionsError: sizes that do not divide.
     """
 
     PATHS: ClassVar[dict[str, tuple[str, ...]]] = {
@@ -103,30 +169,20 @@ class TriPathGenerator(nn.Module):
     ) -> None:
         super().__init__()
         prior_paths = prior_paths or 'none'
-        check_choice('prior_paths', prior_paths, self.PATHS)
-        check_choice('concat', concat, get_args(Concat))
         if image_size % (PRIOR_STRIDE * 2**hourglass_depth):
             raise OptionsError(
                 f'image_size: {image_size} is no multiple of {PRIOR_STRIDE * 2**hourglass_depth}, '
                 f'which hourglass_depth {hourglass_depth} needs'
             )
-        coarse = CoarseConfig(
-            feature_size=feature_size,
-            channels=coarse_channels,
-            blocks=coarse_blocks,
-            repeats=coarse_repeats,
-            norm=norm,
-            input_size=coarse_input_size,
-            size_modulation=coarse_size_modulation,
-        )
-        prior = PriorConfig(prior_channels, prior_blocks, hourglass_depth, hourglass_blocks, prior_norm or norm)
         counts = {'heatmaps': num_landmarks, 'parsing': num_classes}
         heads = {name: counts[name] for name in self.PATHS[prior_paths]}
         paths = [heads] if prior_paths == 'shared' else [{name: count} for name, count in heads.items()]
+        prior = (prior_channels, prior_blocks, hourglass_depth, hourglass_blocks, prior_norm or norm)
+        coarse = (coarse_channels, coarse_blocks, coarse_repeats, norm, coarse_input_size, coarse_size_modulation)
         self.image_size, self.concat = image_size, concat
-        self.coarse = CoarseSRNet(image_size, coarse)
+        self.coarse = CoarseSRNet(image_size, feature_size, *coarse)
         self.global_path = GlobalPath(global_channels, global_blocks, norm)
-        self.priors = nn.ModuleDict({'+'.join(path): PriorPath(path, prior) for path in paths})
+        self.priors = nn.ModuleDict({'+'.join(path): PriorPath(path, *prior) for path in paths})
         self.fused_channels = global_channels + prior_channels * len(paths)
         if concat == 'features+priors':
             self.fused_channels += sum(heads.values())
@@ -142,25 +198,15 @@ class TriPathGenerator(nn.Module):
             With the image itself as ``coarse``.
         """
         image = resize(image, self.image_size)
-        global_features = self.global_path(image)
-        fused, features, maps = [global_features], {}, {}
-        for names, path in self.priors.items():
-            path_features, path_maps = path(image, estimates or self.concat == 'features+priors')
-            fused.append(path_features)
-            features.update(dict.fromkeys(names.split('+'), path_features))
+        fused, maps = [self.global_path(image)], {}
+        for path in self.priors.values():
+            features, path_maps = path(image, estimates or self.concat == 'features+priors')
+            fused.append(features)
             maps.update(path_maps)
         if self.concat == 'features+priors':
             fused += [maps['heatmaps']] if 'heatmaps' in maps else []
             fused += [maps['parsing'].softmax(1)] if 'parsing' in maps else []
-        return TriPathOutput(
-            coarse=image,
-            global_features=global_features,
-            landmark_features=features.get('heatmaps'),
-            parsing_features=features.get('parsing'),
-            fused=torch.cat(fused, 1),
-            heatmaps=maps.get('heatmaps'),
-            parsing=maps.get('parsing'),
-        )
+        return TriPathOutput(image, torch.cat(fused, 1), maps.get('heatmaps'), maps.get('parsing'))
 
     def forward(
         self, lq: Tensor | list[Tensor], hr: Tensor | None = None
@@ -201,14 +247,10 @@ class FHN(nn.Module):
             in_channels=self.generator.fused_channels, image_size=self.generator.image_size, **(integrator or {})
         )
 
-    @classmethod
-    def from_parts(cls, generator: TriPathGenerator, integrator: FeatureIntegrator) -> 'FHN':
-        """FHN over existing networks, sharing their parameters."""
-        fhn = cls.__new__(cls)
-        nn.Module.__init__(fhn)
-        fhn.generator, fhn.integrator = generator, integrator
-        return fhn
+    def restore(self, lq: Tensor | list[Tensor], estimates: bool = True) -> tuple[Tensor, TriPathOutput]:
+        """The SR image (Eqs. 2 and 5), and what the generator makes of the probes on the way; see ``encode``."""
+        output = self.generator.encode(self.generator.coarse(lq), estimates)
+        return self.integrator(output.fused, output.coarse), output
 
     def forward(self, lq: Tensor | list[Tensor]) -> Tensor:
-        output = self.generator.encode(self.generator.coarse(lq), estimates=False)
-        return self.integrator(output.fused, output.coarse)
+        return self.restore(lq, estimates=False)[0]

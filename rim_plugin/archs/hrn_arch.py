@@ -1,8 +1,7 @@
 """RIM's heterogeneous recognition sub-net, section 3.2 of the paper: student and assistant."""
 
-import math
 from collections.abc import Collection
-from typing import Any, ClassVar, Literal, NamedTuple, get_args
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -10,7 +9,7 @@ from torch import Tensor, nn
 from rim_plugin.archs.layers import he_init
 from rim_plugin.archs.recogniser import Recogniser
 from rim_plugin.archs.resnet_arch import ResNet
-from rim_plugin.errors import OptionsError, check_choice
+from rim_plugin.errors import OptionsError
 from rim_plugin.options.kinds import Positive
 
 from basicsr.utils.registry import ARCH_REGISTRY
@@ -119,8 +118,7 @@ class HRN(nn.Module):
         image (N, 3, h, w), RGB in [0, 1], resized to 112, to HRNOutput.
 
     Raises:
-        OptionsError: a teacher, student or assistant that is no recogniser or does not match the teacher, or an unknown
-            ``head``, ``assistant_view`` or ``fusion``.
+        OptionsError: a teacher, student or assistant that is no recogniser or does not match the teacher.
     """
 
     inner_blocks: ClassVar[dict[str, Any]] = {'student': {'ResNet': ResNet}, 'assistant': {'ResNet': ResNet}}
@@ -138,10 +136,8 @@ class HRN(nn.Module):
         fusion: Fusion | Positive = 'sum',
     ) -> None:
         super().__init__()
-        check_choice('head', head, get_args(Head))
-        check_choice('assistant_view', assistant_view, get_args(View))
         self.own_head, self.sees_probe = head == 'own', assistant is not None and assistant_view == 'probe'
-        self.fusion_weight = _fusion_weight(fusion)
+        self.fusion_weight = FUSION[fusion] if isinstance(fusion, str) else fusion
         with torch.device('meta'):  # its description alone: no memory, no time, no random numbers
             like = _build('teacher', teacher)
         self.student = Branch(_matching('student', student, like, adapters, self.own_head), like, None, norm_eval)
@@ -209,14 +205,6 @@ class HRN(nn.Module):
                 branch.net.load_state_dict({key: weights[key] for key in branch.net.state_dict()})
 
 
-def _fusion_weight(fusion: str | float) -> float:
-    if isinstance(fusion, (int, float)) and not isinstance(fusion, bool) and 0 < fusion < math.inf:
-        return float(fusion)
-    if fusion not in FUSION:
-        raise OptionsError(f"fusion: '{fusion}' is unknown; choose sum, mean or a factor above 0")
-    return FUSION[str(fusion)]
-
-
 def _build(role: str, options: dict[str, Any]) -> Recogniser:
     options = dict(options)
     cls = ARCH_REGISTRY.get(options.pop('type'))
@@ -259,10 +247,6 @@ def _describe(net: Recogniser) -> str:
 
 def _same_network(net: Recogniser, teacher: Recogniser) -> bool:
     """Whether a network, with or without head, is one like the teacher."""
-    of_teacher = teacher.state_dict()
-    alike = all(key in of_teacher and of_teacher[key].shape == value.shape for key, value in net.state_dict().items())
-    return (
-        type(net) is type(teacher)
-        and alike
-        and (net.mean, net.std, net.crop) == (teacher.mean, teacher.std, teacher.crop)
-    )
+    ours, theirs = ({key: value.shape for key, value in each.state_dict().items()} for each in (net, teacher))
+    alike = type(net) is type(teacher) and ours.items() <= theirs.items()
+    return alike and (net.mean, net.std, net.crop) == (teacher.mean, teacher.std, teacher.crop)

@@ -6,7 +6,7 @@ import torch
 from msgspec import Meta
 from torch import Tensor, nn
 
-from rim_plugin.archs.layers import resize, zero_bias
+from rim_plugin.archs.layers import he_init, resize, zero_bias
 from rim_plugin.errors import OptionsError
 from rim_plugin.options.kinds import Count
 
@@ -43,10 +43,7 @@ class PyramidLevel(nn.Module):
         ]
         self.features = nn.Sequential(*layers)
         self.residual = nn.Conv2d(num_feat, num_in_ch, 3, padding=1)
-        for layer in self.modules():
-            if isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d)):
-                nn.init.kaiming_normal_(layer.weight, a=SLOPE)
-                zero_bias(layer)
+        he_init(self, SLOPE)
         self.enlarge = bilinear_enlargement(num_in_ch)
 
     def forward(self, features: Tensor, image: Tensor) -> tuple[Tensor, Tensor]:
@@ -75,7 +72,7 @@ class LapSRN(nn.Module):
         lq (N, num_in_ch, h, w) in [0, 1], any h and w, to (N, num_in_ch, image_size, image_size), not clamped.
 
     Raises:
-        OptionsError: ``scale`` is no power of 2 from 2 on, or does not divide ``image_size``.
+        OptionsError: ``scale`` is no power of 2, or does not divide ``image_size``.
     """
 
     def __init__(
@@ -87,8 +84,8 @@ class LapSRN(nn.Module):
         depth: int = 5,
     ) -> None:
         super().__init__()
-        if scale < 2 or scale & (scale - 1):
-            raise OptionsError(f'scale: {scale} is no power of 2 from 2 on; each level of LapSRN doubles the image')
+        if scale & (scale - 1):
+            raise OptionsError(f'scale: {scale} is no power of 2; each level of LapSRN doubles the image')
         if image_size % scale:
             raise OptionsError(f'scale: {scale} does not divide image_size {image_size}')
         self.input_size = image_size // scale

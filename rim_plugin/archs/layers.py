@@ -1,13 +1,11 @@
 """Building blocks that RIM's networks share."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal, TypeVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-
-from rim_plugin.errors import check_choice
 
 from basicsr.utils.registry import ARCH_REGISTRY
 
@@ -15,10 +13,6 @@ Net = TypeVar('Net', bound=nn.Module)
 
 PRIOR_STRIDE = 4  # the tri-path features live on a grid of a quarter of the image: 56 for 224
 Norm = Literal['instance', 'none'] | None  # BasicSR's --force_yml turns the word none into None
-NORMS: dict[str, Callable[[int], nn.Module]] = {
-    'instance': lambda channels: nn.InstanceNorm2d(channels, affine=True),
-    'none': lambda channels: nn.Identity(),
-}
 
 
 def build_network(options: Mapping[str, Any]) -> Any:
@@ -29,8 +23,17 @@ def build_network(options: Mapping[str, Any]) -> Any:
 
 def make_norm(name: Norm, channels: int) -> nn.Module:
     """Normalisation layer by its option name: ``instance`` (the paper's authors) or ``none`` (faster, sharper)."""
-    check_choice('norm', name or 'none', NORMS)
-    return NORMS[name or 'none'](channels)
+    return nn.InstanceNorm2d(channels, affine=True) if name == 'instance' else nn.Identity()
+
+
+def bicubic(images: Tensor, size: int) -> Tensor:
+    """Plain bicubic interpolation (a = -0.75, as torch and OpenCV have it), the baseline of every margin.
+
+    Args:
+        images: (N, C, h, w).
+        size: side of the result.
+    """
+    return F.interpolate(images, (size, size), mode='bicubic', align_corners=False)
 
 
 def resize(image: Tensor, size: int) -> Tensor:
@@ -52,11 +55,11 @@ def resize_groups(groups: Sequence[Tensor], size: int) -> Tensor:
     return torch.cat([resize(images, size) for images in groups])
 
 
-def he_init(module: nn.Module) -> None:
-    """He initialisation of all convolutions below ``module`` for PReLU (slope 0.25), with zero biases."""
+def he_init(module: nn.Module, slope: float = 0.25) -> None:
+    """He initialisation of all convolutions below ``module``, for a slope below zero (PReLU: 0.25); zero biases."""
     for layer in module.modules():
         if isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d)):
-            nn.init.kaiming_normal_(layer.weight, a=0.25)
+            nn.init.kaiming_normal_(layer.weight, a=slope)
             zero_bias(layer)
 
 
@@ -71,6 +74,15 @@ def starting_at_zero(layer: Net) -> Net:
     for value in layer.parameters():
         nn.init.zeros_(value)
     return layer
+
+
+def assembled(cls: type[Net], **parts: nn.Module | None) -> Net:
+    """A network of a class made of parts that exist, with which it shares its parameters."""
+    net = cls.__new__(cls)
+    nn.Module.__init__(net)
+    for name, part in parts.items():
+        setattr(net, name, part)
+    return net
 
 
 def conv_prelu(in_channels: int, channels: int, kernel: int = 3, stride: int = 1) -> nn.Sequential:

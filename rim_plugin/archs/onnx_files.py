@@ -73,15 +73,11 @@ def iresnet_weights(path: str) -> dict[str, Tensor]:
     graph = _Graph(read_onnx(path, f'reading {path}').graph)
     try:
         return graph.iresnet()
-    except (_OtherNetworkError, ValueError) as error:  # ValueError: a weight's bytes do not fill its shape
+    except ValueError as error:  # also where a weight's bytes do not fill its shape
         raise OptionsError(
             f"{path}: not an IResNet as insightface's arcface_torch exports it ({first_words(error)}); "
             'type: OnnxRecogniser evaluates any network'
         ) from None
-
-
-class _OtherNetworkError(Exception):
-    """The graph leaves the course of an IResNet."""
 
 
 class _Graph:
@@ -128,7 +124,7 @@ class _Graph:
         node = self._reader(data, operator)
         if node is None:
             there = ', '.join(node.op_type for node in self._readers[self._origin(data)]) or 'the end'
-            raise _OtherNetworkError(f'{there} instead of {operator} at {name}')
+            raise ValueError(f'{there} instead of {operator} at {name}')
         return node
 
     def _tensor(self, name: str) -> Tensor:
@@ -136,7 +132,7 @@ class _Graph:
 
         name = self._origin(name)
         if name not in self._values:
-            raise _OtherNetworkError(f'{name} is no stored weight')
+            raise ValueError(f'{name} is no stored weight')
         return torch.from_numpy(numpy_helper.to_array(self._values[name]).copy()).float()
 
     def _conv(self, name: str, norm: str, data: str) -> str:
@@ -175,5 +171,5 @@ class _Graph:
         return data
 
     def _store_norm(self, name: str, weight: Tensor, bias: Tensor, mean: Tensor, variance: Tensor) -> None:
-        stored = {'weight': weight, 'bias': bias, 'running_mean': mean, 'running_var': variance}
-        self._weights.update({f'{name}.{key}': value for key, value in stored.items()})
+        for key, value in dict(weight=weight, bias=bias, running_mean=mean, running_var=variance).items():
+            self._weights[f'{name}.{key}'] = value

@@ -2,7 +2,7 @@
 
 from torch import Tensor, nn
 
-from rim_plugin.archs.layers import resize, zero_bias
+from rim_plugin.archs.layers import he_init, resize, zero_bias
 from rim_plugin.options.kinds import Count
 
 from basicsr.utils.registry import ARCH_REGISTRY
@@ -38,12 +38,10 @@ class SRCNN(nn.Module):
         patches, mapping, self.last_layer = (
             nn.Conv2d(widths[i], widths[i + 1], kernel, padding=kernel // 2) for i, kernel in enumerate(kernels)
         )
-        for layer in (patches, mapping):
-            nn.init.kaiming_normal_(layer.weight, nonlinearity='relu')
-            zero_bias(layer)
+        self.body = nn.Sequential(patches, nn.ReLU(), mapping, nn.ReLU())
+        he_init(self.body, slope=0)
         nn.init.normal_(self.last_layer.weight, std=1e-3)
         zero_bias(self.last_layer)
-        self.body = nn.Sequential(patches, nn.ReLU(), mapping, nn.ReLU())
 
     def forward(self, lq: Tensor) -> Tensor:
         return self.last_layer(self.body(resize(lq, self.input_size)))

@@ -5,8 +5,7 @@ from typing import Annotated
 from msgspec import Meta
 from torch import Tensor, nn
 
-from rim_plugin.archs.layers import resize, zero_bias
-from rim_plugin.errors import OptionsError
+from rim_plugin.archs.layers import he_init, resize
 from rim_plugin.options.kinds import Count
 
 from basicsr.utils.registry import ARCH_REGISTRY
@@ -27,9 +26,6 @@ class VDSR(nn.Module):
 
     Shapes:
         lq (N, num_in_ch, h, w) in [0, 1], any h and w, to (N, num_in_ch, image_size, image_size), not clamped.
-
-    Raises:
-        OptionsError: fewer than two layers.
     """
 
     def __init__(
@@ -41,18 +37,13 @@ class VDSR(nn.Module):
         bias: bool = True,
     ) -> None:
         super().__init__()
-        if num_layer < 2:
-            raise OptionsError(f'num_layer: {num_layer} is too few; VDSR needs a first and a last layer')
         self.input_size = image_size
         layers: list[nn.Module] = []
         for width in (num_in_ch, *[num_feat] * (num_layer - 2)):
             layers += [nn.Conv2d(width, num_feat, 3, padding=1, bias=bias), nn.ReLU(inplace=True)]
         self.body = nn.Sequential(*layers)
         self.last_layer = nn.Conv2d(num_feat, num_in_ch, 3, padding=1, bias=bias)
-        for layer in self.modules():
-            if isinstance(layer, nn.Conv2d):
-                nn.init.kaiming_normal_(layer.weight, nonlinearity='relu')
-                zero_bias(layer)
+        he_init(self, slope=0)
 
     def forward(self, lq: Tensor) -> Tensor:
         image = resize(lq, self.input_size)

@@ -19,7 +19,7 @@ from rim_plugin.evaluation.image_evaluator import ImageEvaluator, face_data
 from rim_plugin.evaluation.metric import ImageMetric, standard_metrics
 from rim_plugin.evaluation.pair_evaluator import PairEvaluator
 from rim_plugin.evaluation.pictures import SheetEvaluator, face_columns
-from rim_plugin.models.networks import build_nets, build_teacher, compose_pipeline
+from rim_plugin.models.networks import build_nets, build_teacher
 from rim_plugin.pipeline import RIMPipeline
 from rim_plugin.weights_file import load_into
 
@@ -49,11 +49,10 @@ def build_method(
     if recogniser is not None:
         options['network_t'] = {key: value for key, value in recogniser.items() if key != 'weights'}
         options['path'] = {'pretrain_network_t': recogniser.get('weights')}
-    nets, teacher = build_nets(options, options.get('network_t')), build_teacher(options)
+    nets = build_nets(options, options.get('network_t'), build_teacher(options))
     for label, file in weights.items():
-        load_into(nets[label], file, 'params_ema')
-    pipeline = compose_pipeline(nets, teacher, gallery)
-    return pipeline.to(DEVICE).to(memory_format=torch.channels_last).eval().requires_grad_(False)
+        load_into(nets.learning[label], file, 'params_ema')
+    return nets.pipeline(gallery).to(DEVICE).to(memory_format=torch.channels_last).eval().requires_grad_(False)
 
 
 def measure_images(

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from rim_plugin.archs.layers import probe_groups
+from rim_plugin.archs.layers import bicubic, probe_groups
 from rim_plugin.archs.recogniser import Recogniser
 from rim_plugin.batch import Batch
 from rim_plugin.data.heatmaps import heatmap_landmarks
 from rim_plugin.evaluation.metric import ImageMetric
-from rim_plugin.pipeline import Restored, bicubic
+from rim_plugin.pipeline import Restored
 
 
 @dataclass(frozen=True)
@@ -63,8 +63,7 @@ class ImageEvaluator:
                 metric.update(data)
         baselines = [metric for name, metric in self.baselines.items() if name not in self.absent]
         if baselines:
-            size = data['gt'].shape[-2], data['gt'].shape[-1]
-            enlarged = torch.cat([bicubic(group, size) for group in probe_groups(data['lq'])])
+            enlarged = torch.cat([bicubic(group, data['gt'].shape[-1]) for group in probe_groups(data['lq'])])
             for metric in baselines:
                 metric.update({'sr': enlarged, 'gt': data['gt']})
 

@@ -12,7 +12,7 @@ from torch.utils.data import Subset
 
 from rim_plugin.data.face_pairs import FacePairs
 from rim_plugin.evaluation.metric import PairMetric, standard_metrics
-from rim_plugin.pipeline import RIMPipeline
+from rim_plugin.pipeline import RIMPipeline, add_mirrored
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ class PairEvaluator:
     def _embed(self, faces: Tensor, embed: Callable[[Tensor], Tensor], embeddings: list[Tensor]) -> None:
         if len(faces):
             faces = faces.to(self.device)
-            output = embed(faces) + embed(faces.flip(3)) if self.mirror else embed(faces)
+            output = add_mirrored(embed, faces) if self.mirror else embed(faces)
             embeddings.append(F.normalize(output.cpu().double()))
 
     def compute(self) -> PairResults:

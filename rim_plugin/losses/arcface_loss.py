@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from rim_plugin.archs.recogniser import RecogniserOutput
 from rim_plugin.losses.distributed import all_ranks, gather_over_ranks
-from rim_plugin.losses.inputs import full_precision, require, widened
+from rim_plugin.losses.inputs import full_precision, widened
 from rim_plugin.options.kinds import Count, Positive
 
 from basicsr.utils.registry import LOSS_REGISTRY
@@ -64,9 +64,6 @@ class ArcFaceLoss(nn.Module):
         margin: m in radians, 0 to pi / 2.
         scale: s, above 0.
         loss_weight: factor on the result.
-
-    Raises:
-        OptionsError: an option out of its range.
     """
 
     def __init__(
@@ -78,11 +75,6 @@ class ArcFaceLoss(nn.Module):
         loss_weight: float = 1.0,
     ) -> None:
         super().__init__()
-        for option, value in (('num_classes', num_classes), ('embedding_size', embedding_size)):
-            whole = type(value) is int and value >= 1
-            require('ArcFaceLoss', whole, f'{option} must be a whole number above 0', value)
-        require('ArcFaceLoss', 0 <= margin <= math.pi / 2, 'margin must be an angle of 0 to pi / 2', margin)
-        require('ArcFaceLoss', scale > 0, 'scale must be above 0', scale)
         self.num_classes, self.margin, self.scale, self.loss_weight = num_classes, margin, scale, loss_weight
         start = torch.Generator().manual_seed(0)  # the same on every rank
         self.weight = nn.Parameter(torch.randn(num_classes, embedding_size, generator=start) * 0.01)

@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from rim_plugin.archs.recogniser import RecogniserOutput
 from rim_plugin.losses.distributed import all_ranks
-from rim_plugin.losses.inputs import check_shapes, full_precision, require, widened
+from rim_plugin.losses.inputs import check_shapes, full_precision, widened
 from rim_plugin.options.kinds import Count, Positive
 
 from basicsr.utils.registry import LOSS_REGISTRY
@@ -61,9 +61,6 @@ class ContrastiveDistillationLoss(nn.Module):
         queue_size: how many of the teacher's embeddings are kept, those of all ranks together.
         same_person: cosine with t_0 above which a face counts as the same person, above -1 and below 1: at 1, t_0
             itself, which the queue holds, would count as another.
-
-    Raises:
-        OptionsError: an option out of its range.
     """
 
     queue: Tensor
@@ -76,10 +73,6 @@ class ContrastiveDistillationLoss(nn.Module):
         same_person: Annotated[float, Meta(gt=-1, lt=1)] = 0.5,
     ) -> None:
         super().__init__()
-        name = 'ContrastiveDistillationLoss'
-        require(name, temperature > 0, 'temperature must be above 0', temperature)
-        require(name, queue_size >= 1, 'queue_size must be 1 or more', queue_size)
-        require(name, -1 < same_person < 1, 'same_person must be between -1 and 1', same_person)
         self.loss_weight, self.temperature = loss_weight, temperature
         self.queue_size, self.same_person = queue_size, same_person
         self.register_buffer('queue', torch.zeros(0, 0))

@@ -1,13 +1,13 @@
 """Distillation loss of the heterogeneous recognition sub-net."""
 
-from typing import Literal, get_args
+from typing import Literal
 
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from rim_plugin.archs.recogniser import RecogniserOutput
-from rim_plugin.errors import check_choice
-from rim_plugin.losses.inputs import Reduction, check_blocks, check_reduction, check_shapes, require, widened
+from rim_plugin.errors import OptionsError
+from rim_plugin.losses.inputs import Reduction, check_blocks, check_shapes, widened
 
 from basicsr.utils.registry import LOSS_REGISTRY
 
@@ -61,7 +61,6 @@ class DistillationLoss(nn.Module):
 
     Raises:
         OptionsError: ``sum`` of cosines.
-        OptionsError: an unknown option.
     """
 
     def __init__(
@@ -72,13 +71,9 @@ class DistillationLoss(nn.Module):
         reduction: Reduction = 'mean',
     ) -> None:
         super().__init__()
-        check_choice('DistillationLoss: target', target, get_args(Target))
-        check_choice('DistillationLoss: distance', distance, get_args(Distance))
-        check_reduction('DistillationLoss', reduction)
-        cosines_are_averaged = distance != 'cosine' or reduction == 'mean'
-        require('DistillationLoss', cosines_are_averaged, 'reduction of distance cosine must be mean', reduction)
-        self.loss_weight, self.target = loss_weight, target
-        self.distance, self.reduction = distance, reduction
+        if distance == 'cosine' and reduction != 'mean':
+            raise OptionsError(f'DistillationLoss: reduction of distance cosine must be mean, not {reduction!r}')
+        self.loss_weight, self.target, self.distance, self.reduction = loss_weight, target, distance, reduction
 
     def forward(self, student: RecogniserOutput, teacher: RecogniserOutput) -> Tensor:
         """Distance of block maps or embeddings.

@@ -2,7 +2,7 @@
 
 from torch import Tensor, nn
 
-from rim_plugin.losses.inputs import Reduction, check_reduction, widened
+from rim_plugin.losses.inputs import Reduction, check_shapes, widened
 
 from basicsr.utils.registry import LOSS_REGISTRY
 
@@ -23,7 +23,7 @@ def heatmap_loss(estimated: Tensor, truth: Tensor, reduction: str = 'mean') -> T
         Scalar.
 
     Raises:
-        ValueError: shapes differ or are not 4-D.
+        ValueError: shapes differ.
 
     Example:
         >>> truth = torch.zeros(2, 68, 56, 56)
@@ -32,11 +32,7 @@ def heatmap_loss(estimated: Tensor, truth: Tensor, reduction: str = 'mean') -> T
         >>> heatmap_loss(truth + 0.5, truth, reduction='sum')  # 0.25 * 56 * 56
         tensor(784.)
     """
-    if estimated.dim() != 4 or estimated.shape != truth.shape:
-        raise ValueError(
-            'HeatmapLoss: estimated and true heatmaps must have one shape (B, N, h, w), '
-            f'not {tuple(estimated.shape)} and {tuple(truth.shape)}'
-        )
+    check_shapes('HeatmapLoss', 'heatmaps (B, N, h, w)', estimated=estimated, truth=truth)
     estimated, truth = widened(estimated, truth)
     squared = (estimated - truth).square()
     return squared.mean() if reduction == 'mean' else squared.sum((2, 3)).mean()
@@ -53,7 +49,6 @@ class HeatmapLoss(nn.Module):
 
     def __init__(self, loss_weight: float = 1.0, reduction: Reduction = 'mean') -> None:
         super().__init__()
-        check_reduction('HeatmapLoss', reduction)
         self.loss_weight, self.reduction = loss_weight, reduction
 
     def forward(self, estimated: Tensor, truth: Tensor) -> Tensor:

@@ -1,13 +1,10 @@
-"""What losses share about their inputs: number types, shapes and options out of range."""
+"""What losses share about their inputs: number types and shapes."""
 
-import math
 from collections.abc import Sequence
-from typing import Literal, get_args
+from typing import Literal
 
 import torch
 from torch import Tensor
-
-from rim_plugin.errors import OptionsError, check_choice
 
 Reduction = Literal['mean', 'sum']
 
@@ -58,36 +55,3 @@ def check_blocks(loss: str, **networks: Sequence[Tensor]) -> None:
         raise ValueError(f'{loss}: every network must give equally many block maps, one or more: {message}')
     for number, maps in enumerate(zip(*networks.values(), strict=True), 1):
         check_shapes(loss, f'block {number}', **dict(zip(networks, maps, strict=True)))
-
-
-def check_reduction(loss: str, reduction: str) -> None:
-    """Check that ``reduction`` is ``mean`` or ``sum``, else OptionsError."""
-    check_choice(f'{loss}: reduction', reduction, get_args(Reduction))
-
-
-def require(loss: str, holds: bool, rule: str, value: object) -> None:
-    """Check an option.
-
-    Args:
-        loss: name of the loss, for the message.
-        holds: whether the option keeps the rule.
-        rule: what it must be, e.g. ``temperature must be above 0``.
-        value: of the option.
-
-    Raises:
-        OptionsError: it does not.
-    """
-    if not holds:
-        raise OptionsError(f'{loss}: {rule}, not {value!r}')
-
-
-def positive_numbers(loss: str, option: str, values: float | Sequence[float]) -> list[float]:
-    """One number or several, as a list.
-
-    Raises:
-        OptionsError: there are none, or one is not a positive finite number.
-    """
-    numbers = [float(value) for value in (values if isinstance(values, Sequence) else [values])]
-    positive = bool(numbers) and all(0 < number < math.inf for number in numbers)
-    require(loss, positive, f'{option} must be positive numbers', values)
-    return numbers

@@ -1,5 +1,6 @@
 """Domain loss of the face hallucination sub-net: multi-kernel maximum mean discrepancy."""
 
+import math
 from collections.abc import Sequence
 from typing import Literal, get_args
 
@@ -7,8 +8,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from rim_plugin.errors import OptionsError, check_choice
 from rim_plugin.losses.distributed import gather_over_ranks
-from rim_plugin.losses.inputs import full_precision, positive_numbers, require, widened
+from rim_plugin.losses.inputs import full_precision, widened
 from rim_plugin.options.kinds import Positive
 
 from basicsr.utils.registry import LOSS_REGISTRY
@@ -99,7 +101,7 @@ class MKMMDLoss(nn.Module):
         kernel_weights: beta_u, positive, sum 1. None: 1 / U each.
 
     Raises:
-        OptionsError: an option out of its range.
+        OptionsError: options that do not go together.
     """
 
     scales: Tensor
@@ -115,19 +117,18 @@ class MKMMDLoss(nn.Module):
         super().__init__()
         self.loss_weight = loss_weight
         self.statistic = bandwidth if isinstance(bandwidth, str) else None
+        if self.statistic is None and multipliers is not None:
+            raise OptionsError('MKMMDLoss: multipliers apply to bandwidth median or mean only: leave them out')
         if isinstance(bandwidth, str):
-            rule = 'bandwidth must be median, mean or numbers'
-            require('MKMMDLoss', bandwidth in get_args(Statistic), rule, bandwidth)
-            scales = positive_numbers('MKMMDLoss', 'multipliers', MULTIPLIERS if multipliers is None else multipliers)
+            check_choice('bandwidth', bandwidth, get_args(Statistic))
+            scales = list(MULTIPLIERS if multipliers is None else multipliers)
         else:
-            rule = 'multipliers apply to bandwidth median or mean only: they must be left out'
-            require('MKMMDLoss', multipliers is None, rule, multipliers)
-            scales = positive_numbers('MKMMDLoss', 'bandwidth', bandwidth)
-        count = len(scales)
-        weights = [1 / count] * count if kernel_weights is None else kernel_weights
-        weights = positive_numbers('MKMMDLoss', 'kernel_weights', weights)
-        require('MKMMDLoss', len(weights) == count, f'kernel_weights must be {count}, one for each kernel', weights)
-        require('MKMMDLoss', abs(sum(weights) - 1) <= 1e-6, 'kernel_weights must sum to 1 (Eq. 9)', weights)
+            scales = list(bandwidth) if isinstance(bandwidth, Sequence) else [bandwidth]
+        weights = [1 / len(scales) for _ in scales] if kernel_weights is None else list(kernel_weights)
+        if not scales or not all(0 < value < math.inf for value in (*scales, *weights)):
+            raise OptionsError('MKMMDLoss: bandwidth, multipliers and kernel_weights must be positive, one at least')
+        if len(weights) != len(scales) or abs(sum(weights) - 1) > 1e-6:
+            raise OptionsError(f'MKMMDLoss: kernel_weights must be {len(scales)} numbers of sum 1, not {weights}')
         # not in the checkpoint: options, not state
         self.register_buffer('scales', torch.tensor(scales, dtype=torch.float64), persistent=False)
         self.register_buffer('kernel_weights', torch.tensor(weights, dtype=torch.float64), persistent=False)
@@ -160,7 +161,5 @@ class MKMMDLoss(nn.Module):
                 'MKMMDLoss: source and target must be (N1, D) and (N2, D), '
                 f'not {tuple(source.shape)} and {tuple(target.shape)}'
             )
-        if not (source.is_floating_point() and target.is_floating_point()):
-            raise ValueError(f'MKMMDLoss: embeddings must be floating point, not {source.dtype} and {target.dtype}')
         if not (len(source) and len(target)):
             raise ValueError(f'MKMMDLoss: needs at least 1 sample a domain, not {len(source)} and {len(target)}')

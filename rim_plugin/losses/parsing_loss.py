@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from rim_plugin.losses.inputs import Reduction, check_reduction, require, widened
+from rim_plugin.losses.inputs import Reduction, widened
 from rim_plugin.options.kinds import NotNegative
 
 from basicsr.utils.registry import LOSS_REGISTRY
@@ -88,9 +88,6 @@ class ParsingLoss(nn.Module):
         class_weights: one factor >= 0 for each class.
         ignore_index: class of pixels that do not count.
         reduction: ``mean`` | ``sum``.
-
-    Raises:
-        OptionsError: a negative class weight.
     """
 
     class_weights: Tensor | None
@@ -103,12 +100,8 @@ class ParsingLoss(nn.Module):
         reduction: Reduction = 'mean',
     ) -> None:
         super().__init__()
-        check_reduction('ParsingLoss', reduction)
         self.loss_weight, self.ignore_index, self.reduction = loss_weight, ignore_index, reduction
-        weights = None
-        if class_weights is not None:
-            require('ParsingLoss', min(class_weights) >= 0, 'class_weights must not be negative', class_weights)
-            weights = torch.tensor(class_weights, dtype=torch.float64)
+        weights = None if class_weights is None else torch.tensor(class_weights, dtype=torch.float64)
         # not in the checkpoint: an option, not state
         self.register_buffer('class_weights', weights, persistent=False)
 

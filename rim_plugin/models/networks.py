@@ -1,10 +1,12 @@
-"""The networks of RIMModel: built from options, composed for inference, divided into the parts that learn."""
+"""The networks of RIMModel: built, loaded, composed for inference, divided into the parts that learn."""
 
 from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
+from copy import deepcopy
+from dataclasses import dataclass, replace
 from inspect import signature
 from typing import Any, TypeVar
 
@@ -13,17 +15,91 @@ from torch import nn
 
 from rim_plugin.archs.fhn_arch import FHN, TriPathGenerator
 from rim_plugin.archs.hrn_arch import HRN
-from rim_plugin.archs.layers import build_network
+from rim_plugin.archs.layers import assembled, build_network
 from rim_plugin.archs.mix_discriminator_arch import MixAdversarialDiscriminator
 from rim_plugin.archs.recogniser import Recogniser
 from rim_plugin.archs.recogniser_weights import load_recogniser_weights
 from rim_plugin.pipeline import RIMPipeline
 from rim_plugin.weights_file import packed_options
 
+from basicsr.models.base_model import BaseModel
 from basicsr.utils import get_root_logger
 
-Nets = dict[str, nn.Module]  # by the letter of their options: g, d, r
 Built = TypeVar('Built')
+
+
+@dataclass(frozen=True)
+class RIMNets:
+    """RIM's networks, as far as they are there.
+
+    Attributes:
+        generator: ``network_g``: theta_G, or another SR network.
+        discriminator: ``network_d``: theta_i and theta_d; None for another SR network.
+        recogniser: ``network_r``: theta_S and theta_A.
+        teacher: ``network_t``, frozen.
+    """
+
+    generator: nn.Module | None = None
+    discriminator: MixAdversarialDiscriminator | None = None
+    recogniser: HRN | None = None
+    teacher: Recogniser | None = None
+
+    @property
+    def learning(self) -> dict[str, nn.Module]:
+        """The networks that learn, by the letter of their options and files."""
+        nets = {'g': self.generator, 'd': self.discriminator, 'r': self.recogniser}
+        return {label: net for label, net in nets.items() if net is not None}
+
+    @property
+    def fhn(self) -> nn.Module | None:
+        """Probe to SR image: the FHN of generator and integrator, another SR network itself, or None."""
+        if self.discriminator is None:
+            return self.generator
+        return assembled(FHN, generator=self.generator, integrator=self.discriminator.integrator)
+
+    def pipeline(self, gallery: str | None = None) -> RIMPipeline:
+        """RIM over these networks, which share their parameters with it."""
+        return RIMPipeline(self.fhn, self.recogniser, self.teacher, gallery)
+
+    def parts(self, losses: Mapping[str, nn.Module]) -> dict[str, nn.Module]:
+        """What learns by an optimizer of its own, by the name of the part, see :data:`~.phases.base.PARTS`."""
+        parts: dict[str, nn.Module | None] = {'generator': self.generator}
+        if (both := self.discriminator) is not None:
+            parts.update(integrator=both.integrator, discriminator=both.discriminator if 'domain' in losses else None)
+        if self.recogniser is not None:
+            # the weights of the loss on identities, one vector a person, learn with the student
+            classifier = [losses['identity']] if 'identity' in losses else []
+            student = nn.ModuleList([self.recogniser.student, *classifier])
+            parts.update(student=student, assistant=self.recogniser.assistant)
+        return {name: part for name, part in parts.items() if part is not None}
+
+    def copy(self) -> RIMNets:
+        """Constant copies of the networks that learn, with the same teacher."""
+        nets = deepcopy((self.generator, self.discriminator, self.recogniser))
+        for net in nets:
+            if net is not None:
+                net.eval().requires_grad_(False)
+        return RIMNets(*nets, self.teacher)
+
+    def wrapped(self, wrap: Callable[[nn.Module], Any], compiled: Collection[str] = ()) -> RIMNets:
+        """The networks as phases call them.
+
+        Args:
+            wrap: for distributed training; of integrator and discriminator, each by itself.
+            compiled: names of the networks to compile.
+        """
+
+        def ready(name: str, net: Any) -> Any:
+            if net is not None and name in compiled:
+                net.compile()
+            return None if net is None else wrap(net)
+
+        teacher: Any = torch.compile(self.teacher) if compiled and self.teacher is not None else self.teacher
+        generator, discriminator = ready('generator', self.generator), self.discriminator
+        if discriminator is not None:
+            parts = {name: ready(name, part) for name, part in discriminator.named_children()}
+            discriminator = assembled(MixAdversarialDiscriminator, **parts)
+        return RIMNets(generator, discriminator, ready('recogniser', self.recogniser), teacher)
 
 
 def describe(build: Callable[..., Built], *args: Any) -> Built:
@@ -53,30 +129,47 @@ def build_teacher(opt: Mapping[str, Any], with_weights: bool = True) -> Recognis
     return net.eval().requires_grad_(False)
 
 
-def build_nets(blocks: Mapping[str, Any], teacher: Mapping[str, Any] | None) -> Nets:
-    """The networks that learn: ``network_g``, ``network_d`` and ``network_r``, as far as they are there.
+def build_nets(
+    blocks: Mapping[str, Any], teacher_options: Mapping[str, Any] | None, teacher: Recogniser | None = None
+) -> RIMNets:
+    """The networks that learn, ``network_g``, ``network_d`` and ``network_r``, as far as they are there; and a teacher.
 
     Args:
         blocks: options by the names of their blocks; others are passed over.
-        teacher: options of the recogniser from which student and assistant learn.
+        teacher_options: of the recogniser from which student and assistant learn.
+        teacher: that recogniser.
 
     Raises:
         ValueError: a network is missing that another needs.
     """
-    nets: Nets = {}
+    nets = RIMNets(teacher=teacher)
     if 'network_g' in blocks:
-        nets['g'] = build_network(blocks['network_g'])
-    generator = nets.get('g')
-    if isinstance(generator, TriPathGenerator):
+        nets = replace(nets, generator=build_network(blocks['network_g']))
+    if isinstance(nets.generator, TriPathGenerator):
         if 'network_d' not in blocks:
             raise ValueError('network_d is missing: TriPathGenerator needs a MixAdversarialDiscriminator')
-        sizes = {'in_channels': generator.fused_channels, 'image_size': generator.image_size}
-        nets['d'] = build_network({**blocks['network_d'], **sizes})
+        sizes = {'in_channels': nets.generator.fused_channels, 'image_size': nets.generator.image_size}
+        nets = replace(nets, discriminator=build_network({**blocks['network_d'], **sizes}))
     if 'network_r' in blocks:
-        if teacher is None:
+        if teacher_options is None:
             raise ValueError('network_t is missing: student and assistant, network_r, learn from a teacher')
-        nets['r'] = build_network({**blocks['network_r'], 'teacher': teacher})
+        nets = replace(nets, recogniser=build_network({**blocks['network_r'], 'teacher': teacher_options}))
     return nets
+
+
+def load_weights(model: BaseModel, nets: RIMNets, param_key: str | None = None) -> None:
+    """Load the weights that ``path`` of a model's options names.
+
+    Args:
+        model: BasicSR's.
+        nets: those that learn take the weights.
+        param_key: which ones of a file. None: as the options say.
+    """
+    path = model.opt['path']
+    for label, net in nets.learning.items():
+        if path.get(f'pretrain_network_{label}') is not None:
+            key = param_key or path.get(f'param_key_{label}', 'params')
+            model.load_network(net, path[f'pretrain_network_{label}'], path.get(f'strict_load_{label}', True), key)
 
 
 def warn_of_other_options(path: str, options: Mapping[str, Any]) -> None:
@@ -90,34 +183,6 @@ def warn_of_other_options(path: str, options: Mapping[str, Any]) -> None:
                 f'{path} was trained with network_r.{key}: {there}; here it is {here}, with which these weights do '
                 'worse.'
             )
-
-
-def compose_fhn(nets: Nets) -> nn.Module | None:
-    """Probe to SR image: the FHN of generator and integrator, another SR network itself, or None."""
-    generator, net_d = nets.get('g'), nets.get('d')
-    if isinstance(generator, TriPathGenerator) and isinstance(net_d, MixAdversarialDiscriminator):
-        return FHN.from_parts(generator, net_d.integrator)
-    return generator
-
-
-def compose_pipeline(nets: Nets, teacher: Recogniser | None, gallery: str | None = None) -> RIMPipeline:
-    """RIM over existing networks, which share their parameters with it."""
-    hrn = nets.get('r')
-    assert hrn is None or isinstance(hrn, HRN)
-    return RIMPipeline(compose_fhn(nets), hrn, teacher, gallery)
-
-
-def learning_parts(nets: Nets, losses: Mapping[str, nn.Module]) -> dict[str, nn.Module]:
-    """What learns by an optimizer of its own, by the name of the part, see :data:`~.phases.base.PARTS`."""
-    net_d, net_r, classifier = nets.get('d'), nets.get('r'), losses.get('identity')
-    parts: dict[str, nn.Module | None] = {'generator': nets.get('g')}
-    if isinstance(net_d, MixAdversarialDiscriminator):
-        parts.update(integrator=net_d.integrator, discriminator=net_d.discriminator if 'domain' in losses else None)
-    if isinstance(net_r, HRN):
-        # the weights of the loss on identities, one vector a person, learn with the student
-        student = [net_r.student, *([classifier] if classifier is not None else [])]
-        parts.update(student=nn.ModuleList(student), assistant=net_r.assistant)
-    return {name: part for name, part in parts.items() if part is not None}
 
 
 def compilable(device: torch.device, sizes_per_batch: int) -> tuple[str, ...]:

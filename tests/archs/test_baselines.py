@@ -110,7 +110,6 @@ def test_discriminator_takes_any_size(size):
 @pytest.mark.parametrize(
     'options, words',
     [
-        ({'type': 'VDSR', 'num_layer': 1}, 'num_layer'),
         ({'type': 'LapSRN', 'scale': 6}, 'no power of 2'),
         ({'type': 'LapSRN', 'image_size': 100}, 'does not divide'),
         ({'type': 'RRDBNetX8', 'image_size': 100}, 'multiple of 8'),

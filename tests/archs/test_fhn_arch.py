@@ -7,19 +7,14 @@ import torch.nn.functional as F
 from PIL import Image
 from support.small_networks import SMALL_INTEGRATOR, SMALL_PATHS
 
-from rim_plugin.archs.coarse_sr import CoarseConfig, CoarseSRNet
-from rim_plugin.archs.fhn_arch import FHN, TriPathGenerator
+from rim_plugin.archs.coarse_sr import CoarseSRNet
+from rim_plugin.archs.fhn_arch import FHN, PriorPath, TriPathGenerator
 from rim_plugin.archs.layers import Hourglass, ResidualBlock, resize
 from rim_plugin.archs.mix_discriminator_arch import DomainDiscriminator, FeatureIntegrator
-from rim_plugin.archs.prior_paths import PriorConfig, PriorPath
 
 
 def count(net):
     return sum(value.numel() for value in net.parameters())
-
-
-def coarse(image_size, *args, **kwargs):
-    return CoarseSRNet(image_size, CoarseConfig(*args, **kwargs))
 
 
 def small(**changes):
@@ -46,11 +41,12 @@ def test_any_probe_gives_a_224_pixel_face(feature_size, probe):
 
 
 def test_output_has_the_contracts_fields_and_shapes():
-    output = small()(torch.rand(2, 3, 8, 8))
+    net = small()
+    output = net(torch.rand(2, 3, 8, 8))
     assert output.coarse.shape == (2, 3, 64, 64)
     assert output.heatmaps.shape == (2, 5, 16, 16)
     assert output.parsing.shape == (2, 11, 16, 16)
-    parts = [output.global_features, output.landmark_features, output.parsing_features]
+    parts = [net.global_path(output.coarse), *(path(output.coarse)[0] for path in net.priors.values())]
     assert torch.equal(output.fused, torch.cat(parts, 1))  # section 3.1.1: "output feature maps are concatenated"
 
 
@@ -80,8 +76,7 @@ def test_hr_goes_the_same_way_as_in_encode():
     lq, hr = torch.rand(2, 3, 8, 8), torch.rand(2, 3, 64, 64)
     probe, reference = net(lq, hr)
     expected = net.encode(hr)
-    for name in ('global_features', 'landmark_features', 'parsing_features', 'fused'):
-        assert torch.equal(getattr(reference, name), getattr(expected, name))
+    assert torch.equal(reference.fused, expected.fused)
     assert expected.heatmaps is not None and reference.heatmaps is None
     assert torch.equal(reference.coarse, hr)
     assert torch.equal(probe.fused, net(lq).fused)
@@ -102,8 +97,7 @@ def test_prior_paths_can_be_left_out_or_shared(paths, heatmaps, parsing, width):
     output = net(torch.rand(1, 3, 8, 8))
     assert (output.heatmaps is not None, output.parsing is not None) == (heatmaps, parsing)
     assert output.fused.shape[1] == net.fused_channels == width
-    if paths == 'shared':
-        assert output.landmark_features is output.parsing_features
+    assert len(net.priors) == {'shared': 1, 'separate': 2}.get(paths, heatmaps + parsing)
 
 
 def test_none_may_come_as_the_word_or_as_no_value():
@@ -114,7 +108,7 @@ def test_none_may_come_as_the_word_or_as_no_value():
 
 def test_more_landmarks_than_channels_can_each_have_a_place_of_their_own():
     torch.manual_seed(0)
-    path = PriorPath({'heatmaps': 12}, PriorConfig(4, 0, hourglass_depth=1, hourglass_blocks=1, norm='none'))
+    path = PriorPath({'heatmaps': 12}, 4, 0, hourglass_depth=1, hourglass_blocks=1, norm='none')
     torch.nn.init.normal_(path.heads['heatmaps'][-1].weight)
     maps = path(torch.rand(1, 3, 64, 64))[1]['heatmaps'].flatten(2)[0]
     singular = torch.linalg.svdvals((maps - maps.mean(1, keepdim=True)).double())
@@ -123,10 +117,8 @@ def test_more_landmarks_than_channels_can_each_have_a_place_of_their_own():
 
 def test_the_hourglass_adds_to_the_features_before_it():
     torch.manual_seed(0)
-    path, image = (
-        PriorPath({}, PriorConfig(4, 1, hourglass_depth=1, hourglass_blocks=1, norm='none')),
-        torch.rand(1, 3, 32, 32),
-    )
+    path = PriorPath({}, 4, 1, hourglass_depth=1, hourglass_blocks=1, norm='none')
+    image = torch.rand(1, 3, 32, 32)
     before = path.body(path.stem(image))
     torch.testing.assert_close(path(image)[0], before + path.hourglasses[0](before))
 
@@ -148,7 +140,7 @@ def test_estimated_priors_are_concatenated_by_option():
 
 
 def test_repeats_apply_the_same_blocks_again():
-    once, twice = (coarse(32, 32, 4, 1, repeats, 'none') for repeats in (1, 2))
+    once, twice = (CoarseSRNet(32, 32, 4, 1, repeats, 'none') for repeats in (1, 2))
     twice.load_state_dict(once.state_dict())
     torch.nn.init.normal_(once.tail.conv.weight, std=0.1)
     torch.nn.init.normal_(once.body[0].body[3].weight)
@@ -159,26 +151,26 @@ def test_repeats_apply_the_same_blocks_again():
 
 
 def test_larger_probes_enter_the_coarse_net_folded_into_channels():
-    net = coarse(32, 8, 4, 1, 1, 'none', input_size=16)
+    net = CoarseSRNet(32, 8, 4, 1, 1, 'none', input_size=16)
     torch.nn.init.normal_(net.tail.conv.weight)
     lq = torch.rand(1, 3, 16, 16)
     folded = torch.stack([lq[:, c, i::2, j::2] for c in range(3) for i in (0, 1) for j in (0, 1)], 1)
     torch.testing.assert_close(net(lq), resize(lq, 32) + net.tail(net.body(net.head(folded))))
     with pytest.raises(ValueError, match='input_size: 12 is no multiple'):
-        coarse(32, 8, input_size=12)
+        CoarseSRNet(32, 8, input_size=12)
 
 
 def modulated():
     """A coarse network in which the probe's size matters."""
     torch.manual_seed(0)
-    net = coarse(32, 8, 4, 2, 2, 'none', size_modulation=True)
+    net = CoarseSRNet(32, 8, 4, 2, 2, 'none', size_modulation=True)
     torch.nn.init.normal_(net.modulation.net[-1].weight, std=0.3)
     torch.nn.init.normal_(net.tail.conv.weight)
     return net
 
 
 def test_size_modulation_begins_as_the_identity():
-    plain, net = coarse(32, 8, 4, 2, 2, 'none'), coarse(32, 8, 4, 2, 2, 'none', size_modulation=True)
+    plain, net = CoarseSRNet(32, 8, 4, 2, 2, 'none'), CoarseSRNet(32, 8, 4, 2, 2, 'none', size_modulation=True)
     net.load_state_dict(plain.state_dict(), strict=False)
     for either in (plain, net):
         either.tail.conv.weight.data.fill_(0.1)
@@ -221,8 +213,8 @@ def test_embeddings_have_unit_length_whatever_the_batch():
         (ResidualBlock(2), (1, 2, 4, 4)),
         (ResidualBlock(2, 'instance'), (1, 2, 4, 4)),
         (Hourglass(2, 2), (1, 2, 8, 8)),
-        (coarse(8, 4, 2, 1, 1), (1, 3, 2, 2)),
-        (coarse(8, 4, 2, 1, 1, size_modulation=True), (1, 3, 2, 2)),
+        (CoarseSRNet(8, 4, 2, 1, 1), (1, 3, 2, 2)),
+        (CoarseSRNet(8, 4, 2, 1, 1, size_modulation=True), (1, 3, 2, 2)),
     ],
 )
 def test_gradients_by_finite_differences(net, shape):
@@ -236,9 +228,6 @@ def test_gradients_by_finite_differences(net, shape):
 @pytest.mark.parametrize(
     'make, words',
     [
-        (lambda: small(prior_paths='both'), ['prior_paths', 'both', 'separate']),
-        (lambda: small(concat='all'), ['concat', 'features+priors']),
-        (lambda: small(norm='batch'), ['norm', 'instance']),
         (lambda: small(feature_size=48), ['feature_size', '48', '64']),
         (lambda: small(image_size=56, feature_size=14, hourglass_depth=3), ['image_size', '56', '32']),
         (lambda: FeatureIntegrator(8, 64, feature_size=24), ['feature_size', '24']),

@@ -196,13 +196,6 @@ def test_batch_norm_keeps_its_statistics_by_option():
     [
         ({'student': {'type': 'IResNet', 'depth': 18}}, r'student: IResNet .*64/2.*MobileFaceNet .*64/2'),
         ({'student': {'type': 'VGGStyleDiscriminator', 'num_in_ch': 3, 'num_feat': 4}}, 'no recogniser'),
-        ({'head': 'mine'}, 'head'),
-        ({'assistant_view': 'hr'}, 'assistant_view'),
-        ({'fusion': 'max'}, 'fusion'),
-        ({'fusion': 0}, 'fusion'),
-        ({'fusion': True}, 'fusion'),
-        ({'fusion': 'a factor above 0'}, 'fusion'),
-        ({'student': {'type': 'ResNet', 'depth': 50}}, 'depth'),
     ],
 )
 def test_what_does_not_fit_is_named(arguments, words):

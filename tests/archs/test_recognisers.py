@@ -177,16 +177,6 @@ def test_anything_but_a_batch_of_rgb_images_is_refused(image):
         MobileFaceNet()(image)
 
 
-@pytest.mark.parametrize(
-    'options, words',
-    [({'depth': 101}, ['depth', '101', '100']), ({'variant': 'evolve'}, ['variant', 'evolve', 'face_evolve'])],
-)
-def test_wrong_options_are_named(options, words):
-    with pytest.raises(ValueError) as error:
-        IResNet(**options)
-    assert all(word in str(error.value) for word in words)
-
-
 def mean_colour(path, shape=('N', 3, 112, 112), normalises=False, extra_output=False):
     """An ONNX file whose embedding is the mean of what it is fed, in each channel."""
     nodes, data, constants = [], 'data', []

@@ -14,7 +14,7 @@ from basicsr.utils.registry import ARCH_REGISTRY
 BLOCKS = [(2, 64, 56, 48), (2, 64, 28, 24), (2, 128, 14, 12), (2, 512, 7, 6)]  # of MobileFaceNet
 # what each network gives, in order; one that is not named here gives faces of 224 pixels
 SHAPES = {
-    'TriPathGenerator': [(2, 3, 64, 64), *[(2, 4, 16, 16)] * 3, (2, 12, 16, 16), (2, 5, 16, 16), (2, 11, 16, 16)],
+    'TriPathGenerator': [(2, 3, 64, 64), (2, 12, 16, 16), (2, 5, 16, 16), (2, 11, 16, 16)],
     'FHN': [(2, 3, 64, 64)],
     'MixAdversarialDiscriminator': [(2, 3, 64, 64), (2, 8)],
     'IResNet': [(2, 64, 56, 56), (2, 128, 28, 28), (2, 256, 14, 14), (2, 512, 7, 7), (2, 512)],

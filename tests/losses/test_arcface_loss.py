@@ -137,20 +137,6 @@ def test_what_does_not_fit_is_refused():
         loss(output(embeddings()), LABELS[1:])
 
 
-@pytest.mark.parametrize(
-    'make, message',
-    [
-        (lambda: ArcFaceLoss(0, 5), 'ArcFaceLoss: num_classes'),
-        (lambda: ArcFaceLoss(3, 2.5), 'ArcFaceLoss: embedding_size'),
-        (lambda: ArcFaceLoss(3, 5, margin=2), 'margin must be an angle'),
-        (lambda: ArcFaceLoss(3, 5, scale=0), 'scale'),
-    ],
-)
-def test_wrong_options_are_refused(make, message):
-    with pytest.raises(ValueError, match=message):
-        make()
-
-
 def on_one_rank(rank, folder):
     torch.set_num_threads(1)
     dist.init_process_group('gloo', init_method=f'file://{folder}/rendezvous', rank=rank, world_size=2)

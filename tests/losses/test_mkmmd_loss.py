@@ -205,15 +205,15 @@ def test_build_from_options_and_checkpoint_is_empty():
 @pytest.mark.parametrize(
     'options, words',
     [
-        ({'bandwidth': 'mode'}, 'bandwidth must be median, mean or numbers'),
-        ({'bandwidth': 0}, 'bandwidth must be positive'),
-        ({'bandwidth': []}, 'bandwidth must be positive'),
-        ({'bandwidth': [1.0, float('nan')]}, 'bandwidth must be positive'),
-        ({'multipliers': [1, -1]}, 'multipliers must be positive'),
-        ({'multipliers': []}, 'multipliers must be positive'),
+        ({'bandwidth': 'mode'}, 'bandwidth'),
+        ({'bandwidth': 0}, 'bandwidth, .* must be positive'),
+        ({'bandwidth': []}, 'bandwidth, .* must be positive'),
+        ({'bandwidth': [1.0, float('nan')]}, 'bandwidth, .* must be positive'),
+        ({'multipliers': [1, -1]}, 'multipliers .* must be positive'),
+        ({'multipliers': []}, 'multipliers .* must be positive'),
         ({'bandwidth': 1.0, 'multipliers': [1, 2]}, 'median or mean only'),
-        ({'kernel_weights': [0.5, 0.5]}, 'kernel_weights must be 5, one for each kernel'),
-        ({'multipliers': [1, 2], 'kernel_weights': [0.5, 0.6]}, 'sum to 1'),
+        ({'kernel_weights': [0.5, 0.5]}, 'kernel_weights must be 5 numbers'),
+        ({'multipliers': [1, 2], 'kernel_weights': [0.5, 0.6]}, '2 numbers of sum 1'),
         ({'multipliers': [1, 2], 'kernel_weights': [1.5, -0.5]}, 'kernel_weights must be positive'),
     ],
 )
@@ -229,7 +229,6 @@ def test_bad_options(options, words):
         (torch.zeros(3, 4, 1, 1), torch.zeros(3, 4, 1, 1), r'\(N1, D\)'),
         (torch.zeros(0, 4), torch.zeros(3, 4), 'at least 1'),
         (torch.zeros(3, 4), torch.zeros(0, 4), 'at least 1'),
-        (torch.zeros(3, 4, dtype=torch.int64), torch.zeros(3, 4), 'floating point'),
     ],
 )
 def test_bad_input(source, target, words):

@@ -98,18 +98,6 @@ def test_build_from_options():
 
 
 @pytest.mark.parametrize(
-    'options, words',
-    [
-        ({'reduction': 'none'}, "ParsingLoss: reduction: 'none' is unknown"),
-        ({'class_weights': [1.0, -1.0]}, 'must not be negative'),
-    ],
-)
-def test_bad_options(options, words):
-    with pytest.raises(ValueError, match=words):
-        ParsingLoss(**options)
-
-
-@pytest.mark.parametrize(
     'change, words',
     [
         (lambda x, y: (x, y[:, :2]), 'prior_size'),

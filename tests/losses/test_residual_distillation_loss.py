@@ -58,5 +58,3 @@ def test_wrong_maps_are_named_with_their_block():
         ResidualDistillationLoss()(assistant, (student[0], student[1][:, :1]), teacher)
     with pytest.raises(ValueError, match='teacher 0'):
         ResidualDistillationLoss()(assistant, student, ())
-    with pytest.raises(ValueError, match='reduction'):
-        ResidualDistillationLoss(reduction='none')

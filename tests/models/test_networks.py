@@ -9,14 +9,7 @@ from support.tiny_rim import OPTIONS
 from torch import nn
 
 from rim_plugin.archs.fhn_arch import FHN
-from rim_plugin.models.networks import (
-    build_nets,
-    build_teacher,
-    compilable,
-    compose_fhn,
-    compose_pipeline,
-    learning_parts,
-)
+from rim_plugin.models.networks import RIMNets, build_nets, build_teacher, compilable
 
 ALIKE = {'type': 'MobileFaceNet'}
 BLOCKS = {key: OPTIONS[key] for key in ('network_g', 'network_d')}
@@ -25,16 +18,16 @@ HRN = {'type': 'HRN', 'student': ALIKE, 'assistant': ALIKE}
 
 def test_integrator_and_discriminator_fit_the_generator():
     nets = build_nets(BLOCKS, None)
-    assert list(nets) == ['g', 'd']
-    fhn = compose_fhn(nets)
-    assert isinstance(fhn, FHN) and fhn.integrator is nets['d'].integrator
+    assert list(nets.learning) == ['g', 'd']
+    fhn = nets.fhn
+    assert isinstance(fhn, FHN) and fhn.integrator is nets.discriminator.integrator
     assert fhn(torch.rand(1, 3, 8, 8)).shape == (1, 3, 64, 64)
 
 
 def test_another_sr_network_stands_alone():
     nets = build_nets({'network_g': {'type': 'SRCNN', 'image_size': 32}}, None)
-    assert list(nets) == ['g'] and compose_fhn(nets) is nets['g']
-    assert compose_fhn({}) is None
+    assert list(nets.learning) == ['g'] and nets.fhn is nets.generator
+    assert RIMNets().fhn is None
 
 
 @pytest.mark.parametrize(
@@ -57,19 +50,19 @@ def test_the_teacher_is_frozen_and_needs_weights(teacher):
 def test_parts_that_learn_cover_every_weight_once():
     nets = build_nets({**BLOCKS, 'network_r': HRN}, ALIKE)
     classifier = nn.Linear(3, 2)
-    parts = learning_parts(nets, {'domain': nn.Identity(), 'identity': classifier})
+    parts = nets.parts({'domain': nn.Identity(), 'identity': classifier})
     assert list(parts) == ['generator', 'integrator', 'discriminator', 'student', 'assistant']
     learned = [value for part in parts.values() for value in part.parameters()]
-    known = [value for net in (*nets.values(), classifier) for value in net.parameters()]
+    known = [value for net in (*nets.learning.values(), classifier) for value in net.parameters()]
     assert len(learned) == len(known) and {*map(id, learned)} == {*map(id, known)}
-    assert 'discriminator' not in learning_parts(nets, {})
-    assert list(learning_parts(build_nets({'network_r': {**HRN, 'assistant': None}}, ALIKE), {})) == ['student']
+    assert 'discriminator' not in nets.parts({})
+    assert list(build_nets({'network_r': {**HRN, 'assistant': None}}, ALIKE).parts({})) == ['student']
 
 
 def test_a_pipeline_shares_its_networks():
     nets = build_nets(BLOCKS, None)
-    pipeline = compose_pipeline(nets, None)
-    assert pipeline.fhn.generator is nets['g'] and pipeline.hrn is None and pipeline.teacher is None
+    pipeline = nets.pipeline()
+    assert pipeline.fhn.generator is nets.generator and pipeline.hrn is None and pipeline.teacher is None
 
 
 def test_what_is_compiled(monkeypatch, caplog):

@@ -20,7 +20,7 @@ def test_accumulated_micro_batches_make_the_same_step():
     models = [rim_model(domain_opt=None, accumulate=count) for count in (1, 4)]
     logs = [steps(model, 3)[-1] for model in models]
     assert logs[0] == pytest.approx(logs[1], rel=1e-4)
-    for a, b in zip(models[0].nets['g'].parameters(), models[1].nets['g'].parameters(), strict=True):
+    for a, b in zip(models[0].nets.generator.parameters(), models[1].nets.generator.parameters(), strict=True):
         torch.testing.assert_close(a, b, atol=2e-4, rtol=0)
     four = {'datasets': {'train': {'batch_size_per_gpu': 4}}}
     rim_model(networks=four, accumulate=2)
@@ -49,7 +49,7 @@ def test_loss_curve_is_that_of_fp32(options, tolerance):
     calm = {f'optim_{label}': {'type': 'Adam', 'lr': 3e-3} for label in 'gid'}  # RMSprop's first steps are wild
     plain, changed_one = rim_model(**calm), rim_model(**calm, **options)
     if options.get('amp') == 'fp16':  # from its own initial scale it would skip the first steps
-        changed_one.optimisation.scaler = torch.amp.GradScaler('cpu', init_scale=64)
+        changed_one.trainer.optimisation.scaler = torch.amp.GradScaler('cpu', init_scale=64)
     curves = [[entry['l_pixel'] for entry in steps(model, 12)] for model in (plain, changed_one)]
     assert curves[0][-1] < 0.9 * curves[0][0]
     assert curves[1] == pytest.approx(curves[0], rel=tolerance)
@@ -57,31 +57,33 @@ def test_loss_curve_is_that_of_fp32(options, tolerance):
 
 def test_gradients_are_clipped_by_norm():
     free, clipped = rim_model(), rim_model(grad_clip=1e-9, optim_g={'type': 'SGD', 'lr': 1.0})
-    before = state_of(clipped.nets['g'])
+    before = state_of(clipped.nets.generator)
     steps(free), steps(clipped)
-    moved = torch.cat([(value - before[key]).flatten() for key, value in clipped.nets['g'].state_dict().items()])
+    moved = torch.cat([(value - before[key]).flatten() for key, value in clipped.nets.generator.state_dict().items()])
     assert 0 <= moved.norm() < 2e-9
-    assert changed(before, free.nets['g'])
+    assert changed(before, free.nets.generator)
 
 
 def test_ema_moves_by_the_decay():
     model = rim_model(ema_decay=0.9)
-    before = [value.clone() for value in model.ema_nets['g'].parameters()]
+    before = [value.clone() for value in model.trainer.ema_nets.generator.parameters()]
     steps(model)
     decay = min(0.9, 2 / 11)
-    for old, average, new in zip(before, model.ema_nets['g'].parameters(), model.nets['g'].parameters(), strict=True):
+    for old, average, new in zip(
+        before, model.trainer.ema_nets.generator.parameters(), model.nets.generator.parameters(), strict=True
+    ):
         torch.testing.assert_close(average, decay * old + (1 - decay) * new)
 
 
 def test_nan_stops_before_the_weights_change():
     model = rim_model()
-    before = state_of(model.nets['g'])
+    before = state_of(model.nets.generator)
     data = batch()
     data['gt'][0, 0, 0, 0] = float('nan')
     model.feed_data(data)
     with pytest.raises(FloatingPointError, match='l_'):
         model.optimize_parameters(1)
-    assert not changed(before, model.nets['g'])
+    assert not changed(before, model.nets.generator)
 
 
 @pytest.mark.parametrize(
@@ -114,7 +116,7 @@ def test_saved_fhn_runs_under_basicsrs_own_model(tmp_path):
         path={'pretrain_network_g': str(tmp_path / 'net_g_2.pth'), 'pretrain_network_d': str(tmp_path / 'net_d_2.pth')},
         seed=5,
     )
-    assert isinstance(again.fhn, FHN)
+    assert isinstance(again.nets.fhn, FHN)
 
 
 def test_validation_equals_basicsrs_metric_face_by_face():

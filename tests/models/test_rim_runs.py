@@ -16,7 +16,7 @@ def unbroken(tmp_path_factory):
 
 def test_killed_and_resumed_ends_with_the_same_weights(unbroken, tmp_path):
     options = str(write_options(tmp_path))
-    kill_at(start(tmp_path, 'rim_plugin.train', '-opt', options), 5)
+    kill_at(start(tmp_path, 'rim_plugin.train', '-opt', options), 3)
     assert 'Resuming training' in finish(start(tmp_path, 'rim_plugin.train', '-opt', options, '--auto_resume'))
     expected, found = final_weights(unbroken), final_weights(tmp_path)
     assert expected.keys() == found.keys()

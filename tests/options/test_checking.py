@@ -66,11 +66,10 @@ def test_models_of_this_project_are_built(file, monkeypatch):
 
 
 def model_networks(model):
-    """Networks that are attributes of a model, or values of its attributes."""
-    for value in vars(model).values():
-        for each in value.values() if isinstance(value, dict) else [value]:
-            if isinstance(each, torch.nn.Module):
-                yield each
+    """Networks of a model, however it keeps them."""
+    nets = getattr(model, 'nets', None)
+    values = vars(model).values() if nets is None else [*nets.learning.values(), nets.teacher]
+    return [value for value in values if isinstance(value, torch.nn.Module)]
 
 
 def test_a_model_of_basicsr_calls_its_functions_itself(problem):

@@ -84,7 +84,7 @@ def kill_at(process, iteration):
     for line in process.stdout:
         if f'iter: {iteration:7d},' in line:
             process.kill()
-    assert process.wait() == -9
+    assert process.wait() == -9, 'the run ended before it was killed'
 
 
 def leaves(value, name=''):

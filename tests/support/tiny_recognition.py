@@ -27,14 +27,14 @@ def recogniser(teacher, networks=None, path=None, **train):
 
 
 def weights(model):
-    hrn = model.nets['r']
+    hrn = model.nets.recogniser
     nets = {
-        'g': model.nets['g'],
-        'i': model.nets['d'].integrator,
-        'd': model.nets['d'].discriminator,
+        'g': model.nets.generator,
+        'i': model.nets.discriminator.integrator,
+        'd': model.nets.discriminator.discriminator,
         's': hrn.student,
         'a': hrn.assistant,
-        't': model.teacher,
+        't': model.nets.teacher,
     }
     return {label: {key: value.clone() for key, value in net.state_dict().items()} for label, net in nets.items()}
 

@@ -72,12 +72,12 @@ def rim_model(seed=0, path=None, networks=None, **train):
     options['path'].update(path or {})
     torch.manual_seed(seed)
     model = build_model(options)
-    for net in (net for label, net in model.nets.items() if label in 'gd'):
+    for net in (net for label, net in model.nets.learning.items() if label in 'gd'):
         for layer in net.modules():
             if isinstance(layer, torch.nn.Conv2d) and not layer.weight.any():
                 layer.weight.data.copy_(0.1 * torch.randn(layer.weight.shape))  # the same for any memory format
-    if model.ema_decay > 0:
-        model.model_ema(0)
+    if options['train']['ema_decay'] > 0:
+        model.trainer.average(0)
     return model
 
 

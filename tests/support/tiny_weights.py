@@ -56,11 +56,13 @@ def tiny(tmp_path_factory):
         embedding_opt={'type': 'DistillationLoss', 'target': 'embedding', 'distance': 'cosine'},
     )
     model.pipeline.gallery = 'hrn'
-    for net in model.ema_nets.values():
+    for net in model.trainer.ema_nets.learning.values():
         fold_statistics(net.eval())
         net.load_state_dict({key: value.half().to(value) for key, value in net.state_dict().items()})
-    for name, net in (('fhn', model.pipeline.fhn), ('r', model.ema_nets['r'])):
-        torch.save({'params': model.nets['r'].state_dict(), 'params_ema': net.state_dict()}, folder / f'net_{name}.pth')
+    for name, net in (('fhn', model.pipeline.fhn), ('r', model.trainer.ema_nets.recogniser)):
+        torch.save(
+            {'params': model.nets.recogniser.state_dict(), 'params_ema': net.state_dict()}, folder / f'net_{name}.pth'
+        )
     options = {key: OPTIONS[key] for key in ('network_g', 'network_d', 'train')}
     (folder / 'train.yml').write_text(yaml.safe_dump({**options, **RECOGNITION, 'manual_seed': 7}))
     files = [str(folder / name) for name in ('train.yml', 'net_fhn.pth', 'net_r.pth')]

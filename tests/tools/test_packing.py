@@ -34,7 +34,7 @@ def refused(function, *args):
 
 def test_the_averaged_weights_come_back_from_half_precision(tiny):
     weights = load_weights(tiny.weights)
-    for label, net in (('fhn', tiny.model.pipeline.fhn), ('hrn', tiny.model.ema_nets['r'])):
+    for label, net in (('fhn', tiny.model.pipeline.fhn), ('hrn', tiny.model.trainer.ema_nets.recogniser)):
         expected, state = net.state_dict(), build_packed(weights, label).state_dict()
         assert expected.keys() == state.keys()
         assert all(torch.equal(expected[key], state[key]) for key in expected)
@@ -71,8 +71,8 @@ def test_neither_discriminator_nor_teacher_is_inside(tiny):
 @pytest.mark.slow
 def test_a_training_begins_with_a_weights_file(tiny):
     torch.manual_seed(5)
-    for label, trained in tiny.model.ema_nets.items():
-        net = copy_of(tiny.model.nets[label])
+    for label, trained in tiny.model.trainer.ema_nets.learning.items():
+        net = copy_of(tiny.model.nets.learning[label])
         before = {key: value.clone() for key, value in net.state_dict().items()}
         tiny.model.load_network(net, str(tiny.weights))
         for key, value in net.state_dict().items():
@@ -105,7 +105,7 @@ def test_a_recogniser_that_computes_something_else_with_them_is_named(tiny, monk
 def test_the_student_in_a_weights_file_is_a_recogniser(tiny, tmp_path):
     net = build({'type': 'MobileFaceNet'})
     load_recogniser_weights(net, tiny.weights)
-    student = tiny.model.ema_nets['r'].student.net.state_dict()
+    student = tiny.model.trainer.ema_nets.recogniser.student.net.state_dict()
     assert all(torch.equal(value, student[key]) for key, value in net.state_dict().items())
     fhn = {key: value for key, value in load_weights(tiny.weights).tensors.items() if key.startswith('fhn.')}
     save_weights(Weights({}, fhn), tmp_path / 'fhn.safetensors')
@@ -122,10 +122,10 @@ def copy_of(net):
 
 @pytest.mark.slow
 def test_several_recognisers_become_their_mean(tiny, tmp_path):
-    options, other = read_options(tiny.options), copy_of(tiny.model.ema_nets['r'])
+    options, other = read_options(tiny.options), copy_of(tiny.model.trainer.ema_nets.recogniser)
     torch.save({'params_ema': other.state_dict()}, tmp_path / 'net_r.pth')
     mean = trained_weights(options, tiny.fhn, [tiny.hrn, str(tmp_path / 'net_r.pth')])
-    first, second = tiny.model.ema_nets['r'].state_dict(), other.state_dict()
+    first, second = tiny.model.trainer.ema_nets.recogniser.state_dict(), other.state_dict()
     for key, value in build_packed(mean, 'hrn').state_dict().items():
         torch.testing.assert_close(value, (first[key] + second[key]) / 2, rtol=1e-3, atol=1e-6, check_dtype=False)
     assert all(

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import ClassVar, NamedTuple, Protocol, TypeAlias, overload
+from typing import Any, ClassVar, NamedTuple, TypeAlias
 
-from torch import Tensor, nn
+import torch
+from torch import Tensor
 
-from rim_plugin.archs.fhn_arch import TriPathOutput
-from rim_plugin.archs.hrn_arch import HRNOutput
-from rim_plugin.archs.recogniser import RecogniserOutput
 from rim_plugin.batch import Batch
 from rim_plugin.errors import OptionsError
+from rim_plugin.models.networks import RIMNets
 from rim_plugin.models.optimisation import Optimisation
 from rim_plugin.options.schema import RIMTrain
 from rim_plugin.pipeline import RIMPipeline
@@ -26,101 +24,9 @@ PHASES: dict[str, type[Phase]] = {}
 # a loss to begin with where the options have none
 EXAMPLES = {'pixel': 'MSELoss', 'distill': 'DistillationLoss', 'residual': 'ResidualDistillationLoss'}
 
+AMP = {'none': None, 'bf16': torch.bfloat16, 'fp16': torch.float16}
+
 Losses: TypeAlias = dict[str, Tensor]
-Maps: TypeAlias = tuple[Tensor, ...]  # block maps (N, C_k, h_k, w_k)
-Probes: TypeAlias = Tensor | list[Tensor]  # (N, 3, q, q), or groups of several sizes, N in all
-
-
-class Hallucinator(Protocol):
-    """``network_g`` as an SR network alone: probes to SR images (N, 3, S, S)."""
-
-    def __call__(self, probes: Tensor, /) -> Tensor: ...
-
-
-class Generator(Protocol):
-    """``network_g`` as a TriPathGenerator: with HR faces (N, 3, S, S), a pair of outputs."""
-
-    @overload
-    def __call__(self, probes: Probes, hr: None, /) -> TriPathOutput: ...
-    @overload
-    def __call__(self, probes: Probes, hr: Tensor, /) -> tuple[TriPathOutput, TriPathOutput]: ...
-
-
-class Integrator(Protocol):
-    """theta_i: fused features and coarse image to the SR image (N, 3, S, S)."""
-
-    def __call__(self, fused: Tensor, coarse: Tensor, /) -> Tensor: ...
-
-
-class Discriminator(Protocol):
-    """theta_d: fused features to embeddings (N, E)."""
-
-    def __call__(self, fused: Tensor, /) -> Tensor: ...
-
-
-class RecognitionNet(Protocol):
-    """HRN, see :meth:`HRN.forward`."""
-
-    def __call__(self, image: Tensor | None, probe: Tensor | None, *, branches: tuple[str, ...]) -> HRNOutput: ...
-
-
-class Teacher(Protocol):
-    """HR faces (N, 3, S, S) to block maps and embedding."""
-
-    def __call__(self, faces: Tensor, /) -> RecogniserOutput: ...
-
-
-@dataclass(frozen=True)
-class Networks:
-    """The networks of a training as phases call them, wrapped for distributed runs and compiled where that is wanted.
-
-    Attributes:
-        generator: theta_G; None without a TriPathGenerator.
-        hallucinator: another SR network in its place.
-        integrator: theta_i; None without a generator.
-        discriminator: theta_d; None without a domain loss.
-        constant_discriminator: the same network, not wrapped, for the turn in which it is constant.
-        recogniser: HRN; None without ``network_r``.
-        teacher: the frozen recogniser; None without ``network_t``.
-    """
-
-    generator: Generator | None = None
-    hallucinator: Hallucinator | None = None
-    integrator: Integrator | None = None
-    discriminator: Discriminator | None = None
-    constant_discriminator: nn.Module | None = None
-    recogniser: RecognitionNet | None = None
-    teacher: Teacher | None = None
-
-
-class TensorLoss(Protocol):
-    """A loss between an estimate and the truth, or between two sets of embeddings."""
-
-    def __call__(self, estimate: Tensor, truth: Tensor, /) -> Tensor: ...
-
-
-class LikenessLoss(Protocol):
-    """Eq. 11, or another likeness of block maps or embeddings."""
-
-    def __call__(self, student: RecogniserOutput, teacher: RecogniserOutput, /) -> Tensor: ...
-
-
-class ResidualLoss(Protocol):
-    """Eq. 12 on the block maps of assistant, student and teacher."""
-
-    def __call__(self, assistant: Maps, student: Maps, teacher: Maps, /) -> Tensor: ...
-
-
-class IdentityLoss(Protocol):
-    """A loss of embeddings and the numbers (N, ) of persons."""
-
-    def __call__(self, student: RecogniserOutput, identities: Tensor, /) -> Tensor: ...
-
-
-class StepResult(NamedTuple):
-    """What a step has done: every term, averaged over its micro-batches and without graph, by its name in the log."""
-
-    losses: Losses
 
 
 class Requirements(NamedTuple):
@@ -142,40 +48,26 @@ class Setting:
     """What a phase works with.
 
     Attributes:
-        nets: as the phase calls them.
+        nets: as the phase calls them: compiled, and wrapped for distributed runs, where that is wanted.
         losses: the terms of the options, by name.
         pipeline: RIM of the averaged networks, through whose eyes student and assistant see probes.
         options: ``train:``.
         recogniser_is_trained: whether the HRN begins with weights of a training, or of the teacher.
-        autocast: mixed precision, as a context.
+        device: of networks and batches.
         warn: logs a line, once.
     """
 
-    nets: Networks
-    losses: Mapping[str, nn.Module]
+    nets: RIMNets
+    losses: Mapping[str, Callable[..., Tensor]]
     pipeline: RIMPipeline
     options: RIMTrain
     recogniser_is_trained: bool
-    autocast: Callable[[], AbstractContextManager]
-    warn: Callable[[str], None]
+    device: torch.device
+    warn: Callable[[str], Any]
 
-    def tensor_loss(self, term: str) -> TensorLoss | None:
-        """The loss of a term that compares tensors; None where the options have none."""
-        return self.losses.get(term)
-
-    def likeness_loss(self, term: str) -> LikenessLoss | None:
-        """The loss of a term that compares outputs of recognisers; None where the options have none."""
-        return self.losses.get(term)
-
-    @property
-    def residual_loss(self) -> ResidualLoss | None:
-        """``residual_opt``."""
-        return self.losses.get('residual')
-
-    @property
-    def identity_loss(self) -> IdentityLoss | None:
-        """``identity_opt``."""
-        return self.losses.get('identity')
+    def autocast(self) -> torch.autocast:
+        """Mixed precision as ``train.amp`` has it, as a context."""
+        return torch.autocast(self.device.type, AMP[self.options.amp], enabled=self.options.amp != 'none')
 
 
 class Phase(ABC):
@@ -220,7 +112,7 @@ class Phase(ABC):
     def losses(self, batch: Batch) -> Losses:
         """The terms that the parts minimise together, by name: scalars with their graphs."""
 
-    def step(self, chunks: Sequence[Batch], iteration: int, optimisation: Optimisation) -> StepResult:
+    def step(self, chunks: Sequence[Batch], iteration: int, optimisation: Optimisation) -> Losses:
         """One step of all the phase's parts.
 
         Args:
@@ -228,13 +120,16 @@ class Phase(ABC):
             iteration: of the training, from 1.
             optimisation: takes gradients and steps.
 
+        Returns:
+            Every term, averaged over its micro-batches and without graph, by its name in the log.
+
         Raises:
             FloatingPointError: a loss is NaN or infinite; raised before any weight changes because of it.
         """
         for chunk in chunks:
             optimisation.backward(self.losses(chunk))
         optimisation.step(self.parts)
-        return StepResult(optimisation.finish())
+        return optimisation.finish()
 
     def check_data(self, batch: Batch) -> None:
         """Check that a batch has what the phase requires.
@@ -245,6 +140,11 @@ class Phase(ABC):
         for name in self.requirements(self.options).data:
             if getattr(batch, name) is None:
                 raise OptionsError(f"phase {self.name} needs '{name}', which the training data do not have")
+
+
+def loss_terms() -> list[str]:
+    """Every TERM of ``train: TERM_opt``."""
+    return list(dict.fromkeys(term for phase in PHASES.values() for term in phase.terms))
 
 
 def check_requirements(phase: str, needs: Requirements, networks: Iterable[str], losses: Iterable[str]) -> None:

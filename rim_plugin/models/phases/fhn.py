@@ -7,12 +7,12 @@ from contextlib import nullcontext
 from typing import ClassVar, NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from rim_plugin.archs.fhn_arch import TriPathOutput
 from rim_plugin.batch import Batch
 from rim_plugin.models.optimisation import Optimisation
-from rim_plugin.models.phases.base import Discriminator, Losses, Phase, Requirements, StepResult
+from rim_plugin.models.phases.base import Losses, Phase, Requirements
 from rim_plugin.options.schema import RIMTrain
 
 PRIORS = {'landmark': 'heatmaps', 'parsing': 'parsing'}  # term, and the key of its truth in the data
@@ -41,20 +41,21 @@ class FHNPhase(Phase):
         return Requirements(('network_g',), (('pixel',),))
 
     def active_terms(self) -> Iterable[str]:
-        return ('pixel',) if self.nets.hallucinator is not None else self.terms
+        return ('pixel',) if self.nets.discriminator is None else self.terms
 
-    def step(self, chunks: Sequence[Batch], iteration: int, optimisation: Optimisation) -> StepResult:
+    def step(self, chunks: Sequence[Batch], iteration: int, optimisation: Optimisation) -> Losses:
         """One step of theta_d, where the iteration has a domain loss, then one of all the other parts together."""
         adversarial = self.has_domain_loss(iteration)
         outputs = self.step_discriminator(chunks, optimisation) if adversarial else [None] * len(chunks)
         for chunk, output in zip(chunks, outputs, strict=True):
             optimisation.backward(self.losses(chunk, output, adversarial))
         optimisation.step([part for part in self.parts if part != 'discriminator'])
-        return StepResult(optimisation.finish())
+        return optimisation.finish()
 
     def has_domain_loss(self, iteration: int) -> bool:
         """Whether the iteration is one of every ``domain_interval``; never without the loss."""
-        return self.nets.discriminator is not None and iteration % self.options.domain_interval == 0
+        compares = self.nets.discriminator is not None and 'domain' in self.setting.losses
+        return compares and iteration % self.options.domain_interval == 0
 
     def losses(self, batch: Batch, output: TriPaths | None = None, adversarial: bool = False) -> Losses:
         """The terms of Eq. 1, and the coarse loss.
@@ -68,33 +69,32 @@ class FHNPhase(Phase):
 
     def hallucinate(self, batch: Batch, output: TriPaths | None, adversarial: bool) -> tuple[Tensor, Losses]:
         """SR images (N, 3, S, S) with their graph, and :meth:`losses`."""
-        if self.nets.hallucinator is not None:
+        generator, discriminator = self.nets.generator, self.nets.discriminator
+        assert generator is not None  # as the requirements say
+        if discriminator is None:
             with self.setting.autocast():
-                sr = torch.cat([self.nets.hallucinator(probes) for probes in batch.probes])
-            return sr, self._image_losses(sr, batch)
+                sr = torch.cat([generator(probes) for probes in batch.probes])
+            return sr, {'pixel': self._pixel_loss(sr, batch)}
         probe, hr = output or self.tri_paths(batch, adversarial)
-        assert self.nets.integrator is not None  # a generator comes with one
         with self.setting.autocast():
-            sr = self.nets.integrator(probe.fused, probe.coarse)
-        losses = {**self._image_losses(sr, batch), **self._tri_path_losses(probe, batch)}
+            sr = discriminator.integrator(probe.fused, probe.coarse)
+        losses = {'pixel': self._pixel_loss(sr, batch), **self._tri_path_losses(probe, batch)}
         if hr is not None:
-            losses['domain'] = self._constant_discriminator_loss(probe.fused, hr.fused)
+            losses['domain'] = self._constant_discriminator_loss(discriminator.discriminator, probe.fused, hr.fused)
         return sr, losses
 
-    def _image_losses(self, sr: Tensor, batch: Batch) -> Losses:
-        """The pixel loss (Eqs. 2 and 5), which the requirements ask for."""
-        loss = self.setting.tensor_loss('pixel')
-        return {} if loss is None else {'pixel': loss(sr.float(), batch.truth)}
+    def _pixel_loss(self, sr: Tensor, batch: Batch) -> Tensor:
+        """Eqs. 2 and 5; the requirements ask for it."""
+        return self.setting.losses['pixel'](sr.float(), batch.truth)
 
     def _tri_path_losses(self, probe: TriPathOutput, batch: Batch) -> Losses:
         """The coarse loss, and those of the priors (Eqs. 3 and 4)."""
         losses = {}
-        if (coarse := self.setting.tensor_loss('coarse')) is not None:
+        if coarse := self.setting.losses.get('coarse'):
             losses['coarse'] = coarse(probe.coarse.float(), batch.truth)
         priors = (('landmark', probe.heatmaps, batch.heatmaps), ('parsing', probe.parsing, batch.parsing))
         for term, estimate, truth in priors:
-            loss = self.setting.tensor_loss(term)
-            if loss is None:
+            if not (loss := self.setting.losses.get(term)):
                 continue
             if fault := _prior_fault(term, estimate, truth):
                 self.setting.warn(f'{term}_opt is off: {fault}.')
@@ -105,11 +105,10 @@ class FHNPhase(Phase):
     def tri_paths(self, batch: Batch, adversarial: bool) -> TriPaths:
         """The generator's output for the probes, and for the HR faces where a domain loss compares the two."""
         assert self.nets.generator is not None  # as the requirements say
-        probes = batch.probes if len(batch.probes) > 1 else batch.probes[0]
         with self.setting.autocast():
             if adversarial:
-                return TriPaths(*self.nets.generator(probes, batch.truth))
-            return TriPaths(self.nets.generator(probes, None), None)
+                return TriPaths(*self.nets.generator(batch.probes, batch.truth))
+            return TriPaths(self.nets.generator(batch.probes), None)
 
     def step_discriminator(self, chunks: Sequence[Batch], optimisation: Optimisation) -> list[TriPaths | None]:
         """Eq. 6 on detached features: theta_d's step.
@@ -120,33 +119,31 @@ class FHNPhase(Phase):
         """
         outputs: list[TriPaths | None] = []
         assert self.nets.discriminator is not None  # as has_domain_loss says
+        discriminator = self.nets.discriminator.discriminator
         for chunk in chunks:
             with nullcontext() if len(chunks) == 1 else torch.no_grad():
                 output = self.tri_paths(chunk, True)
             assert output.hr is not None
-            loss = -self._domain_loss(self.nets.discriminator, output.probe.fused.detach(), output.hr.fused.detach())
+            loss = -self._domain_loss(discriminator, output.probe.fused.detach(), output.hr.fused.detach())
             optimisation.backward({'d': loss})
             outputs.append(output if len(chunks) == 1 else None)
         optimisation.step(['discriminator'])
         return outputs
 
-    def _constant_discriminator_loss(self, fused_probe: Tensor, fused_hr: Tensor) -> Tensor:
+    def _constant_discriminator_loss(self, discriminator: nn.Module, fused_probe: Tensor, fused_hr: Tensor) -> Tensor:
         """The domain loss that theta_G minimises, theta_d being constant (Eq. 10)."""
-        discriminator = self.nets.constant_discriminator
-        assert discriminator is not None
+        discriminator = getattr(discriminator, 'module', discriminator)  # no gradients to share with other ranks
         discriminator.requires_grad_(False)
         loss = self._domain_loss(discriminator, fused_probe, fused_hr)
         discriminator.requires_grad_(True)
         return loss
 
-    def _domain_loss(self, discriminator: Discriminator, fused_probe: Tensor, fused_hr: Tensor) -> Tensor:
+    def _domain_loss(self, discriminator: nn.Module, fused_probe: Tensor, fused_hr: Tensor) -> Tensor:
         """MK-MMD (Eqs. 7 to 9) between the embeddings of two sets of fused features (N, C, P, P)."""
-        loss = self.setting.tensor_loss('domain')
-        assert loss is not None  # as the discriminator is there
         with self.setting.autocast():
-            embeddings = discriminator(torch.cat([fused_probe, fused_hr]))
+            embeddings: Tensor = discriminator(torch.cat([fused_probe, fused_hr]))
         source, target = embeddings.float().chunk(2)
-        return loss(source, target)
+        return self.setting.losses['domain'](source, target)
 
 
 def _prior_fault(term: str, estimate: Tensor | None, truth: Tensor | None) -> str:

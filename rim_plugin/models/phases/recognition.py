@@ -67,34 +67,19 @@ class RecognitionLosses:
         assert nets.teacher is not None and nets.recogniser is not None  # as the requirements say
         with self.setting.autocast():
             with torch.no_grad():
-                teacher = nets.teacher(batch.truth)
+                teacher: RecogniserOutput = nets.teacher(batch.truth)
             probe = self.pipeline.assistant_input(batch.probes) if 'assistant' in self.branches else None
-            output = nets.recogniser(faces, probe, branches=self.branches)
+            output: HRNOutput = nets.recogniser(faces, probe, branches=self.branches)
             embedding = HRN.embed(output, self.pipeline.teacher)
         student = RecogniserOutput(output.assistant if self.branches == ('assistant',) else output.student, embedding)
-        return {
-            **self._likeness(student, teacher),
-            **self._residual(output, teacher),
-            **self._identity(student, batch.identity),
-        }
-
-    def _likeness(self, student: RecogniserOutput, teacher: RecogniserOutput) -> Losses:
-        terms = [name for name in LIKENESS if name in self.terms]
-        losses = {name: self.setting.likeness_loss(name) for name in terms}
-        return {name: loss(student, teacher) for name, loss in losses.items() if loss is not None}
-
-    def _residual(self, output: HRNOutput, teacher: RecogniserOutput) -> Losses:
-        loss = self.setting.residual_loss
-        if loss is None or 'residual' not in self.terms or not (output.student and output.assistant):
-            return {}
-        return {'residual': loss(output.assistant, output.student, teacher.blocks)}
-
-    def _identity(self, student: RecogniserOutput, identities: Tensor | None) -> Losses:
-        loss = self.setting.identity_loss
-        if loss is None:
-            return {}
-        if identities is None:
-            raise OptionsError(
-                "identity_opt needs to know who the faces are: set the dataset's identities, or leave it out"
-            )
-        return {'identity': loss(student, identities)}
+        losses = {name: loss for name, loss in self.setting.losses.items() if name in self.terms}
+        terms = {name: losses[name](student, teacher) for name in LIKENESS if name in losses}
+        if 'residual' in losses and output.student and output.assistant:
+            terms['residual'] = losses['residual'](output.assistant, output.student, teacher.blocks)
+        if 'identity' in losses:
+            if batch.identity is None:
+                raise OptionsError(
+                    "identity_opt needs to know who the faces are: set the dataset's identities, or leave it out"
+                )
+            terms['identity'] = losses['identity'](student, batch.identity)
+        return terms

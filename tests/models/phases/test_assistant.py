@@ -29,9 +29,9 @@ def test_assistant_may_see_the_probes_without_hallucination(teacher):
         ]
         student, assistant = (
             branch(torch.cat(seen))[-1]
-            for branch, seen in zip((model.nets['r'].student, model.nets['r'].assistant), faces)
+            for branch, seen in zip((model.nets.recogniser.student, model.nets.recogniser.assistant), faces)
         )
-        embedding, truth = model.teacher.head(student + assistant), model.teacher(data['gt']).embedding
+        embedding, truth = model.nets.teacher.head(student + assistant), model.nets.teacher(data['gt']).embedding
         torch.testing.assert_close(model.pipeline.embed_probe(small), embedding[:2], rtol=1e-3, atol=1e-3)
     model.feed_data(data)
     model.optimize_parameters(1)
@@ -55,8 +55,8 @@ def test_assistant_may_learn_as_a_second_student_without_hallucination(teacher, 
     model, data = recogniser(teacher, networks, phase='assistant', assistant_target='own'), batch(2)
     with torch.no_grad():
         face = F.interpolate(data['lq'], (224, 224), mode='bicubic').clamp(0, 1)
-        found, truth = model.nets['r'].assistant(face)[-1], model.teacher(data['gt'])
-        embedding = model.teacher.head(found)
+        found, truth = model.nets.recogniser.assistant(face)[-1], model.nets.teacher(data['gt'])
+        embedding = model.nets.teacher.head(found)
     monkeypatch.setattr(model.pipeline, 'student_input', None)
     before = weights(model)
     model.feed_data(data)

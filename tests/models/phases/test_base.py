@@ -53,11 +53,11 @@ def test_another_sr_network_learns_from_probes_of_several_sizes(teacher):
 def test_phases_follow_each_other_and_begin_with_averaged_weights(teacher):
     model = recogniser(teacher, phases={'fhn': 1, 'student': 1, 'assistant': 1, 'joint': 1}, total_iter=4)
     for iteration, parts in enumerate(('gid', 's', 'a', 'gidsa'), 1):
-        averaged = model.ema_nets['r'].state_dict(), model.ema_nets['g'].state_dict()
+        averaged = model.trainer.ema_nets.recogniser.state_dict(), model.trainer.ema_nets.generator.state_dict()
         before = weights(model)
         model.feed_data(batch(2))
-        model.enter_phase(iteration)
-        for net, state in zip((model.nets['r'], model.nets['g']), averaged):
+        model.trainer.enter_phase(iteration)
+        for net, state in zip((model.nets.recogniser, model.nets.generator), averaged):
             assert all(torch.equal(value, state[key]) for key, value in net.state_dict().items())
         before = weights(model)
         model.optimize_parameters(iteration)
@@ -113,10 +113,12 @@ def test_a_new_phase_is_one_class():
     try:
         assert 'sharpness' in RIMModel.loss_terms()
         model = rim_model(phases={'coarse_alone': 1, 'fhn': 999}, sharpness_opt={'type': 'L1Loss', 'loss_weight': 3})
-        before_step = {label: state_of(net) for label, net in model.nets.items()}
+        before_step = {label: state_of(net) for label, net in model.nets.learning.items()}
         (log,) = steps(model)
         assert list(log) == ['l_sharpness']
-        assert changed(before_step['g'], model.nets['g']) and not changed(before_step['d'], model.nets['d'])
+        assert changed(before_step['g'], model.nets.generator) and not changed(
+            before_step['d'], model.nets.discriminator
+        )
     finally:
         PHASES.clear()
         PHASES.update(before)

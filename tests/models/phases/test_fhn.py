@@ -10,7 +10,7 @@ from support.tiny_rim import batch, changed, gradients, rim_model, state_of, ste
 
 def test_one_step_trains_all_three_and_logs_every_term_by_name():
     model = rim_model()
-    parts = (model.nets['g'], model.nets['d'].integrator, model.nets['d'].discriminator)
+    parts = (model.nets.generator, model.nets.discriminator.integrator, model.nets.discriminator.discriminator)
     before = [state_of(net) for net in parts]
     (log,) = steps(model)
     assert list(log) == ['l_d', 'l_pixel', 'l_coarse', 'l_landmark', 'l_parsing', 'l_domain']
@@ -22,16 +22,16 @@ def test_terms_are_the_losses_of_the_networks_outputs():
     model = rim_model()
     data = batch()
     with torch.no_grad():
-        probe, hr = model.nets['g'](data['lq'], data['gt'])
-        sr = model.nets['d'].integrator(probe.fused, probe.coarse)
+        probe, hr = model.nets.generator(data['lq'], data['gt'])
+        sr = model.nets.discriminator.integrator(probe.fused, probe.coarse)
         expected = {
             'l_pixel': 10 * (sr - data['gt']).square().mean(),
             'l_coarse': 12 * (probe.coarse - data['gt']).square().mean(),
             'l_landmark': (probe.heatmaps - data['heatmaps']).square().mean(),
             'l_parsing': -probe.parsing.log_softmax(1).gather(1, data['parsing'][:, None]).mean(),
         }
-        embeddings = model.nets['d'].discriminator(torch.cat([probe.fused, hr.fused])).chunk(2)
-        expected['l_d'] = -model.losses['domain'](*embeddings)
+        embeddings = model.nets.discriminator.discriminator(torch.cat([probe.fused, hr.fused])).chunk(2)
+        expected['l_d'] = -model.trainer.losses['domain'](*embeddings)
     (log,) = steps(model)
     for name, value in expected.items():
         assert log[name] == pytest.approx(value.item(), rel=1e-5), name
@@ -41,36 +41,33 @@ def test_integrator_follows_the_pixel_loss_alone():
     """Eq. 5: the gradient of theta_i from the whole sum is that from the pixel loss."""
     model = rim_model()
     model.feed_data(batch())
-    terms = model.enter_phase(1).losses(model.batch, adversarial=True)
-    integrator = model.nets['d'].integrator
+    terms = model.trainer.enter_phase(1).losses(model.batch, adversarial=True)
+    integrator = model.nets.discriminator.integrator
     for a, b in zip(gradients(integrator, sum(terms.values())), gradients(integrator, terms['pixel']), strict=True):
         assert torch.equal(a, b)
-    everything = gradients(model.nets['g'].global_path, sum(terms.values()))
-    assert not torch.equal(everything[0], gradients(model.nets['g'].global_path, terms['pixel'])[0])
+    everything = gradients(model.nets.generator.global_path, sum(terms.values()))
+    assert not torch.equal(everything[0], gradients(model.nets.generator.global_path, terms['pixel'])[0])
 
 
 def test_discriminator_step_leaves_the_generator_alone():
     model = rim_model()
     model.feed_data(batch())
-    before = state_of(model.nets['g'])
-    model.enter_phase(1).step_discriminator([model.batch], model.optimisation)
-    assert not changed(before, model.nets['g'])
-    assert all(value.grad is None for value in model.nets['g'].parameters())
+    before = state_of(model.nets.generator)
+    model.trainer.enter_phase(1).step_discriminator([model.batch], model.trainer.optimisation)
+    assert not changed(before, model.nets.generator)
+    assert all(value.grad is None for value in model.nets.generator.parameters())
 
 
 @pytest.mark.parametrize('trained, sign', [('discriminator', 1), ('generator', -1)])
-def test_min_max_of_the_domain_loss(trained, sign):
+def test_min_max_of_the_domain_loss(trained, sign, monkeypatch):
     """Eq. 10: with a frozen generator the MMD that D_d finds rises; with a frozen D_d the generator makes it fall."""
     # a fixed bandwidth: the median follows the embeddings apart and hides what theta_d gains
+    monkeypatch.setattr('rim_plugin.losses.mkmmd_loss.pooled_bandwidth', lambda *_: 0.5)
     model = rim_model(
-        coarse_opt=None,
-        landmark_opt=None,
-        parsing_opt=None,
-        pixel_opt={'type': 'MSELoss', 'loss_weight': 1e-6},
-        domain_opt={'type': 'MKMMDLoss', 'bandwidth': 0.5},
+        coarse_opt=None, landmark_opt=None, parsing_opt=None, pixel_opt={'type': 'MSELoss', 'loss_weight': 1e-6}
     )
     for name in {'generator', 'integrator', 'discriminator'} - {trained}:
-        for group in model.optimisation.parts[name].optimizer.param_groups:
+        for group in model.trainer.optimisation.parts[name].optimizer.param_groups:
             group['lr'] = 0
     log = steps(model, 30)
     first, last = log[0]['l_domain'], log[-1]['l_domain']

@@ -11,10 +11,10 @@ from rim_plugin.archs.layers import resize
 
 def test_the_joint_phase_does_without_an_assistant(teacher):
     model = recogniser(teacher, {'network_r': {'type': 'HRN', 'student': ALIKE, 'assistant': None}}, phase='joint')
-    before = {key: value.clone() for key, value in model.nets['r'].student.state_dict().items()}
+    before = {key: value.clone() for key, value in model.nets.recogniser.student.state_dict().items()}
     model.feed_data(batch(2))
     model.optimize_parameters(1)
-    assert any(not torch.equal(value, before[key]) for key, value in model.nets['r'].student.state_dict().items())
+    assert any(not torch.equal(value, before[key]) for key, value in model.nets.recogniser.student.state_dict().items())
     assert 'l_residual' not in model.get_current_log() and 'l_distill' in model.get_current_log()
 
 
@@ -25,8 +25,8 @@ def test_gradient_of_equation_11_reaches_the_hallucination_network(teacher, name
     }
     model = recogniser(teacher, networks, phase='joint')
     model.feed_data(batch(2))
-    term = model.enter_phase(1).losses(model.batch)[name]
-    gradients = torch.autograd.grad(term, list(model.nets['g'].coarse.parameters()), allow_unused=True)
+    term = model.trainer.enter_phase(1).losses(model.batch)[name]
+    gradients = torch.autograd.grad(term, list(model.nets.generator.coarse.parameters()), allow_unused=True)
     assert any(value is not None and value.any() for value in gradients) == reaches
 
 
@@ -35,7 +35,7 @@ def test_joint_phase_hallucinates_all_probes_but_shows_large_ones_as_they_are(te
     with torch.no_grad():
         sr = [model.pipeline.fhn(data['lq'][:2, :, :8, :8]), model.pipeline.fhn(data['lq'][2:])]
         faces = torch.cat([resize(sr[0], 112), resize(data['lq'][2:], 112)])
-        student, truth = model.nets['r'].student(faces), model.teacher(data['gt'])
+        student, truth = model.nets.recogniser.student(faces), model.nets.teacher(data['gt'])
     model.feed_data(data)
     model.optimize_parameters(1)
     log = model.get_current_log()

@@ -15,10 +15,10 @@ def step_with_identities(model, iteration=1):
 
 def test_identities_train_the_student_and_their_own_weights(teacher):
     model = recogniser(teacher, phase='student', distill_opt=None, embedding_opt=None, **IDENTITY)
-    before, students = model.losses['identity'].weight.clone(), weights(model)
+    before, students = model.trainer.losses['identity'].weight.clone(), weights(model)
     step_with_identities(model)
     assert set(model.get_current_log()) == {'l_identity'} and learned(students, weights(model)) == 's'
-    assert not torch.equal(model.losses['identity'].weight, before)
+    assert not torch.equal(model.trainer.losses['identity'].weight, before)
     with pytest.raises(ValueError, match="identity_opt needs to know who the faces are: set the dataset's identities"):
         model.feed_data(batch(2))
         model.optimize_parameters(2)
@@ -28,13 +28,16 @@ def test_weights_of_identities_have_a_learning_rate_of_their_own(teacher):
     steps = {}
     for rate in ({}, {'classifier_lr': 1e-2}):  # Adam's first step is as long as the learning rate
         model = recogniser(teacher, phase='student', optim_s={'type': 'Adam', 'lr': 1e-4}, **rate, **IDENTITY)
-        before, head = model.losses['identity'].weight.clone(), next(model.nets['r'].student.parameters()).clone()
+        before, head = (
+            model.trainer.losses['identity'].weight.clone(),
+            next(model.nets.recogniser.student.parameters()).clone(),
+        )
         step_with_identities(model)
         steps[len(rate)] = [
             (now - old).abs().max().item()
             for now, old in (
-                (model.losses['identity'].weight, before),
-                (next(model.nets['r'].student.parameters()), head),
+                (model.trainer.losses['identity'].weight, before),
+                (next(model.nets.recogniser.student.parameters()), head),
             )
         ]
     assert steps == {0: pytest.approx([1e-4, 1e-4], rel=0.01), 1: pytest.approx([1e-2, 1e-4], rel=0.01)}
@@ -44,11 +47,14 @@ def test_weights_of_identities_have_a_learning_rate_of_their_own(teacher):
 
 def test_weights_of_identities_rest_while_the_assistant_learns(teacher):
     model = recogniser(teacher, phases={'assistant': 1, 'student': 999}, **IDENTITY)
-    before = model.losses['identity'].weight.clone()
+    before = model.trainer.losses['identity'].weight.clone()
     step_with_identities(model, 1)
-    assert torch.equal(model.losses['identity'].weight, before) and model.losses['identity'].weight.grad is None
+    assert (
+        torch.equal(model.trainer.losses['identity'].weight, before)
+        and model.trainer.losses['identity'].weight.grad is None
+    )
     step_with_identities(model, 2)
-    assert not torch.equal(model.losses['identity'].weight, before)
+    assert not torch.equal(model.trainer.losses['identity'].weight, before)
 
 
 def test_what_losses_keep_is_in_the_training_state(teacher):
@@ -62,5 +68,5 @@ def test_what_losses_keep_is_in_the_training_state(teacher):
     models[1].loss_state = state
     for name, values in state.items():
         for key, value in values.items():
-            assert torch.equal(getattr(models[1].losses[name], key), value)
-    assert isinstance(models[1].losses['identity'].weight, torch.nn.Parameter)
+            assert torch.equal(getattr(models[1].trainer.losses[name], key), value)
+    assert isinstance(models[1].trainer.losses['identity'].weight, torch.nn.Parameter)

@@ -37,8 +37,8 @@ def test_student_terms_are_the_losses_of_the_networks_outputs(teacher):
     data = batch(2)
     with torch.no_grad():
         sr = model.pipeline.fhn(data['lq'])
-        student, truth = model.nets['r'].student(sr), model.teacher(data['gt'])
-        embedding = model.teacher.head(student[-1])
+        student, truth = model.nets.recogniser.student(sr), model.nets.teacher(data['gt'])
+        embedding = model.nets.teacher.head(student[-1])
     model.feed_data(data)
     model.optimize_parameters(1)
     log = model.get_current_log()
@@ -53,7 +53,7 @@ def test_student_sees_probes_of_each_size_as_at_inference(teacher, accumulate):
     model, data = recogniser(teacher, phase='student', accumulate=accumulate), mixed()
     with torch.no_grad():
         faces = torch.cat([resize(model.pipeline.fhn(data['lq'][:2, :, :8, :8]), 112), resize(data['lq'][2:], 112)])
-        student, truth = model.nets['r'].student(faces), model.teacher(data['gt'])
+        student, truth = model.nets.recogniser.student(faces), model.nets.teacher(data['gt'])
     model.feed_data(data)
     model.optimize_parameters(1)
     assert model.get_current_log()['l_distill'] == pytest.approx(
