@@ -181,8 +181,8 @@ FAULTS = (
     ),
     Fault(
         'data/landmarks.py',
-        '194: (slice(134, 154), slice(114, 134))',
-        '194: (slice(114, 134), slice(134, 154))',
+        '194: (slice(134, 154), slice(114, 134), ',
+        '194: (slice(114, 134), slice(134, 154), ',
         'data/test_landmarks.py',
         'landmarks: left and right eye of 194 points exchanged',
     ),

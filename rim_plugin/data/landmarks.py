@@ -13,50 +13,30 @@ if TYPE_CHECKING:
 
 Points = TypeVar('Points', np.ndarray, 'torch.Tensor')
 
-PARSING_CLASSES = (
-    'background',
-    'skin',
-    'left brow',
-    'right brow',
-    'left eye',
-    'right eye',
-    'nose',
-    'upper lip',
-    'inner mouth',
-    'lower lip',
-    'hair',
-)
+_PARSING = {  # name and colour of each class
+    'background': (0, 0, 0),
+    'skin': (224, 172, 105),
+    'left brow': (120, 60, 20),
+    'right brow': (160, 90, 40),
+    'left eye': (40, 120, 220),
+    'right eye': (80, 160, 250),
+    'nose': (240, 120, 120),
+    'upper lip': (200, 30, 60),
+    'inner mouth': (120, 0, 20),
+    'lower lip': (220, 70, 100),
+    'hair': (70, 50, 120),
+}
+PARSING_CLASSES, PARSING_PALETTE = tuple(_PARSING), np.array(list(_PARSING.values()), np.uint8)
 # Class c of an image is class PARSING_FLIP[c] of its mirror image.
 PARSING_FLIP = np.array([0, 1, 3, 2, 5, 4, 6, 7, 8, 9, 10])
-PARSING_PALETTE = np.array(
-    [
-        (0, 0, 0),
-        (224, 172, 105),
-        (120, 60, 20),
-        (160, 90, 40),
-        (40, 120, 220),
-        (80, 160, 250),
-        (240, 120, 120),
-        (200, 30, 60),
-        (120, 0, 20),
-        (220, 70, 100),
-        (70, 50, 120),
-    ],
-    np.uint8,
-)
 
-# Landmarks whose mean is the centre of the left and of the right eye, by number of landmarks.
-EYE_POINTS = {
-    5: (slice(0, 1), slice(1, 2)),
-    68: (slice(36, 42), slice(42, 48)),
-    194: (slice(134, 154), slice(114, 134)),
+# Landmarks whose mean is the left eye, right eye, nose tip, left and right mouth corner, by number of landmarks.
+_FIVE_POINTS = {
+    5: tuple(slice(i, i + 1) for i in range(5)),
+    68: (slice(36, 42), slice(42, 48), slice(30, 31), slice(48, 49), slice(54, 55)),
+    194: (slice(134, 154), slice(114, 134), slice(41, 58), slice(58, 59), slice(72, 73)),
 }
-# The same of the nose tip, left and right mouth corner.
-_NOSE_AND_MOUTH = {
-    5: (slice(2, 3), slice(3, 4), slice(4, 5)),
-    68: (slice(30, 31), slice(48, 49), slice(54, 55)),
-    194: (slice(41, 58), slice(58, 59), slice(72, 73)),
-}
+EYE_POINTS = {count: parts[:2] for count, parts in _FIVE_POINTS.items()}
 
 
 def _swapped(*ranges: tuple[int, int]) -> list[tuple[int, int]]:
@@ -121,7 +101,7 @@ def five_points(points: ArrayLike) -> np.ndarray:
     """
     points = np.asarray(points, np.float64)
     _check_scheme(len(points))
-    return np.stack([points[part].mean(0) for part in EYE_POINTS[len(points)] + _NOSE_AND_MOUTH[len(points)]])
+    return np.stack([points[part].mean(0) for part in _FIVE_POINTS[len(points)]])
 
 
 def flip_permutation(num_landmarks: int) -> np.ndarray:
@@ -137,7 +117,5 @@ def flip_permutation(num_landmarks: int) -> np.ndarray:
         ValueError: no scheme has L points.
     """
     _check_scheme(num_landmarks)
-    permutation = np.full(num_landmarks, -1)
-    for target, source in _FLIP_PAIRS[num_landmarks]:
-        permutation[target] = source
-    return permutation
+    _, sources = zip(*sorted(_FLIP_PAIRS[num_landmarks]))
+    return np.array(sources)

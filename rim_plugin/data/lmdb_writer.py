@@ -9,9 +9,10 @@ import os
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
+from contextlib import closing
 from pathlib import Path
 from types import TracebackType
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import lmdb
 from PIL import Image
@@ -48,21 +49,14 @@ class ImageWriter(ABC):
     def __enter__(self: _Self) -> _Self:
         self.path.mkdir(parents=True, exist_ok=True)
         (self.path / META_INFO).unlink(missing_ok=True)
-        self._open()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: object, trace: TracebackType | None) -> None:
-        try:
-            self.flush()
-            if kind is None:
-                write_atomically(self.path / META_INFO, ''.join(self._meta_lines()))
-        finally:
-            self._close()
-
-    def _meta_lines(self) -> Iterator[str]:
-        for key, encoded in self._items():
-            extension, (h, w, c) = _extension_and_shape(encoded)
-            yield f'{key}.{extension} ({h},{w},{c}) {self.level}\n'
+        self.flush()
+        if kind is None:
+            headers = ((key, *_extension_and_shape(encoded)) for key, encoded in self._items())
+            lines = [f'{key}.{extension} ({h},{w},{c}) {self.level}\n' for key, extension, (h, w, c) in headers]
+            write_atomically(self.path / META_INFO, ''.join(lines))
 
     @abstractmethod
     def keys(self) -> set[str]:
@@ -71,12 +65,6 @@ class ImageWriter(ABC):
     @abstractmethod
     def flush(self) -> None:
         """Bring what was given to disk."""
-
-    @abstractmethod
-    def _open(self) -> None: ...
-
-    @abstractmethod
-    def _close(self) -> None: ...
 
     @abstractmethod
     def _put(self, key: str, encoded: bytes) -> None: ...
@@ -122,11 +110,14 @@ class LmdbWriter(ImageWriter):
         self._map_size = map_size
         self._pending: dict[str, bytes] = {}
 
-    def _open(self) -> None:
+    def __enter__(self) -> 'LmdbWriter':
+        super().__enter__()
         self._env = lmdb.open(str(self.path), map_size=self._map_size)
+        return self
 
-    def _close(self) -> None:
-        self._env.close()
+    def __exit__(self, *error: Any) -> None:
+        with closing(self._env):
+            super().__exit__(*error)
 
     def keys(self) -> set[str]:
         with self._env.begin() as transaction:
@@ -157,12 +148,13 @@ class LmdbWriter(ImageWriter):
 class FolderWriter(ImageWriter):
     """The same as a folder: each image a file ``key.ext``, so that key and bytes equal those of :class:`LmdbWriter`."""
 
-    def _open(self) -> None:
+    def __enter__(self) -> 'FolderWriter':
         for leftover in self.path.rglob('*.tmp'):
             leftover.unlink()
+        return super().__enter__()
 
-    def _close(self) -> None:
-        pass
+    def flush(self) -> None:
+        """Nothing is ever pending."""
 
     def _files(self) -> list[tuple[str, Path]]:
         files = {
@@ -182,6 +174,3 @@ class FolderWriter(ImageWriter):
         path = self.path / f'{key}.{_extension_and_shape(encoded)[0]}'
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(path, encoded)
-
-    def flush(self) -> None:
-        """Nothing is ever pending."""

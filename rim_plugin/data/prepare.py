@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -24,6 +23,7 @@ from rim_plugin.files import write_atomically
 
 _PHOTO_EXTENSIONS = {'.jpg', '.jpeg', '.png', '.bmp', '.gif', '.jp2', '.pgm', '.ppm', '.tif', '.tiff', '.webp'}
 _LeftOut = tuple[Path, str, str]  # photo, reason, detail
+_Made = tuple[bytes, bytes | None, np.ndarray]  # face, parsing map, landmarks (L, 2)
 
 
 @dataclass(frozen=True)
@@ -162,48 +162,28 @@ def _read_parsing(path: Path, shape: tuple[int, ...]) -> np.ndarray:
     return parsing
 
 
-class _Made(NamedTuple):
-    gt: bytes
-    parsing: bytes | None
-    landmarks: np.ndarray  # (L, 2)
-
-
 def _encode(extension: str, image: np.ndarray, *params: int) -> bytes:
     return cv2.imencode(extension, image, params)[1].tobytes()
 
 
-@dataclass(frozen=True)
-class _FaceMaker:
-    """Makes one face."""
-
-    options: PrepareOptions
-    annotations: AnnotationReader
-
-    def make(self, name: Path) -> _Made:
-        """The face of the photo ``name``; raises SkippedPhoto."""
-        photo = read_photo(self.options.photos / name, upright=isinstance(self.annotations, Detected))
-        points = self.annotations(name, photo)
-        five = five_points(points)
-        if (five < 0).any() or (five > np.array(photo.shape[1::-1]) - 1).any():
-            raise SkippedPhoto('face outside the photo', 'an eye, the nose or a mouth corner lies outside')
-        try:
-            face, matrix = align_face(photo, five, self.options.size)
-        except ValueError as error:
-            raise SkippedPhoto('cannot be aligned', str(error)) from None
-        gt = _encode('.jpg', cv2.cvtColor(face, cv2.COLOR_RGB2BGR), cv2.IMWRITE_JPEG_QUALITY, self.options.quality)
-        parsing = None
-        if self.options.parsing:
-            classes = _read_parsing((self.options.parsing / name).with_suffix('.png'), photo.shape[:2])
-            warped = warp_parsing(classes, matrix, self.options.size)
-            parsing = _encode('.png', warped, cv2.IMWRITE_PNG_COMPRESSION, 9)
-        return _Made(gt, parsing, warp_points(points, matrix))
-
-    def __call__(self, name: Path) -> _Made | SkippedPhoto:
-        """What ``make`` returns or the SkippedPhoto that it raises: a photo's fault must not end the run."""
-        try:
-            return self.make(name)
-        except SkippedPhoto as fault:
-            return fault
+def _make_face(options: PrepareOptions, annotations: AnnotationReader, name: Path) -> _Made:
+    """The face of the photo ``name``; raises SkippedPhoto."""
+    photo = read_photo(options.photos / name, upright=isinstance(annotations, Detected))
+    points = annotations(name, photo)
+    five = five_points(points)
+    if (five < 0).any() or (five > np.array(photo.shape[1::-1]) - 1).any():
+        raise SkippedPhoto('face outside the photo', 'an eye, the nose or a mouth corner lies outside')
+    try:
+        face, matrix = align_face(photo, five, options.size)
+    except ValueError as error:
+        raise SkippedPhoto('cannot be aligned', str(error)) from None
+    gt = _encode('.jpg', cv2.cvtColor(face, cv2.COLOR_RGB2BGR), cv2.IMWRITE_JPEG_QUALITY, options.quality)
+    parsing = None
+    if options.parsing:
+        classes = _read_parsing((options.parsing / name).with_suffix('.png'), photo.shape[:2])
+        warped = warp_parsing(classes, matrix, options.size)
+        parsing = _encode('.png', warped, cv2.IMWRITE_PNG_COMPRESSION, 9)
+    return gt, parsing, warp_points(points, matrix)
 
 
 def _unique_keys(names: list[Path], left_out: list[_LeftOut]) -> dict[str, Path]:
@@ -252,7 +232,7 @@ def prepare_faces(options: PrepareOptions, detectors: Mapping[str, Callable[[], 
     with FaceStoreWriter(options.output, options.backend, settings) as store:
         done = store.done()
         missing = {key: name for key, name in keys.items() if key not in done}
-        _make_faces(_FaceMaker(options, annotations), missing, store, summary)
+        _make_faces(options, annotations, missing, store, summary)
         summary.present = len(done)
         lines = [f'{name}\t{reason}\t{detail}\n' for name, reason, detail in sorted(summary.left_out)]
         write_atomically(summary.output / 'left_out.txt', ''.join(lines))
@@ -261,17 +241,23 @@ def prepare_faces(options: PrepareOptions, detectors: Mapping[str, Callable[[], 
     return summary
 
 
-def _make_faces(maker: _FaceMaker, names: dict[str, Path], store: FaceStoreWriter, summary: Summary) -> None:
+def _make_faces(
+    options: PrepareOptions,
+    annotations: AnnotationReader,
+    names: dict[str, Path],
+    store: FaceStoreWriter,
+    summary: Summary,
+) -> None:
     """Make the faces of ``names`` (key to name) in threads (decoding and warping release the GIL) and store them."""
-    with ThreadPoolExecutor(maker.options.workers or os.cpu_count()) as pool:
+    with ThreadPoolExecutor(options.workers or os.cpu_count()) as pool:
         try:
-            results = pool.map(maker, names.values())
-            for (key, name), result in zip(names.items(), tqdm(results, total=len(names), unit='face')):
-                if isinstance(result, SkippedPhoto):
-                    summary.left_out.append((name, result.reason, result.detail))
-                else:
-                    store.put(key, *result)
+            made = {key: pool.submit(_make_face, options, annotations, name) for key, name in names.items()}
+            for key in tqdm(names, unit='face'):
+                try:
+                    store.put(key, *made.pop(key).result())
                     summary.written += 1
+                except SkippedPhoto as fault:
+                    summary.left_out.append((names[key], fault.reason, fault.detail))
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise

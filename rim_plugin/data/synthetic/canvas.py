@@ -1,12 +1,13 @@
 """An antialiased canvas: drawn at twice the size, then averaged down."""
 
-from collections.abc import Iterable, Sequence
-from types import TracebackType
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import cv2
 import numpy as np
 from numpy.typing import ArrayLike
 
+_ZOOM = 2
 _SHIFT = 4  # fractional bits of the points that cv2 takes
 LIT = 255
 
@@ -16,100 +17,68 @@ def mix(first: ArrayLike, second: ArrayLike, weight: float) -> np.ndarray:
     return np.asarray(first, float) * (1 - weight) + np.asarray(second, float) * weight
 
 
-def _fixed_point(points: ArrayLike, zoom: int) -> np.ndarray:
+def _fixed_point(points: ArrayLike, zoom: int = _ZOOM) -> np.ndarray:
     """Picture points (N, 2) to cv2's fixed-point points on a canvas ``zoom`` times as large, pixel centres kept."""
     return np.rint(((np.asarray(points) + 0.5) * zoom - 0.5) * (1 << _SHIFT)).astype(np.int32)
+
+
+def _colour(colour: ArrayLike, shading: int) -> tuple[float, ...]:
+    return (*np.clip(colour, 0, 255).tolist(), shading)
 
 
 class Canvas:
     """RGB picture with a fourth channel, the shading weight: how much of the light and the skin's grain a pixel takes.
 
-    Points, radii and polygons are given in pixels of the picture, colours as RGB in 0 to 255, shading weights in 0
-    (unlit) to 255.
+    Points and radii are given in pixels of the picture, colours as RGB in 0 to 255, shading weights in 0 (unlit) to
+    255.
 
     Args:
-        image: uint8 (2 * size, 2 * size, 4), drawn upon in place.
-        offset: (2,) picture point of the image's upper left corner.
+        picture: uint8 (size, size, 4), what is drawn upon.
     """
 
-    zoom = 2
-
-    def __init__(self, image: np.ndarray, offset: ArrayLike = (0.0, 0.0)) -> None:
-        self.image, self.offset = image, np.asarray(offset)
-
-    @staticmethod
-    def _colour(colour: ArrayLike, shading: int) -> tuple[float, ...]:
-        return (*np.clip(colour, 0, 255).tolist(), shading)
+    def __init__(self, picture: np.ndarray) -> None:
+        self._size = len(picture)
+        self._image = cv2.resize(picture, None, fx=_ZOOM, fy=_ZOOM, interpolation=cv2.INTER_NEAREST)
 
     def fill(self, points: np.ndarray, colour: ArrayLike, shading: int = LIT) -> None:
         """Fill a polygon (N, 2)."""
-        polygon = _fixed_point(points - self.offset, self.zoom)
-        cv2.fillPoly(self.image, [polygon], self._colour(colour, shading), cv2.LINE_AA, _SHIFT)
+        cv2.fillPoly(self._image, [_fixed_point(points)], _colour(colour, shading), cv2.LINE_AA, _SHIFT)
 
     def stroke(
-        self,
-        curves: Sequence[np.ndarray],
-        colour: ArrayLike,
-        width: float = 1,
-        shading: int = LIT,
-        closed: bool = False,
+        self, curves: Sequence[np.ndarray] | np.ndarray, colour: ArrayLike, width: float = 1, shading: int = LIT
     ) -> None:
         """Draw curves (N, 2); ``width`` counts half pixels of the picture."""
-        ends = np.cumsum([len(curve) for curve in curves])
-        points = _fixed_point(np.concatenate(curves) - self.offset, self.zoom)  # at once: curves come by the hundred
-        lines = [points[end - len(curve) : end] for curve, end in zip(curves, ends)]
+        points = _fixed_point(np.concatenate(curves))  # at once: curves come by the hundred
+        ends = np.cumsum([len(curve) for curve in curves]).tolist()
+        lines = [points[start:end] for start, end in zip([0, *ends], ends)]
         thickness = max(1, round(width))
-        cv2.polylines(self.image, lines, closed, self._colour(colour, shading), thickness, cv2.LINE_AA, _SHIFT)
+        cv2.polylines(self._image, lines, False, _colour(colour, shading), thickness, cv2.LINE_AA, _SHIFT)
 
     def dot(self, centre: ArrayLike, radius: float, colour: ArrayLike, shading: int = LIT) -> None:
         """A disc."""
-        x, y = _fixed_point(np.asarray(centre) - self.offset, self.zoom).tolist()
-        fixed_radius = round(radius * self.zoom * (1 << _SHIFT))
-        cv2.circle(self.image, (x, y), fixed_radius, self._colour(colour, shading), -1, cv2.LINE_AA, _SHIFT)
+        x, y = _fixed_point(centre).tolist()
+        fixed_radius = round(radius * _ZOOM * (1 << _SHIFT))
+        cv2.circle(self._image, (x, y), fixed_radius, _colour(colour, shading), -1, cv2.LINE_AA, _SHIFT)
 
-    def inside(self, polygon: np.ndarray, soft: float = 0.0) -> 'Window':
-        """A :class:`Window` that shows only inside ``polygon`` (N, 2), fading over ``soft`` pixels at its edge."""
-        return Window(self, polygon, soft)
+    @contextmanager
+    def inside(self, polygon: np.ndarray, soft: float = 0.0) -> Iterator[None]:
+        """What is drawn in the block shows only inside ``polygon`` (N, 2), fading over ``soft`` pixels at its edge."""
+        before = self._image.copy()
+        yield
+        outside = np.full(before.shape[:2], 255, np.uint8)
+        cv2.fillPoly(outside, [_fixed_point(polygon)], 0, cv2.LINE_8, _SHIFT)
+        if soft:
+            weight = cv2.GaussianBlur(outside, (0, 0), soft * _ZOOM).astype(np.float32) / 255
+            self._image = cv2.blendLinear(before, self._image, weight, 1 - weight)
+        else:
+            cv2.copyTo(before, outside, self._image)
 
     def finish(self) -> np.ndarray:
         """The picture and its shading weights, uint8 (size, size, 4)."""
-        size = self.image.shape[0] // self.zoom
-        return cv2.resize(self.image, (size, size), interpolation=cv2.INTER_AREA)
+        return cv2.resize(self._image, (self._size, self._size), interpolation=cv2.INTER_AREA)
 
 
-class Window(Canvas):
-    """Context manager: a copy of part of a canvas, pasted back through a polygon's mask at the end."""
-
-    def __init__(self, canvas: Canvas, polygon: np.ndarray, soft: float) -> None:
-        margin, limit = 2 * soft + 1, canvas.image.shape[1::-1]
-        edges = polygon.min(axis=0) - margin, polygon.max(axis=0) + margin
-        (left, top), (right, bottom) = (
-            np.clip(np.rint((edge - canvas.offset) * self.zoom).astype(int), 0, limit) for edge in edges
-        )
-        self.target, self.soft = canvas.image[top:bottom, left:right], soft
-        super().__init__(self.target.copy(), canvas.offset + np.array([left, top]) / self.zoom)
-        self.mask = np.zeros(self.target.shape[:2], np.uint8)
-        if self.mask.size:
-            cv2.fillPoly(self.mask, [_fixed_point(polygon - self.offset, self.zoom)], 255, cv2.LINE_8, _SHIFT)
-
-    def flood(self, colour: ArrayLike) -> None:
-        """Fill the whole window."""
-        self.image[:] = self._colour(colour, LIT)
-
-    def __enter__(self) -> 'Window':
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: object, trace: TracebackType | None) -> None:
-        if kind is not None or not self.mask.size:
-            return
-        if not self.soft:
-            cv2.copyTo(self.image, self.mask, self.target)
-            return
-        alpha = cv2.GaussianBlur(self.mask, (0, 0), self.soft * self.zoom).astype(np.float32) / 255
-        self.target[:] = cv2.blendLinear(self.image, self.target, alpha, 1 - alpha)
-
-
-def fill_classes(size: int, layers: Iterable[tuple[np.ndarray, int]]) -> np.ndarray:
+def fill_classes(size: int, layers: Sequence[tuple[np.ndarray, int]]) -> np.ndarray:
     """Parsing map uint8 (size, size) from (polygon (N, 2), class) pairs, painted in order.
 
     A pixel has the class at its centre: cv2 also fills every pixel that an edge touches, so the map is drawn at three

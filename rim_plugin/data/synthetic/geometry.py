@@ -6,8 +6,10 @@ is half the distance between them. The 68 points follow the order and the meanin
 
 from functools import lru_cache
 
+import cv2
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy.interpolate import CubicHermiteSpline
 
 from rim_plugin.data.alignment import alignment_template
 from rim_plugin.data.landmarks import EYE_POINTS, five_points
@@ -22,23 +24,16 @@ _MIRROR_EYE = [3, 2, 1, 0, 5, 4]
 
 
 @lru_cache(maxsize=64)
-def _spline_matrix(count: int, steps: int, closed: bool) -> np.ndarray:
-    """(samples, count) weights of a Catmull-Rom spline through ``count`` knots, ``steps`` samples from knot to knot."""
-    pieces = count if closed else count - 1
-    place = np.arange(pieces * steps + (not closed)) / steps
-    piece = np.minimum(place.astype(int), pieces - 1)
-    t = place - piece
-    weights = np.stack([-(t**3) + 2 * t**2 - t, 3 * t**3 - 5 * t**2 + 2, -3 * t**3 + 4 * t**2 + t, t**3 - t**2]) / 2
-    matrix = np.zeros((len(place), count))
-    for offset, weight in zip(range(-1, 3), weights):
-        knots = (piece + offset) % count if closed else np.clip(piece + offset, 0, count - 1)
-        np.add.at(matrix, (np.arange(len(place)), knots), weight)
-    return matrix
+def _spline_matrix(count: int, steps: int) -> np.ndarray:
+    """(samples, count) weights of a Catmull-Rom spline through ``count`` knots."""
+    knots = np.eye(count)
+    curve = CubicHermiteSpline(np.arange(count), knots, np.gradient(knots, axis=0))
+    return curve(np.linspace(0, count - 1, (count - 1) * steps + 1))
 
 
-def spline(points: np.ndarray, steps: int = 6, closed: bool = False) -> np.ndarray:
-    """Smooth curve through ``points`` (K, D): ((K - 1) * steps + 1, D), or (K * steps, D) where closed."""
-    return _spline_matrix(len(points), steps, closed) @ points
+def spline(points: np.ndarray, steps: int = 5) -> np.ndarray:
+    """Smooth curve through ``points`` (K, D), ``steps`` samples from knot to knot: ((K - 1) * steps + 1, D)."""
+    return _spline_matrix(len(points), steps) @ points
 
 
 def place(*coordinates: ArrayLike) -> np.ndarray:
@@ -58,17 +53,13 @@ def symmetric(right: np.ndarray, *middle: np.ndarray) -> np.ndarray:
 
 def _jaw(shape: FaceShape, gap: float) -> np.ndarray:
     """(17, 3) jaw from ear to ear, evenly spaced along the contour."""
-    drop = 0.32 * gap
-    low = shape.chin_y + drop
-    cheek = 0.54 * shape.jaw + 0.46 * shape.chin
-    x = shape.width * np.array([shape.chin, cheek, shape.jaw, 0.94, 0.985, 1]) + (0, 0.1, 0, 0, 0, 0)
-    right = place(x, [low - 0.2, 2.55 + 0.6 * (low - 2.8), 2.55 + drop * 0.6, 1.75, 0.9, 0.1])
-    outline = spline(symmetric(right, np.array([[0.0, low]])), 8)
-    length = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(outline, axis=0), axis=1))])
-    even = np.linspace(0, length[-1], 17)
-    x, y = (np.interp(even, length, outline[:, axis]) for axis in (0, 1))
-    depth = np.clip((y - 0.1) / (low - 0.1), 0, 1)
-    return place(x, y, -1.2 + 1.5 * depth**1.5)
+    low = shape.chin_y + 0.32 * gap
+    x = shape.width * np.array([shape.chin, 0.54 * shape.jaw + 0.46 * shape.chin + 0.04, shape.jaw, 0.94, 0.985, 1])
+    right = place(x, [low - 0.2, 2.55 + 0.6 * (low - 2.8), 2.55 + 0.2 * gap, 1.75, 0.9, 0.1])
+    outline = spline(symmetric(right, place([0.0], low)), 8)
+    length = np.insert(np.cumsum(np.linalg.norm(np.diff(outline, axis=0), axis=1)), 0, 0)
+    x, y = (np.interp(np.linspace(0, length[-1], 17), length, axis) for axis in outline.T)
+    return place(x, y, -1.2 + 1.5 * np.clip((y - 0.1) / (low - 0.1), 0, 1) ** 1.5)
 
 
 def _brow(shape: FaceShape, shot: Shot) -> np.ndarray:
@@ -82,41 +73,37 @@ def _brow(shape: FaceShape, shot: Shot) -> np.ndarray:
 
 def _eye(shape: FaceShape, shot: Shot) -> np.ndarray:
     """(6, 3) left eye, from its outer corner over the upper lid."""
-    half, height = shape.eye_half, shape.eye_open * (1 - 0.2 * min(shot.smile, 1))
+    height = shape.eye_open * (1 - 0.2 * min(shot.smile, 1))
     lower = 0.4 * height - 0.05 * shot.smile * height
     upper = -0.6 * height * (1 - shot.blink) + (lower - 0.02) * shot.blink
-    x = half * np.array([-1, -0.4, 0.36, 1, 0.36, -0.4])
-    y = np.array([0, upper, upper, 0.05, lower, lower])
-    y = y + shape.eye_tilt * x / half
-    return place(x - shape.spacing, y, [-0.18, 0.02, 0.06, 0.02, 0.04, 0.0])
+    x = np.array([-1, -0.4, 0.36, 1, 0.36, -0.4])
+    y = shape.eye_tilt * x + [0, upper, upper, 0.05, lower, lower]
+    return place(x * shape.eye_half - shape.spacing, y, [-0.18, 0.02, 0.06, 0.02, 0.04, 0.0])
 
 
 def _nose(shape: FaceShape) -> np.ndarray:
     """(9, 3) bridge from top to tip, then the base from left to right."""
-    half, low, tip = shape.nose_half, shape.nose_y, shape.nose_z
+    low, tip, side = shape.nose_y, shape.nose_z, np.linspace(-1, 1, 5)
     bridge = place(0, np.linspace(-0.06, low * 0.74, 4), np.linspace(0.32, tip, 4))
-    side = np.array([-1, -0.5, 0, 0.5, 1])
-    base = place(side * half, low - 0.12 * np.abs(side) ** 1.5, tip - 0.28 - 0.22 * np.abs(side))
+    base = place(side * shape.nose_half, low - 0.12 * np.abs(side) ** 1.5, tip - 0.28 - 0.22 * np.abs(side))
     return np.concatenate([bridge, base])
 
 
 def _mouth(shape: FaceShape, shot: Shot) -> np.ndarray:
     """(20, 3) outer lip (12) and inner lip (8), both clockwise from the left corner."""
-    gap, up, low = shot.gap, shape.upper_lip * (1 - 0.25 * min(shot.smile, 1)), shape.lower_lip
-    across = np.array(
-        [-1, -0.62, -0.24, 0, 0.24, 0.62, 1, 0.64, 0.28, 0, -0.28, -0.64, -0.9, -0.26, 0, 0.26, 0.9, 0.26, 0, -0.26]
-    )
-    y = np.concatenate(
+    gap, smile, upper = shot.gap, shot.smile, shape.upper_lip * (1 - 0.25 * min(shot.smile, 1))
+    x = np.array([-1, -0.62, -0.24, 0, 0.24, 0.62, 1])
+    points = np.concatenate(
         [
-            up * np.array([0, -0.74, -1.08, -0.86, -1.08, -0.74, 0]) - 0.2 * gap * np.array([0, 0.7, 1, 1, 1, 0.7, 0]),
-            low * np.array([0.78, 1.05, 1.1, 1.05, 0.78]) + gap * np.array([0.55, 0.8, 0.85, 0.8, 0.55]),
-            np.array([0, -0.2, -0.2, -0.2, 0]) * gap + np.array([0, -0.01, 0.012, -0.01, 0]),
-            np.array([0.8, 0.85, 0.8]) * gap + 0.015,
+            place(x, np.array([0, -0.74, -1.08, -0.9, -1.08, -0.74, 0]) * (upper + 0.2 * gap)),
+            place(-x[1:6], np.array([0.78, 1.05, 1.1, 1.05, 0.78]) * (shape.lower_lip + 0.76 * gap)),
+            place([-0.9, -0.26, 0, 0.26, 0.9], np.array([0, -0.2, -0.2, -0.2, 0]) * gap),
+            place([0.26, 0, -0.26], np.array([0.8, 0.85, 0.8]) * gap + 0.015),
         ]
     )
-    y = y + shape.mouth_y + 0.04 * shot.smile - 0.17 * shot.smile * across**2
-    half = shape.mouth_half * (1 + 0.17 * shot.smile - 0.12 * max(0.0, gap - 0.35))
-    return place(half * across, y, 0.58 - 0.42 * across**2)
+    x, y = points.T
+    y = y + shape.mouth_y + 0.04 * smile - 0.17 * smile * x**2
+    return place(shape.mouth_half * (1 + 0.17 * smile - 0.1 * gap) * x, y, 0.58 - 0.42 * x**2)
 
 
 def face_points(person: Person, shot: Shot) -> np.ndarray:
@@ -126,7 +113,7 @@ def face_points(person: Person, shot: Shot) -> np.ndarray:
     points = np.concatenate(
         [_jaw(shape, shot.gap), brow, mirrored(brow)[::-1], _nose(shape), *eyes, _mouth(shape, shot)]
     )
-    points[:, :2] += person.asymmetry * np.where(np.arange(68) < JAW.stop, 1.5, 1)[:, None]
+    points[:, :2] += person.asymmetry
     return points
 
 
@@ -139,37 +126,29 @@ class View:
     """
 
     def __init__(self, person: Person, shot: Shot) -> None:
-        cy, sy, cp, sp = np.cos(shot.yaw), np.sin(shot.yaw), np.cos(shot.pitch), np.sin(shot.pitch)
-        self._turn = np.array([[1, 0, 0], [0, cp, sp], [0, -sp, cp]]) @ np.array([[cy, 0, sy], [0, 1, 0], [-sy, 0, cy]])
+        self._turn = (
+            cv2.Rodrigues(np.array([-shot.pitch, 0.0, 0.0]))[0] @ cv2.Rodrigues(np.array([0.0, shot.yaw, 0.0]))[0]
+        )
         points = face_points(person, shot)
         flat = self._flat(points)
-        flat[JAW, 0] = self._silhouette(points[JAW], flat[JAW, 0])
-        self._scale, self._origin = self._align(flat, shot)
-        self.unit = abs(self._scale)
+        # The far side of a turned face ends at the cheek, which hides the jaw behind it.
+        cheek = self._flat(points[JAW] * (0.94, 1, 0) + (0, 0, -0.3))[:, 0]
+        flat[:8, 0], flat[8:17, 0] = np.minimum(flat[:8, 0], cheek[:8]), np.maximum(flat[8:17, 0], cheek[8:])
+        # The least-squares similarity, as a complex factor and offset, with the shot's jitter.
+        source, target = five_points(flat) @ (1, 1j), alignment_template(PICTURE) @ (1, 1j)
+        centred = source - source.mean()
+        scale = np.vdot(centred, target - target.mean()) / np.vdot(centred, centred).real
+        self._scale = scale * shot.zoom * np.exp(1j * shot.roll)
+        self._origin = target.mean() + complex(*shot.shift) - self._scale * source.mean()
+        self.unit = float(abs(self._scale))
         self.landmarks = self._to_picture(flat)
 
     def _flat(self, points: np.ndarray) -> np.ndarray:
         turned = points @ self._turn.T
         return turned[:, :2] * (_CAMERA / (_CAMERA - turned[:, 2:]))
 
-    def _silhouette(self, jaw: np.ndarray, flat_x: np.ndarray) -> np.ndarray:
-        """The far side of a turned face ends at the cheek, which hides the jaw behind it."""
-        cheek = self._flat(jaw * (0.94, 1, 0) + (0, 0, -0.3))[:, 0]
-        return np.where(np.arange(17) < 8, np.minimum(flat_x, cheek), np.maximum(flat_x, cheek))
-
-    @staticmethod
-    def _align(flat: np.ndarray, shot: Shot) -> tuple[complex, complex]:
-        """Least-squares similarity onto the template, as a complex factor and offset, with the shot's jitter."""
-        source, target = (
-            points[:, 0] + 1j * points[:, 1] for points in (five_points(flat), alignment_template(PICTURE))
-        )
-        centred = source - source.mean()
-        scale = np.vdot(centred, target - target.mean()) / np.vdot(centred, centred).real
-        scale *= shot.zoom * np.exp(1j * shot.roll)
-        return scale, target.mean() + complex(*shot.shift) - scale * source.mean()
-
     def _to_picture(self, flat: np.ndarray) -> np.ndarray:
-        placed = (flat[:, 0] + 1j * flat[:, 1]) * self._scale + self._origin
+        placed = flat @ (1, 1j) * self._scale + self._origin
         return place(placed.real, placed.imag)
 
     def project(self, points: ArrayLike, side: int = 1) -> np.ndarray:

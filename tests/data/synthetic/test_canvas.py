@@ -17,7 +17,7 @@ def test_class_map_follows_pixel_centres():
 
 
 def test_canvas_keeps_pixel_centres():
-    canvas = Canvas(np.zeros((64, 64, 4), np.uint8))
+    canvas = Canvas(np.zeros((32, 32, 4), np.uint8))
     canvas.dot(np.array([12.0, 20.0]), 4, (255, 255, 255))
     weight = canvas.finish()[..., 0].astype(float)
     y, x = np.mgrid[:32, :32]
@@ -26,26 +26,26 @@ def test_canvas_keeps_pixel_centres():
     assert abs(weight.sum() / 255 - np.pi * 4**2) < 6
 
 
-def test_a_window_shows_inside_its_polygon_alone():
-    canvas = Canvas(np.zeros((64, 64, 4), np.uint8))
-    with canvas.inside(SQUARE) as window:
-        window.flood((0, 200, 0))
+def test_what_is_drawn_inside_a_polygon_shows_there_alone():
+    canvas = Canvas(np.zeros((32, 32, 4), np.uint8))
+    with canvas.inside(SQUARE):
+        canvas.dot((5, 5), 20, (0, 200, 0))
     picture = canvas.finish()
     assert picture[4, 4].tolist() == [0, 200, 0, 255] and picture[10, 10].tolist() == [0, 0, 0, 0]
-    with canvas.inside(SQUARE + 14, soft=2) as window:
-        window.flood((0, 200, 0))
+    with canvas.inside(SQUARE + 14, soft=2):
+        canvas.dot((19, 19), 20, (0, 200, 0))
     edge = canvas.finish()[19, 10:30, 1].astype(int)
     assert (np.diff(edge[:8]) >= 0).all() and len(set(edge.tolist())) > 5 and edge.max() > 150
 
 
 def test_shading_weights_are_drawn_with_the_colour():
-    canvas = Canvas(np.zeros((64, 64, 4), np.uint8))
+    canvas = Canvas(np.zeros((32, 32, 4), np.uint8))
     canvas.fill(SQUARE, (300, -5, 7), 160)
     assert canvas.finish()[5, 5].tolist() == [255, 0, 7, 160]
 
 
-def test_a_window_beside_the_canvas_draws_nothing():
-    canvas = Canvas(np.zeros((64, 64, 4), np.uint8))
-    with canvas.inside(SQUARE + 100) as window:
-        window.flood((0, 200, 0))
+def test_a_polygon_beside_the_canvas_shows_nothing():
+    canvas = Canvas(np.zeros((32, 32, 4), np.uint8))
+    with canvas.inside(SQUARE + 100):
+        canvas.dot((5, 5), 20, (0, 200, 0))
     assert not canvas.finish().any()

@@ -51,7 +51,7 @@ def test_cheeks_blush_with_a_smile():
 
 
 def test_backgrounds_are_unlit_and_differ():
-    pictures = [background(448, replace(SHOT, background_seed=seed)) for seed in range(20)]
-    assert all(picture.shape == (448, 448, 4) and not picture[..., 3].any() for picture in pictures)
+    pictures = [background(replace(SHOT, background_seed=seed)) for seed in range(20)]
+    assert all(picture.shape == (224, 224, 4) and not picture[..., 3].any() for picture in pictures)
     assert len({picture.tobytes() for picture in pictures}) == 20
     assert np.std([picture[..., :3].mean() for picture in pictures]) > 20

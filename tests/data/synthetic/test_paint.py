@@ -6,15 +6,15 @@ import pytest
 
 from rim_plugin.data.synthetic import paint
 from rim_plugin.data.synthetic.canvas import Canvas
-from rim_plugin.data.synthetic.faces import draw_face
+from rim_plugin.data.synthetic.faces import draw_face, lip_outlines
 from rim_plugin.data.synthetic.geometry import View
-from rim_plugin.data.synthetic.people import sample_person, sample_shot
+from rim_plugin.data.synthetic.people import GLASSES, sample_person, sample_shot
 
 SEED = 5
 
 
 def draw(part, person, shot, *more):
-    canvas = Canvas(np.full((448, 448, 4), 90, np.uint8))
+    canvas = Canvas(np.full((224, 224, 4), 90, np.uint8))
     part(canvas, View(person, shot), *more)
     return canvas.finish()
 
@@ -33,7 +33,7 @@ def test_picture_shows_the_eye_where_the_map_has_it():
     assert np.median(contrast) > 1.5
 
 
-@pytest.mark.parametrize('kind', ['none', 'round', 'square', 'half'])
+@pytest.mark.parametrize('kind', GLASSES)
 def test_glasses_lie_around_both_eyes(kind):
     person, shot = replace(sample_person(SEED, 3), glasses=kind), replace(sample_shot(SEED, 3, 0), yaw=0.0, pitch=0.0)
     changed = (draw(paint.paint_glasses, person, shot, person)[..., :3] != 90).any(2)
@@ -51,8 +51,11 @@ def test_glasses_lie_around_both_eyes(kind):
 
 def test_teeth_and_tongue_come_with_the_gap():
     person, shot = sample_person(SEED, 3), replace(sample_shot(SEED, 3, 0), yaw=0.0, pitch=0.0)
-    pictures = {gap: draw(paint.paint_mouth, person, replace(shot, gap=gap), person, replace(shot, gap=gap))
-                for gap in (0.025, 0.2, 0.7)}  # fmt: skip
+    pictures = {}
+    for gap in (0.025, 0.2, 0.7):
+        opened = replace(shot, gap=gap)
+        inner = lip_outlines(View(person, opened).landmarks[48:])[1]
+        pictures[gap] = draw(paint.paint_mouth, person, opened, inner, person, opened)
     bright = {gap: (picture[..., :3].min(2) > 190).sum() for gap, picture in pictures.items()}
     assert bright[0.025] == 0 and bright[0.2] > 20 and bright[0.7] > bright[0.2]
     tongue = {gap: (np.abs(picture[..., :3].astype(int) - (176, 84, 84)).max(2) < 4).sum()
@@ -76,8 +79,8 @@ def test_the_iris_follows_the_gaze():
 def test_moles_and_freckles_are_on_the_face():
     shot = replace(sample_shot(SEED, 3, 0), yaw=0.0, pitch=0.0)
     places = np.array([[0.4, 1.0, 0.05], [-0.9, 1.4, 0.05]])
-    person = replace(sample_person(SEED, 3), age=0.0, moles=places, freckles=np.zeros((0, 2)))
-    clean = draw(paint.paint_marks, person, shot, replace(person, moles=places[:0]), shot)
+    person = replace(sample_person(SEED, 3), age=0.0, marks=places)
+    clean = draw(paint.paint_marks, person, shot, replace(person, marks=places[:0]), shot)
     marked = draw(paint.paint_marks, person, shot, person, shot)
     count, _, _, centres = cv2.connectedComponentsWithStats((clean != marked).any(2).astype(np.uint8))
     assert count == 3
