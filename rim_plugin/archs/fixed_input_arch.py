@@ -7,7 +7,6 @@ from torch import Tensor, nn
 from rim_plugin.archs.layers import resize
 from rim_plugin.options.kinds import Count
 
-from basicsr.archs import build_network
 from basicsr.utils.registry import ARCH_REGISTRY
 
 
@@ -28,6 +27,8 @@ class FixedInput(nn.Module):
     inner_blocks: ClassVar[dict[str, Any]] = {'net': {}}
 
     def __init__(self, net: dict[str, Any], input_size: Count = 28) -> None:
+        from basicsr.archs import build_network
+
         super().__init__()
         self.input_size = input_size
         self.net = build_network(net)

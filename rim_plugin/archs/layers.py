@@ -50,7 +50,8 @@ def he_init(module: nn.Module) -> None:
     """He initialisation of all convolutions below ``module`` for PReLU (slope 0.25), with zero biases."""
     for layer in module.modules():
         if isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d)):
-            nn.init.kaiming_normal_(layer.weight, a=0.25)
+            if not layer.weight.is_meta:  # for which torch would import its compiler, for seconds
+                nn.init.kaiming_normal_(layer.weight, a=0.25)
             zero_bias(layer)
 
 

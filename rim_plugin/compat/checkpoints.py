@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from rim_plugin.compat.patching import Function, replace_method
+from rim_plugin.compat.patching import Function, replaces
 from rim_plugin.files import atomic_file
 from rim_plugin.randomness import rng_state, set_rng_state
 from rim_plugin.run_state import RUN, last_checkpoint
@@ -19,14 +19,6 @@ from basicsr.utils.dist_util import master_only
 
 # what BasicSR's own models and RIMModel carry from one iteration to the next besides networks and optimizers
 _CARRIED = ('best_metric_results', 'mean_path_length', 'queue_lr', 'queue_gt', 'queue_ptr', 'amp_state', 'loss_state')
-
-
-def patch() -> None:
-    """Install the patches of this module."""
-    replace_method(BaseModel, 'save_network', _save_network)
-    replace_method(BaseModel, 'save_training_state', _save_training_state)
-    replace_method(BaseModel, 'resume_training', _resume_training)
-    replace_method(BaseModel, 'load_network', _load_network)
 
 
 def write(content: dict[str, Any], path: Path) -> None:
@@ -43,6 +35,7 @@ def write(content: dict[str, Any], path: Path) -> None:
         raise OSError(f'cannot save {path}: {error}') from error
 
 
+@replaces(BaseModel, 'save_network')
 @master_only
 def _save_network(
     _original: Function,
@@ -76,6 +69,7 @@ def _require_finite(model: Any, content: dict[str, State], label: str) -> None:
                 )
 
 
+@replaces(BaseModel, 'save_training_state')
 def _save_training_state(_original: Function, self: Any, epoch: int, current_iter: int) -> None:
     """The state also holds random states, place in the data, best metrics; all ranks take part (BasicSR: rank 0 only).
 
@@ -131,6 +125,7 @@ def _all_ranks(model: Any, value: dict[str, Any]) -> list[dict[str, Any]]:
     return values
 
 
+@replaces(BaseModel, 'resume_training')
 def _resume_training(original: Function, self: Any, resume_state: dict[str, Any]) -> None:
     """Besides optimizers and schedulers: best metrics and, when as many ranks go on, each rank's random states."""
     original(self, resume_state)
@@ -146,6 +141,7 @@ def _resume_training(original: Function, self: Any, resume_state: dict[str, Any]
         )
 
 
+@replaces(BaseModel, 'load_network')
 def _load_network(
     _original: Function,
     self: Any,

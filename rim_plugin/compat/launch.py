@@ -13,7 +13,7 @@ import torch
 import yaml
 
 from rim_plugin.compat import devices, loading, resume
-from rim_plugin.compat.patching import Function, replace, wrapped
+from rim_plugin.compat.patching import Function, replaces, wrapped
 from rim_plugin.errors import OptionsError
 from rim_plugin.files import write_atomically
 from rim_plugin.options import checking, reading
@@ -25,12 +25,7 @@ from basicsr.utils import options as basicsr_options
 _FOLDERS = ('experiments_root', 'results_root', 'models', 'training_states', 'log', 'visualization')
 
 
-def patch() -> None:
-    """Install the patches of this module."""
-    replace(basicsr_options, 'parse_options', _parse_options)
-    replace(misc, 'make_exp_dirs', _make_exp_dirs)
-
-
+@replaces(basicsr_options, 'parse_options')
 def _parse_options(original: Function, root_path: str, is_train: bool = True) -> tuple[dict[str, Any], Namespace]:
     """Checks the options before anything is created and applies ``--force_yml`` without running its text as code.
 
@@ -136,6 +131,7 @@ def _fit_to_machine(opt: dict[str, Any]) -> None:
             dataset['prefetch_mode'] = None
 
 
+@replaces(misc, 'make_exp_dirs')
 def _make_exp_dirs(original: Function, opt: dict[str, Any]) -> None:
     """BasicSR makes a folder of every unknown key under ``path``."""
     original({**opt, 'path': {key: value for key, value in opt['path'].items() if key in _FOLDERS}})

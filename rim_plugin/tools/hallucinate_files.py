@@ -12,10 +12,8 @@ from tqdm import tqdm
 from rim_plugin.archs.recogniser import FACE_SIZE
 from rim_plugin.data.detect import Detector
 from rim_plugin.data.photo_files import read_rgb
-from rim_plugin.data.prepare import find_photos
 from rim_plugin.data.resize import to_tensor
 from rim_plugin.errors import UnreadableImage
-from rim_plugin.evaluation.pictures import GAP, comparison_sheet
 from rim_plugin.tools.api import RIM
 from rim_plugin.tools.output_files import require_folder, write_png
 from rim_plugin.tools.photos import enlarge, enlarged_photo, find_faces, paste_faces
@@ -122,6 +120,8 @@ def plan_files(
 def _pictures(path: Path) -> list[tuple[Path, str | Path]]:
     """(path, name below the input) of each picture."""
     if path.is_dir():
+        from rim_plugin.data.prepare import find_photos
+
         return [(path / name, name) for name in find_photos(path)]
     if not path.exists():
         raise FileNotFoundError(f'{path}: no such file or folder')
@@ -176,12 +176,16 @@ def _photos(
 
 def side_by_side(*pictures: np.ndarray) -> np.ndarray:
     """uint8 pictures (H, W, 3) of one height in a row, white between them."""
+    from rim_plugin.evaluation.pictures import GAP
+
     gap = np.full((len(pictures[0]), GAP, 3), 255, np.uint8)
     return np.hstack([part for picture in pictures for part in (gap, picture)][1:])
 
 
 def prior_sheet(rim: RIM, small: list[np.ndarray], large: list[np.ndarray]) -> np.ndarray:
     """LR | SR | landmarks | parsing, a face a row, from faces before and after; uint8 RGB."""
+    from rim_plugin.evaluation.pictures import comparison_sheet
+
     rows = []
     for face, result, priors in zip(small, large, rim.priors(small)):
         row = {'lq': to_tensor(face), 'sr': to_tensor(result)}

@@ -1,11 +1,11 @@
-"""Stand-ins for modules that are gone."""
+"""How the package gets into BasicSR: registries, patches, and stand-ins for modules that are gone."""
 
 import sys
 import types
 
 import torch
 
-from rim_plugin.compat import stubs
+from rim_plugin import import_hook
 
 
 def test_basicsr_imports():
@@ -17,7 +17,7 @@ def test_basicsr_imports():
 def test_versions_compare_without_distutils(monkeypatch):
     monkeypatch.setitem(sys.modules, 'distutils', None)
     monkeypatch.setitem(sys.modules, 'distutils.version', None)
-    stubs.install()
+    import_hook._stub_distutils()
     from distutils.version import LooseVersion
 
     assert LooseVersion('0.29.1+cpu') >= LooseVersion('0.9.0')
@@ -26,5 +26,5 @@ def test_versions_compare_without_distutils(monkeypatch):
 def test_a_stand_in_of_somebody_else_is_left_alone(monkeypatch):
     theirs = types.ModuleType('functional_tensor')  # a workaround that many scripts begin with
     monkeypatch.setitem(sys.modules, 'torchvision.transforms.functional_tensor', theirs)
-    stubs.install()
+    import_hook._stub_functional_tensor()
     assert sys.modules['torchvision.transforms.functional_tensor'] is theirs
