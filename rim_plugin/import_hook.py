@@ -10,7 +10,7 @@ import importlib
 import sys
 import types
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from importlib.util import find_spec, module_from_spec
@@ -48,9 +48,10 @@ def install() -> None:
 def _import_registries() -> Any:
     if _REGISTRIES not in sys.modules:
         package = find_spec('basicsr')
-        folders = (package and package.submodule_search_locations) or []
-        spec = PathFinder.find_spec(_REGISTRIES, [f'{folder}/utils' for folder in folders])
-        if spec is None or spec.loader is None:
+        spec = package and PathFinder.find_spec(
+            _REGISTRIES, [f'{each}/utils' for each in package.submodule_search_locations or []]
+        )
+        if not spec or not spec.loader:
             raise ImportError('BasicSR is not installed: scripts/run.sh does, or pip install basicsr')
         sys.modules[_REGISTRIES] = module_from_spec(spec)
         spec.loader.exec_module(sys.modules[_REGISTRIES])
@@ -77,12 +78,10 @@ def _discovering(lookup: Callable[..., Any]) -> Callable[..., Any]:
 class _BasicSRFinder(MetaPathFinder):
     """Finds BasicSR where the other finders do."""
 
-    def find_spec(
-        self, name: str, path: Sequence[str] | None, target: types.ModuleType | None = None
-    ) -> ModuleSpec | None:
+    def find_spec(self, name: str, *where: Any) -> ModuleSpec | None:
         if name != 'basicsr':
             return None
-        specs = (finder.find_spec(name, path, target) for finder in sys.meta_path if finder is not self)
+        specs = (finder.find_spec(name, *where) for finder in sys.meta_path if finder is not self)
         spec = next(filter(None, specs), None)
         if spec and spec.origin:
             spec.loader = _BasicSRLoader(name, spec.origin)

@@ -1,5 +1,6 @@
 """How the package gets into BasicSR: registries, patches, and stand-ins for modules that are gone."""
 
+import subprocess
 import sys
 import types
 
@@ -28,3 +29,22 @@ def test_a_stand_in_of_somebody_else_is_left_alone(monkeypatch):
     monkeypatch.setitem(sys.modules, 'torchvision.transforms.functional_tensor', theirs)
     import_hook._stub_functional_tensor()
     assert sys.modules['torchvision.transforms.functional_tensor'] is theirs
+
+
+def test_registries_are_complete_before_basicsr_is_imported():
+    code = """
+import subprocess
+import sys
+import rim_plugin
+from basicsr.utils.registry import ARCH_REGISTRY, DATASET_REGISTRY, LOSS_REGISTRY, MODEL_REGISTRY
+names = [registry.get(name).__name__ for registry, name in (
+    (ARCH_REGISTRY, 'FHN'), (ARCH_REGISTRY, 'MobileFaceNet'), (DATASET_REGISTRY, 'FacePriorDataset'),
+    (LOSS_REGISTRY, 'HeatmapLoss'))]
+assert 'basicsr' not in sys.modules and 'RIMModel' in MODEL_REGISTRY and 'basicsr' in sys.modules
+import basicsr.utils.registry
+assert basicsr.utils.registry.MODEL_REGISTRY is MODEL_REGISTRY
+assert {'EDSR', 'TriPathGenerator', 'RRDBNetX8'} <= set(ARCH_REGISTRY.keys()) == set(dict(iter(ARCH_REGISTRY)))
+print(names)
+"""
+    done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True)
+    assert done.stdout == "['FHN', 'MobileFaceNet', 'FacePriorDataset', 'HeatmapLoss']\n", done.stderr

@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from rim_plugin.data.detect import Detector
     from rim_plugin.tools.api import RIM
 
+DETECTORS = (
+    "'cascade' (upright, frontal faces; fetches nothing), 'insightface' (fetches its model), an SCRFD or YuNet .onnx "
+    "file, or 'module:function'"
+)
 _OTHERS = ('cv2', 'lmdb')  # whose errors are of no built-in kind and tell of files, too
 
 
@@ -56,13 +60,7 @@ def add_weights(parser: ArgumentParser) -> ArgumentParser:
 
 def add_networks(parser: ArgumentParser) -> ArgumentParser:
     """Add the arguments that :func:`load_rim` and :func:`load_detector` read."""
-    parser.add_argument(
-        '--detect',
-        metavar='DETECTOR',
-        help='the pictures are whole photos, whose faces are found by '
-        "'cascade' (upright, frontal faces; fetches nothing), 'insightface' (fetches its model), an "
-        "SCRFD or YuNet .onnx file, or 'module:function'",
-    )
+    parser.add_argument('--detect', help=f'the pictures are whole photos, whose faces are found by {DETECTORS}')
     return add_weights(parser)
 
 

@@ -14,7 +14,7 @@ from torch import Tensor
 from rim_plugin.compat import checkpoints
 from rim_plugin.compat.patching import Function, replaces
 from rim_plugin.errors import OptionsError, did_you_mean
-from rim_plugin.options import arguments
+from rim_plugin.options import arguments  # the module: it imports BasicSR, and so may not be complete yet
 from rim_plugin.run_state import RUN, check_finite, last_checkpoint
 
 from basicsr.models.base_model import BaseModel
@@ -26,12 +26,10 @@ warnings.filterwarnings('ignore', 'Detected call of `lr_scheduler.step')
 
 @replaces(BaseModel, 'get_optimizer')
 def _get_optimizer(
-    original: Function, self: Any, optim_type: str, params: Iterable[Any], lr: float, **kwargs: Any
+    _original: Function, self: Any, optim_type: str, params: Iterable[Any], lr: float, **kwargs: Any
 ) -> torch.optim.Optimizer:
     """BasicSR 1.4.2 knows Adam only, the paper needs RMSprop: any class of ``torch.optim`` by its name."""
     types = arguments.optimizer_types()
-    if optim_type == 'Adam':
-        return original(self, optim_type, params, lr, **kwargs)
     if optim_type not in types:
         raise OptionsError(f'optimizer {optim_type} is not one of torch.optim{did_you_mean(optim_type, types)}')
     optimizer: Any = types[optim_type]  # each takes arguments of its own
