@@ -6,46 +6,37 @@ from argparse import ArgumentParser
 from collections.abc import Sequence
 from functools import partial
 
-from rim_plugin.cli.common import (
-    DETECTORS,
-    add_networks,
-    add_weights,
-    command,
-    load_detector,
-    load_rim,
-    print_skipped,
-    whole_number,
-)
+from rim_plugin.cli import common
 
 
-@command
+@common.command
 def hallucinate(argv: Sequence[str]) -> None:
     """rim-hallucinate."""
     parser = ArgumentParser(description='Enlarge small faces to 224 pixels, or photos with faces in them.')
     parser.add_argument('inputs', nargs='+', metavar='INPUT', help='pictures or folders of aligned faces')
     parser.add_argument('-o', '--output', required=True, metavar='OUT', help='folder for NAME.png')
-    scale = whole_number(1, 8)
+    scale = common.whole_number(1, 8)
     parser.add_argument('--scale', type=scale, default=4, help='of photos, with --detect, 1 to 8 (%(default)s)')
     parser.add_argument('--compare', action='store_true', help='also NAME_compare.png: bicubic interpolation, result')
     parser.add_argument('--priors', action='store_true', help='also NAME_priors.png: landmarks and parsing maps')
     parser.add_argument('--force', action='store_true', help='replace files that are there')
-    args = add_networks(parser).parse_args(argv)
+    args = common.add_networks(parser).parse_args(argv)
 
     from rim_plugin.tools.hallucinate_files import hallucinate_files
 
-    rim = load_rim(args)
+    rim = common.load_rim(args)
     flags = args.compare, args.priors, args.force
-    report = hallucinate_files(rim, args.inputs, args.output, load_detector(args, rim), args.scale, *flags)
-    print_skipped(report.skipped)
+    report = hallucinate_files(rim, args.inputs, args.output, common.load_detector(args, rim), args.scale, *flags)
+    common.print_skipped(report.skipped)
     if not report.written:
         raise ValueError('nothing was written: none of the pictures can be used')
     print(f'{len(report.written)} pictures written to {args.output}')
 
 
-@command
+@common.command
 def verify(argv: Sequence[str]) -> None:
     """rim-verify."""
-    parser = add_networks(ArgumentParser(description='Compare two faces, each of any size.'))
+    parser = common.add_networks(ArgumentParser(description='Compare two faces, each of any size.'))
     parser.add_argument('a', metavar='A', help='picture of an aligned face')
     parser.add_argument('b', metavar='B', help='another')
     parser.add_argument('--json', action='store_true', help='print JSON')
@@ -53,8 +44,8 @@ def verify(argv: Sequence[str]) -> None:
 
     from rim_plugin.tools.photos import read_face
 
-    rim = load_rim(args)
-    detector = load_detector(args, rim)
+    rim = common.load_rim(args)
+    detector = common.load_detector(args, rim)
     result = rim.verify(read_face(args.a, detector), read_face(args.b, detector))
     if args.json:
         print(json.dumps(result._asdict()))
@@ -67,22 +58,22 @@ def verify(argv: Sequence[str]) -> None:
     )
 
 
-@command
+@common.command
 def export(argv: Sequence[str]) -> None:
     """rim-export."""
     parser = ArgumentParser(description='Export the networks, checked against PyTorch through onnxruntime.')
     parser.add_argument('--onnx', required=True, metavar='FOLDER', help='folder for fhn_SIZE.onnx and embed_SIZE.onnx')
-    size = whole_number(4, 224)
+    size = common.whole_number(4, 224)
     parser.add_argument('--size', type=size, default=28, help='side of the probes in pixels, 4 to 224 (%(default)s)')
-    args = add_weights(parser).parse_args(argv)
+    args = common.add_weights(parser).parse_args(argv)
 
     from rim_plugin.tools.export import export_onnx
 
-    for path, difference in export_onnx(load_rim(args), args.onnx, args.size).items():
+    for path, difference in export_onnx(common.load_rim(args), args.onnx, args.size).items():
         print(f'{path}: differs from PyTorch by at most {difference:.1e}')
 
 
-@command
+@common.command
 def pack(argv: Sequence[str]) -> None:
     """scripts/pack_weights.py."""
     parser = ArgumentParser(description='Pack the averaged weights of a training, with thresholds and card.')
@@ -98,13 +89,12 @@ def pack(argv: Sequence[str]) -> None:
     from rim_plugin.tools import packing
 
     inputs = args.fhn, args.hrn, args.verify, args.commit, args.notes
-    weights = packing.pack(
-        args.opt, args.output, *inputs, ['scripts/run.sh', 'python', 'scripts/pack_weights.py', *argv]
-    )
+    command = ['scripts/run.sh', 'python', 'scripts/pack_weights.py', *argv]
+    weights = packing.pack(args.opt, args.output, *inputs, command)
     print(f'{args.output}: SHA-256 {weights.sha256}')
 
 
-@command
+@common.command
 def prepare(argv: Sequence[str]) -> None:
     """scripts/prepare_faces.py."""
     parser = ArgumentParser(
@@ -120,7 +110,8 @@ def prepare(argv: Sequence[str]) -> None:
         help='folder of .pts (68 points, 1-based), folder of Helen-194 .txt, or a text '
         'file of five points (lines: photo, then x y of left eye, right eye, nose, mouth corners)',
     )
-    how.add_argument('--detector', help=f'faces without annotation: {DETECTORS} from an RGB image to (k, 5, 2) points')
+    detectors = f'faces without annotation: {common.DETECTORS} from an RGB image to (k, 5, 2) points'
+    how.add_argument('--detector', help=detectors)
     parser.add_argument('--parsing', help='folder of parsing maps: palette or grey PNG, classes 0 to 10')
     parser.add_argument('--size', type=int, default=224, help='side of the faces in pixels (%(default)s)')
     parser.add_argument('--quality', type=int, default=95, help='JPEG quality (%(default)s)')
