@@ -1,18 +1,20 @@
-"""Resolution Invariant Model (RIM) for BasicSR: importing this package registers everything in BasicSR's registries."""
+"""Resolution Invariant Model (RIM) for BasicSR.
+
+Importing this package makes BasicSR's registries know everything in it by name, and patches BasicSR. Neither BasicSR
+nor torch is imported before something needs it.
+"""
 
 from typing import Any
 
+from rim_plugin import import_hook
+
 __version__ = '0.1.0'
 
-from rim_plugin import compat
-
-compat.apply()
-
-from rim_plugin import archs, data, evaluation, losses, models  # noqa: F401
+import_hook.install()
 
 
 def __getattr__(name: str) -> Any:
-    """``rim_plugin.RIM``, which training does without."""
+    """``rim_plugin.RIM``, with which torch is imported."""
     if name == 'RIM':
         from rim_plugin.tools.api import RIM
 

@@ -1,19 +1,17 @@
-"""Imports the modules of a package by file name, as BasicSR does, so that a new file registers itself."""
+"""Finds the modules of a package by file name, as BasicSR does, so that a new file registers itself."""
 
 import importlib
 import pkgutil
 from types import ModuleType
 
 
-def import_modules(package: ModuleType, suffix: str = '') -> list[ModuleType]:
-    """Import every module of ``package`` whose name ends with ``suffix``.
+def module_names(package: str, ending: str = '') -> list[str]:
+    """Full names of the modules of ``package`` whose names end with ``ending``, in alphabetical order."""
+    modules = pkgutil.iter_modules(importlib.import_module(package).__path__, f'{package}.')
+    return sorted(module.name for module in modules if module.name.endswith(ending))
 
-    Args:
-        package: an imported package, e.g. ``rim_plugin.archs``.
-        suffix: ``_arch``, ``_loss``, ``_dataset``, ``_model``; empty for all.
 
-    Returns:
-        The modules, in alphabetical order.
-    """
-    names = sorted(info.name for info in pkgutil.iter_modules(package.__path__) if info.name.endswith(suffix))
-    return [importlib.import_module(f'{package.__name__}.{name}') for name in names]
+def import_modules(package: ModuleType) -> None:
+    """Import every module of ``package``."""
+    for name in module_names(package.__name__):
+        importlib.import_module(name)

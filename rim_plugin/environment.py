@@ -3,7 +3,7 @@
 import platform
 import shutil
 import subprocess
-from importlib.metadata import version
+from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +13,15 @@ _PACKAGES = ('rim-plugin', 'basicsr', 'torch', 'torchvision', 'numpy', 'scikit-l
 
 
 def environment() -> dict[str, Any]:
-    """Versions, machine and commit, which is None without git or outside a checkout."""
+    """Versions of what is installed, which this package need not be, machine and commit, which is None without git or
+    outside a checkout."""
     command = ['git', '-C', str(Path(__file__).parent), 'describe', '--always', '--dirty']
     commit = subprocess.run(command, capture_output=True, text=True).stdout.strip() if shutil.which('git') else ''
+    installed = {name: next(iter(distributions(name=name)), None) for name in _PACKAGES}
     return {
         'python': platform.python_version(),
         'machine': f'{platform.machine()}, {device_name()}',
-        'packages': {name: version(name) for name in _PACKAGES},
+        'packages': {name: package.version for name, package in installed.items() if package},
         'commit': commit or None,
     }
 

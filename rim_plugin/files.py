@@ -1,14 +1,16 @@
-"""Files that are there whole or not at all, and a lock for those who change one at the same time."""
+"""Files that are there whole or not at all, a lock for those who change one at the same time, and metadata.
 
+What commands need before they need networks: a library is imported where it is used.
+"""
+
+import json
 import os
 import shutil
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
-
-from filelock import FileLock
+from typing import IO, Any
 
 
 @contextmanager
@@ -47,6 +49,8 @@ def locked(path: str | os.PathLike[str]) -> Iterator[None]:
     Raises:
         OSError: the folder cannot be written to.
     """
+    from filelock import FileLock
+
     target = Path(os.path.realpath(path))
     target.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(target.with_name(f'.{target.name}.lock')):
@@ -58,3 +62,20 @@ def require_folder(path: Path) -> None:
     for place in (path, *path.parents):
         if place.exists() and not place.is_dir():
             raise NotADirectoryError(f'{place} is a file: name a folder to write into')
+
+
+def read_metadata(path: str | os.PathLike[str], name: str) -> dict[str, Any]:
+    """The JSON object under ``name`` in the metadata of a ``.safetensors`` file; empty where it has none.
+
+    Raises:
+        OSError: the file may not be read, or is not there.
+        ValueError: it is damaged or no such file.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    open(path, 'rb').close()  # safetensors calls a file that may not be read a missing one
+    try:
+        with safe_open(path, 'np') as file:
+            return dict(json.loads((file.metadata() or {}).get(name, '{}')))
+    except (SafetensorError, TypeError) as error:
+        raise ValueError(str(error)) from None

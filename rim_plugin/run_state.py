@@ -8,8 +8,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from basicsr.utils.dist_util import get_dist_info
-
 
 @dataclass
 class Run:
@@ -93,6 +91,8 @@ def check_finite(model: Any, losses: Mapping[str, Tensor | float]) -> None:
     for name, value in losses.items():
         value = torch.as_tensor(value).detach()
         if not torch.isfinite(value).all():
+            from basicsr.utils.dist_util import get_dist_info
+
             rank, _ = get_dist_info()
             raise FloatingPointError(
                 f'iteration {RUN.iteration}: {name} is {value.float().mean().item()} (rank {rank}); last good '

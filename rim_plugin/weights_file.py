@@ -19,14 +19,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from rim_plugin.errors import OptionsError, first_words, some
-from rim_plugin.files import write_atomically
+from rim_plugin.files import read_metadata, write_atomically
 
-from basicsr.utils import get_root_logger
 from basicsr.utils.registry import ARCH_REGISTRY
 
 FORMAT = 1
@@ -133,21 +131,6 @@ def load_weights(path: str | os.PathLike[str]) -> Weights:
         raise OptionsError(f'{path}: its metadata are not of this version of rim_plugin ({error})') from None
 
 
-def read_metadata(path: str | os.PathLike[str], name: str) -> dict[str, Any]:
-    """The JSON object under ``name`` in the metadata of a ``.safetensors`` file; empty where it has none.
-
-    Raises:
-        OSError: the file may not be read, or is not there.
-        ValueError: it is damaged or no such file.
-    """
-    open(path, 'rb').close()  # safetensors calls a file that may not be read a missing one
-    try:
-        with safe_open(path, 'pt') as file:
-            return dict(json.loads((file.metadata() or {}).get(name, '{}')))
-    except (SafetensorError, TypeError) as error:
-        raise ValueError(str(error)) from None
-
-
 def _read_header(path: Path) -> dict[str, Any]:
     """The metadata ``rim`` of NAME.safetensors; empty for another safetensors file."""
     try:
@@ -236,6 +219,8 @@ def read_weights(path: str | os.PathLike[str], param_key: str | None = 'params')
     content = read_tensors(path)
     if param_key is not None and isinstance(content, dict):
         if param_key not in content and 'params' in content:
+            from basicsr.utils import get_root_logger
+
             get_root_logger().info(f'{path} has no {param_key}: params is used.')
             param_key = 'params'
         if param_key not in content:

@@ -6,7 +6,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-import rim_plugin  # noqa: F401  registers everything, and comes before BasicSR
+import rim_plugin  # noqa: F401  comes before BasicSR, which it patches
 
 from basicsr.archs import build_network
 

@@ -39,6 +39,7 @@ for _ in range(200):
 
 REFUSED = """
 import os
+import filelock  # which another user may not be allowed to read
 if os.geteuid() == 0:  # root may write everywhere
     os.seteuid(65534)
 try:

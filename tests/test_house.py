@@ -12,7 +12,8 @@ ROOT = Path(__file__).parents[1]
 BASE = {'errors', 'files', 'weights_file'}
 # Each part, a folder or a module of the top, with the parts that it may import; itself goes without saying.
 ARROWS = {
-    'rim_plugin': {'compat', 'archs', 'data', 'evaluation', 'losses', 'models', 'tools'},
+    'rim_plugin': {'import_hook', 'tools'},
+    'import_hook': {'discovery'},
     'train': {'rim_plugin'},
     'test': {'rim_plugin'},
     'cli': {'tools', 'data', 'files'},

@@ -59,7 +59,8 @@ def he_init(module: nn.Module, slope: float = 0.25) -> None:
     """He initialisation of all convolutions below ``module``, for a slope below zero (PReLU: 0.25); zero biases."""
     for layer in module.modules():
         if isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d)):
-            nn.init.kaiming_normal_(layer.weight, a=slope)
+            if not layer.weight.is_meta:  # for which torch would import its compiler, for seconds
+                nn.init.kaiming_normal_(layer.weight, a=slope)
             zero_bias(layer)
 
 

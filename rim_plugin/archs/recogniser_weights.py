@@ -12,8 +12,6 @@ from rim_plugin.archs.recogniser import Recogniser
 from rim_plugin.errors import OptionsError, some
 from rim_plugin.weights_file import State, is_packed, misfit, packed_student, read_weights
 
-from basicsr.utils import get_root_logger
-
 # where weights lie in a checkpoint: BasicSR's (the averaged ones first), most others', arcface_torch's of a training
 _WRAPPERS = ('params_ema', 'params', 'state_dict', 'state_dict_backbone')
 # face.evoLVe's parts under arcface_torch's names
@@ -55,6 +53,8 @@ def load_recogniser_weights(net: Recogniser, path: str | os.PathLike[str]) -> No
     weights = {**{key: own[key] for key in counts & own.keys()}, **weights}
     _require_fit(own, weights, path)
     net.load_state_dict(weights)
+    from basicsr.utils import get_root_logger
+
     get_root_logger().info(f'Loaded {_looks_like(own)} from {path}.')
 
 

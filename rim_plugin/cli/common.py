@@ -13,6 +13,12 @@ if TYPE_CHECKING:
     from rim_plugin.data.detect import Detector
     from rim_plugin.tools.api import RIM
 
+DETECTORS = (
+    "'cascade' (upright, frontal faces; fetches nothing), 'insightface' (fetches its model), an SCRFD or YuNet .onnx "
+    "file, or 'module:function'"
+)
+_OTHERS = ('cv2', 'lmdb')  # whose errors are of no built-in kind and tell of files, too
+
 
 def command(main: Callable[[Sequence[str]], None]) -> Callable[..., None]:
     """A command whose mistakes of the user end in one line and exit code 1; ``argv``: without the program's name."""
@@ -27,18 +33,11 @@ def command(main: Callable[[Sequence[str]], None]) -> Callable[..., None]:
         except KeyboardInterrupt:
             sys.exit(130)
         except Exception as error:
-            if not isinstance(error, _errors_of_users()):
+            if not isinstance(error, (OSError, RuntimeError, ValueError)) and type(error).__module__ not in _OTHERS:
                 raise
             sys.exit(f'Error: {" ".join(str(error).split())}')
 
     return run
-
-
-def _errors_of_users() -> tuple[type[Exception], ...]:
-    import cv2
-    import lmdb
-
-    return (OSError, RuntimeError, ValueError, cv2.error, lmdb.Error)
 
 
 def whole_number(least: int, most: int) -> Callable[[str], int]:
@@ -61,13 +60,7 @@ def add_weights(parser: ArgumentParser) -> ArgumentParser:
 
 def add_networks(parser: ArgumentParser) -> ArgumentParser:
     """Add the arguments that :func:`load_rim` and :func:`load_detector` read."""
-    parser.add_argument(
-        '--detect',
-        metavar='DETECTOR',
-        help='the pictures are whole photos, whose faces are found by '
-        "'cascade' (upright, frontal faces; fetches nothing), 'insightface' (fetches its model), an "
-        "SCRFD or YuNet .onnx file, or 'module:function'",
-    )
+    parser.add_argument('--detect', help=f'the pictures are whole photos, whose faces are found by {DETECTORS}')
     return add_weights(parser)
 
 
@@ -91,9 +84,11 @@ def load_rim(args: Namespace) -> RIM:
 
 def load_detector(args: Namespace, rim: RIM) -> Detector | None:
     """The detector of ``--detect``; None where that was not said."""
-    from rim_plugin.tools import cascade
+    if args.detect is None:
+        return None
+    from rim_plugin.tools.cascade import load_detector as load
 
-    return None if args.detect is None else cascade.load_detector(args.detect, rim)
+    return load(args.detect, rim)
 
 
 def print_skipped(lines: Iterable[str]) -> None:

@@ -27,19 +27,11 @@ def gallery(argv: Sequence[str]) -> None:
     for action in (enrol, search, listing, remove):
         action.add_argument('index', metavar='INDEX', help='the index file')
     enrol.add_argument(
-        'people',
-        metavar='PEOPLE',
-        help='folder with a sub-folder of photos for each person, or a text file of lines NAME<tab>PHOTO',
+        'people', metavar='PEOPLE', help='folder with a folder a person, or file of lines NAME<tab>PHOTO'
     )
     search.add_argument('photo', metavar='PHOTO', help='picture of an aligned face')
-    search.add_argument(
-        '-k',
-        '--ranks',
-        type=whole_number(1, 1000),
-        default=5,
-        metavar='K',
-        help='how many persons to show (%(default)s)',
-    )
+    ranks = whole_number(1, 1000)
+    search.add_argument('-k', '--ranks', type=ranks, default=5, help='how many persons to show (%(default)s)')
     search.add_argument('--json', action='store_true', help='print JSON')
     remove.add_argument('name', metavar='NAME')
     args = parser.parse_args(argv)
@@ -76,21 +68,15 @@ def _search(args: Namespace) -> None:
     rim = load_rim(args)
     index = Gallery.load(args.index, rim.weights.sha256)
     face = read_face(args.photo, load_detector(args, rim))
-    hits = index.search(rim.embed(face), args.ranks)
-    verdicts = [rim.judge(hit.similarity, (len(face), hit.side)) for hit in hits]
+    rows = []
+    for hit in index.search(rim.embed(face), args.ranks):
+        verdict = rim.judge(hit.similarity, (len(face), hit.side))
+        rows.append({**hit._asdict(), 'threshold': verdict.threshold, 'same': verdict.same})
+        if not args.json:
+            relation = f'{"reaches" if verdict.same else "below"} the threshold of a pair, {verdict.threshold:.3f}'
+            print(f'{hit.rank}. {hit.name}: {hit.similarity:.3f}, {relation} ({hit.file})')
     if args.json:
-        rows = [
-            {**hit._asdict(), 'threshold': verdict.threshold, 'same': verdict.same}
-            for hit, verdict in zip(hits, verdicts)
-        ]
         print(json.dumps(rows))
-        return
-    for hit, verdict in zip(hits, verdicts):
-        relation = 'reaches' if verdict.same else 'below'
-        print(
-            f'{hit.rank}. {hit.name}: {hit.similarity:.3f}, {relation} the threshold of a pair, '
-            f'{verdict.threshold:.3f} ({hit.file})'
-        )
 
 
 def _list(args: Namespace) -> None:

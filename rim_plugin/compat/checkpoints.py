@@ -7,26 +7,19 @@ import numpy as np
 import torch
 from torch import nn
 
-from rim_plugin.compat.patching import Function, replace_method
+from rim_plugin.compat.patching import Function, replaces
+from rim_plugin.errors import OptionsError
 from rim_plugin.files import atomic_file
 from rim_plugin.randomness import rng_state, set_rng_state
-from rim_plugin.run_state import RUN, last_checkpoint
-from rim_plugin.weights_file import State, load_into
+from rim_plugin.run_state import RUN, last_checkpoint, training_states
+from rim_plugin.weights_file import State, load_into, read_tensors
 
 from basicsr.models.base_model import BaseModel
-from basicsr.utils import get_root_logger
+from basicsr.utils import check_resume, get_root_logger
 from basicsr.utils.dist_util import master_only
 
 # what BasicSR's own models and RIMModel carry from one iteration to the next besides networks and optimizers
 _CARRIED = ('best_metric_results', 'mean_path_length', 'queue_lr', 'queue_gt', 'queue_ptr', 'amp_state', 'loss_state')
-
-
-def patch() -> None:
-    """Install the patches of this module."""
-    replace_method(BaseModel, 'save_network', _save_network)
-    replace_method(BaseModel, 'save_training_state', _save_training_state)
-    replace_method(BaseModel, 'resume_training', _resume_training)
-    replace_method(BaseModel, 'load_network', _load_network)
 
 
 def write(content: dict[str, Any], path: Path) -> None:
@@ -43,6 +36,7 @@ def write(content: dict[str, Any], path: Path) -> None:
         raise OSError(f'cannot save {path}: {error}') from error
 
 
+@replaces(BaseModel, 'save_network')
 @master_only
 def _save_network(
     _original: Function,
@@ -76,6 +70,7 @@ def _require_finite(model: Any, content: dict[str, State], label: str) -> None:
                 )
 
 
+@replaces(BaseModel, 'save_training_state')
 def _save_training_state(_original: Function, self: Any, epoch: int, current_iter: int) -> None:
     """The state also holds random states, place in the data, best metrics; all ranks take part (BasicSR: rank 0 only).
 
@@ -131,6 +126,7 @@ def _all_ranks(model: Any, value: dict[str, Any]) -> list[dict[str, Any]]:
     return values
 
 
+@replaces(BaseModel, 'resume_training')
 def _resume_training(original: Function, self: Any, resume_state: dict[str, Any]) -> None:
     """Besides optimizers and schedulers: best metrics and, when as many ranks go on, each rank's random states."""
     original(self, resume_state)
@@ -146,6 +142,7 @@ def _resume_training(original: Function, self: Any, resume_state: dict[str, Any]
         )
 
 
+@replaces(BaseModel, 'load_network')
 def _load_network(
     _original: Function,
     self: Any,
@@ -160,3 +157,70 @@ def _load_network(
     if not strict:
         self._print_different_keys_loading(net, weights, strict)
     get_root_logger().info(f'Loaded {type(net).__name__} from {load_path}.')
+
+
+def load_resume_state(_original: Function, opt: dict[str, Any]) -> dict[str, Any] | None:
+    """The state to go on from, on the CPU: ``path.resume_state`` or, with ``--auto_resume``, the newest whole one.
+
+    BasicSR looks under the current folder instead of the run's (auto-resume from another folder restarts silently:
+    StarSRGAN#7), asks for the current GPU, and takes the newest state even if a network file of the same iteration is
+    missing.
+
+    Args:
+        opt: options; ``path.resume_state`` and ``path.pretrain_network_*`` are set as BasicSR does.
+
+    Returns:
+        The state; None for a new run.
+
+    Raises:
+        OptionsError: states are there but none can be used.
+    """
+    paths = training_states(opt) if opt['auto_resume'] else []
+    if not paths and opt['path'].get('resume_state'):
+        paths = [opt['path']['resume_state']]
+    problems = []
+    for path in paths:
+        try:
+            state = _read_state(opt, path)
+        except OptionsError as error:
+            problems.append(str(error))
+            continue
+        _resume_from(opt, path, state)
+        return state
+    if not problems:
+        return None
+    raise OptionsError(
+        f'no training state can be resumed from; newest: {problems[0]}. Remove what is damaged, or '
+        'start a new run under another name.'
+    )
+
+
+def _read_state(opt: dict[str, Any], path: str) -> dict[str, Any]:
+    state = read_tensors(path)
+    if not isinstance(state, dict) or not {'iter', 'epoch', 'optimizers', 'schedulers'} <= state.keys():
+        raise OptionsError(f'{path}: not a training state of BasicSR')
+    networks = _saved_networks(opt)
+    if not networks:
+        raise OptionsError(f'{opt["path"]["models"]} holds no network of iteration {state["iter"]}')
+    for network in networks:
+        read_tensors(Path(opt['path']['models'], _weights_name(network, state['iter'])))
+    return state
+
+
+def _saved_networks(opt: dict[str, Any]) -> list[str]:
+    """The networks to be resumed: not those ignored by option, nor those never saved, as a frozen teacher is."""
+    ignored = opt['path'].get('ignore_resume_networks') or []
+    networks = [key for key in opt if key.startswith('network_') and key not in ignored]
+    return [network for network in networks if any(Path(opt['path']['models']).glob(_weights_name(network, '*')))]
+
+
+def _weights_name(network: str, iteration: int | str) -> str:
+    return f'{network.replace("network_", "net_")}_{iteration}.pth'
+
+
+def _resume_from(opt: dict[str, Any], path: str, state: dict[str, Any]) -> None:
+    opt['path']['resume_state'] = path
+    saved = _saved_networks(opt)
+    opt['path']['ignore_resume_networks'] = [key for key in opt if key.startswith('network_') and key not in saved]
+    check_resume(opt, state['iter'])
+    RUN.resume(state)

@@ -9,20 +9,13 @@ import torch
 import torch.distributed as dist
 from torch import nn
 
-from rim_plugin.compat.patching import Function, replace, replace_method
+from rim_plugin.compat.patching import Function, replaces
 from rim_plugin.errors import OptionsError
 
 from basicsr.models.base_model import BaseModel
 from basicsr.utils import dist_util
 
 _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4  # of glibc's malloc.h
-
-
-def patch() -> None:
-    """Install the patches of this module."""
-    replace(dist_util, '_init_dist_pytorch', _init_dist_pytorch)
-    replace(dist_util, '_init_dist_slurm', _init_dist_slurm)
-    replace_method(BaseModel, 'model_to_device', _model_to_device)
 
 
 def keep_memory() -> None:
@@ -39,6 +32,7 @@ def keep_memory() -> None:
     mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)
 
 
+@replaces(dist_util, '_init_dist_pytorch')
 def _init_dist_pytorch(original: Function, backend: str, **kwargs: Any) -> None:
     """BasicSR knows NCCL only and takes ``rank % 0`` without a GPU: gloo there (CPU training: Real-ESRGAN#91).
 
@@ -62,6 +56,7 @@ def _leave_group() -> None:
         dist.destroy_process_group()
 
 
+@replaces(dist_util, '_init_dist_slurm')
 def _init_dist_slurm(original: Function, backend: str, port: int | None = None) -> None:
     """The same division by zero; there is no gloo path to fall back on, so it is said in words."""
     if torch.cuda.device_count() == 0:
@@ -69,6 +64,7 @@ def _init_dist_slurm(original: Function, backend: str, port: int | None = None) 
     original(backend, port)
 
 
+@replaces(BaseModel, 'model_to_device')
 def _model_to_device(original: Function, self: Any, net: nn.Module) -> nn.Module:
     """``device_ids`` must be left out when the network is on the CPU; BasicSR asks for the current GPU."""
     if not self.opt['dist'] or self.device.type == 'cuda':

@@ -12,11 +12,11 @@ from typing import Any
 import torch
 import yaml
 
-from rim_plugin.compat import devices, loading, resume
-from rim_plugin.compat.patching import Function, replace, wrapped
+from rim_plugin.compat import checkpoints, devices, loading
+from rim_plugin.compat.patching import Function, replaces, wrapped
 from rim_plugin.errors import OptionsError
 from rim_plugin.files import write_atomically
-from rim_plugin.options import checking, reading
+from rim_plugin.options import reading
 from rim_plugin.run_state import RUN
 
 from basicsr.utils import misc
@@ -25,18 +25,15 @@ from basicsr.utils import options as basicsr_options
 _FOLDERS = ('experiments_root', 'results_root', 'models', 'training_states', 'log', 'visualization')
 
 
-def patch() -> None:
-    """Install the patches of this module."""
-    replace(basicsr_options, 'parse_options', _parse_options)
-    replace(misc, 'make_exp_dirs', _make_exp_dirs)
-
-
+@replaces(basicsr_options, 'parse_options')
 def _parse_options(original: Function, root_path: str, is_train: bool = True) -> tuple[dict[str, Any], Namespace]:
     """Checks the options before anything is created and applies ``--force_yml`` without running its text as code.
 
     BasicSR's train.py may be ``__main__`` (in a checkout of it), so that its functions can only be reached from here:
     the caller's.
     """
+    from rim_plugin.options import checking  # which imports BasicSR, see the package
+
     sys.excepthook = partial(_one_line_error, sys.excepthook)
     argv, forced = reading.take_forced(sys.argv)
     path = checking.check_command(argv, forced, is_train)
@@ -62,7 +59,7 @@ def _with_changes(
 
 def _patch_caller(caller: dict[str, Any], forced: list[str]) -> None:
     patches: dict[str, Function] = {
-        'load_resume_state': resume.load_resume_state,
+        'load_resume_state': checkpoints.load_resume_state,
         'init_tb_loggers': _init_tb_loggers,
         'copy_opt_file': partial(_copy_opt_file, forced=forced),
         'create_train_val_dataloader': loading.create_train_val_dataloader,
@@ -136,6 +133,7 @@ def _fit_to_machine(opt: dict[str, Any]) -> None:
             dataset['prefetch_mode'] = None
 
 
+@replaces(misc, 'make_exp_dirs')
 def _make_exp_dirs(original: Function, opt: dict[str, Any]) -> None:
     """BasicSR makes a folder of every unknown key under ``path``."""
     original({**opt, 'path': {key: value for key, value in opt['path'].items() if key in _FOLDERS}})

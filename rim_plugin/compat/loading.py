@@ -10,10 +10,9 @@ from typing import Any
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from rim_plugin.compat.order import epoch_order
-from rim_plugin.compat.patching import Function, replace, replace_method
+from rim_plugin.compat.patching import Function, replaces
 from rim_plugin.errors import OptionsError
-from rim_plugin.randomness import SampleIndex, SeededDataset
+from rim_plugin.randomness import SampleIndex, SeededDataset, mix
 from rim_plugin.run_state import RUN
 
 from basicsr import data as basicsr_data
@@ -22,16 +21,32 @@ from basicsr.data.prefetch_dataloader import PrefetchGenerator
 from basicsr.utils import get_root_logger
 
 
-def patch() -> None:
-    """Install the patches of this module."""
-    replace_method(EnlargedSampler, '__init__', _sampler_init)
-    replace_method(EnlargedSampler, '__iter__', _sampler_iter)
-    replace_method(EnlargedSampler, 'set_epoch', _sampler_set_epoch)
-    replace_method(PrefetchGenerator, 'run', _prefetch_run)
-    replace_method(PrefetchGenerator, '__next__', _prefetch_next)
-    replace(basicsr_data, 'build_dataloader', _build_dataloader)
+def epoch_order(
+    length: int, ratio: float, seed: int, epoch: int, rank: int = 0, world_size: int = 1, skip: int = 0
+) -> list[SampleIndex]:
+    """The indices that one rank draws in one epoch.
+
+    The order of all ranks together is the same for any number of ranks, and rank r takes the positions r, r +
+    world_size, ..., so that every step of a distributed run sees the same images as a one-process run with the same
+    global batch. What does not divide by world_size is left out, as the data loader leaves out the last incomplete
+    batch.
+
+    Args:
+        length: images in the dataset, > 0.
+        ratio: BasicSR's ``dataset_enlarge_ratio``: the epoch has ceil(length * ratio) items.
+        seed: ``manual_seed``.
+        epoch: from 0.
+        rank: of this process in the distributed run.
+        world_size: processes in it.
+        skip: leave out the first ``skip`` items of this rank, those which a stopped run has already used.
+    """
+    total = math.ceil(length * ratio)
+    order = torch.randperm(total, generator=torch.Generator().manual_seed(mix(seed, epoch))).tolist()
+    positions = range(rank, total - total % world_size, world_size)
+    return [SampleIndex(order[position] % length, epoch, position) for position in positions[skip:]]
 
 
+@replaces(EnlargedSampler, '__init__')
 def _sampler_init(
     original: Function, self: Any, dataset: Dataset[Any], num_replicas: int, rank: int, ratio: float = 1
 ) -> None:
@@ -43,6 +58,7 @@ def _sampler_init(
     self.total_size = self.num_samples * num_replicas
 
 
+@replaces(EnlargedSampler, '__iter__')
 def _sampler_iter(_original: Function, self: Any) -> Iterator[SampleIndex]:
     """BasicSR shuffles by the epoch alone, whatever ``manual_seed`` is, and begins a resumed epoch anew."""
     skip = RUN.batches_to_skip(self.epoch) * self.batch_size
@@ -50,12 +66,14 @@ def _sampler_iter(_original: Function, self: Any) -> Iterator[SampleIndex]:
     return iter(epoch_order(length, self.ratio, RUN.seed, self.epoch, rank, world_size, skip))
 
 
+@replaces(EnlargedSampler, 'set_epoch')
 def _sampler_set_epoch(original: Function, self: Any, epoch: int) -> None:
     """The loop tells the sampler, and nobody else, which epoch it is in."""
     original(self, epoch)
     RUN.begin_epoch(epoch)
 
 
+@replaces(PrefetchGenerator, 'run')
 def _prefetch_run(original: Function, self: Any) -> None:
     """An error in BasicSR's prefetching thread ends the thread only: the training waits for its next item for ever."""
     try:
@@ -64,6 +82,7 @@ def _prefetch_run(original: Function, self: Any) -> None:
         self.queue.put(error)
 
 
+@replaces(PrefetchGenerator, '__next__')
 def _prefetch_next(original: Function, self: Any) -> Any:
     """Raises what the thread handed over."""
     item = original(self)
@@ -72,6 +91,7 @@ def _prefetch_next(original: Function, self: Any) -> Any:
     return item
 
 
+@replaces(basicsr_data, 'build_dataloader')
 def _build_dataloader(
     original: Function,
     dataset: Any,

@@ -19,24 +19,25 @@ def wrapped(original: Function, patch: Function) -> Function:
     return replacement
 
 
-def replace(module: ModuleType, name: str, patch: Function) -> None:
-    """Replace ``module.name`` by ``patch(original, ...)``, also where other loaded modules of BasicSR imported it.
+def replaces(owner: ModuleType | type, name: str) -> Callable[[Function], Function]:
+    """Decorator: the function, called with the original before its arguments, takes the place of ``owner.name``.
+
+    A function of a module is also replaced where other loaded modules of BasicSR imported it.
 
     Args:
-        module: where BasicSR defines it.
+        owner: module or class where BasicSR defines it.
         name: its name there.
-        patch: takes the original, then the original's arguments.
     """
-    original = getattr(module, name)
-    replacement = wrapped(original, patch)
-    for other in list(sys.modules.values()):
-        if _is_basicsr(other) and vars(other).get(name) is original:
-            setattr(other, name, replacement)
 
+    def replace(patch: Function) -> Function:
+        original = getattr(owner, name)
+        replacement = wrapped(original, patch)
+        for holder in [owner, *filter(_is_basicsr, list(sys.modules.values()))]:
+            if vars(holder).get(name) is original:
+                setattr(holder, name, replacement)
+        return patch
 
-def replace_method(cls: type, name: str, patch: Function) -> None:
-    """Replace the method ``cls.name`` by ``patch(original, self, ...)``."""
-    setattr(cls, name, wrapped(getattr(cls, name), patch))
+    return replace
 
 
 def _is_basicsr(module: object) -> bool:

@@ -12,38 +12,31 @@ import torch
 from torch import Tensor
 
 from rim_plugin.compat import checkpoints
-from rim_plugin.compat.patching import Function, replace_method
+from rim_plugin.compat.patching import Function, replaces
 from rim_plugin.errors import OptionsError, did_you_mean
-from rim_plugin.options.arguments import optimizer_types
+from rim_plugin.options import arguments  # the module: it imports BasicSR, and so may not be complete yet
 from rim_plugin.run_state import RUN, check_finite, last_checkpoint
 
 from basicsr.models.base_model import BaseModel
 from basicsr.utils import get_root_logger
 
-
-def patch() -> None:
-    """Install the patches of this module."""
-    replace_method(BaseModel, 'get_optimizer', _get_optimizer)
-    replace_method(BaseModel, 'model_ema', _model_ema)
-    replace_method(BaseModel, 'reduce_loss_dict', _reduce_loss_dict)
-    replace_method(BaseModel, 'update_learning_rate', _update_learning_rate)
-    # A part that its phase does not train yet has a schedule, but makes no step.
-    warnings.filterwarnings('ignore', 'Detected call of `lr_scheduler.step')
+# A part that its phase does not train yet has a schedule, but makes no step.
+warnings.filterwarnings('ignore', 'Detected call of `lr_scheduler.step')
 
 
+@replaces(BaseModel, 'get_optimizer')
 def _get_optimizer(
-    original: Function, self: Any, optim_type: str, params: Iterable[Any], lr: float, **kwargs: Any
+    _original: Function, self: Any, optim_type: str, params: Iterable[Any], lr: float, **kwargs: Any
 ) -> torch.optim.Optimizer:
     """BasicSR 1.4.2 knows Adam only, the paper needs RMSprop: any class of ``torch.optim`` by its name."""
-    types = optimizer_types()
-    if optim_type == 'Adam':
-        return original(self, optim_type, params, lr, **kwargs)
+    types = arguments.optimizer_types()
     if optim_type not in types:
         raise OptionsError(f'optimizer {optim_type} is not one of torch.optim{did_you_mean(optim_type, types)}')
     optimizer: Any = types[optim_type]  # each takes arguments of its own
     return optimizer(params, lr=lr, **kwargs)
 
 
+@replaces(BaseModel, 'model_ema')
 def _model_ema(original: Function, self: Any, decay: float = 0.999) -> None:
     """BasicSR averages parameters only: BatchNorm's running statistics of the EMA network stay at their first
     values."""
@@ -53,6 +46,7 @@ def _model_ema(original: Function, self: Any, decay: float = 0.999) -> None:
         buffer.data.copy_(buffers[name].data)
 
 
+@replaces(BaseModel, 'reduce_loss_dict')
 def _reduce_loss_dict(original: Function, self: Any, loss_dict: dict[str, Tensor]) -> dict[str, float]:
     """A NaN goes through BasicSR unnoticed, into the weights and the next checkpoint; here it ends the run by name."""
     check_finite(self, loss_dict)
@@ -62,6 +56,7 @@ def _reduce_loss_dict(original: Function, self: Any, loss_dict: dict[str, Tensor
     return log_dict
 
 
+@replaces(BaseModel, 'update_learning_rate')
 def _update_learning_rate(original: Function, self: Any, current_iter: int, warmup_iter: int = -1) -> None:
     """Called first in every iteration, hence the place where the one before is complete and a stop loses nothing."""
     if RUN.epoch is not None:  # inside BasicSR's training loop

@@ -8,7 +8,6 @@ import math
 import cv2
 import numpy as np
 from numpy.typing import ArrayLike
-from skimage.transform import estimate_transform
 
 from rim_plugin.data.resize import check_image
 
@@ -39,6 +38,8 @@ def alignment_matrix(points: ArrayLike, size: int = 224) -> np.ndarray:
     Raises:
         ValueError: ``points`` is not (5, 2), is not finite, or the points (nearly) coincide.
     """
+    from skimage.transform import estimate_transform
+
     source = np.asarray(points, np.float64)
     if source.shape != (5, 2) or not np.isfinite(source).all():
         raise ValueError(f'Alignment needs five finite points, shape (5, 2), but got shape {source.shape}.')

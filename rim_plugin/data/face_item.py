@@ -16,8 +16,6 @@ from rim_plugin.data.resize import degrade, to_tensor
 from rim_plugin.errors import OptionsError
 from rim_plugin.options.datasets import FaceOptions
 
-from basicsr.utils.dist_util import get_dist_info
-
 
 def dataset_name(opt: Mapping[str, Any]) -> str:
     """How errors call the dataset of these options."""
@@ -72,6 +70,8 @@ class QuerySize:
             )
         if len(self._sizes) > 1 and not training:
             raise OptionsError(f'{place}: {self._ONE_NUMBER}')
+        from basicsr.utils.dist_util import get_dist_info
+
         self.global_batch = batch_size * get_dist_info()[1]
         if self.global_batch % draws:
             raise OptionsError(

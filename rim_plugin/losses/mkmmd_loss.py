@@ -123,7 +123,7 @@ class MKMMDLoss(nn.Module):
             check_choice('bandwidth', bandwidth, get_args(Statistic))
             scales = list(MULTIPLIERS if multipliers is None else multipliers)
         else:
-            scales = list(bandwidth) if isinstance(bandwidth, Sequence) else [bandwidth]
+            scales = [bandwidth] if isinstance(bandwidth, (int, float)) else list(bandwidth)
         weights = [1 / len(scales) for _ in scales] if kernel_weights is None else list(kernel_weights)
         if not scales or not all(0 < value < math.inf for value in (*scales, *weights)):
             raise OptionsError('MKMMDLoss: bandwidth, multipliers and kernel_weights must be positive, one at least')

@@ -1,7 +1,1 @@
-"""RIM's models, registered in BasicSR's registry when this package is imported."""
-
-import sys
-
-from rim_plugin.discovery import import_modules
-
-import_modules(sys.modules[__name__], '_model')
+"""RIM's models, which BasicSR's registry finds here by name, see :mod:`rim_plugin.import_hook`."""

@@ -3,12 +3,8 @@
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.special import expit
-from sklearn.linear_model import LogisticRegression
 
 from rim_plugin.archs.recogniser import FACE_SIZE
-from rim_plugin.evaluation.roc import checked_pairs
-from rim_plugin.evaluation.thresholds import best_threshold
 from rim_plugin.weights_file import Calibration
 
 
@@ -25,6 +21,11 @@ def calibrate(size: int, scores: np.ndarray, issame: np.ndarray) -> Calibration:
     Raises:
         ValueError: as :func:`~rim_plugin.evaluation.roc.checked_pairs`; or same pairs do not score higher.
     """
+    from sklearn.linear_model import LogisticRegression
+
+    from rim_plugin.evaluation.roc import checked_pairs
+    from rim_plugin.evaluation.thresholds import best_threshold
+
     scores, issame = checked_pairs(scores, issame)
     threshold = best_threshold(scores, issame, finite=True)
     curve = LogisticRegression(C=np.inf, fit_intercept=False).fit(scores[:, None] - threshold, issame)
@@ -64,4 +65,6 @@ def at_size(calibrations: Sequence[Calibration], size: int) -> tuple[float, floa
 
 def probability(similarity: float, threshold: float, slope: float) -> float:
     """Probability, 0 to 1, that a pair of this similarity shows one person; 1/2 at the threshold."""
+    from scipy.special import expit
+
     return float(expit(slope * (similarity - threshold)))

@@ -7,19 +7,17 @@ import os
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from safetensors.numpy import load_file, save
-from tqdm import tqdm
 
-from rim_plugin.data.detect import Detector
-from rim_plugin.data.prepare import find_photos
 from rim_plugin.errors import UnreadableImage, did_you_mean
-from rim_plugin.files import write_atomically
-from rim_plugin.tools.api import RIM
-from rim_plugin.tools.photos import read_face
-from rim_plugin.weights_file import read_metadata
+from rim_plugin.files import read_metadata, write_atomically
+
+if TYPE_CHECKING:
+    from rim_plugin.data.detect import Detector
+    from rim_plugin.tools.api import RIM
 
 AnyPath = str | os.PathLike[str]
 
@@ -172,6 +170,8 @@ def gallery_photos(source: AnyPath) -> list[tuple[str, Path]]:
         FileNotFoundError: no such folder or list, or a folder without photos.
         GalleryError: a line of the list is none.
     """
+    from rim_plugin.data.prepare import find_photos
+
     source = Path(source)
     if source.is_dir():
         return [(path.parts[0] if len(path.parts) > 1 else path.stem, source / path) for path in find_photos(source)]
@@ -208,6 +208,10 @@ def enrol(gallery: Gallery, rim: RIM, source: AnyPath, detector: Detector | None
     Raises:
         FileNotFoundError, GalleryError: as :func:`gallery_photos`; or not one photo can be used.
     """
+    from tqdm import tqdm
+
+    from rim_plugin.tools.photos import read_face
+
     people = gallery_photos(source)
     photos: list[Enrolled] = []
     embeddings, skipped = [], []

@@ -5,7 +5,7 @@ import types
 
 import pytest
 
-from rim_plugin.compat.patching import replace, replace_method
+from rim_plugin.compat.patching import replaces
 
 
 @pytest.fixture
@@ -24,10 +24,10 @@ def modules(monkeypatch):
     return made
 
 
-def test_replace(modules):
+def test_a_function(modules):
     original = modules['basicsrs'].double
     modules['basicsr.there'].other = original
-    replace(modules['basicsr.here'], 'double', lambda original, x, by=10: original(x, by=by) + 1)
+    replaces(modules['basicsr.here'], 'double')(lambda original, x, by=10: original(x, by=by) + 1)
     for name in ('basicsr.here', 'basicsr.there', '__main__'):
         assert modules[name].double(3) == 31 and modules[name].double(3, by=4) == 13
         assert modules[name].double.__doc__ == 'Multiplies.'
@@ -36,11 +36,11 @@ def test_replace(modules):
 
 def test_another_function_of_the_same_name_stays(modules):
     modules['basicsr.there'].double = mine = lambda x: x
-    replace(modules['basicsr.here'], 'double', lambda original, x: 0)
+    replaces(modules['basicsr.here'], 'double')(lambda original, x: 0)
     assert modules['basicsr.there'].double is mine
 
 
-def test_replace_method():
+def test_a_method():
     class Net:
         factor = 3
 
@@ -50,6 +50,6 @@ def test_replace_method():
     class Child(Net):
         factor = 5
 
-    replace_method(Net, 'scale', lambda original, self, x: -original(self, x))
+    replaces(Net, 'scale')(lambda original, self, x: -original(self, x))
     assert Net().scale(2) == -6 and Child().scale(2) == -10
     assert Net.scale.__name__ == 'scale'

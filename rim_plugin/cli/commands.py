@@ -1,0 +1,130 @@
+"""The commands but rim-gallery: small faces to large ones, two faces compared, export, packing, preparing."""
+
+import json
+import sys
+from argparse import ArgumentParser
+from collections.abc import Sequence
+from functools import partial
+
+from rim_plugin.cli import common
+
+
+@common.command
+def hallucinate(argv: Sequence[str]) -> None:
+    """rim-hallucinate."""
+    parser = ArgumentParser(description='Enlarge small faces to 224 pixels, or photos with faces in them.')
+    parser.add_argument('inputs', nargs='+', metavar='INPUT', help='pictures or folders of aligned faces')
+    parser.add_argument('-o', '--output', required=True, metavar='OUT', help='folder for NAME.png')
+    scale = common.whole_number(1, 8)
+    parser.add_argument('--scale', type=scale, default=4, help='of photos, with --detect, 1 to 8 (%(default)s)')
+    parser.add_argument('--compare', action='store_true', help='also NAME_compare.png: bicubic interpolation, result')
+    parser.add_argument('--priors', action='store_true', help='also NAME_priors.png: landmarks and parsing maps')
+    parser.add_argument('--force', action='store_true', help='replace files that are there')
+    args = common.add_networks(parser).parse_args(argv)
+
+    from rim_plugin.tools.hallucinate_files import hallucinate_files
+
+    rim = common.load_rim(args)
+    flags = args.compare, args.priors, args.force
+    report = hallucinate_files(rim, args.inputs, args.output, common.load_detector(args, rim), args.scale, *flags)
+    common.print_skipped(report.skipped)
+    if not report.written:
+        raise ValueError('nothing was written: none of the pictures can be used')
+    print(f'{len(report.written)} pictures written to {args.output}')
+
+
+@common.command
+def verify(argv: Sequence[str]) -> None:
+    """rim-verify."""
+    parser = common.add_networks(ArgumentParser(description='Compare two faces, each of any size.'))
+    parser.add_argument('a', metavar='A', help='picture of an aligned face')
+    parser.add_argument('b', metavar='B', help='another')
+    parser.add_argument('--json', action='store_true', help='print JSON')
+    args = parser.parse_args(argv)
+
+    from rim_plugin.tools.photos import read_face
+
+    rim = common.load_rim(args)
+    detector = common.load_detector(args, rim)
+    result = rim.verify(read_face(args.a, detector), read_face(args.b, detector))
+    if args.json:
+        print(json.dumps(result._asdict()))
+        return
+    verdict = 'same person' if result.same else 'different persons'
+    confidence = 'above 99%' if result.confidence > 0.99 else f'{result.confidence:.0%}'  # the curve's end is a guess
+    print(
+        f'{verdict}, confidence {confidence}: similarity {result.similarity:.3f}, threshold '
+        f'{result.threshold:.3f} for faces of {result.sizes[0]} and {result.sizes[1]} pixels'
+    )
+
+
+@common.command
+def export(argv: Sequence[str]) -> None:
+    """rim-export."""
+    parser = ArgumentParser(description='Export the networks, checked against PyTorch through onnxruntime.')
+    parser.add_argument('--onnx', required=True, metavar='FOLDER', help='folder for fhn_SIZE.onnx and embed_SIZE.onnx')
+    size = common.whole_number(4, 224)
+    parser.add_argument('--size', type=size, default=28, help='side of the probes in pixels, 4 to 224 (%(default)s)')
+    args = common.add_weights(parser).parse_args(argv)
+
+    from rim_plugin.tools.export import export_onnx
+
+    for path, difference in export_onnx(common.load_rim(args), args.onnx, args.size).items():
+        print(f'{path}: differs from PyTorch by at most {difference:.1e}')
+
+
+@common.command
+def pack(argv: Sequence[str]) -> None:
+    """scripts/pack_weights.py."""
+    parser = ArgumentParser(description='Pack the averaged weights of a training, with thresholds and card.')
+    parser.add_argument('-opt', required=True, help='options file of the training')
+    parser.add_argument('-o', '--output', required=True, help='NAME.safetensors; NAME.json and NAME.md come with it')
+    parser.add_argument('--fhn', help='net_fhn_*.pth')
+    parser.add_argument('--hrn', nargs='+', default=(), help='net_r_*.pth, trained with head: own; the mean of several')
+    parser.add_argument('--verify', help='options file with pairs of faces, which teach the thresholds')
+    parser.add_argument('--commit', help="of the training (today's)")
+    parser.add_argument('--notes', help='text file for the card: data and their terms, other results')
+    args = parser.parse_args(argv)
+
+    from rim_plugin.tools import packing
+
+    inputs = args.fhn, args.hrn, args.verify, args.commit, args.notes
+    command = ['scripts/run.sh', 'python', 'scripts/pack_weights.py', *argv]
+    weights = packing.pack(args.opt, args.output, *inputs, command)
+    print(f'{args.output}: SHA-256 {weights.sha256}')
+
+
+@common.command
+def prepare(argv: Sequence[str]) -> None:
+    """scripts/prepare_faces.py."""
+    parser = ArgumentParser(
+        description='Prepare aligned faces, with landmarks and parsing maps, from a folder of photos.',
+        epilog='Stopped, it goes on where it was when run again. Run for several folders of photos with the same '
+        'output, it joins them.',
+    )
+    parser.add_argument('photos', help='folder of photos, with sub-folders')
+    parser.add_argument('output', help='folder to make; name it as dataroot_gt in an options file')
+    how = parser.add_mutually_exclusive_group(required=True)
+    how.add_argument(
+        '--landmarks',
+        help='folder of .pts (68 points, 1-based), folder of Helen-194 .txt, or a text '
+        'file of five points (lines: photo, then x y of left eye, right eye, nose, mouth corners)',
+    )
+    detectors = f'faces without annotation: {common.DETECTORS} from an RGB image to (k, 5, 2) points'
+    how.add_argument('--detector', help=detectors)
+    parser.add_argument('--parsing', help='folder of parsing maps: palette or grey PNG, classes 0 to 10')
+    parser.add_argument('--size', type=int, default=224, help='side of the faces in pixels (%(default)s)')
+    parser.add_argument('--quality', type=int, default=95, help='JPEG quality (%(default)s)')
+    parser.add_argument('--backend', choices=('lmdb', 'disk'), default='lmdb', help='LMDB or a folder (%(default)s)')
+    parser.add_argument('--subset', help='text file naming the wanted photos, one a line')
+    parser.add_argument('--workers', type=int, help='threads (as many as processors)')
+    args = parser.parse_args(argv)
+
+    from rim_plugin.data.prepare import PrepareOptions, prepare_faces
+    from rim_plugin.tools.cascade import load_detector
+
+    try:
+        print(prepare_faces(PrepareOptions(**vars(args)), {'cascade': partial(load_detector, 'cascade')}))
+    except KeyboardInterrupt:
+        print('Stopped. The same command goes on from here.', file=sys.stderr)
+        raise
