@@ -55,7 +55,7 @@ def export(net, path, fold):
     return onnx.load(path)
 
 
-@pytest.fixture(scope='module', params=[True, False], ids=['folded', 'unfolded'])
+@pytest.fixture(scope='module', params=[True, pytest.param(False, marks=pytest.mark.slow)], ids=['folded', 'unfolded'])
 def exported(request, arcface, tmp_path_factory):
     """The model, the path and whether BatchNorm is folded, of IResNet-18 as ONNX."""
     path = tmp_path_factory.mktemp('onnx') / 'w600k_r18.onnx'

@@ -6,6 +6,7 @@ import torch.nn.functional as F
 from support.tiny_rim import batch, rim_model
 
 ALIKE = {'type': 'MobileFaceNet'}
+HRN = {'type': 'HRN', 'student': ALIKE, 'assistant': ALIKE, 'norm_eval': True}
 LOSSES = {
     'distill_opt': {'type': 'DistillationLoss'},
     'residual_opt': {'type': 'ResidualDistillationLoss'},
@@ -18,11 +19,7 @@ def recogniser(teacher, networks=None, path=None, **train):
     return rim_model(
         path={'pretrain_network_t': teacher, **(path or {})},
         **{'start_from_teacher': True, **LOSSES, **train},
-        networks={
-            'network_t': ALIKE,
-            'network_r': {'type': 'HRN', 'student': ALIKE, 'assistant': ALIKE, 'norm_eval': True},
-            **(networks or {}),
-        },
+        networks={'network_t': ALIKE, 'network_r': HRN, **(networks or {})},
     )
 
 

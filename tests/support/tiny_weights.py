@@ -14,11 +14,11 @@ from rim_plugin.options.reading import read_options
 from rim_plugin.tools.api import RIM
 from rim_plugin.tools.packing import fold_statistics, trained_weights
 from rim_plugin.weights_file import Calibration, save_weights
+from support.tiny_recognition import ALIKE
 from support.tiny_rim import OPTIONS, rim_model
 
 from basicsr.archs import build_network
 
-ALIKE = {'type': 'MobileFaceNet'}
 RECOGNITION = {
     'network_t': ALIKE,
     'network_r': {
