@@ -90,7 +90,7 @@ def folder(tmp_path_factory):
     return root
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)
 def no_curves(monkeypatch):
     """Curves are not drawn, which takes most of the time."""
     for name in ('save_roc', 'save_cmc'):
@@ -139,7 +139,6 @@ def slow_scores(model, dataset, mirror):
     ]
 
 
-@pytest.mark.usefixtures('no_curves')
 @pytest.mark.parametrize('mirror', [False, True])
 @pytest.mark.parametrize('side', ['none', 'first', 'second', 'both'])
 def test_the_figures_are_those_of_pair_after_pair(folder, tmp_path, side, mirror):
@@ -159,7 +158,6 @@ def test_the_figures_are_those_of_pair_after_pair(folder, tmp_path, side, mirror
     assert 0.5 < figures['auc'] < 1  # neither chance nor without errors: what is compared can differ
 
 
-@pytest.mark.usefixtures('no_curves')
 @pytest.mark.parametrize('side', ['none', 'first', 'second', 'both'])
 def test_each_face_is_embedded_once_at_each_resolution_in_which_it_is_seen(folder, tmp_path, side):
     for identification in (False, True):
@@ -178,7 +176,6 @@ def test_each_face_is_embedded_once_at_each_resolution_in_which_it_is_seen(folde
             assert all(torch.equal(face, dataset[i][key]) for face, i in zip(faces, sorted(indices)))
 
 
-@pytest.mark.usefixtures('no_curves')
 def test_ranks_are_those_of_probes_against_the_gallery(folder, tmp_path):
     model, dataset = Embedder(tmp_path), pairs(folder, identification=True)
     model.verify(dataset, 10, None)
@@ -201,7 +198,6 @@ def test_ranks_are_those_of_probes_against_the_gallery(folder, tmp_path):
     assert report['metrics']['rank_1'] == figures['rank_1'] and figures['cmc'][-1] == 1
 
 
-@pytest.mark.usefixtures('no_curves')
 def test_the_batch_size_changes_nothing(folder, tmp_path):
     found = []
     for size in (1, 7, 100):
@@ -210,7 +206,6 @@ def test_the_batch_size_changes_nothing(folder, tmp_path):
     assert found[0] == found[1] == found[2]
 
 
-@pytest.mark.usefixtures('no_curves')
 def test_the_result_file_states_the_protocol(folder, tmp_path):
     model = Embedder(tmp_path, mirror=True)
     model.verify(pairs(folder, probe_side='first'), 10, None)
@@ -267,7 +262,8 @@ def test_without_metrics_the_figures_are_written_all_the_same(folder, tmp_path):
     assert model.metric_results == {} and 'auc' in report_of(tmp_path)['figures']
 
 
-def test_curves_and_files_in_training_and_test(folder, tmp_path):
+def test_curves_and_files_in_training_and_test(folder, tmp_path, monkeypatch):
+    monkeypatch.undo()  # with curves
     Embedder(tmp_path).verify(pairs(folder, identification=True), 10, None)
     Embedder(tmp_path).verify(pairs(folder), 20, None)
     files = {path.name for path in (tmp_path / 'visualization/lfw').iterdir()}

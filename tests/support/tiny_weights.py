@@ -44,13 +44,20 @@ class Tiny(NamedTuple):
 
 
 @pytest.fixture(scope='session')
-def tiny(tmp_path_factory):
-    folder = tmp_path_factory.mktemp('tiny')
+def teacher(tmp_path_factory):
+    """File of a MobileFaceNet's weights, random ones."""
     torch.manual_seed(1)
-    save_file(build_network(dict(ALIKE)).state_dict(), folder / 'teacher.safetensors')
+    path = tmp_path_factory.mktemp('teacher') / 'teacher.safetensors'
+    save_file(build_network(dict(ALIKE)).state_dict(), path)
+    return str(path)
+
+
+@pytest.fixture(scope='session')
+def tiny(teacher, tmp_path_factory):
+    folder = tmp_path_factory.mktemp('tiny')
     model = rim_model(
         networks=RECOGNITION,
-        path={'pretrain_network_t': str(folder / 'teacher.safetensors')},
+        path={'pretrain_network_t': teacher},
         distill_opt={'type': 'DistillationLoss'},
         phase='student',
         embedding_opt={'type': 'DistillationLoss', 'target': 'embedding', 'distance': 'cosine'},
