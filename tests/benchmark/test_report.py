@@ -15,17 +15,16 @@ from rim_plugin.evaluation.metric import ImageMetric, PairMetric
 PAIRS = {'few': {'type': 'DrawnPairDataset', 'num_identities': 4, 'faces_per_identity': 2, 'folds': 2}}
 
 
-def report(results, figures=False, **changes):
+def report(results, **changes):
     """Text of a report on results by method and kind; where there is none, an error.
 
-    Its figures are empty files unless ``figures``: to draw them takes most of the time.
+    Its figures are empty files: to draw them takes most of the time.
     """
     small = benchmark(**changes)
     wanted = [each for method in small.methods for each in measurements(small, method)]
     measured = [(each, results.get((each.method.name, each.kind), {'error': 'broken'})) for each in wanted]
     with pytest.MonkeyPatch.context() as patch:
-        if not figures:
-            patch.setattr('rim_plugin.benchmark.figures.save_figure', lambda figure, path: Path(path).touch())
+        patch.setattr('rim_plugin.benchmark.figures.save_figure', lambda figure, path: Path(path).touch())
         return write_report(small, measured).with_suffix('.md').read_text()
 
 
@@ -125,7 +124,7 @@ def test_errors_stay_in_their_rows(folder, sr_results):
 
 
 def test_page_is_one_file_with_the_pictures_inside(folder, sr_results):
-    text = report(sr_results, figures=True, name='a<b')
+    text = report(sr_results, name='a<b')
     html = (folder / 'out/a<b/report.html').read_text()
     assert text.count('![') == html.count('data:image/png;base64,') == 4 and 'src="figures' not in html
     assert '<title>a&lt;b</title>' in html and html.count('<table>') == text.count('| --- |\n') == 4

@@ -40,7 +40,7 @@ def test_accumulate_trains_with_a_domain_loss_too():
     'options, tolerance',
     [
         ({'channels_last': False}, 1e-3),
-        ({'amp': 'bf16'}, 0.05),
+        pytest.param({'amp': 'bf16'}, 0.05, marks=pytest.mark.slow),
         pytest.param({'amp': 'fp16'}, 0.05, marks=pytest.mark.slow),
         pytest.param(
             {'compile': True},

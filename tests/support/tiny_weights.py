@@ -14,11 +14,12 @@ from rim_plugin.options.reading import read_options
 from rim_plugin.tools.api import RIM
 from rim_plugin.tools.packing import fold_statistics, trained_weights
 from rim_plugin.weights_file import Calibration, save_weights
-from support.tiny_recognition import ALIKE
+from support import tiny_recognition
 from support.tiny_rim import OPTIONS, rim_model
 
 from basicsr.archs import build_network
 
+ALIKE = {'type': 'MobileFaceNet'}
 RECOGNITION = {
     'network_t': ALIKE,
     'network_r': {
@@ -46,9 +47,18 @@ class Tiny(NamedTuple):
 @pytest.fixture(scope='session')
 def teacher(tmp_path_factory):
     """File of a MobileFaceNet's weights, random ones."""
+    return write_random(ALIKE, tmp_path_factory.mktemp('teacher') / 'teacher.safetensors')
+
+
+@pytest.fixture(scope='session')
+def tiny_teacher(tmp_path_factory):
+    """File of a TinyRecogniser's weights, random ones."""
+    return write_random(tiny_recognition.ALIKE, tmp_path_factory.mktemp('teacher') / 'teacher.safetensors')
+
+
+def write_random(options, path):
     torch.manual_seed(1)
-    path = tmp_path_factory.mktemp('teacher') / 'teacher.safetensors'
-    save_file(build_network(dict(ALIKE)).state_dict(), path)
+    save_file(build_network(dict(options)).state_dict(), path)
     return str(path)
 
 
