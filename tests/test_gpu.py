@@ -34,6 +34,11 @@ def test_networks_give_what_they_give_on_the_cpu(name):
         assert distance(ours, theirs) < 1e-4
 
 
+@pytest.fixture
+def teacher(tiny_teacher):
+    return tiny_teacher
+
+
 def on_device(teacher, num_gpu, **train):
     adam = {f'optim_{label}': {'type': 'Adam', 'lr': 1e-4} for label in 'gidsa'}
     hrn = {

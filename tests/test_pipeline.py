@@ -1,5 +1,6 @@
 """RIMPipeline: embeddings of probes and gallery, what student and assistant see."""
 
+import pytest
 import torch
 from support.tiny_recognition import recogniser
 from torch import nn
@@ -8,9 +9,14 @@ from rim_plugin.archs.recogniser import RecogniserOutput
 from rim_plugin.pipeline import RIMPipeline
 
 
+@pytest.fixture
+def teacher(tiny_teacher):
+    return tiny_teacher
+
+
 def test_the_gallery_may_be_embedded_by_the_student(teacher):
     model = recogniser(teacher, phase='student')
-    model.trainer.ema_nets.recogniser.student.net.conv1.conv.weight.data *= 2
+    model.trainer.ema_nets.recogniser.student.net.conv1[0].weight.data *= 2
     faces = torch.rand(2, 3, 224, 224)
     assert torch.equal(model.pipeline.embed_gallery(faces), model.nets.teacher(faces).embedding)
     model.pipeline.gallery = 'hrn'

@@ -58,7 +58,8 @@ def small(tmp_path):
 
 
 def equal(net, other):
-    return all(torch.equal(value, other.state_dict()[key]) for key, value in net.state_dict().items())
+    state = other.state_dict()
+    return all(torch.equal(value, state[key]) for key, value in net.state_dict().items())
 
 
 class TestPackedFiles:
@@ -84,13 +85,10 @@ class TestPackedFiles:
     def test_the_shipped_file(self):
         weights = load_weights(shipped_weights())
         fhn, hrn = (build_packed(weights, label) for label in ('fhn', 'hrn'))
-        student = packed_student(weights.tensors)
+        student, expected = packed_student(weights.tensors), hrn.student.net.state_dict()
         assert equal(hrn.student.net, build_packed(weights, 'hrn').student.net) and len(weights.calibrations) > 3
-        assert student.keys() == hrn.student.net.state_dict().keys() and fhn is not None
-        assert all(
-            torch.equal(value.to(hrn.student.net.state_dict()[key]), hrn.student.net.state_dict()[key])
-            for key, value in student.items()
-        )
+        assert student.keys() == expected.keys() and fhn is not None
+        assert all(torch.equal(value.to(expected[key]), expected[key]) for key, value in student.items())
 
     def test_a_missing_file_is_named(self):
         assert 'nowhere.safetensors: no such weights file' in refused(load_weights, 'nowhere.safetensors')

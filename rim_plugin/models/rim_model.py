@@ -24,7 +24,6 @@ from rim_plugin.pipeline import inference_mode
 
 from basicsr.models.base_model import BaseModel
 from basicsr.models.sr_model import SRModel
-from basicsr.utils import get_root_logger
 from basicsr.utils.registry import MODEL_REGISTRY
 
 
@@ -82,7 +81,8 @@ class RIMModel(SRModel):
             nets.recogniser.start_from(teacher)
         losses = {term: nn.Identity() for term in cls.loss_terms() if options['train'].get(f'{term}_opt')}
         is_trained = recogniser_is_trained(options)
-        setting = Setting(nets, losses, pipeline, train, is_trained, torch.device('cpu'), get_root_logger().warning)
+        # without warnings: they come with the training, whose log has no file yet
+        setting = Setting(nets, losses, pipeline, train, is_trained, torch.device('cpu'), lambda message: None)
         for name in Schedule(train).names:
             PHASES[name](setting).check()
 

@@ -8,6 +8,7 @@ from rim_plugin.archs.lapsrn_arch import bilinear_enlargement
 from rim_plugin.archs.layers import resize
 
 from basicsr.archs import build_network
+from basicsr.archs.discriminator_arch import VGGStyleDiscriminator
 from basicsr.archs.rrdbnet_arch import RRDBNet
 
 EDSR = {'type': 'EDSR', 'num_in_ch': 3, 'num_out_ch': 3, 'num_feat': 64, 'num_block': 16, 'upscale': 8}
@@ -100,6 +101,15 @@ def test_probes_of_any_size_are_brought_to_the_input_size(options, size):
     net, lq = build_network(options), torch.rand(1, 3, size, size)
     assert net(lq).shape[-1] == 224
     assert torch.equal(net(lq), net(resize(lq, net.input_size)))
+
+
+def test_discriminator_is_basicsr_s_with_a_grid_of_4_for_128_pixels():
+    torch.manual_seed(0)
+    theirs = VGGStyleDiscriminator(3, num_feat=2, input_size=128)
+    ours = build_network({'type': 'VGGDiscriminator', 'num_feat': 2, 'pool': 4})
+    ours.load_state_dict(dict(zip(ours.state_dict(), theirs.state_dict().values(), strict=True)))
+    image = torch.rand(2, 3, 128, 128)
+    torch.testing.assert_close(ours(image), theirs(image))
 
 
 @pytest.mark.parametrize('size', [32, 64, 224])

@@ -43,7 +43,7 @@ def test_resnet34_has_the_parameters_of_its_layers():
 
 def test_untrained_assistant_adds_nothing_but_learns():
     torch.manual_seed(0)
-    hrn = HRN(MOBILE, RESNET18, RESNET18)
+    hrn = HRN(MOBILE, MOBILE, RESNET18)
     output = hrn(torch.rand(2, 3, 64, 64))
     assert not any(block.any() for block in output.assistant)
     assert torch.equal(output.fused, output.student[-1])
@@ -76,7 +76,7 @@ def test_the_assistant_s_error_does_not_reach_the_network_that_made_the_image():
     """Eq. 12 is theta_A's alone; Eq. 11 reaches further."""
     torch.manual_seed(0)
     image = torch.rand(2, 3, 112, 112, requires_grad=True)
-    output = HRN(MOBILE, RESNET18, RESNET18, assistant_scale=1.0)(image)
+    output = HRN(MOBILE, MOBILE, MOBILE, assistant_scale=1.0)(image)
     sum(block.square().mean() for block in output.assistant).backward()
     assert image.grad is None
     output.student[-1].square().mean().backward()
@@ -179,7 +179,7 @@ def test_other_channels_without_adapters_are_an_error_that_names_the_option(narr
 
 
 def test_batch_norm_keeps_its_statistics_by_option():
-    hrn = HRN(MOBILE, RESNET18, RESNET18, norm_eval=True)
+    hrn = HRN(MOBILE, RESNET18, None, norm_eval=True)
     for module in (hrn, hrn.student):
         module.train()
         assert hrn.student.training
@@ -211,7 +211,7 @@ def test_a_student_that_does_not_match_is_a_mistake_in_the_options():
 
 
 def test_without_a_face_or_a_head_it_says_so():
-    hrn = HRN(MOBILE, RESNET18, RESNET18).eval()
+    hrn = HRN(MOBILE, MOBILE, MOBILE).eval()
     with pytest.raises(ValueError, match='neither image nor probe'):
         hrn(None, branches=('assistant',))
     with pytest.raises(ValueError, match='head: teacher'):

@@ -2,6 +2,8 @@
 
 import inspect
 import re
+from copy import deepcopy
+from functools import cache
 
 import pytest
 import torch
@@ -25,14 +27,21 @@ SHAPES = {
 }
 
 
+@cache
+def evaluated(name):
+    """A network in evaluation mode, which no test changes, and inputs for it."""
+    torch.manual_seed(0)
+    return build(name).eval().requires_grad_(False), inputs(name)
+
+
 def test_the_networks_of_the_paper_are_registered():
     assert {'TriPathGenerator', 'MixAdversarialDiscriminator', 'FHN', 'HRN', 'IResNet'} <= set(OURS)
 
 
 @pytest.mark.parametrize('name', OURS)
 def test_forward_gives_the_promised_shapes(name):
-    with torch.no_grad():
-        output = tensors(build(name).eval()(*inputs(name)))
+    net, data = evaluated(name)
+    output = tensors(net(*data))
     assert [tuple(tensor.shape) for tensor in output] == SHAPES.get(name, [(2, 3, 224, 224)])
     assert all(tensor.isfinite().all() for tensor in output)
 
@@ -65,8 +74,7 @@ def test_forward_and_backward_reach_every_parameter(name):
 
 @pytest.mark.parametrize('name', OURS)
 def test_weights_survive_save_and_load(name, tmp_path):
-    torch.manual_seed(0)
-    net, data = build(name).eval(), inputs(name)
+    net, data = evaluated(name)
     torch.save(net.state_dict(), tmp_path / 'net.pth')
     torch.manual_seed(1)
     other = build(name).eval()
@@ -77,10 +85,9 @@ def test_weights_survive_save_and_load(name, tmp_path):
 
 @pytest.mark.parametrize('name', OURS)
 def test_memory_format_does_not_change_the_result(name):
-    torch.manual_seed(0)
-    net, data = build(name).eval(), inputs(name)
+    net, data = evaluated(name)
     expected = tensors(net(*data))
-    net = net.to(memory_format=torch.channels_last)
+    net = deepcopy(net).to(memory_format=torch.channels_last)
     output = tensors(net(*(item.contiguous(memory_format=torch.channels_last) for item in data)))
     for a, b in zip(expected, output, strict=True):
         scale = max(1, a.abs().max().item())  # an untrained ResNet-IR gives values far from 1
@@ -89,8 +96,7 @@ def test_memory_format_does_not_change_the_result(name):
 
 @pytest.mark.parametrize('name', OURS)
 def test_faces_of_a_batch_do_not_see_each_other(name):
-    torch.manual_seed(0)
-    net, data = build(name).eval(), inputs(name)
+    net, data = evaluated(name)
     alone = tensors(net(*(item[:1] for item in data)))
     for a, b in zip(alone, tensors(net(*data)), strict=True):
         torch.testing.assert_close(a, b[:1], atol=1e-4, rtol=1e-4)

@@ -11,11 +11,11 @@ TITLES = ['Bicubic', 'SRCNN', 'RIM']
 
 
 class Captured(Plots):
-    """Plots whose last figure can be looked into."""
+    """Plots whose last figure can be looked into; it is not written."""
 
     def _save(self, figure, name):
         self.figure = figure
-        return super()._save(figure, name)
+        return name
 
 
 @pytest.fixture
@@ -32,7 +32,8 @@ def lines(plots):
     return lines
 
 
-def test_every_figure_is_a_png_and_an_svg(plots, tmp_path):
+def test_every_figure_is_a_png_and_an_svg(tmp_path):
+    plots = Plots(tmp_path / 'figures', TITLES, 'RIM')
     path = plots.score_distribution('lfw', 'ssim_y', 'SSIM', {'RIM': [0.5, 0.7], 'SRCNN': [0.1, 0.9]})
     assert path == 'figures/csd_lfw_ssim_y.png'
     assert cv2.imread(str(tmp_path / path)).std() > 10

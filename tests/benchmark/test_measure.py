@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from support.benchmarks import DRAWN, NET
+from support.small_networks import NARROW_INTEGRATOR, NARROW_PATHS
 from torchvision.models import alexnet
 
 from rim_plugin.archs.fhn_arch import FHN
@@ -21,20 +22,10 @@ from basicsr.metrics import calculate_psnr, calculate_ssim
 from basicsr.utils import tensor2img
 
 FACES = dict(DRAWN, name='drawn')
-GENERATOR = {
-    'type': 'TriPathGenerator',
-    'coarse_channels': 4,
-    'coarse_blocks': 1,
-    'coarse_repeats': 1,
-    'global_channels': 4,
-    'global_blocks': 1,
-    'prior_channels': 4,
-    'prior_blocks': 1,
-    'hourglass_blocks': 1,
-}
+GENERATOR = {'type': 'TriPathGenerator', **NARROW_PATHS}
 DISCRIMINATOR = {
     'type': 'MixAdversarialDiscriminator',
-    'integrator': {'channels': 4, 'blocks': 1},
+    'integrator': NARROW_INTEGRATOR,
     'discriminator': {'channels': 4, 'embedding': 8},
 }
 TEACHER = {'type': 'MobileFaceNet'}

@@ -1,5 +1,8 @@
 """Every kind of picture becomes 8-bit RGB, or is refused in one line."""
 
+import struct
+import zlib
+
 import cv2
 import numpy as np
 import pytest
@@ -109,8 +112,13 @@ def test_truncated_pictures_are_refused(tmp_path, make_face):
 def test_tiny_and_huge_pictures_are_refused(tmp_path):
     Image.new('RGB', (1, 1)).save(tmp_path / 'tiny.png')
     assert '1x1 pixels are too small' in refused(tmp_path / 'tiny.png')
+    Image.new('1', (8, 8)).save(tmp_path / 'small.png')
+    content = (tmp_path / 'small.png').read_bytes()
     for side in (12_000, 20_000):  # above our limit; above Pillow's own
-        Image.new('1', (side, side)).save(tmp_path / 'huge.png')
+        header = content[12:16] + struct.pack('>II', side, side) + content[24:29]
+        (tmp_path / 'huge.png').write_bytes(
+            content[:12] + header + struct.pack('>I', zlib.crc32(header)) + content[33:]
+        )
         assert 'megapixels; at most 100 are read: scale it down' in refused(tmp_path / 'huge.png')
 
 

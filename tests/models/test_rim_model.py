@@ -40,9 +40,13 @@ def test_accumulate_trains_with_a_domain_loss_too():
     'options, tolerance',
     [
         ({'channels_last': False}, 1e-3),
-        ({'amp': 'bf16'}, 0.05),
-        ({'amp': 'fp16'}, 0.05),
-        pytest.param({'compile': True}, 1e-3, marks=pytest.mark.skipif(not shutil.which('g++'), reason='no g++')),
+        pytest.param({'amp': 'bf16'}, 0.05, marks=pytest.mark.slow),
+        pytest.param({'amp': 'fp16'}, 0.05, marks=pytest.mark.slow),
+        pytest.param(
+            {'compile': True},
+            1e-3,
+            marks=[pytest.mark.slow, pytest.mark.skipif(not shutil.which('g++'), reason='no g++')],
+        ),
     ],
 )
 def test_loss_curve_is_that_of_fp32(options, tolerance):

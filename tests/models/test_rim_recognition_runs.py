@@ -2,8 +2,16 @@
 
 import pytest
 import torch
-from support.runs import final_weights, finish, kill_at, start, write_options
+from support.runs import (
+    assert_equal_but_rounding,
+    final_weights,
+    kill_and_resume,
+    train,
+    train_in_two_processes,
+    write_options,
+)
 
+pytestmark = pytest.mark.slow
 TEACHER = {'type': 'MobileFaceNet'}
 HRN = {'type': 'HRN', 'student': TEACHER, 'assistant': TEACHER, 'norm_eval': True}
 ITERATIONS = 8
@@ -40,16 +48,14 @@ def options_of_all_phases(folder, teacher, batch_size=2, head='teacher', **chang
 @pytest.fixture(scope='module')
 def unbroken(tmp_path_factory, teacher):
     folder = tmp_path_factory.mktemp('unbroken')
-    output = finish(start(folder, 'rim_plugin.train', '-opt', options_of_all_phases(folder, teacher)))
+    output = train(folder, options_of_all_phases(folder, teacher))
     assert [f'Phase {name} begins' in output for name in ('student', 'assistant', 'joint')] == [True] * 3
     return folder
 
 
 @pytest.mark.parametrize('iteration', [4, 5, 6])  # a checkpoint every second: inside a phase, and where one begins
 def test_killed_and_resumed_across_phases_ends_with_the_same_weights(unbroken, teacher, tmp_path, iteration):
-    options = options_of_all_phases(tmp_path, teacher)
-    kill_at(start(tmp_path, 'rim_plugin.train', '-opt', options), iteration)
-    assert 'Resuming training' in finish(start(tmp_path, 'rim_plugin.train', '-opt', options, '--auto_resume'))
+    kill_and_resume(tmp_path, options_of_all_phases(tmp_path, teacher), iteration)
     expected, found = final_weights(unbroken, ITERATIONS), final_weights(tmp_path, ITERATIONS)
     assert {file for file, _, _ in expected} == {f'net_{label}_{ITERATIONS}.pth' for label in ('g', 'd', 'r', 'fhn')}
     assert expected.keys() == found.keys()
@@ -59,25 +65,11 @@ def test_killed_and_resumed_across_phases_ends_with_the_same_weights(unbroken, t
 def test_two_processes_equal_one_in_every_phase(teacher, tmp_path):
     calm = {f'optim_{label}': {'type': 'SGD', 'lr': 1e-3} for label in 'gidsa'}  # no division of rounding by rounding
     one, two = tmp_path / 'one', tmp_path / 'two'
-    finish(start(one, 'rim_plugin.train', '-opt', options_of_all_phases(one, teacher, 2, 'own', **calm)))
-    finish(
-        start(
-            two,
-            'torch.distributed.run',
-            '--standalone',
-            '--nproc_per_node=2',
-            '-m',
-            'rim_plugin.train',
-            '-opt',
-            options_of_all_phases(two, teacher, 1, 'own', **calm),
-            '--launcher',
-            'pytorch',
-        )
-    )
-    expected, found = final_weights(one, ITERATIONS), final_weights(two, ITERATIONS)
+    train(one, options_of_all_phases(one, teacher, 2, 'own', **calm))
+    train_in_two_processes(two, options_of_all_phases(two, teacher, 1, 'own', **calm))
+    expected = final_weights(one, ITERATIONS)
     first = {
         (file.replace('_2.', f'_{ITERATIONS}.'), *key): value for (file, *key), value in final_weights(one, 2).items()
     }
     assert {key[0] for key in expected if not torch.equal(expected[key], first[key])} == {key[0] for key in expected}
-    for key, value in expected.items():
-        torch.testing.assert_close(value, found[key], atol=2e-6, rtol=1e-4, msg=str(key))
+    assert_equal_but_rounding(expected, final_weights(two, ITERATIONS))

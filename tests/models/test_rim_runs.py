@@ -3,21 +3,32 @@
 import pytest
 import torch
 import yaml
-from support.runs import ITERATIONS, WIDE, final_weights, finish, kill_at, start, write_options
+from support.runs import (
+    ITERATIONS,
+    WIDE,
+    assert_equal_but_rounding,
+    final_weights,
+    finish,
+    kill_and_resume,
+    start,
+    train,
+    train_in_two_processes,
+    write_options,
+)
 from support.tiny_rim import INTEGRATOR, PATHS
+
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope='module')
 def unbroken(tmp_path_factory):
     folder = tmp_path_factory.mktemp('unbroken')
-    finish(start(folder, 'rim_plugin.train', '-opt', str(write_options(folder))))
+    train(folder, write_options(folder))
     return folder
 
 
 def test_killed_and_resumed_ends_with_the_same_weights(unbroken, tmp_path):
-    options = str(write_options(tmp_path))
-    kill_at(start(tmp_path, 'rim_plugin.train', '-opt', options), 3)
-    assert 'Resuming training' in finish(start(tmp_path, 'rim_plugin.train', '-opt', options, '--auto_resume'))
+    kill_and_resume(tmp_path, write_options(tmp_path), 3)
     expected, found = final_weights(unbroken), final_weights(tmp_path)
     assert expected.keys() == found.keys()
     assert all(torch.equal(value, found[key]) for key, value in expected.items())
@@ -32,24 +43,9 @@ def test_two_processes_equal_one_on_the_same_global_batch(tmp_path):
     calm = {f'optim_{label}': {'type': 'SGD', 'lr': 1e-3} for label in 'gid'}  # RMSprop divides rounding by rounding
     one, two = tmp_path / 'one', tmp_path / 'two'
     one.mkdir(), two.mkdir()
-    finish(start(one, 'rim_plugin.train', '-opt', str(write_options(one, 2, **calm))))
-    finish(
-        start(
-            two,
-            'torch.distributed.run',
-            '--standalone',
-            '--nproc_per_node=2',
-            '-m',
-            'rim_plugin.train',
-            '-opt',
-            str(write_options(two, 1, **calm)),
-            '--launcher',
-            'pytorch',
-        )
-    )
-    expected, found = final_weights(one), final_weights(two)
-    for key, value in expected.items():
-        torch.testing.assert_close(value, found[key], atol=2e-6, rtol=1e-4, msg=str(key))
+    train(one, write_options(one, 2, **calm))
+    train_in_two_processes(two, write_options(two, 1, **calm))
+    assert_equal_but_rounding(final_weights(one), final_weights(two))
 
 
 def test_basicsrs_test_runs_the_saved_fhn(unbroken, tmp_path):

@@ -91,6 +91,13 @@ def folder(tmp_path_factory):
     return root
 
 
+@pytest.fixture(autouse=True)
+def no_curves(monkeypatch):
+    """Curves are not drawn, which takes most of the time."""
+    for name in ('save_roc', 'save_cmc'):
+        monkeypatch.setattr(f'rim_plugin.models.validation.{name}', lambda *arguments: None)
+
+
 def pairs(folder, **options):
     return FacePairDataset(
         {
@@ -256,7 +263,8 @@ def test_without_metrics_the_figures_are_written_all_the_same(folder, tmp_path):
     assert model.metric_results == {} and 'auc' in report_of(tmp_path)['figures']
 
 
-def test_curves_and_files_in_training_and_test(folder, tmp_path):
+def test_curves_and_files_in_training_and_test(folder, tmp_path, monkeypatch):
+    monkeypatch.undo()  # with curves
     Embedder(tmp_path).verify(pairs(folder, identification=True), 10, None)
     Embedder(tmp_path).verify(pairs(folder), 20, None)
     files = {path.name for path in (tmp_path / 'visualization/lfw').iterdir()}

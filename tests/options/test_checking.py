@@ -35,6 +35,7 @@ def test_options_of_this_project_pass(file):
     check(read_options(str(file)), str(file), file.parent.name != 'test', look_for_files=False)
 
 
+LARGE = ('other_teacher', 'rim_gpu_hrn', 'student_assistant', 'rim_more_hrn')
 RIM = [
     file
     for file in OURS
@@ -44,7 +45,7 @@ RIM = [
 
 @pytest.mark.parametrize(
     'file',
-    [pytest.param(file, marks=pytest.mark.slow) if file.stem == 'other_teacher' else file for file in RIM],
+    [pytest.param(file, marks=pytest.mark.slow) if file.stem in LARGE else file for file in RIM],
     ids=lambda f: f.stem,
 )
 def test_models_of_this_project_are_built(file, monkeypatch):

@@ -62,6 +62,23 @@ def start(folder, *command):
     )
 
 
+def train(folder, options, *arguments):
+    """A whole training in a process of its own; returns what it printed."""
+    return finish(start(folder, 'rim_plugin.train', '-opt', str(options), *arguments))
+
+
+def train_in_two_processes(folder, options):
+    """A whole training, distributed over two processes."""
+    launcher = ('torch.distributed.run', '--standalone', '--nproc_per_node=2', '-m', 'rim_plugin.train')
+    return finish(start(folder, *launcher, '-opt', str(options), '--launcher', 'pytorch'))
+
+
+def kill_and_resume(folder, options, iteration):
+    """A training that is killed at an iteration and then resumed to its end."""
+    kill_at(start(folder, 'rim_plugin.train', '-opt', str(options)), iteration)
+    assert 'Resuming training' in train(folder, options, '--auto_resume')
+
+
 def finish(process):
     output, _ = process.communicate(timeout=200)
     assert process.returncode == 0, output
@@ -77,6 +94,12 @@ def final_weights(folder, iterations=ITERATIONS):
         for key, state in torch.load(file, weights_only=True).items()
         for name, value in state.items()
     }
+
+
+def assert_equal_but_rounding(expected, weights):
+    """Weights of two trainings whose sums come in another order."""
+    for key, value in expected.items():
+        torch.testing.assert_close(value, weights[key], atol=2e-6, rtol=1e-4, msg=str(key))
 
 
 def kill_at(process, iteration):

@@ -5,10 +5,7 @@ import torch
 from basicsr.archs import build_network
 from basicsr.utils.registry import ARCH_REGISTRY
 
-SMALL_PATHS = {
-    'image_size': 64,
-    'feature_size': 16,
-    'num_landmarks': 5,
+NARROW_PATHS = {
     'coarse_channels': 4,
     'coarse_blocks': 1,
     'coarse_repeats': 1,
@@ -18,7 +15,9 @@ SMALL_PATHS = {
     'prior_blocks': 1,
     'hourglass_blocks': 1,
 }
-SMALL_INTEGRATOR = {'feature_size': 16, 'channels': 4, 'blocks': 1}
+NARROW_INTEGRATOR = {'channels': 4, 'blocks': 1}
+SMALL_PATHS = {'image_size': 64, 'feature_size': 16, 'num_landmarks': 5, **NARROW_PATHS}
+SMALL_INTEGRATOR = {'feature_size': 16, **NARROW_INTEGRATOR}
 # a network that is not named here is built with its defaults and fed two 28-pixel probes
 SMALL = {
     'TriPathGenerator': SMALL_PATHS,
@@ -33,7 +32,7 @@ SMALL = {
     'HRN': {
         'teacher': {'type': 'MobileFaceNet'},
         'student': {'type': 'ResNet', 'depth': 18},
-        'assistant': {'type': 'ResNet', 'depth': 18},
+        'assistant': {'type': 'MobileFaceNet'},
     },
     'FixedInput': {
         'net': {'type': 'EDSR', 'num_in_ch': 3, 'num_out_ch': 3, 'num_feat': 4, 'num_block': 1, 'upscale': 8},

@@ -4,24 +4,12 @@ from copy import deepcopy
 
 import torch
 
+from support.small_networks import SMALL_INTEGRATOR, SMALL_PATHS
+
 from basicsr.models import build_model
 
-PATHS = {
-    'image_size': 64,
-    'feature_size': 16,
-    'num_landmarks': 5,
-    'coarse_channels': 4,
-    'coarse_blocks': 1,
-    'coarse_repeats': 1,
-    'coarse_size_modulation': True,
-    'global_channels': 4,
-    'global_blocks': 1,
-    'prior_channels': 4,
-    'prior_blocks': 1,
-    'hourglass_blocks': 1,
-    'norm': 'none',
-}
-INTEGRATOR = {'feature_size': 16, 'channels': 4, 'blocks': 1, 'norm': 'none'}
+PATHS = {**SMALL_PATHS, 'coarse_size_modulation': True, 'norm': 'none'}
+INTEGRATOR = {**SMALL_INTEGRATOR, 'norm': 'none'}
 OPTIONS = {
     'name': 'tiny',
     'model_type': 'RIMModel',

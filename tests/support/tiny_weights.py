@@ -14,6 +14,7 @@ from rim_plugin.options.reading import read_options
 from rim_plugin.tools.api import RIM
 from rim_plugin.tools.packing import fold_statistics, trained_weights
 from rim_plugin.weights_file import Calibration, save_weights
+from support import tiny_recognition
 from support.tiny_rim import OPTIONS, rim_model
 
 from basicsr.archs import build_network
@@ -44,13 +45,29 @@ class Tiny(NamedTuple):
 
 
 @pytest.fixture(scope='session')
-def tiny(tmp_path_factory):
-    folder = tmp_path_factory.mktemp('tiny')
+def teacher(tmp_path_factory):
+    """File of a MobileFaceNet's weights, random ones."""
+    return write_random(ALIKE, tmp_path_factory.mktemp('teacher') / 'teacher.safetensors')
+
+
+@pytest.fixture(scope='session')
+def tiny_teacher(tmp_path_factory):
+    """File of a TinyRecogniser's weights, random ones."""
+    return write_random(tiny_recognition.ALIKE, tmp_path_factory.mktemp('teacher') / 'teacher.safetensors')
+
+
+def write_random(options, path):
     torch.manual_seed(1)
-    save_file(build_network(dict(ALIKE)).state_dict(), folder / 'teacher.safetensors')
+    save_file(build_network(dict(options)).state_dict(), path)
+    return str(path)
+
+
+@pytest.fixture(scope='session')
+def tiny(teacher, tmp_path_factory):
+    folder = tmp_path_factory.mktemp('tiny')
     model = rim_model(
         networks=RECOGNITION,
-        path={'pretrain_network_t': str(folder / 'teacher.safetensors')},
+        path={'pretrain_network_t': teacher},
         distill_opt={'type': 'DistillationLoss'},
         phase='student',
         embedding_opt={'type': 'DistillationLoss', 'target': 'embedding', 'distance': 'cosine'},

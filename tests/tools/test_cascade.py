@@ -77,6 +77,7 @@ def test_weights_without_landmarks_are_named():
         detector._points(dotted(()), (100, 100, 120))
 
 
+@pytest.mark.slow
 def test_faces_of_a_photo_are_found():
     """Two drawn people in one photo; nothing in an empty one."""
     faces = [draw_face(0, identity, 0) for identity in (0, 3)]

@@ -68,19 +68,19 @@ def test_neither_discriminator_nor_teacher_is_inside(tiny):
     assert not any('assistant.net.linear' in key for key in keys)  # a head that nobody uses
 
 
-@pytest.mark.slow
 def test_a_training_begins_with_a_weights_file(tiny):
     torch.manual_seed(5)
     for label, trained in tiny.model.trainer.ema_nets.learning.items():
         net = copy_of(tiny.model.nets.learning[label])
         before = {key: value.clone() for key, value in net.state_dict().items()}
         tiny.model.load_network(net, str(tiny.weights))
+        trained = trained.state_dict()
         for key, value in net.state_dict().items():
-            expected = before if key.startswith('discriminator.') else trained.state_dict()
-            assert torch.equal(value, expected[key]), key
+            assert torch.equal(value, (before if key.startswith('discriminator.') else trained)[key]), key
     fhn = copy_of(tiny.model.pipeline.fhn)
     tiny.model.load_network(fhn, str(tiny.weights))
-    assert all(torch.equal(value, fhn.state_dict()[key]) for key, value in tiny.model.pipeline.fhn.state_dict().items())
+    state = fhn.state_dict()
+    assert all(torch.equal(value, state[key]) for key, value in tiny.model.pipeline.fhn.state_dict().items())
     message = refused(tiny.model.load_network, build(dict(SRCNN)), str(tiny.weights))
     assert 'does not fit SRCNN: missing: body.0.bias' in message
 

@@ -1,6 +1,7 @@
 """LPIPS against its formula in float64, on AlexNet with random weights: the trained ones are not in the repository."""
 
 import sys
+from copy import deepcopy
 from importlib.resources import files
 
 import pytest
@@ -16,10 +17,27 @@ lpips = pytest.importorskip('lpips')
 
 
 @pytest.fixture(scope='module')
-def weights(tmp_path_factory):
+def features():
+    """AlexNet's layers with random weights, without its classifier of 58 million, which LPIPS does not read."""
+    with torch.device('meta'):
+        layers = alexnet().features
     torch.manual_seed(0)
+    for layer in layers.to_empty(device='cpu'):
+        if isinstance(layer, torch.nn.Conv2d):
+            layer.reset_parameters()
+    return layers
+
+
+def state_of(features):
+    """As torchvision's file has it, but for the sizes of the classifier."""
+    state = {f'features.{key}': value for key, value in features.state_dict().items()}
+    return {**state, 'classifier.1.weight': torch.zeros(1)}
+
+
+@pytest.fixture(scope='module')
+def weights(features, tmp_path_factory):
     path = tmp_path_factory.mktemp('lpips') / 'alexnet.pth'
-    torch.save(alexnet().state_dict(), path)
+    torch.save(state_of(features), path)
     return path
 
 
@@ -29,16 +47,15 @@ def images(count, side=64):
     return gt + 0.2 * torch.randn(gt.shape, generator=generator), gt
 
 
-def by_formula(weights, sr, gt):
+def by_formula(features, sr, gt):
     """Zhang et al., Eq. 1: mean over places of the weighted squared differences of unit feature vectors, all layers."""
-    net = alexnet().double()
-    net.load_state_dict(torch.load(weights))
+    layers = deepcopy(features).double()
     heads = torch.load(str(files('lpips') / 'weights/v0.1/alex.pth'), map_location='cpu')
     maps = []
     for image in (sr, gt):
         x = ((image.double().clamp(0, 1) * 255).round() / 255 * 2 - 1 - MEAN) / STD
         maps.append([])
-        for number, layer in enumerate(net.features[:12]):
+        for number, layer in enumerate(layers[:12]):
             x = layer(x)
             if number in RELUS:
                 maps[-1].append((x / x.norm(dim=1, keepdim=True).clamp(min=1e-10)).clone())
@@ -50,13 +67,13 @@ def by_formula(weights, sr, gt):
 
 @pytest.mark.parametrize('count', [1, 3, 17])
 @torch.no_grad()
-def test_equals_the_formula(weights, count):
+def test_equals_the_formula(features, weights, count):
     sr, gt = images(count)
     before = sr.clone()
     found = LPIPS(str(weights)).measure({'sr': sr, 'gt': gt})
     assert found.shape == (count,) and found.dtype == torch.float64 and torch.equal(sr, before)
     assert found.min() > 1e-3
-    torch.testing.assert_close(found, by_formula(weights, sr, gt), rtol=1e-4, atol=1e-7)
+    torch.testing.assert_close(found, by_formula(features, sr, gt), rtol=1e-4, atol=1e-7)
 
 
 def test_identical_images_have_none(weights):
@@ -76,8 +93,8 @@ def test_bicubic_has_it_too():
         (lambda state: {**state, 'features.0.weight': torch.zeros(64, 3, 3, 3)}, 'other shape: 0.weight (64, 3, 3, 3)'),
     ],
 )
-def test_wrong_weights_are_told(tmp_path, change, words):
-    content = change(alexnet().state_dict())
+def test_wrong_weights_are_told(features, tmp_path, change, words):
+    content = change(state_of(features))
     if content is not None:
         torch.save(content, tmp_path / 'net.pth')
     with pytest.raises(OptionsError) as caught:

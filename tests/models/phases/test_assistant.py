@@ -3,23 +3,16 @@
 import pytest
 import torch
 import torch.nn.functional as F
-from support.tiny_recognition import ALIKE, learned, mixed, recogniser, weights
+from support.tiny_recognition import HRN, learned, mixed, recogniser, weights
 from support.tiny_rim import batch
 
 from rim_plugin.archs.layers import resize
 
+ON_PROBES = {**HRN, 'assistant_view': 'probe', 'assistant_scale': 1}
+
 
 def test_assistant_may_see_the_probes_without_hallucination(teacher):
-    networks = {
-        'network_r': {
-            'type': 'HRN',
-            'student': ALIKE,
-            'assistant': ALIKE,
-            'norm_eval': True,
-            'assistant_view': 'probe',
-            'assistant_scale': 1,
-        }
-    }
+    networks = {'network_r': ON_PROBES}
     model, data = recogniser(teacher, networks, phase='assistant', residual_opt=None), mixed()
     small, large = data['lq'][:2, :, :8, :8], data['lq'][2:]
     with torch.no_grad():
@@ -41,17 +34,7 @@ def test_assistant_may_see_the_probes_without_hallucination(teacher):
 
 
 def test_assistant_may_learn_as_a_second_student_without_hallucination(teacher, monkeypatch):
-    networks = {
-        'network_r': {
-            'type': 'HRN',
-            'student': ALIKE,
-            'assistant': ALIKE,
-            'norm_eval': True,
-            'assistant_view': 'probe',
-            'assistant_scale': 1,
-            'fusion': 'mean',
-        }
-    }
+    networks = {'network_r': {**ON_PROBES, 'fusion': 'mean'}}
     model, data = recogniser(teacher, networks, phase='assistant', assistant_target='own'), batch(2)
     with torch.no_grad():
         face = F.interpolate(data['lq'], (224, 224), mode='bicubic').clamp(0, 1)

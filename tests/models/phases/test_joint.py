@@ -3,7 +3,7 @@
 import pytest
 import torch
 import torch.nn.functional as F
-from support.tiny_recognition import ALIKE, mixed, recogniser
+from support.tiny_recognition import ALIKE, HRN, mixed, recogniser
 from support.tiny_rim import batch
 
 from rim_plugin.archs.layers import resize
@@ -20,10 +20,8 @@ def test_the_joint_phase_does_without_an_assistant(teacher):
 
 @pytest.mark.parametrize('name, reaches', [('distill', True), ('residual', False)])
 def test_gradient_of_equation_11_reaches_the_hallucination_network(teacher, name, reaches):
-    networks = {  # of scale 1: the maps of a new assistant are 0, and have no gradient anyway
-        'network_r': {'type': 'HRN', 'student': ALIKE, 'assistant': ALIKE, 'norm_eval': True, 'assistant_scale': 1}
-    }
-    model = recogniser(teacher, networks, phase='joint')
+    # of scale 1: the maps of a new assistant are 0, and have no gradient anyway
+    model = recogniser(teacher, {'network_r': {**HRN, 'assistant_scale': 1}}, phase='joint')
     model.feed_data(batch(2))
     term = model.trainer.enter_phase(1).losses(model.batch)[name]
     gradients = torch.autograd.grad(term, list(model.nets.generator.coarse.parameters()), allow_unused=True)
