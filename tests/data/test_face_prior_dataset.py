@@ -154,7 +154,7 @@ def test_max_faces_takes_the_first(stores):
 
 def test_one_query_size_for_each_global_batch(stores, monkeypatch):
     sizes = [16, 28, 56]
-    monkeypatch.setattr('rim_plugin.data.face_item.get_dist_info', lambda: (0, 3))
+    monkeypatch.setattr('basicsr.utils.dist_util.get_dist_info', lambda: (0, 3))
     faces = dataset(stores, query_size=sizes)
     drawn = [[faces[SampleIndex(0, epoch, position)]['lq'].shape[2] for position in range(24)] for epoch in range(3)]
     for epoch in drawn:
@@ -168,7 +168,7 @@ def test_one_query_size_for_each_global_batch(stores, monkeypatch):
 
 @pytest.mark.parametrize('world', [1, 2])
 def test_a_batch_of_several_sizes_shares_them_evenly_and_in_order(stores, monkeypatch, world):
-    monkeypatch.setattr('rim_plugin.data.face_item.get_dist_info', lambda: (0, world))
+    monkeypatch.setattr('basicsr.utils.dist_util.get_dist_info', lambda: (0, world))
     faces = dataset(stores, query_size=[7, 14, 28, 56], query_sizes_per_batch=2, batch_size_per_gpu=4)
     epoch = [faces[SampleIndex(position % COUNT, 0, position)] for position in range(32 * world)]
     assert all(item['lq'].shape == (3, 56, 56) for item in epoch)

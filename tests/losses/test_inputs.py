@@ -1,12 +1,9 @@
 """What losses share about their inputs."""
 
-import math
-
 import pytest
 import torch
 
-from rim_plugin.errors import OptionsError
-from rim_plugin.losses.inputs import check_blocks, check_shapes, full_precision, positive_numbers, widened
+from rim_plugin.losses.inputs import check_blocks, check_shapes, full_precision, widened
 
 
 @pytest.mark.parametrize(
@@ -47,11 +44,3 @@ def test_block_maps_that_differ_are_named_by_their_number():
     for student, teacher in ((maps, maps[:1]), ([], [])):
         with pytest.raises(ValueError, match=f'student {len(student)}, teacher {len(teacher)}'):
             check_blocks('L', student=student, teacher=teacher)
-
-
-def test_positive_numbers():
-    assert positive_numbers('L', 'bandwidth', 2) == [2.0]
-    assert positive_numbers('L', 'bandwidth', (0.5, 1)) == [0.5, 1.0]
-    for values in (0, [1, -1], [], math.inf, math.nan):
-        with pytest.raises(OptionsError, match='^L: bandwidth must be positive numbers, not '):
-            positive_numbers('L', 'bandwidth', values)
