@@ -1,7 +1,7 @@
 """RIM's face hallucination network (FHN), section 3.1 of the paper: prior-aided tri-path generator and integrator."""
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple, get_args
 
 import torch
 from torch import Tensor, nn
@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from rim_plugin.archs.coarse_sr import CoarseSRNet
 from rim_plugin.archs.layers import PRIOR_STRIDE, Hourglass, Norm, conv_prelu, residual_stack, resize, starting_at_zero
 from rim_plugin.archs.mix_discriminator_arch import FeatureIntegrator
-from rim_plugin.errors import OptionsError
+from rim_plugin.errors import OptionsError, check_choice
 from rim_plugin.options.kinds import Count
 
 from basicsr.utils.registry import ARCH_REGISTRY
@@ -169,6 +169,8 @@ class TriPathGenerator(nn.Module):
     ) -> None:
         super().__init__()
         prior_paths = prior_paths or 'none'
+        check_choice('prior_paths', prior_paths, self.PATHS)
+        check_choice('concat', concat, get_args(Concat))
         if image_size % (PRIOR_STRIDE * 2**hourglass_depth):
             raise OptionsError(
                 f'image_size: {image_size} is no multiple of {PRIOR_STRIDE * 2**hourglass_depth}, '

@@ -1,7 +1,7 @@
 """RIM's heterogeneous recognition sub-net, section 3.2 of the paper: student and assistant."""
 
 from collections.abc import Collection
-from typing import Any, ClassVar, Literal, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple, get_args
 
 import torch
 from torch import Tensor, nn
@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from rim_plugin.archs.layers import he_init
 from rim_plugin.archs.recogniser import Recogniser
 from rim_plugin.archs.resnet_arch import ResNet
-from rim_plugin.errors import OptionsError
+from rim_plugin.errors import OptionsError, check_choice
 from rim_plugin.options.kinds import Positive
 
 from basicsr.utils.registry import ARCH_REGISTRY
@@ -136,6 +136,8 @@ class HRN(nn.Module):
         fusion: Fusion | Positive = 'sum',
     ) -> None:
         super().__init__()
+        check_choice('head', head, get_args(Head))
+        check_choice('assistant_view', assistant_view, get_args(View))
         self.own_head, self.sees_probe = head == 'own', assistant is not None and assistant_view == 'probe'
         self.fusion_weight = FUSION[fusion] if isinstance(fusion, str) else fusion
         with torch.device('meta'):  # its description alone: no memory, no time, no random numbers

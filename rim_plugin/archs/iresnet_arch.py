@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from rim_plugin.archs.layers import he_init
 from rim_plugin.archs.recogniser import FeatureInfo, Recogniser
+from rim_plugin.errors import check_choice
 
 from basicsr.utils.registry import ARCH_REGISTRY
 
@@ -67,6 +68,8 @@ class IResNet(Recogniser):
     head_layers = ('bn2', 'fc', 'features')
 
     def __init__(self, depth: Literal[18, 34, 50, 100] = 50, variant: Variant = 'insightface') -> None:
+        check_choice('depth', depth, BLOCKS)
+        check_choice('variant', variant, NORMALISATION)
         super().__init__(*NORMALISATION[variant])
         self.conv1 = nn.Conv2d(3, 64, 3, padding=1, bias=False)
         self.bn1 = nn.BatchNorm2d(64)

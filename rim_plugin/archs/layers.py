@@ -7,6 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from rim_plugin.errors import check_choice
+
 from basicsr.utils.registry import ARCH_REGISTRY
 
 Net = TypeVar('Net', bound=nn.Module)
@@ -23,6 +25,7 @@ def build_network(options: Mapping[str, Any]) -> Any:
 
 def make_norm(name: Norm, channels: int) -> nn.Module:
     """Normalisation layer by its option name: ``instance`` (the paper's authors) or ``none`` (faster, sharper)."""
+    check_choice('norm', name or 'none', ('instance', 'none'))
     return nn.InstanceNorm2d(channels, affine=True) if name == 'instance' else nn.Identity()
 
 

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from rim_plugin.archs.layers import he_init
 from rim_plugin.archs.recogniser import FACE_SIZE, Recogniser
-from rim_plugin.errors import OptionsError
+from rim_plugin.errors import OptionsError, check_choice
 
 LAYERS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3)}  # residual blocks of each stage (He et al. 2016, Tab. 1)
 STEM_STRIDE = 2
@@ -71,6 +71,7 @@ class ResNet(Recogniser):
     head_layers = ('embedding',)
 
     def __init__(self, teacher: Recogniser, depth: Literal[18, 34] = 34) -> None:
+        check_choice('depth', depth, LAYERS)
         super().__init__(teacher.mean, teacher.std, teacher.crop)
         self.feature_info, self.embedding_size = teacher.feature_info, teacher.embedding_size
         strides = [STEM_STRIDE, *(info.stride for info in self.feature_info)]

@@ -1,13 +1,13 @@
 """Distillation loss of the heterogeneous recognition sub-net."""
 
-from typing import Literal
+from typing import Literal, get_args
 
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from rim_plugin.archs.recogniser import RecogniserOutput
-from rim_plugin.errors import OptionsError
-from rim_plugin.losses.inputs import Reduction, check_blocks, check_shapes, widened
+from rim_plugin.errors import OptionsError, check_choice
+from rim_plugin.losses.inputs import Reduction, check_blocks, check_reduction, check_shapes, widened
 
 from basicsr.utils.registry import LOSS_REGISTRY
 
@@ -71,6 +71,9 @@ class DistillationLoss(nn.Module):
         reduction: Reduction = 'mean',
     ) -> None:
         super().__init__()
+        check_choice('DistillationLoss: target', target, get_args(Target))
+        check_choice('DistillationLoss: distance', distance, get_args(Distance))
+        check_reduction('DistillationLoss', reduction)
         if distance == 'cosine' and reduction != 'mean':
             raise OptionsError(f'DistillationLoss: reduction of distance cosine must be mean, not {reduction!r}')
         self.loss_weight, self.target, self.distance, self.reduction = loss_weight, target, distance, reduction

@@ -2,7 +2,7 @@
 
 from torch import Tensor, nn
 
-from rim_plugin.losses.inputs import Reduction, check_shapes, widened
+from rim_plugin.losses.inputs import Reduction, check_reduction, check_shapes, widened
 
 from basicsr.utils.registry import LOSS_REGISTRY
 
@@ -49,6 +49,7 @@ class HeatmapLoss(nn.Module):
 
     def __init__(self, loss_weight: float = 1.0, reduction: Reduction = 'mean') -> None:
         super().__init__()
+        check_reduction('HeatmapLoss', reduction)
         self.loss_weight, self.reduction = loss_weight, reduction
 
     def forward(self, estimated: Tensor, truth: Tensor) -> Tensor:

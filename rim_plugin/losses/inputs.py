@@ -1,12 +1,19 @@
 """What losses share about their inputs: number types and shapes."""
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor
 
+from rim_plugin.errors import check_choice
+
 Reduction = Literal['mean', 'sum']
+
+
+def check_reduction(loss: str, reduction: str) -> None:
+    """OptionsError, in the name of the loss, unless the reduction is one of Reduction."""
+    check_choice(f'{loss}: reduction', reduction, get_args(Reduction))
 
 
 def widened(*tensors: Tensor) -> list[Tensor]:

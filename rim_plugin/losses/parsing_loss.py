@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from rim_plugin.losses.inputs import Reduction, widened
+from rim_plugin.losses.inputs import Reduction, check_reduction, widened
 from rim_plugin.options.kinds import NotNegative
 
 from basicsr.utils.registry import LOSS_REGISTRY
@@ -100,6 +100,7 @@ class ParsingLoss(nn.Module):
         reduction: Reduction = 'mean',
     ) -> None:
         super().__init__()
+        check_reduction('ParsingLoss', reduction)
         self.loss_weight, self.ignore_index, self.reduction = loss_weight, ignore_index, reduction
         weights = None if class_weights is None else torch.tensor(class_weights, dtype=torch.float64)
         # not in the checkpoint: an option, not state

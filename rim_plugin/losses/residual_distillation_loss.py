@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from rim_plugin.losses.distillation_loss import distillation_loss
-from rim_plugin.losses.inputs import Reduction, check_blocks, widened
+from rim_plugin.losses.inputs import Reduction, check_blocks, check_reduction, widened
 
 from basicsr.utils.registry import LOSS_REGISTRY
 
@@ -57,6 +57,7 @@ class ResidualDistillationLoss(nn.Module):
 
     def __init__(self, loss_weight: float = 1.0, reduction: Reduction = 'mean') -> None:
         super().__init__()
+        check_reduction('ResidualDistillationLoss', reduction)
         self.loss_weight, self.reduction = loss_weight, reduction
 
     def forward(self, assistant: Sequence[Tensor], student: Sequence[Tensor], teacher: Sequence[Tensor]) -> Tensor:

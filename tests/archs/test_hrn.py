@@ -18,7 +18,9 @@ def shapes(maps):
     return [tuple(block.shape) for block in maps]
 
 
-@pytest.mark.parametrize('teacher', [MOBILE, {'type': 'IResNet', 'depth': 18}], ids=lambda t: t['type'])
+@pytest.mark.parametrize(
+    'teacher', [MOBILE, pytest.param({'type': 'IResNet', 'depth': 18}, marks=pytest.mark.slow)], ids=lambda t: t['type']
+)
 def test_resnet_matches_any_teacher_by_construction(teacher):
     torch.manual_seed(0)
     image, net = torch.rand(1, 3, 112, 112), build_network(dict(teacher)).eval()

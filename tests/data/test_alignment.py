@@ -62,7 +62,7 @@ def test_the_estimate_is_the_least_squares_one():
     np.testing.assert_allclose(alignment_matrix(points), [[a, -b, tx], [b, a, ty]], atol=1e-9)
 
 
-@pytest.mark.parametrize('scale', [0.5, 1, 3, 6])
+@pytest.mark.parametrize('scale', [0.5, 1, 3, pytest.param(6, marks=pytest.mark.slow)])
 def test_picture_and_points_move_together(scale):
     """A dot drawn at a point is found where warp_points puts that point, whatever the photo's resolution."""
     placement = similarity(scale, 8, (30 * scale, 20 * scale))

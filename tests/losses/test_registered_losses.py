@@ -161,6 +161,10 @@ def test_shapes_that_do_not_fit_are_refused_in_the_name_of_the_loss(name):
 def test_unknown_options_are_refused(name):
     with pytest.raises(TypeError):
         build(name, no_such_option=1)
+    for option, default in DEFAULTS.get(name, {}).items():
+        if isinstance(default, str):
+            with pytest.raises(ValueError, match=option):
+                build(name, **{option: 'no such word'})
 
 
 @pytest.mark.parametrize('name', OURS)

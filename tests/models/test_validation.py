@@ -263,6 +263,7 @@ def test_without_metrics_the_figures_are_written_all_the_same(folder, tmp_path):
     assert model.metric_results == {} and 'auc' in report_of(tmp_path)['figures']
 
 
+@pytest.mark.slow
 def test_curves_and_files_in_training_and_test(folder, tmp_path, monkeypatch):
     monkeypatch.undo()  # with curves
     Embedder(tmp_path).verify(pairs(folder, identification=True), 10, None)

@@ -35,7 +35,16 @@ def test_options_of_this_project_pass(file):
     check(read_options(str(file)), str(file), file.parent.name != 'test', look_for_files=False)
 
 
-LARGE = ('other_teacher', 'rim_gpu_hrn', 'student_assistant', 'rim_more_hrn')
+LARGE = (
+    'other_teacher',
+    'paper_assistant',
+    'rim',
+    'rim_gpu',
+    'rim_gpu_hrn',
+    'rim_more',
+    'rim_more_hrn',
+    'student_assistant',
+)
 RIM = [
     file
     for file in OURS

@@ -194,6 +194,7 @@ def test_a_gallery_that_is_known_is_not_embedded_again(tiny, tmp_path, make_face
     assert sum(counts) == 2 * 2 * 12  # faces and mirror images: in either order each of the 12 once
 
 
+@pytest.mark.slow
 def test_any_dataset_of_pairs_counts(tiny, tmp_path):
     drawn = {'type': 'DrawnPairDataset', 'num_identities': 4, 'faces_per_identity': 2, 'folds': 2, 'query_size': 8}
     faces = {'type': 'DrawnFaceDataset', 'name': 'faces', 'num_identities': 4, 'faces_per_identity': 2}

@@ -21,7 +21,7 @@ SEED = 5
 
 @pytest.fixture(scope='module')
 def faces():
-    return [draw_face(SEED, identity, identity % 3) for identity in range(40)]
+    return [draw_face(SEED, identity, identity % 3) for identity in range(24)]
 
 
 def polygon_mask(points):

@@ -22,7 +22,7 @@ def draw(part, person, shot, *more):
 def test_picture_shows_the_eye_where_the_map_has_it():
     """White, iris and highlight lie where the parsing map has the eye: more contrast there than on the skin around."""
     contrast = []
-    for identity in range(60):
+    for identity in range(30):
         person, shot = sample_person(SEED, identity), sample_shot(SEED, identity, 0)
         if shot.blink > 0.5 or person.glasses != 'none':
             continue
