@@ -24,10 +24,10 @@ NETWORKS = {
 }
 
 
-@pytest.fixture(params=NETWORKS)
+@pytest.fixture(scope='module', params=NETWORKS)
 def net(request):
     torch.manual_seed(0)
-    return NETWORKS[request.param]().eval()
+    return NETWORKS[request.param]().eval().requires_grad_(False)
 
 
 @pytest.fixture(scope='module')
