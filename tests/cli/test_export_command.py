@@ -1,9 +1,20 @@
 """rim-export: which files, and how far they are from PyTorch."""
 
 import pytest
-from support.commands import files_below
+from support.commands import failed, files_below
 
 from rim_plugin import cli
+
+
+def test_size_and_folder_reach_the_export(networks, tmp_path, monkeypatch, capsys):
+    def export_onnx(rim, folder, size):
+        return {f'{folder}/embed_{size}.onnx': 2e-6}
+
+    monkeypatch.setattr('rim_plugin.tools.export.export_onnx', export_onnx)
+    cli.export(['--onnx', 'out', '--size', '4', *networks])
+    assert capsys.readouterr().out == 'out/embed_4.onnx: differs from PyTorch by at most 2.0e-06\n'
+    message = failed(cli.export, '--onnx', tmp_path, '--weights', tmp_path / 'absent/x.safetensors')
+    assert 'x.safetensors: no such weights file' in message
 
 
 @pytest.mark.slow

@@ -10,6 +10,13 @@ from support.pair_files import face_pairs
 from rim_plugin import cli
 
 
+def test_what_cannot_be_packed_is_told_in_one_line(tiny, tmp_path):
+    arguments = ['-opt', tiny.options, '--fhn', tiny.fhn, '-o']
+    assert '.safetensors' in failed(cli.pack, *arguments, tmp_path / 'x.pth')
+    assert 'does not fit HRN' in failed(cli.pack, *arguments, tmp_path / 'x.safetensors', '--hrn', tiny.fhn)
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.slow
 def test_weights_are_packed_with_thresholds_and_card(tiny, tmp_path, make_face, capsys):
     (tmp_path / 'verify.yml').write_text(json.dumps({'datasets': face_pairs(tmp_path, make_face)}))
@@ -46,4 +53,3 @@ def test_weights_are_packed_with_thresholds_and_card(tiny, tmp_path, make_face, 
     capsys.readouterr()
     cli.verify([str(tmp_path / 'a.png')] * 2 + ['--weights', str(tmp_path / 'w/x.safetensors')])
     assert 'same person' in capsys.readouterr().out
-    assert '.safetensors' in failed(cli.pack, *arguments, '-o', tmp_path / 'x.pth')
