@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
-from itertools import groupby
 from typing import Any
 
 import torch
@@ -76,11 +75,14 @@ class Batch:
         size = len(self) // count
         tensors = {field.name: getattr(self, field.name) for field in fields(self) if field.name != 'probes'}
         parts = {name: value.chunk(count) for name, value in tensors.items() if value is not None}
-        faces = [face for group in self.probes for face in group.split(1)]
-        groups = [
-            [torch.cat([*group]) for _, group in groupby(faces[start : start + size], lambda face: face.shape[-1])]
-            for start in range(0, len(faces), size)
-        ]
+        groups: list[list[Tensor]] = [[] for _ in range(count)]
+        first = 0  # face of the group, in the batch
+        for group in self.probes:
+            for place, part in enumerate(groups):
+                start = place * size - first
+                if len(faces := group[max(start, 0) : max(start + size, 0)]):
+                    part.append(faces)
+            first += len(group)
         return [
             replace(self, probes=groups[place], **{name: values[place] for name, values in parts.items()})
             for place in range(count)
