@@ -3,6 +3,7 @@
 import platform
 import shutil
 import subprocess
+from collections.abc import Iterable
 from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
@@ -17,13 +18,18 @@ def environment() -> dict[str, Any]:
     outside a checkout."""
     command = ['git', '-C', str(Path(__file__).parent), 'describe', '--always', '--dirty']
     commit = subprocess.run(command, capture_output=True, text=True).stdout.strip() if shutil.which('git') else ''
-    installed = {name: next(iter(distributions(name=name)), None) for name in _PACKAGES}
     return {
         'python': platform.python_version(),
         'machine': f'{platform.machine()}, {device_name()}',
-        'packages': {name: package.version for name, package in installed.items() if package},
+        'packages': installed_versions(_PACKAGES),
         'commit': commit or None,
     }
+
+
+def installed_versions(names: Iterable[str]) -> dict[str, str]:
+    """Distributions and their versions; what is not installed is left out."""
+    installed = {name: next(iter(distributions(name=name)), None) for name in names}
+    return {name: package.version for name, package in installed.items() if package}
 
 
 def device_name() -> str:

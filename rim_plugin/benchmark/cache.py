@@ -10,13 +10,13 @@ import json
 import os
 from collections.abc import Iterable
 from functools import cache
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 
+from rim_plugin.environment import installed_versions
 from rim_plugin.files import write_atomically
 
 _PACKAGE = Path(__file__).parents[1]
@@ -37,8 +37,8 @@ def content_key(*parts: Any) -> str:
 @cache
 def code_version() -> str:
     """SHA-256 of the modules, and of the versions of the libraries, on which a measured value depends."""
-    versions = {name: _version(name) for name in _LIBRARIES}
-    digest = hashlib.sha256(json.dumps([cv2.__version__, versions]).encode())
+    versions = [cv2.__version__, installed_versions(_LIBRARIES)]
+    digest = hashlib.sha256(json.dumps(versions).encode())
     for file in measuring_modules():
         digest.update(file.read_bytes())
     return digest.hexdigest()
@@ -49,13 +49,6 @@ def measuring_modules() -> list[Path]:
     files = sorted(_PACKAGE.rglob('*.py'))
     kept = [file for file in files if file.relative_to(_PACKAGE).parts[0] not in _NOT_MEASURING]
     return [*kept, *(_PACKAGE / name for name in _BUT_MEASURING)]
-
-
-def _version(name: str) -> str | None:
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return None
 
 
 def _paths(value: Any) -> Iterable[str]:
