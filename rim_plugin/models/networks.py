@@ -61,6 +61,11 @@ class RIMNets:
         """RIM over these networks, which share their parameters with it."""
         return RIMPipeline(self.fhn, self.recogniser, self.teacher, gallery)
 
+    def start_from_teacher(self) -> None:
+        """Give student and assistant the teacher's weights, see :meth:`HRN.start_from`; without one of them nothing."""
+        if self.recogniser is not None and self.teacher is not None:
+            self.recogniser.start_from(self.teacher)
+
     def parts(self, losses: Mapping[str, nn.Module]) -> dict[str, nn.Module]:
         """What learns by an optimizer of its own, by the name of the part, see :data:`~.phases.base.PARTS`."""
         parts: dict[str, nn.Module | None] = {'generator': self.generator}

@@ -77,8 +77,8 @@ class RIMModel(SRModel):
         pipeline = nets.pipeline((options.get('val') or {}).get('gallery'))
         if train is None:
             return
-        if train.start_from_teacher and nets.recogniser is not None and teacher is not None:
-            nets.recogniser.start_from(teacher)
+        if train.start_from_teacher:
+            nets.start_from_teacher()
         losses = {term: nn.Identity() for term in cls.loss_terms() if options['train'].get(f'{term}_opt')}
         is_trained = recogniser_is_trained(options)
         # without warnings: they come with the training, whose log has no file yet
@@ -100,14 +100,14 @@ class RIMModel(SRModel):
     def __init__(self, opt: dict[str, Any]) -> None:
         opt.setdefault('find_unused_parameters', True)  # under DDP: a phase, or a loss that is off, leaves parts out
         BaseModel.__init__(self, opt)
-        train = convert(opt['train'], RIMTrain, path='train') if self.is_train else None
+        train = self._check_training(opt) if self.is_train else None
         channels_last = train is None or train.channels_last
         self.layout = torch.channels_last if channels_last else torch.contiguous_format
         val = convert({'save_img': False, **(opt.get('val') or {})}, ValOptions, path='val')
         self.validator = Validation(self, val)
         nets = self.nets = build_nets(opt, opt.get('network_t'), build_teacher(opt))
-        if train is not None and train.start_from_teacher and nets.recogniser is not None and nets.teacher is not None:
-            nets.recogniser.start_from(nets.teacher)
+        if train is not None and train.start_from_teacher:
+            nets.start_from_teacher()
         for net in (*nets.learning.values(), nets.teacher):
             if net is not None:
                 net.to(self.device).to(memory_format=self.layout)
@@ -118,7 +118,6 @@ class RIMModel(SRModel):
             warn_of_other_options(opt['path']['pretrain_network_r'], opt['network_r'])
         self.pipeline = nets.pipeline(val.gallery)
         if train is not None:
-            self._check_training(opt)
             self.trainer = Trainer(self, nets, train, val.gallery)
             self.pipeline = self.trainer.pipeline
             self.setup_schedulers()
