@@ -134,7 +134,7 @@ class TriPathGenerator(nn.Module):
         coarse_size_modulation: whether the probe's size modulates the coarse network, for probes of many sizes.
 
     Raises:
-        OptionsError: sizes that do not divide.
+        OptionsError: sizes that do not divide; an unknown ``prior_paths``, ``concat`` or ``norm``.
     """
 
     PATHS: ClassVar[dict[str, tuple[str, ...]]] = {

@@ -118,7 +118,8 @@ class HRN(nn.Module):
         image (N, 3, h, w), RGB in [0, 1], resized to 112, to HRNOutput.
 
     Raises:
-        OptionsError: a teacher, student or assistant that is no recogniser or does not match the teacher.
+        OptionsError: a teacher, student or assistant that is no recogniser or does not match the teacher; an unknown
+            ``head``, ``assistant_view`` or ``fusion``.
     """
 
     inner_blocks: ClassVar[dict[str, Any]] = {'student': {'ResNet': ResNet}, 'assistant': {'ResNet': ResNet}}
@@ -138,6 +139,8 @@ class HRN(nn.Module):
         super().__init__()
         check_choice('head', head, get_args(Head))
         check_choice('assistant_view', assistant_view, get_args(View))
+        if isinstance(fusion, str):
+            check_choice('fusion', fusion, FUSION)
         self.own_head, self.sees_probe = head == 'own', assistant is not None and assistant_view == 'probe'
         self.fusion_weight = FUSION[fusion] if isinstance(fusion, str) else fusion
         with torch.device('meta'):  # its description alone: no memory, no time, no random numbers

@@ -61,6 +61,9 @@ class IResNet(Recogniser):
 
     Shapes:
         see Recogniser; block maps 64x56x56, 128x28x28, 256x14x14, 512x7x7; embedding 512-D.
+
+    Raises:
+        OptionsError: an unknown ``depth`` or ``variant``.
     """
 
     feature_info = tuple(FeatureInfo(channels, stride) for channels, stride in ((64, 2), (128, 4), (256, 8), (512, 16)))

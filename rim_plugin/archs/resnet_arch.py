@@ -65,7 +65,7 @@ class ResNet(Recogniser):
         ResNet-IR's.
 
     Raises:
-        OptionsError: a teacher without four blocks whose strides grow from 2 by whole factors.
+        OptionsError: a teacher without four blocks whose strides grow from 2 by whole factors; an unknown depth.
     """
 
     head_layers = ('embedding',)

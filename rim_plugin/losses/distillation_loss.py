@@ -60,7 +60,7 @@ class DistillationLoss(nn.Module):
         reduction: ``mean`` | ``sum``, the latter for ``l2`` only.
 
     Raises:
-        OptionsError: ``sum`` of cosines.
+        OptionsError: an unknown ``target``, ``distance`` or ``reduction``; ``sum`` of cosines.
     """
 
     def __init__(

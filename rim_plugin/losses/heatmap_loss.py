@@ -45,6 +45,9 @@ class HeatmapLoss(nn.Module):
     Args:
         loss_weight: lambda_1 of Eq. 1.
         reduction: ``mean`` | ``sum``.
+
+    Raises:
+        OptionsError: an unknown ``reduction``.
     """
 
     def __init__(self, loss_weight: float = 1.0, reduction: Reduction = 'mean') -> None:

@@ -88,6 +88,9 @@ class ParsingLoss(nn.Module):
         class_weights: one factor >= 0 for each class.
         ignore_index: class of pixels that do not count.
         reduction: ``mean`` | ``sum``.
+
+    Raises:
+        OptionsError: an unknown ``reduction``.
     """
 
     class_weights: Tensor | None

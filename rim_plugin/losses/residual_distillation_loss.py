@@ -53,6 +53,9 @@ class ResidualDistillationLoss(nn.Module):
     Args:
         loss_weight: factor on the result.
         reduction: ``mean`` | ``sum``.
+
+    Raises:
+        OptionsError: an unknown ``reduction``.
     """
 
     def __init__(self, loss_weight: float = 1.0, reduction: Reduction = 'mean') -> None:
