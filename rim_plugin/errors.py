@@ -9,6 +9,10 @@ class OptionsError(ValueError):
     """A mistake in what the user gave (options file, command line, weights file), told in one line."""
 
 
+class MissingPackage(OptionsError):
+    """A package is not installed that an option needs; the message says how to install it."""
+
+
 class PhotoError(ValueError):
     """A photo that cannot be used."""
 

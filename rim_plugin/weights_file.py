@@ -22,7 +22,7 @@ import torch
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
-from rim_plugin.errors import OptionsError, first_words, some
+from rim_plugin.errors import MissingPackage, OptionsError, first_words, some
 from rim_plugin.files import read_metadata, write_atomically
 
 from basicsr.utils.registry import ARCH_REGISTRY
@@ -148,7 +148,8 @@ def build_packed(weights: Weights, label: str, path: str | os.PathLike[str] = ''
         path: named in the error.
 
     Raises:
-        OptionsError: this version has no such network, or another one than the weights are of.
+        OptionsError: this version has no such network, or another one than the weights are of; or a package that the
+            network needs is not installed.
     """
     if label not in weights.networks:
         return None
@@ -156,6 +157,8 @@ def build_packed(weights: Weights, label: str, path: str | os.PathLike[str] = ''
     kind = options.pop('type', None)
     try:
         net = ARCH_REGISTRY.get(kind)(**options)
+    except MissingPackage as error:
+        raise OptionsError(f'{path}: {error}') from None
     except (KeyError, TypeError, ValueError) as error:
         message = f'{kind} cannot be built with the options in it ({error}); use the rim_plugin that made the file'
         raise OptionsError(f'{path}: {message}') from None

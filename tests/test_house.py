@@ -28,11 +28,12 @@ ARROWS = {
     'pipeline': {'archs', 'errors'},
     'batch': {'data'},
     'losses': {'archs', 'discovery', 'errors', 'options'},
-    'archs': BASE | {'discovery', 'options'},
+    'archs': BASE | {'discovery', 'options', 'packages'},
     'data': BASE | {'discovery', 'options'},
     'options': BASE,
     'weights_file': {'errors', 'files'},
     'link': {'errors'},
+    'packages': {'errors'},
     **dict.fromkeys(('discovery', 'environment', 'errors', 'files', 'templates', 'randomness', 'run_state'), set()),
 }
 

@@ -93,3 +93,9 @@ def test_any_module_may_be_the_first():
         'data.face_prior_dataset',
     ]
     assert run(f'NAMES = {[f"rim_plugin.{name}" for name in names]}' + FIRST) == ''
+
+
+@pytest.mark.slow
+def test_registering_the_networks_loads_no_optional_package():
+    code = 'import rim_plugin, basicsr.archs\nbasicsr.archs.ARCH_REGISTRY.get("TimmRecogniser")\n'
+    assert not loaded(code) & {'timm', 'huggingface_hub', 'onnx', 'onnxruntime', 'lpips', 'insightface'}

@@ -214,7 +214,7 @@ def _build(role: str, options: dict[str, Any]) -> Recogniser:
     options = dict(options)
     cls = ARCH_REGISTRY.get(options.pop('type'))
     if not issubclass(cls, Recogniser):
-        raise OptionsError(f'{role}: {cls.__name__} is no recogniser, which IResNet and MobileFaceNet are')
+        raise OptionsError(f'{role}: {cls.__name__} is no recogniser, as IResNet, MobileFaceNet and TimmRecogniser are')
     return cls(**options)
 
 
@@ -234,7 +234,7 @@ def _matching(
 
 def _require_match(role: str, net: Recogniser, teacher: Recogniser, adapters: bool, own_head: bool) -> None:
     strides, wanted = ([info.stride for info in each.feature_info] for each in (net, teacher))
-    same_grids = strides == wanted and tuple(net.crop) == tuple(teacher.crop)
+    same_grids = strides == wanted and tuple(net.crop) == tuple(teacher.crop) and net.grids() == teacher.grids()
     if not same_grids or not adapters and net.feature_info != teacher.feature_info:
         hint = '; adapters: true bridges channels' if same_grids else ''
         raise OptionsError(f'{role}: {_describe(net)} does not match the teacher, {_describe(teacher)}{hint}')
@@ -243,9 +243,10 @@ def _require_match(role: str, net: Recogniser, teacher: Recogniser, adapters: bo
 
 
 def _describe(net: Recogniser) -> str:
-    maps = ', '.join(f'{info.channels}/{info.stride}' for info in net.feature_info)
+    grids = zip(net.feature_info, net.grids())
+    maps = ', '.join(f'{info.channels}/{info.stride} {rows}x{columns}' for info, (rows, columns) in grids)
     return (
-        f'{type(net).__name__} (blocks of channels/stride {maps}, columns {net.crop[0]} to {net.crop[1]}, '
+        f'{type(net).__name__} (blocks of channels/stride and pixels {maps}, columns {net.crop[0]} to {net.crop[1]}, '
         f'embedding {net.embedding_size}-D)'
     )
 

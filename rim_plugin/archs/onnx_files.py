@@ -2,38 +2,22 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 from collections import defaultdict
-from types import ModuleType
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from rim_plugin.errors import OptionsError, first_words
+from rim_plugin.packages import import_package
 
 if TYPE_CHECKING:  # an optional package
     from onnx import GraphProto, ModelProto, NodeProto
 
+ONNX_PACKAGES = 'onnx onnxruntime'
 _EPS = 1e-5  # of torch's BatchNorm
 _PASS_ON = ('Identity', 'Dropout', 'Flatten', 'Reshape')  # same numbers in the same order
-
-
-def import_package(name: str, user: str) -> ModuleType:
-    """An optional package by its name.
-
-    Args:
-        name: of the package.
-        user: what needs it, for the message.
-
-    Raises:
-        OptionsError: it is not installed.
-    """
-    try:
-        return importlib.import_module(name)
-    except ImportError as error:
-        raise OptionsError(f'{user} needs the package {name} ({error}): pip install onnx onnxruntime') from None
 
 
 def read_onnx(path: str, user: str) -> ModelProto:
@@ -48,7 +32,7 @@ def read_onnx(path: str, user: str) -> ModelProto:
     """
     if not os.path.isfile(path):
         raise OptionsError(f'{path}: no such file')
-    onnx = import_package('onnx', user)
+    onnx = import_package('onnx', user, ONNX_PACKAGES)
     try:
         model = onnx.load(path)
     except Exception as error:  # protobuf's errors have no common base

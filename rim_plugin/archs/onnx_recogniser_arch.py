@@ -7,9 +7,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rim_plugin.archs.onnx_files import import_package, read_onnx
+from rim_plugin.archs.onnx_files import ONNX_PACKAGES, read_onnx
 from rim_plugin.archs.recogniser import FACE_SIZE, Recogniser, RecogniserOutput
 from rim_plugin.errors import OptionsError, first_words
+from rim_plugin.packages import import_package
 
 from basicsr.utils.registry import ARCH_REGISTRY
 
@@ -39,7 +40,7 @@ class OnnxRecogniser(Recogniser):
 
     def __init__(self, model: str) -> None:
         graph = read_onnx(model, f'OnnxRecogniser (model: {model})').graph
-        runtime = import_package('onnxruntime', f'OnnxRecogniser (model: {model})')
+        runtime = import_package('onnxruntime', f'OnnxRecogniser (model: {model})', ONNX_PACKAGES)
         options = runtime.SessionOptions()
         options.intra_op_num_threads = torch.get_num_threads()
         try:

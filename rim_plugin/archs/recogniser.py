@@ -1,5 +1,6 @@
 """What every recogniser shares: the teacher of RIM's HRN (section 3.2 of the paper), frozen or evaluated."""
 
+from math import ceil
 from typing import ClassVar, NamedTuple
 
 from torch import Tensor, nn
@@ -78,6 +79,15 @@ class Recogniser(nn.Module):
     def head(self, block: Tensor) -> Tensor:
         """Last block map to the embedding (N, D), not normalised."""
         raise NotImplementedError
+
+    def grids(self) -> tuple[tuple[int, int], ...]:
+        """Height and width of each block map: those of the prepared face over the stride, rounded up."""
+        left, right = self.crop
+        return tuple((ceil(FACE_SIZE / info.stride), ceil((right - left) / info.stride)) for info in self.feature_info)
+
+    def translated(self, weights: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Weights as others publish them under this network's names; the same ones unless a subclass knows better."""
+        return weights
 
     def drop_head(self) -> None:
         """Take the head away where the block maps alone are needed; ``head`` and ``forward`` fail from then on."""

@@ -9,6 +9,7 @@ import torch
 from rim_plugin.archs.iresnet_arch import BLOCKS
 from rim_plugin.archs.onnx_files import iresnet_weights
 from rim_plugin.archs.recogniser import Recogniser
+from rim_plugin.archs.timm_recogniser_arch import TimmRecogniser
 from rim_plugin.errors import OptionsError, some
 from rim_plugin.weights_file import State, is_packed, misfit, packed_student, read_weights
 
@@ -32,30 +33,35 @@ _EVOLVE_BLOCK = {
     'shortcut_layer.0': 'downsample.0',
     'shortcut_layer.1': 'downsample.1',
 }
+# timm's name of an EdgeNeXt by the channels of its stem, as EdgeFace has them
+_EDGENEXTS = {24: 'edgenext_xx_small', 32: 'edgenext_x_small', 48: 'edgenext_small', 80: 'edgenext_base'}
 
 
 def load_recogniser_weights(net: Recogniser, path: str | os.PathLike[str]) -> None:
     """Load a recogniser's weights; all of them or, at an error, none.
 
     Args:
-        net: e.g. IResNet, MobileFaceNet.
+        net: e.g. IResNet, MobileFaceNet, TimmRecogniser.
         path: ``.safetensors``; ``.pth`` or ``.pt``, as they are or wrapped (``params_ema``, ``params``, ``state_dict``,
             ``state_dict_backbone``), with or without ``module.``; ``.onnx`` for IResNet. Keys are those of
-            arcface_torch or face.evoLVe for IResNet. Of a file that scripts/pack_weights.py made: HRN's student.
+            arcface_torch or face.evoLVe for IResNet, timm's or EdgeFace's for TimmRecogniser. Of a file that
+            scripts/pack_weights.py made: HRN's student.
 
     Raises:
         OptionsError: missing or damaged file, or weights of another network.
     """
-    weights = _read(str(path))
-    own = net.state_dict()
+    read = _read(str(path))
+    weights, own = net.translated(read), net.state_dict()
     # counts of training steps, which old files and ONNX lack and nothing here reads
     counts = {f'{key.removesuffix("running_mean")}num_batches_tracked' for key in weights if 'running_mean' in key}
     weights = {**{key: own[key] for key in counts & own.keys()}, **weights}
-    _require_fit(own, weights, path)
+    message = misfit(own, weights)
+    if message:
+        raise _misfit_error(net, read, message, path)
     net.load_state_dict(weights)
     from basicsr.utils import get_root_logger
 
-    get_root_logger().info(f'Loaded {_looks_like(own)} from {path}.')
+    get_root_logger().info(f'Loaded {_kind(net)} from {path}.')
 
 
 def _read(path: str) -> State:
@@ -104,6 +110,8 @@ def _looks_like(weights: State) -> str:
     """The network that has such weights, in the words of the options."""
     if 'linear7.conv.weight' in weights:
         return 'MobileFaceNet'
+    if edgenext := _edgenext(weights):
+        return edgenext
     if 'layer1.0.prelu.weight' not in weights:
         return f'another kind of network ({some(weights)})'
     blocks = tuple(
@@ -114,14 +122,30 @@ def _looks_like(weights: State) -> str:
     return f'IResNet (depth: {depth}, variant: {variant})'
 
 
-def _require_fit(own: State, weights: State, path: str | os.PathLike[str]) -> None:
-    message = misfit(own, weights)
-    if not message:
-        return
-    theirs, ours = _looks_like(weights), _looks_like(own)
+def _edgenext(weights: State) -> str:
+    """timm's EdgeNeXt in the words of the options, whatever prefix and rank its weights have; empty for others."""
+    parts = {key.removeprefix('model.'): value for key, value in weights.items()}
+    stem, block = parts.get('stem.0.weight'), parts.get('stages.0.blocks.0.conv_dw.weight')
+    if stem is None or block is None or stem.shape[0] not in _EDGENEXTS:
+        return ''
+    head = parts.get('head.fc.weight', parts.get('head.fc.linear2.weight'))
+    size = '' if head is None else f', embedding_size: {head.shape[0]}'
+    return f'TimmRecogniser (name: {_EDGENEXTS[stem.shape[0]]}{size})'
+
+
+def _kind(net: Recogniser) -> str:
+    """A network in the words of the options."""
+    if isinstance(net, TimmRecogniser):
+        return f'TimmRecogniser (name: {net.name}, embedding_size: {net.embedding_size})'
+    return _looks_like(net.state_dict())
+
+
+def _misfit_error(net: Recogniser, weights: State, message: str, path: str | os.PathLike[str]) -> OptionsError:
+    """The error for ``weights``, as they were read, of another network than ``net``; ``message`` says what differs."""
+    theirs, ours = _looks_like(weights), _kind(net)
     if theirs == ours:
-        raise OptionsError(f'{path}: does not fit {ours}: {message}')
-    raise OptionsError(
+        return OptionsError(f'{path}: does not fit {ours}: {message}')
+    return OptionsError(
         f'{path}: weights of {theirs}, but the network is {ours}. Change the network in the options or '
         f'take other weights. ({message})'
     )

@@ -3,6 +3,7 @@
 from math import ceil
 from typing import Literal
 
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from rim_plugin.archs.layers import he_init
@@ -51,13 +52,19 @@ def _stage(in_channels: int, channels: int, stride: int, count: int) -> nn.Seque
     )
 
 
+def _onto(block: Tensor, grid: tuple[int, int]) -> Tensor:
+    """The map (N, C, h, w) on a grid of a pixel less, by averages of neighbours; itself where it has that grid."""
+    surplus = block.shape[2] - grid[0], block.shape[3] - grid[1]
+    return F.avg_pool2d(block, (surplus[0] + 1, surplus[1] + 1), 1) if any(surplus) else block
+
+
 class ResNet(Recogniser):
     """7x7 stem of stride 2, no max-pool, four stages of BasicBlock; sees the face as the teacher does.
 
     Not registered: it cannot be built without a teacher. HRN builds it.
 
     Args:
-        teacher: gives feature_info, embedding_size, crop and normalisation; not kept.
+        teacher: gives feature_info, grids, embedding_size, crop and normalisation; not kept.
         depth: 18 or 34.
 
     Shapes:
@@ -65,7 +72,8 @@ class ResNet(Recogniser):
         ResNet-IR's.
 
     Raises:
-        OptionsError: a teacher without four blocks whose strides grow from 2 by whole factors; an unknown depth.
+        OptionsError: a teacher without four blocks whose strides grow from 2 by whole factors, or with larger maps than
+            these strides give; an unknown depth.
     """
 
     head_layers = ('embedding',)
@@ -74,12 +82,14 @@ class ResNet(Recogniser):
         check_choice('depth', depth, LAYERS)
         super().__init__(teacher.mean, teacher.std, teacher.crop)
         self.feature_info, self.embedding_size = teacher.feature_info, teacher.embedding_size
+        self._grids = teacher.grids()
         strides = [STEM_STRIDE, *(info.stride for info in self.feature_info)]
         if len(strides) != 5 or any(stride % before for before, stride in zip(strides, strides[1:])):
             raise OptionsError(
                 'ResNet has four blocks whose strides grow from 2 by whole factors; those of the teacher '
                 f'{type(teacher).__name__} are {", ".join(map(str, strides[1:]))}'
             )
+        self._require_grids(strides, type(teacher).__name__)
         width = self.feature_info[0].channels
         self.stem = nn.Sequential(nn.Conv2d(3, width, 7, STEM_STRIDE, 3, bias=False), nn.BatchNorm2d(width), nn.ReLU())
         self.stages = nn.ModuleList()
@@ -89,21 +99,34 @@ class ResNet(Recogniser):
         self.embedding = self._embedding()
         he_init(self)
 
+    def grids(self) -> tuple[tuple[int, int], ...]:
+        return self._grids
+
+    def _require_grids(self, strides: list[int], teacher: str) -> None:
+        sides = FACE_SIZE, self.crop[1] - self.crop[0]
+        before = tuple(ceil(side / STEM_STRIDE) for side in sides)
+        for grid, stride, last in zip(self._grids, strides[1:], strides):
+            natural = tuple(ceil(side * last / stride) for side in before)
+            if any(side < wanted for side, wanted in zip(natural, grid)):
+                raise OptionsError(
+                    f'ResNet has maps of {natural[0]}x{natural[1]} pixels at stride {stride}; those of the teacher '
+                    f'{teacher} are larger, {grid[0]}x{grid[1]}'
+                )
+            before = grid
+
     def _embedding(self) -> nn.Sequential:
-        channels, stride = self.feature_info[-1]
-        left, right = self.crop
-        pixels = ceil(FACE_SIZE / stride) * ceil((right - left) / stride)
+        channels, (rows, columns) = self.feature_info[-1].channels, self._grids[-1]
         return nn.Sequential(
             nn.BatchNorm2d(channels),
             nn.Flatten(),
-            nn.Linear(channels * pixels, self.embedding_size),
+            nn.Linear(channels * rows * columns, self.embedding_size),
             nn.BatchNorm1d(self.embedding_size),
         )
 
     def block_maps(self, face: Tensor) -> tuple[Tensor, ...]:
         x, maps = self.stem(face), []
-        for stage in self.stages:
-            x = stage(x)
+        for stage, grid in zip(self.stages, self._grids):
+            x = _onto(stage(x), grid)
             maps.append(x)
         return tuple(maps)
 

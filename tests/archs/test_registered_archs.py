@@ -21,6 +21,7 @@ SHAPES = {
     'MixAdversarialDiscriminator': [(2, 3, 64, 64), (2, 8)],
     'IResNet': [(2, 64, 56, 56), (2, 128, 28, 28), (2, 256, 14, 14), (2, 512, 7, 7), (2, 512)],
     'MobileFaceNet': [*BLOCKS, (2, 128)],
+    'TimmRecogniser': [(2, 24, 28, 28), (2, 48, 14, 14), (2, 88, 7, 7), (2, 168, 3, 3), (2, 8)],
     'HRN': [*BLOCKS, *BLOCKS, BLOCKS[-1]],
     'FixedInput': [(2, 3, 112, 112)],
     'VGGDiscriminator': [(2, 1)],

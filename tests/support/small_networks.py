@@ -38,6 +38,7 @@ SMALL = {
         'net': {'type': 'EDSR', 'num_in_ch': 3, 'num_out_ch': 3, 'num_feat': 4, 'num_block': 1, 'upscale': 8},
         'input_size': 14,
     },
+    'TimmRecogniser': {'name': 'edgenext_xx_small', 'embedding_size': 8},
     'LapSRN': {'num_feat': 8},
     'RRDBNetX8': {'num_feat': 8, 'num_block': 1, 'num_grow_ch': 4},
     'SRCNN': {'channels': (8, 4)},
@@ -50,6 +51,7 @@ INPUTS = {
     'MixAdversarialDiscriminator': lambda: (torch.rand(2, 12, 16, 16), torch.rand(2, 3, 64, 64)),
     'IResNet': lambda: (torch.rand(2, 3, 112, 112),),
     'MobileFaceNet': lambda: (torch.rand(2, 3, 112, 112),),
+    'TimmRecogniser': lambda: (torch.rand(2, 3, 112, 112),),
     'HRN': lambda: (torch.rand(2, 3, 112, 112),),
     'VGGDiscriminator': lambda: (torch.rand(2, 3, 64, 64),),
 }
