@@ -82,6 +82,6 @@ def poisson_counts(levels: torch.Tensor, chances: torch.Tensor) -> torch.Tensor:
     Returns:
         float32 of that shape; divided by 256, of mean ``levels`` / 255.
     """
-    levels = levels.double()
-    index = torch.searchsorted(_poisson_steps(levels.device), levels + chances)
+    levels = levels.double().contiguous()
+    index = torch.searchsorted(_poisson_steps(levels.device), levels + chances.contiguous())
     return (index - levels.long() * (_TOP + 1)).clamp_(0, _TOP).float()

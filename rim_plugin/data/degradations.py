@@ -8,7 +8,7 @@ choices are made on the CPU, so that a GPU is never waited for.
 import copy
 import math
 from collections.abc import Callable, Sequence
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 import numpy as np
@@ -27,6 +27,7 @@ SMALLEST = 7  # side, pixels, below which the second round leaves none: that of 
 _OVERSAMPLING = 4  # blur is applied at so many times the side of the probe, which keeps kernels and their time small
 _SHARP = 0.1  # deviation, pixels, below which a kernel is one point
 _JPEG_SIDE = 16  # of a block of JPEG with its halved colours
+_CHOICES = 32  # at least as many as there are for an item
 _GREY = (0.2989, 0.587, 0.114)
 
 Change = Callable[[Tensor, Tensor], Tensor]  # of images (n, ...), whose places in the batch are (n, ) int64, on the CPU
@@ -38,26 +39,26 @@ class _Draws:
     Args:
         seeds: (N, ) int64, on the CPU.
         device: of the images.
-        stream: after which the choices stand.
     """
 
-    def __init__(self, seeds: Tensor, device: torch.device, stream: int = 0) -> None:
-        self._seeds, self._device, self._stream = seeds, device, stream
+    def __init__(self, seeds: Tensor, device: torch.device) -> None:
+        self._seeds, self._device, self._stream = seeds, device, 1
+        self._choices = iter(uniform(seeds, self._stream, (_CHOICES,)).unbind(1))
 
     def stream(self) -> int:
-        """The next stream of numbers."""
+        """The next stream of numbers, of noise."""
         self._stream += 1
         return self._stream
 
     def uniform(self) -> Tensor:
         """(N, ), above 0 and below 1, on the CPU."""
-        return uniform(self._seeds, self.stream())
+        return next(self._choices)
 
     def chance(self, share: float) -> Tensor:
         """(N, ) bool, on the CPU."""
         return self.uniform() < share
 
-    def between(self, ends: float | tuple[float, float]) -> Tensor:
+    def between(self, ends: float | tuple[float, ...]) -> Tensor:
         """(N, ), evenly from a range, on the CPU."""
         low, high = ends_of(ends)
         return low + (high - low) * self.uniform()
@@ -72,7 +73,7 @@ class _Draws:
         return self.moved(self._seeds[places])
 
     def moved(self, values: Tensor) -> Tensor:
-        """On the device, which is not waited for."""
+        """On the device of the images, which is not waited for."""
         return values.to(self._device, non_blocking=True)
 
 
@@ -102,18 +103,12 @@ def degrade_batch(hr: Tensor, size: int, options: DegradationOptions | None, see
     def clean(images: Tensor, places: Tensor) -> Tensor:
         return reduce_levels(images * 255, size) / 255
 
+    def changed(images: Tensor, places: Tensor) -> Tensor:
+        return _degraded(images, size, options, _Draws(seeds[places], hr.device)) if options else images
+
     with torch.no_grad(), torch.autocast(hr.device.type, enabled=False):
-        if options is None:
-            return clean(hr, seeds)
-        kinds = options  # not None within the function
-        draws = _Draws(seeds, hr.device)
-        return _split(
-            draws,
-            hr.float(),
-            draws.chance(kinds.probability),
-            lambda images, places: _degraded(images, size, kinds, _Draws(seeds[places], hr.device, 1)),
-            clean,
-        )
+        chosen = uniform(seeds, 0) < (options.probability if options else 0)
+        return _split(hr.float(), chosen, changed, clean)
 
 
 def degrade_face(hr: np.ndarray, size: int, options: DegradationOptions | None, seed: int = 0) -> np.ndarray:
@@ -148,14 +143,20 @@ def _same(images: Tensor, places: Tensor) -> Tensor:
     return images
 
 
-def _split(draws: _Draws, images: Tensor, chosen: Tensor, change: Change, otherwise: Change = _same) -> Tensor:
+def _split(images: Tensor, chosen: Tensor, change: Change, otherwise: Change = _same) -> Tensor:
     """One change for the chosen images, another for the others; ``chosen`` (N, ) bool, on the CPU."""
     both = [(flags.nonzero()[:, 0], each) for flags, each in ((chosen, change), (~chosen, otherwise))]
     parts = [(places, each) for places, each in both if len(places)]
-    if len(parts) == 1:
-        return parts[0][1](images, parts[0][0])
-    changed = torch.cat([each(images[draws.moved(places)], places) for places, each in parts])
-    return changed[draws.moved(torch.cat([places for places, _ in parts]).argsort())]
+    if len(parts) < 2:
+        places, each = (parts or both)[-1]
+        return each(images, places)
+    changed = torch.cat([each(images[_moved(places, images)], places) for places, each in parts])
+    return changed[_moved(torch.cat([places for places, _ in parts]).argsort(), images)]
+
+
+def _moved(values: Tensor, like: Tensor) -> Tensor:
+    """On the device of another tensor, without waiting for it."""
+    return values.to(like.device, non_blocking=True)
 
 
 def _degraded(hr: Tensor, size: int, options: DegradationOptions, draws: _Draws) -> Tensor:
@@ -176,16 +177,22 @@ def _reduced(hr: Tensor, size: int, options: DegradationOptions, draws: _Draws) 
     kernels_of = _blur_kernels(options.blur, between / size, draws)
 
     def sharp(images: Tensor, places: Tensor) -> Tensor:
-        side = images.shape[-1]
-        matrices = resampling_matrices(torch.arange(len(MODES)), torch.tensor([side]), torch.tensor([size]), side, size)
-        return resample(images, draws.moved(matrices)[draws.moved(modes[places])]).clamp_(0, 1)
+        matrices = _reductions(images.shape[-1], size, images.device)
+        return resample(images, matrices[draws.moved(modes[places])]).clamp_(0, 1)
 
     def soft(images: Tensor, places: Tensor) -> Tensor:
         if images.shape[-1] > between:
             images = F.interpolate(images, (between, between), mode='bicubic', antialias=True)
         return sharp(filter_images(images, kernels_of(places)), places)
 
-    return _split(draws, hr, blurred, soft, sharp)
+    return _split(hr, blurred, soft, sharp)
+
+
+@lru_cache(maxsize=32)  # sizes of a training
+def _reductions(side: int, size: int, device: torch.device) -> Tensor:
+    """Matrices of all modes, (4, size, side)."""
+    sides = torch.tensor([side]), torch.tensor([size])
+    return resampling_matrices(torch.arange(len(MODES)), *sides, columns=side, rows=size).to(device)
 
 
 def _modes(options: DegradationOptions, draws: _Draws) -> Tensor:
@@ -224,17 +231,15 @@ def _noisy(images: Tensor, options: DegradationOptions, draws: _Draws, among: Te
         return _plus(images, values, draws.moved(sigma[places]))
 
     def poisson_noise(images: Tensor, places: Tensor) -> Tensor:
-        flags, chances = (
-            draws.moved(grey[places]),
-            uniform(draws.seeds(places), stream, images.shape[1:], torch.float64),
-        )
-        light = (images * images.new_tensor(_GREY)[:, None, None]).sum(1, keepdim=True)
+        flags = draws.moved(grey[places])
+        chances = uniform(draws.seeds(places), stream, images.shape[1:], torch.float64)
+        light = sum(weight * images[:, channel : channel + 1] for channel, weight in enumerate(_GREY))
         levels = (torch.where(flags[:, None, None, None], light, images) * 255).round_()
         values = poisson_counts(levels, _one_colour(chances, flags)) / 256 - levels / 255
         return _plus(images, values, draws.moved(scale[places]))
 
-    images = _split(draws, images, chosen & among & ~poisson, gaussian_noise)
-    return _split(draws, images, chosen & among & poisson, poisson_noise)
+    images = _split(images, chosen & among & ~poisson, gaussian_noise)
+    return _split(images, chosen & among & poisson, poisson_noise)
 
 
 def _one_colour(values: Tensor, flags: Tensor) -> Tensor:
@@ -249,11 +254,14 @@ def _plus(images: Tensor, values: Tensor, factors: Tensor) -> Tensor:
 def _compressed(images: Tensor, options: DegradationOptions, draws: _Draws, among: Tensor) -> Tensor:
     """JPEG for a share of the images ``among`` (N, ) bool."""
     chosen, quality = draws.chance(options.jpeg.probability), draws.between(options.jpeg.quality)
-    return _split(draws, images, chosen & among, lambda some, places: compress_jpeg(some, draws.moved(quality[places])))
+    return _split(images, chosen & among, lambda some, places: compress_jpeg(some, draws.moved(quality[places])))
 
 
 def compress_jpeg(images: Tensor, quality: Tensor) -> Tensor:
-    """BasicSR's ``DiffJPEG``, rounding, each image with its quality; sides are filled up with the last pixels.
+    """JPEG with halved colours (4:2:0) by BasicSR's ``DiffJPEG``, each image with its quality.
+
+    Sides are filled up with the last pixels. As in libjpeg, and not as in BasicSR, the table of brightness is not
+    transposed, and colours are enlarged smoothly.
 
     Args:
         images: float32 (N, 3, H, W), RGB, 0 to 1; rounded to 8 bits first, as in files.
@@ -266,16 +274,25 @@ def compress_jpeg(images: Tensor, quality: Tensor) -> Tensor:
     height, width = images.shape[-2:]
     images = F.pad((images * 255).round_() / 255, (0, -width % _JPEG_SIDE, 0, -height % _JPEG_SIDE), mode='replicate')
     factor = torch.where(quality < 50, 50 / quality, 2 - quality / 50)
-    planes = codec.compress(images, factor=factor)
-    return codec.decompress(*planes, *images.shape[-2:], factor=factor)[..., :height, :width]
+    planes = codec.compress(images.transpose(-1, -2), factor=factor)  # its table of brightness is transposed
+    return codec.decompress(*planes, *images.shape[:-3:-1], factor=factor).transpose(-1, -2)[..., :height, :width]
 
 
 @cache
 def _jpeg(device: torch.device) -> Any:
     from basicsr.utils.diffjpeg import DiffJPEG  # here, for BasicSR takes seconds to import
 
-    # A copy, since all instances share their tables, which would move to this device, too.
-    return copy.deepcopy(DiffJPEG(differentiable=False)).requires_grad_(False).to(device)
+    codec = copy.deepcopy(DiffJPEG(differentiable=False))  # all instances share their tables, which change device
+    codec.decompress.chroma = _SmoothColours()
+    return codec.requires_grad_(False).to(device)
+
+
+class _SmoothColours(torch.nn.Module):
+    """Enlarges the halved colours as libjpeg does, by 3/4 and 1/4 of the nearest two, where BasicSR repeats them."""
+
+    def forward(self, light: Tensor, *colours: Tensor) -> Tensor:
+        planes = F.interpolate(torch.stack(colours, 1), scale_factor=2, mode='bilinear')
+        return torch.cat((light[:, None], planes), 1).permute(0, 2, 3, 1)
 
 
 def _coarsened(images: Tensor, options: DegradationOptions, draws: _Draws, among: Tensor) -> Tensor:
@@ -290,4 +307,4 @@ def _coarsened(images: Tensor, options: DegradationOptions, draws: _Draws, among
         reduced = resample(images, resampling_matrices(modes, whole, side, size, size)).clamp_(0, 1)
         return resample(reduced, resampling_matrices(back, side, whole, size, size)).clamp_(0, 1)
 
-    return _split(draws, images, among & (left < size), change)
+    return _split(images, among & (left < size), change)

@@ -196,7 +196,9 @@ def words(annotation: Any) -> str:
     is_block = inspect.isclass(kind) and issubclass(kind, msgspec.Struct)
     text = _WORDS.get(dict if is_block else get_origin(kind) or kind, 'another value')
     if text == 'a list' and inner:
-        count = f' of {len(inner)}' if get_origin(kind) is tuple and ... not in inner else ''
+        exact = meta.get('min_length') if meta.get('min_length') == meta.get('max_length') else None
+        fixed = len(inner) if get_origin(kind) is tuple and ... not in inner else exact
+        count = f' of {fixed}' if fixed else ''
         text += f'{count}, each {words(Union[tuple(each for each in inner if each is not ...)])}'  # noqa: UP007
     return ' '.join(
         [text, ' and '.join(f'{word} {meta[key]:g}' for key, word in _BOUNDS.items() if key in meta)]
@@ -222,7 +224,7 @@ def plain(annotation: Any) -> Any:
 def _meta(annotation: Any) -> dict[str, Any]:
     """Bounds and description of an annotation."""
     metas = [each for each in getattr(annotation, '__metadata__', ()) if isinstance(each, msgspec.Meta)]
-    keys = (*_BOUNDS, 'description')
+    keys = (*_BOUNDS, 'min_length', 'max_length', 'description')
     return {key: getattr(each, key) for each in metas for key in keys if getattr(each, key) is not None}
 
 

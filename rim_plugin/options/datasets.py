@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta, Struct
 
 from rim_plugin.errors import OptionsError
-from rim_plugin.options.kinds import ASCENDING, Count, NotNegative, Positive, Range, Rate, Size, about
+from rim_plugin.options.kinds import ASCENDING, PAIR, Count, NotNegative, Positive, Range, Rate, Size, about
 
 
 class DatasetOptions(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
@@ -61,7 +61,9 @@ class AugmentOptions(Struct, kw_only=True, frozen=True, forbid_unknown_fields=Tr
 
 
 Quality = Annotated[float, Meta(ge=1, le=100)]
+QualityRange = Annotated[Quality | Annotated[tuple[Quality, ...], PAIR], ASCENDING]
 Factor = Annotated[float, Meta(ge=1)]
+FactorRange = Annotated[Factor | Annotated[tuple[Factor, ...], PAIR], ASCENDING]
 
 
 class BlurOptions(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
@@ -101,19 +103,14 @@ class JpegOptions(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True)
     """Block ``degradation.jpeg``."""
 
     probability: Annotated[Rate, about('Share of probes that are compressed.')] = 0.6
-    quality: Annotated[Annotated[Quality | tuple[Quality, Quality], ASCENDING], about('Quality, from, to.')] = (
-        30.0,
-        95.0,
-    )
+    quality: Annotated[QualityRange, about('Quality, from, to.')] = (30.0, 95.0)
 
 
 class SecondOptions(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
     """Block ``degradation.second``: reduced further, enlarged again, then noise and JPEG as the first time."""
 
     probability: Annotated[Rate, about('Share of probes with a second round.')] = 0.5
-    factor: Annotated[
-        Annotated[Factor | tuple[Factor, Factor], ASCENDING], about('Of that reduction, from, to; 7 pixels are left.')
-    ] = (1.0, 3.0)
+    factor: Annotated[FactorRange, about('Of that reduction, from, to; at least 7 pixels are left.')] = (1.0, 3.0)
 
 
 class DegradationOptions(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):

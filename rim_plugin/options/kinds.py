@@ -11,7 +11,9 @@ Positive = Annotated[float, Meta(gt=0)]
 Rate = Annotated[float, Meta(ge=0, le=1)]
 # From a low end to a high one, both included; one number for both ends.
 ASCENDING = Meta(extra={'ascending': True})
-Range = Annotated[NotNegative | tuple[NotNegative, NotNegative], ASCENDING]
+# Not tuple[NotNegative, NotNegative], with which, beside a bounded number, msgspec 0.22 crashes.
+PAIR = Meta(min_length=2, max_length=2)
+Range = Annotated[NotNegative | Annotated[tuple[NotNegative, ...], PAIR], ASCENDING]
 
 
 def about(text: str) -> Meta:
@@ -19,6 +21,6 @@ def about(text: str) -> Meta:
     return Meta(description=text)
 
 
-def ends_of(value: float | tuple[float, float]) -> tuple[float, float]:
+def ends_of(value: float | tuple[float, ...]) -> tuple[float, float]:
     """Low and high end of a range."""
-    return value if isinstance(value, tuple) else (value, value)
+    return (value[0], value[1]) if isinstance(value, tuple) else (value, value)
