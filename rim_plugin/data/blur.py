@@ -43,7 +43,7 @@ def motion_kernels(length: torch.Tensor, angle: torch.Tensor, radius: int) -> to
     """Lines with smooth edges, one pixel wide: the path of a point while the shutter is open.
 
     Args:
-        length: (N, ) pixels; 0 leaves the image as it is.
+        length: (N, ) pixels; 0 leaves the image all but as it is.
         angle: (N, ) radians.
         radius: pixels.
 

@@ -27,6 +27,7 @@ SMALLEST = 7  # side, pixels, below which the second round leaves none: that of 
 _OVERSAMPLING = 4  # blur is applied at so many times the side of the probe, which keeps kernels and their time small
 _SHARP = 0.1  # deviation, pixels, below which a kernel is one point
 _JPEG_SIDE = 16  # of a block of JPEG with its halved colours
+_FINEST = 0.01  # factor of JPEG's tables at quality 99.5, for at 100 it is 0
 _CHOICES = 32  # at least as many as there are for an item
 _GREY = (0.2989, 0.587, 0.114)
 
@@ -273,7 +274,7 @@ def compress_jpeg(images: Tensor, quality: Tensor) -> Tensor:
     codec = _jpeg(images.device)
     height, width = images.shape[-2:]
     images = F.pad((images * 255).round_() / 255, (0, -width % _JPEG_SIDE, 0, -height % _JPEG_SIDE), mode='replicate')
-    factor = torch.where(quality < 50, 50 / quality, 2 - quality / 50)
+    factor = torch.where(quality < 50, 50 / quality, 2 - quality / 50).clamp_(min=_FINEST)
     planes = codec.compress(images.transpose(-1, -2), factor=factor)  # its table of brightness is transposed
     return codec.decompress(*planes, *images.shape[:-3:-1], factor=factor).transpose(-1, -2)[..., :height, :width]
 

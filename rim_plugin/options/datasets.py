@@ -69,8 +69,8 @@ FactorRange = Annotated[Factor | Annotated[tuple[Factor, ...], PAIR], ASCENDING]
 class BlurOptions(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
     """Block ``degradation.blur``: before the reduction; lengths in pixels of the probe."""
 
-    probability: Annotated[Rate, about('Share of probes with it.')] = 0.7
-    sigma: Annotated[Range, about('Standard deviation of the Gaussian, from, to.')] = (0.2, 1.2)
+    probability: Annotated[Rate, about('Share of probes with it.')] = 0.6
+    sigma: Annotated[Range, about('Standard deviation of the Gaussian, from, to.')] = (0.2, 1.0)
     anisotropic: Annotated[Rate, about('Share of Gaussians with two deviations, at any angle.')] = 0.3
     motion: Annotated[Rate, about('Share of blurs that are a line, at any angle, and no Gaussian.')] = 0.15
     length: Annotated[Range, about('Length of that line, from, to.')] = (0.5, 3.0)
@@ -109,8 +109,8 @@ class JpegOptions(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True)
 class SecondOptions(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
     """Block ``degradation.second``: reduced further, enlarged again, then noise and JPEG as the first time."""
 
-    probability: Annotated[Rate, about('Share of probes with a second round.')] = 0.5
-    factor: Annotated[FactorRange, about('Of that reduction, from, to; at least 7 pixels are left.')] = (1.0, 3.0)
+    probability: Annotated[Rate, about('Share of probes with a second round.')] = 0.4
+    factor: Annotated[FactorRange, about('Of that reduction, from, to; at least 7 pixels are left.')] = (1.0, 2.5)
 
 
 class DegradationOptions(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
