@@ -147,6 +147,12 @@ def _page() -> Iterator[str]:
         ('Every dataset', dataset_options.DatasetOptions, None),
         *((name, struct, dataset_options.DatasetOptions) for name, struct in datasets().items()),
         ('`augment` of FacePriorDataset', dataset_options.AugmentOptions, None),
+        ('`degradation` of a dataset', dataset_options.DegradationOptions, None),
+        *(
+            (f'`degradation.{field.name}`', field.type.__origin__, None)
+            for field in msgspec.structs.fields(dataset_options.DegradationOptions)
+            if isinstance(field.default, msgspec.Struct)
+        ),
         ('A benchmark', schema.BenchmarkOptions, None),
         ('A method of a benchmark', schema.MethodOptions, None),
     ]
@@ -176,6 +182,8 @@ def _default(field: msgspec.structs.FieldInfo) -> str:
     if field.required:
         return 'required'
     value = field.default if field.default is not msgspec.NODEFAULT else field.default_factory()
+    if isinstance(value, msgspec.Struct):
+        return '`{}`'
     text = '~' if value is None else value if isinstance(value, str) else json.dumps(value)
     return f'`{text}`'
 

@@ -1,10 +1,14 @@
-"""On a GPU: what it computes against the CPU's, in every network, in training steps of every phase, at inference."""
+"""On a GPU: what it computes against the CPU's, in every network, in training steps of every phase, at inference and in
+degraded probes."""
 
 import pytest
 import torch
 from support.small_networks import OURS, build, inputs, tensors
 from support.tiny_recognition import ALIKE, recogniser
 from support.tiny_rim import batch
+
+from rim_plugin.data.degradations import degrade_batch
+from rim_plugin.options.datasets import DegradationOptions
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason='no GPU')
 
@@ -90,3 +94,23 @@ def test_embeddings_of_probes_are_those_of_the_cpu(teacher):
     with torch.no_grad():
         assert distance(on_gpu.pipeline.embed_probe(probes.cuda()), on_cpu.pipeline.embed_probe(probes)) < 1e-4
         assert distance(on_gpu.pipeline.embed_gallery(probes.cuda()), on_cpu.pipeline.embed_gallery(probes)) < 1e-4
+
+
+@pytest.mark.parametrize('size', [7, 28, 56, 112])
+def test_degraded_probes_are_those_of_the_cpu(size):
+    """Up to a level, but where rounding falls otherwise, which JPEG spreads over a block."""
+    faces = torch.nn.functional.interpolate(torch.rand(64, 3, 14, 14), (224, 224), mode='bicubic').clamp(0, 1)
+    for options, share in ((None, 0.999), (DegradationOptions(), 0.99)):
+        expected = degrade_batch(faces, size, options, torch.arange(64))
+        found = degrade_batch(faces.cuda(), size, options, torch.arange(64)).cpu()
+        assert ((found - expected).abs() < 1.01 / 255).float().mean() > share
+
+
+def test_degrading_does_not_wait_for_the_gpu():
+    faces, seeds = torch.rand(32, 3, 112, 112).cuda(), torch.arange(32)
+    degrade_batch(faces, 28, DegradationOptions(), seeds)  # tables are made once
+    torch.cuda.set_sync_debug_mode('error')
+    try:
+        degrade_batch(faces, 28, DegradationOptions(), seeds + 32)
+    finally:
+        torch.cuda.set_sync_debug_mode('default')

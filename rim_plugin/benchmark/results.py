@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,10 +15,7 @@ from rim_plugin.environment import environment
 from rim_plugin.evaluation.metric import ImageMetric, standard_metrics
 from rim_plugin.evaluation.thresholds import fold_accuracy
 
-_SR_PROTOCOL = {
-    'downscaling': 'antialiased bicubic from the HR face to query_size, rounded to 8 bits',
-    'metrics': 'of 8-bit images, no crop; Y of BT.601; identity: cosine of the recogniser, SR and HR face',
-}
+_METRICS = 'of 8-bit images, no crop; Y of BT.601; identity: cosine of the recogniser, SR and HR face'
 _RESAMPLES = 2000
 
 
@@ -49,6 +46,12 @@ def mean_interval(values: Sequence[float] | np.ndarray, seed: int = 0) -> Interv
         (samples,), np.mean, n_resamples=_RESAMPLES, method='percentile', rng=np.random.default_rng(seed)
     ).confidence_interval
     return Interval(mean, float(interval.low), float(interval.high))
+
+
+def _sr_protocol(options: Mapping[str, Any]) -> dict[str, str]:
+    """How the faces of a dataset were reduced and measured."""
+    kind = 'antialiased bicubic' if options.get('degradation') in (None, 'none') else 'by its degradation'
+    return {'downscaling': f'{kind} from the HR face to query_size, rounded to 8 bits', 'metrics': _METRICS}
 
 
 class Results:
@@ -108,7 +111,7 @@ class Results:
                 }
                 for method, budget in zip(benchmark.methods, self.budgets.values())
             },
-            'sr_sets': {name: {**_SR_PROTOCOL, **options} for name, options in benchmark.sr_sets.items()},
+            'sr_sets': {name: {**_sr_protocol(options), **options} for name, options in benchmark.sr_sets.items()},
             'pairs': {name: self._pairs(name) for name in benchmark.pair_sets},
             'results': [self._result(key) for key in self.by_place],
         }

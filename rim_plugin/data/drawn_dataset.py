@@ -51,7 +51,7 @@ class DrawnFaceDataset(data.Dataset):
         person, number = divmod(index, self._options.faces_per_identity)
         identity = self._options.first_identity + person
         key = face_name(identity, number)
-        item = self._make_item(index, *draw_face(self._options.seed, identity, number))
+        item = self._make_item(index, key, *draw_face(self._options.seed, identity, number))
         return {**item, 'identity': torch.tensor(identity), 'lq_path': key, 'gt_path': key}
 
 

@@ -1,8 +1,10 @@
 """What every face dataset shares: the probe size of an item, its mirror image, and the item itself."""
 
 import random
-from collections.abc import Mapping, Sequence
-from typing import Any
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any, Literal
 
 import cv2
 import numpy as np
@@ -10,11 +12,14 @@ import torch
 from torch.nn import functional as F
 from torch.utils.data import get_worker_info
 
+from rim_plugin.data.degradations import degrade_face
 from rim_plugin.data.heatmaps import landmark_heatmaps
 from rim_plugin.data.landmarks import PARSING_FLIP, flip_permutation
 from rim_plugin.data.resize import degrade, to_tensor
 from rim_plugin.errors import OptionsError
-from rim_plugin.options.datasets import FaceOptions
+from rim_plugin.options.datasets import DegradationOptions, FaceOptions
+
+Reduction = Callable[[np.ndarray, int], np.ndarray]  # uint8 (H, W, 3) and a side to uint8 (side, side, 3)
 
 
 def dataset_name(opt: Mapping[str, Any]) -> str:
@@ -91,6 +96,20 @@ class QuerySize:
         return self._sizes[draws[place * self._draws // self.global_batch]]
 
 
+def reduction_of(key: str, degradation: DegradationOptions | Literal['none'], training: bool = False) -> Reduction:
+    """What makes the probe of a face, see :func:`~rim_plugin.data.degradations.degrade_face`.
+
+    Args:
+        key: name of the face, from which alone the random choices follow, so that each validation has the same probes.
+        degradation: none for the antialiased bicubic reduction alone.
+        training: choices follow from a number of Python's ``random`` instead, which is asked only where there are any.
+    """
+    if isinstance(degradation, str):
+        return degrade
+    seed = random.getrandbits(63) if training else zlib.crc32(key.encode())
+    return partial(degrade_face, options=degradation, seed=seed)
+
+
 class ItemMaker:
     """Makes the items of a dataset of faces, by its options.
 
@@ -114,14 +133,16 @@ class ItemMaker:
         )
 
     def __call__(
-        self, index: int, face: np.ndarray, landmarks: np.ndarray | None, parsing: np.ndarray | None
+        self, index: int, key: str, face: np.ndarray, landmarks: np.ndarray | None, parsing: np.ndarray | None
     ) -> dict[str, torch.Tensor]:
-        """The item of a face, see :func:`face_item`; mirrored, or not, by Python's ``random``."""
+        """The item of the face named ``key``, see :func:`face_item`; mirrored, or not, by Python's ``random``."""
         options = self._options
         if options.use_hflip and random.random() < 0.5:
             face, landmarks, parsing = mirror_face(face, landmarks, parsing)
         size, canvas = self.query_size(index), self.query_size.canvas
-        return face_item(face, size, landmarks, parsing, options.prior_size, options.heatmap_sigma, canvas)
+        reduction = reduction_of(key, options.degradation, options.phase == 'train')
+        priors = landmarks, parsing, options.prior_size, options.heatmap_sigma
+        return face_item(face, size, *priors, canvas, reduction)
 
 
 def mirror_face(
@@ -153,6 +174,7 @@ def face_item(
     prior_size: int = 56,
     heatmap_sigma: float = 1.3,
     canvas: int | None = None,
+    reduction: Reduction = degrade,
 ) -> dict[str, torch.Tensor]:
     """Tensors of a dataset item.
 
@@ -164,6 +186,7 @@ def face_item(
         prior_size: side of heatmaps and parsing map.
         heatmap_sigma: standard deviation in heatmap pixels.
         canvas: pad the probe with zeros, right and below, to this side, for a batch of several sizes.
+        reduction: makes the probe.
 
     Returns:
         ``lq`` (3, query_size, query_size) and ``gt`` (3, H, W) float32 in [0, 1]; with ``canvas`` ``lq`` (3, canvas,
@@ -171,7 +194,7 @@ def face_item(
         ``landmarks`` (L, 2) float32, ``heatmaps`` (L, prior_size, prior_size) float32, ``parsing`` (prior_size,
         prior_size) int64.
     """
-    item = {'lq': to_tensor(degrade(gt, query_size)), 'gt': to_tensor(gt)}
+    item = {'lq': to_tensor(reduction(gt, query_size)), 'gt': to_tensor(gt)}
     if canvas is not None:
         item['lq'] = F.pad(item['lq'], (0, canvas - query_size, 0, canvas - query_size))
         item['lq_size'] = torch.tensor(query_size)

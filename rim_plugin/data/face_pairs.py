@@ -1,11 +1,13 @@
 """Pairs of faces for verification and identification, wherever the faces come from: each of them once."""
 
+import json
 from typing import Any, NamedTuple, Protocol
 
+import msgspec
 import numpy as np
 from torch.utils import data
 
-from rim_plugin.data.face_item import QuerySize, dataset_name, face_item, leave_threads_to_workers
+from rim_plugin.data.face_item import QuerySize, dataset_name, face_item, leave_threads_to_workers, reduction_of
 from rim_plugin.data.pair_lists import PairList
 from rim_plugin.errors import OptionsError, SkippedPhoto
 from rim_plugin.options.datasets import PairOptions
@@ -75,6 +77,7 @@ class FacePairs(data.Dataset):
     ) -> None:
         self.opt, self.place = opt, dataset_name(opt)
         self._faces, self._gt_size = faces, gt_size
+        self._degradation = options.degradation
         self._query_size = QuerySize(options.query_size, gt_size, self.place)(0)
         self.probe_columns = PROBE_COLUMNS[options.probe_side]
         self.pairs, self.issame, self.folds, self.names = listed.pairs, listed.issame, listed.folds, listed.identities
@@ -92,9 +95,7 @@ class FacePairs(data.Dataset):
             'query_size': self._query_size if self.probe_columns else None,
             'gallery_size': gt_size,
             'alignment': faces.alignment,
-            'downscaling': f'antialiased bicubic from {gt_size} to {self._query_size} px, rounded to 8 bits'
-            if self.probe_columns
-            else None,
+            'downscaling': self._downscaling() if self.probe_columns else None,
         }
         self[0]  # a wrong gt_size is found before a training begins
 
@@ -112,6 +113,12 @@ class FacePairs(data.Dataset):
                 'no probe. Set identification: false.'
             )
         return IdentificationSets(np.sort(first), others)
+
+    def _downscaling(self) -> str:
+        sizes = f'from {self._gt_size} to {self._query_size} px'
+        if isinstance(self._degradation, str):
+            return f'antialiased bicubic {sizes}, rounded to 8 bits'
+        return f'degraded {sizes}, rounded to 8 bits: {json.dumps(msgspec.to_builtins(self._degradation))}'
 
     def __len__(self) -> int:
         return self._count
@@ -131,4 +138,5 @@ class FacePairs(data.Dataset):
                 f"{self.place}: gt_size is {self._gt_size}, but face '{name}' has the shape "
                 f'{face.shape}: set gt_size to its side, or prepare the faces again.'
             )
-        return {**face_item(face, self._query_size), 'index': index, 'lq_path': name, 'gt_path': name}
+        item = face_item(face, self._query_size, reduction=reduction_of(name, self._degradation))
+        return {**item, 'index': index, 'lq_path': name, 'gt_path': name}

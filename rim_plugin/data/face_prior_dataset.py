@@ -110,7 +110,7 @@ class FacePriorDataset(data.Dataset):
             other = self._face(random.choice(self._keys)) if self._augment.wants_morph() else None
             face = self._augment(face, other)
         image, landmarks, parsing = face if self._options.priors else (face[0], None, None)
-        item: dict[str, Any] = self._make_item(index, image, landmarks, parsing)
+        item: dict[str, Any] = self._make_item(index, key, image, landmarks, parsing)
         if self._identities is not None:
             item['identity'] = torch.tensor(-1 if other else self._identities.get(key, -1))
         return {**item, 'lq_path': key, 'gt_path': key}

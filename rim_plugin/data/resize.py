@@ -31,8 +31,14 @@ def degrade(hr: np.ndarray, size: int) -> np.ndarray:
     if size < 1:
         raise ValueError(f'The size of a low-resolution image must be at least 1 pixel, but got {size}.')
     image = torch.from_numpy(np.ascontiguousarray(hr)).permute(2, 0, 1)[None].float()
-    small = F.interpolate(image, (size, size), mode='bicubic', align_corners=False, antialias=True)
-    return small.round_().clamp_(0, 255).byte()[0].permute(1, 2, 0).contiguous().numpy()
+    return reduce_levels(image, size).byte()[0].permute(1, 2, 0).contiguous().numpy()
+
+
+def reduce_levels(images: torch.Tensor, size: int) -> torch.Tensor:
+    """:func:`degrade` for a batch, float32 (N, 3, H, W) to (N, 3, size, size), 0 to 255, on any device."""
+    images = images.contiguous(memory_format=torch.channels_last)  # one order of sums, whatever the caller's
+    small = F.interpolate(images, (size, size), mode='bicubic', align_corners=False, antialias=True)
+    return small.round_().clamp_(0, 255)
 
 
 def to_tensor(image: np.ndarray) -> torch.Tensor:

@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal, NamedTuple, TypeVar, Union, get_args
 import msgspec
 
 from rim_plugin.errors import OptionsError, did_you_mean
+from rim_plugin.options.kinds import ASCENDING
 
 Block = TypeVar('Block', bound=msgspec.Struct)
 
@@ -76,7 +77,11 @@ def convert(block: object, struct: type[Block], file: str = '', path: str = '') 
         for key, value in require_block(block, place).items()
         if not any(fnmatch.fnmatch(str(key), each) for each in foreign)
     }
-    return struct(**check_block(own, fields_of(struct), place))
+    values = check_block(own, fields_of(struct), place)
+    try:
+        return struct(**values)
+    except OptionsError as error:  # of values that do not go together
+        raise place.error(str(error)) from None
 
 
 def check_block(
@@ -154,12 +159,12 @@ def convert_value(value: Any, annotation: Any, place: Place, exact: bool = False
         OptionsError: it is of another type, or out of range.
     """
     require_finite(value, place)
-    for member in _members(annotation) if value is not None else ():
+    choices = [each for member in _members(annotation) if get_origin(member) is Literal for each in get_args(member)]
+    for member in _members(annotation) if value is not None and value not in choices else ():
         if inspect.isclass(member) and issubclass(member, msgspec.Struct):
             return convert(value, member, *place)
         if isinstance(value, Mapping) and get_origin(member) is dict and get_args(member)[1] is not Any:
             return {key: convert_value(each, get_args(member)[1], place / key, exact) for key, each in value.items()}
-    choices = [each for member in _members(annotation) if get_origin(member) is Literal for each in get_args(member)]
     spellings = [value]
     if isinstance(value, float) and value.is_integer() and not exact:
         spellings.append(int(value))
@@ -167,10 +172,17 @@ def convert_value(value: Any, annotation: Any, place: Place, exact: bool = False
         spellings += [choice for choice in choices if choice == str(value).lower()]
     for spelling in spellings:
         with suppress(msgspec.ValidationError):
-            return msgspec.convert(spelling, annotation)
+            return _check_order(msgspec.convert(spelling, annotation), annotation, place)
     shown = '~' if value is None else textwrap.shorten(repr(value), 60)
     near = did_you_mean(value, choices) if isinstance(value, str) else ''
     raise place.error(f'{shown} is not {words(annotation)}' + (near if 'mean' in near else ''))
+
+
+def _check_order(value: Any, annotation: Any, place: Place) -> Any:
+    """``value``; the ends of a range have to ascend."""
+    if isinstance(value, tuple) and ASCENDING in getattr(annotation, '__metadata__', ()) and value[0] > value[1]:
+        raise place.error(f'a range goes from its low end to its high one, but {value[0]:g} is above {value[1]:g}')
+    return value
 
 
 def words(annotation: Any) -> str:
@@ -184,7 +196,9 @@ def words(annotation: Any) -> str:
     is_block = inspect.isclass(kind) and issubclass(kind, msgspec.Struct)
     text = _WORDS.get(dict if is_block else get_origin(kind) or kind, 'another value')
     if text == 'a list' and inner:
-        count = f' of {len(inner)}' if get_origin(kind) is tuple and ... not in inner else ''
+        exact = meta.get('min_length') if meta.get('min_length') == meta.get('max_length') else None
+        fixed = len(inner) if get_origin(kind) is tuple and ... not in inner else exact
+        count = f' of {fixed}' if fixed else ''
         text += f'{count}, each {words(Union[tuple(each for each in inner if each is not ...)])}'  # noqa: UP007
     return ' '.join(
         [text, ' and '.join(f'{word} {meta[key]:g}' for key, word in _BOUNDS.items() if key in meta)]
@@ -210,7 +224,7 @@ def plain(annotation: Any) -> Any:
 def _meta(annotation: Any) -> dict[str, Any]:
     """Bounds and description of an annotation."""
     metas = [each for each in getattr(annotation, '__metadata__', ()) if isinstance(each, msgspec.Meta)]
-    keys = (*_BOUNDS, 'description')
+    keys = (*_BOUNDS, 'min_length', 'max_length', 'description')
     return {key: getattr(each, key) for each in metas for key in keys if getattr(each, key) is not None}
 
 

@@ -4,7 +4,8 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct
 
-from rim_plugin.options.kinds import Count, NotNegative, Positive, Rate, Size, about
+from rim_plugin.errors import OptionsError
+from rim_plugin.options.kinds import ASCENDING, PAIR, Count, NotNegative, Positive, Range, Rate, Size, about
 
 
 class DatasetOptions(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
@@ -59,6 +60,76 @@ class AugmentOptions(Struct, kw_only=True, frozen=True, forbid_unknown_fields=Tr
     from_iter: Annotated[Size, about('First iteration whose faces are changed.')] = 1
 
 
+Quality = Annotated[float, Meta(ge=1, le=100)]
+QualityRange = Annotated[Quality | Annotated[tuple[Quality, ...], PAIR], ASCENDING]
+Factor = Annotated[float, Meta(ge=1)]
+FactorRange = Annotated[Factor | Annotated[tuple[Factor, ...], PAIR], ASCENDING]
+
+
+class BlurOptions(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
+    """Block ``degradation.blur``: before the reduction; lengths in pixels of the probe."""
+
+    probability: Annotated[Rate, about('Share of probes with it.')] = 0.6
+    sigma: Annotated[Range, about('Standard deviation of the Gaussian, from, to.')] = (0.2, 1.0)
+    anisotropic: Annotated[Rate, about('Share of Gaussians with two deviations, at any angle.')] = 0.3
+    motion: Annotated[Rate, about('Share of blurs that are a line, at any angle, and no Gaussian.')] = 0.15
+    length: Annotated[Range, about('Length of that line, from, to.')] = (0.5, 3.0)
+
+
+class ResizeOptions(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
+    """Block ``degradation.resize``: how often each kind of reduction is taken, in proportion."""
+
+    area: Annotated[NotNegative, about('Mean of the pixels under each.')] = 0.3
+    bilinear: Annotated[NotNegative, about('Bilinear, antialiased.')] = 0.3
+    bicubic: Annotated[NotNegative, about('Bicubic, antialiased.')] = 0.3
+    nearest: Annotated[NotNegative, about('The pixel in the middle; aliases.')] = 0.1
+
+    def __post_init__(self) -> None:
+        if not self.area + self.bilinear + self.bicubic + self.nearest:
+            raise OptionsError('at least one of area, bilinear, bicubic and nearest has to be above 0')
+
+
+class NoiseOptions(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
+    """Block ``degradation.noise``."""
+
+    probability: Annotated[Rate, about('Share of probes with it.')] = 0.5
+    sigma: Annotated[Range, about('Standard deviation of Gaussian noise, from, to, where white is 255.')] = (1.0, 12.0)
+    poisson: Annotated[Rate, about('Share of noise that is Poisson, stronger where it is light.')] = 0.4
+    poisson_scale: Annotated[Range, about('Its factor, from, to; at 1 a white pixel has 256 counts.')] = (0.05, 1.5)
+    grey: Annotated[Rate, about('Share of noise that is the same in all three colours.')] = 0.4
+
+
+class JpegOptions(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
+    """Block ``degradation.jpeg``."""
+
+    probability: Annotated[Rate, about('Share of probes that are compressed.')] = 0.6
+    quality: Annotated[QualityRange, about('Quality, from, to.')] = (30.0, 95.0)
+
+
+class SecondOptions(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
+    """Block ``degradation.second``: reduced further, enlarged again, then noise and JPEG as the first time."""
+
+    probability: Annotated[Rate, about('Share of probes with a second round.')] = 0.4
+    factor: Annotated[FactorRange, about('Of that reduction, from, to; at least 7 pixels are left.')] = (1.0, 2.5)
+
+
+class DegradationOptions(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
+    """Block ``degradation``: probes as cameras and the web make them."""
+
+    probability: Annotated[Rate, about('Share of probes that are degraded; the others are only reduced.')] = 1
+    blur: Annotated[BlurOptions, about('Gaussian or motion blur, before the reduction.')] = BlurOptions()
+    resize: Annotated[ResizeOptions, about('Kinds of reduction.')] = ResizeOptions()
+    noise: Annotated[NoiseOptions, about('Gaussian or Poisson noise.')] = NoiseOptions()
+    jpeg: Annotated[JpegOptions, about('Compression.')] = JpegOptions()
+    second: Annotated[SecondOptions, about('A second round: fewer details than pixels.')] = SecondOptions()
+
+
+Degradation = Annotated[
+    DegradationOptions | Literal['none'],
+    about('What becomes of probes beside the antialiased bicubic reduction; none, or ~, for nothing.'),
+]
+
+
 class FaceOptions(DatasetOptions, kw_only=True, frozen=True, forbid_unknown_fields=True):
     """Keys of our datasets of faces for super-resolution."""
 
@@ -66,6 +137,7 @@ class FaceOptions(DatasetOptions, kw_only=True, frozen=True, forbid_unknown_fiel
         Count | Annotated[list[Count], Meta(min_length=1)],
         about('Side of the low-resolution probe, pixels; training draws from a list.'),
     ] = 28
+    degradation: Degradation = 'none'
     query_sizes_per_batch: Annotated[Count, about('Draws a batch; several give probes of several sizes in one.')] = 1
     prior_size: Annotated[Count, about('Side of heatmaps and parsing map, pixels.')] = 56
     heatmap_sigma: Annotated[Positive, about('Standard deviation of heatmaps, their pixels.')] = 1.3
@@ -99,6 +171,7 @@ class PairOptions(DatasetOptions, kw_only=True, frozen=True, forbid_unknown_fiel
     """Keys of our datasets of pairs of faces."""
 
     query_size: Annotated[Count, about('Side of the low-resolution probe, pixels.')] = 28
+    degradation: Degradation = 'none'
     probe_side: Annotated[Literal['none', 'first', 'second', 'both'], about('Which of a pair is the probe.')] = 'second'
     identification: Annotated[bool, about("Rank probes, too, in a gallery of everybody's first image.")] = False
 

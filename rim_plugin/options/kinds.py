@@ -9,8 +9,18 @@ Size = Annotated[int, Meta(ge=0)]
 NotNegative = Annotated[float, Meta(ge=0)]
 Positive = Annotated[float, Meta(gt=0)]
 Rate = Annotated[float, Meta(ge=0, le=1)]
+# From a low end to a high one, both included; one number for both ends.
+ASCENDING = Meta(extra={'ascending': True})
+# Not tuple[NotNegative, NotNegative], with which, beside a bounded number, msgspec 0.22 crashes.
+PAIR = Meta(min_length=2, max_length=2)
+Range = Annotated[NotNegative | Annotated[tuple[NotNegative, ...], PAIR], ASCENDING]
 
 
 def about(text: str) -> Meta:
     """The meaning of an option, one line."""
     return Meta(description=text)
+
+
+def ends_of(value: float | tuple[float, ...]) -> tuple[float, float]:
+    """Low and high end of a range."""
+    return (value[0], value[1]) if isinstance(value, tuple) else (value, value)

@@ -6,7 +6,7 @@ import json
 
 import numpy as np
 import pytest
-from support.benchmarks import METHODS, SPEED, benchmark, pair_result, sr_result
+from support.benchmarks import DRAWN, METHODS, SPEED, benchmark, pair_result, sr_result
 
 from rim_plugin.benchmark.results import Results, difference, interval, mean_interval
 from rim_plugin.benchmark.run import measurements
@@ -81,6 +81,14 @@ def test_everything_is_json_and_has_intervals_and_scores(results):
     assert everything['pairs']['few'] == {'issame': [True, False] * 4, 'folds': [0] * 4 + [1] * 4}
     assert everything['methods']['srcnn']['weights'] == {'g': 'srcnn.pth'}
     assert everything['methods']['srcnn']['training'] is None
+
+
+def test_degraded_probes_are_told(folder):
+    kinds = {'drawn': {}, 'clean': 'none'}
+    small = benchmark(sr_sets={name: {**DRAWN, 'degradation': kind} for name, kind in kinds.items()})
+    found = Results(small, []).everything()['sr_sets']
+    assert found['drawn']['downscaling'].startswith('by its degradation') and found['drawn']['degradation'] == {}
+    assert found['clean']['downscaling'].startswith('antialiased bicubic')
 
 
 def test_csv_has_a_line_for_every_face(results):

@@ -55,6 +55,43 @@ def test_options_reach_the_item():
     np.testing.assert_array_equal(item['heatmaps'], landmark_heatmaps(draw_face(2, 0, 0).landmarks, 224, 28, 2.0))
 
 
+NOISE = {'noise': {'probability': 1, 'sigma': 20, 'poisson': 0}}
+
+
+@pytest.mark.parametrize('none', ['none', None])
+def test_no_degradation_is_none(none):
+    assert torch.equal(make(degradation=none)[1]['lq'], make()[1]['lq'])
+
+
+def test_validation_has_the_same_probes_whatever_happened_before():
+    first, again, other = (make(phase='val', degradation=NOISE, **more) for more in ({}, {}, {'first_identity': 1}))
+    probe = first[3]['lq']
+    random.seed(7)
+    assert torch.equal(again[3]['lq'], probe) and torch.equal(other[0]['lq'], probe)
+    assert not torch.equal(probe, make()[3]['lq'])
+    state = random.getstate()
+    first[0]
+    assert random.getstate() == state
+
+
+def test_training_probes_follow_from_the_random_state():
+    dataset = make(phase='train', degradation=NOISE)
+    random.seed(7)
+    first, second = dataset[3]['lq'], dataset[3]['lq']
+    random.seed(7)
+    assert torch.equal(dataset[3]['lq'], first) and not torch.equal(first, second)
+    state = random.getstate()
+    make(phase='train')[3]
+    assert random.getstate() == state, 'without degradation no number is drawn'
+
+
+def test_wrong_degradations_are_named():
+    with pytest.raises(ValueError, match=r'degradation.noise.sigma: a range goes .* 3 is above 1'):
+        make(degradation={'noise': {'sigma': [3, 1]}})
+    with pytest.raises(ValueError, match='degradation: has to be a block of keys'):
+        make(degradation='strong')
+
+
 def test_length_and_identities():
     train, val = make(), make(first_identity=5, faces_per_identity=1)
     assert len(train) == 15 and len(val) == 5

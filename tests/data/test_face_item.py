@@ -85,7 +85,7 @@ def test_items_are_made_by_the_options(monkeypatch):
     landmarks, parsing = np.full((68, 2), 100, np.float32), np.zeros((224, 224), np.uint8)
     for draw, face in ((0.49, FACE[:, ::-1]), (0.5, FACE)):
         monkeypatch.setattr(random, 'random', lambda draw=draw: draw)
-        item = ItemMaker(options, 'dataset a')(0, FACE, landmarks, parsing)
+        item = ItemMaker(options, 'dataset a')(0, 'a', FACE, landmarks, parsing)
         assert torch.equal(item['gt'], to_tensor(np.ascontiguousarray(face)))
     assert item['lq'].shape == (3, 14, 14) and item['heatmaps'].shape == (68, 28, 28) == (68, *item['parsing'].shape)
 

@@ -1,13 +1,16 @@
 """What all datasets of pairs have: sides of a pair, protocol, gallery and probes."""
 
+import zlib
+
 import numpy as np
 import pytest
 import torch
 
+from rim_plugin.data.degradations import degrade_face
 from rim_plugin.data.face_pairs import FacePairs
 from rim_plugin.data.pair_lists import PairList
 from rim_plugin.data.resize import degrade, to_tensor
-from rim_plugin.options.datasets import PairOptions
+from rim_plugin.options.datasets import DegradationOptions, PairOptions
 
 NAMES = ['Ann', 'Ann', 'Bo', 'Cy', 'Bo']
 
@@ -44,6 +47,17 @@ def test_an_item_is_face_probe_and_place():
     item, face = pairs()[3], Faces().images[3]
     assert torch.equal(item['gt'], to_tensor(face)) and torch.equal(item['lq'], to_tensor(degrade(face, 8)))
     assert (item['index'], item['lq_path'], item['gt_path']) == (3, 'face 3', 'face 3') and len(pairs()) == 5
+
+
+def test_probes_are_degraded_by_the_name_of_the_face():
+    degradation = DegradationOptions()
+    dataset, face = pairs(degradation=degradation), Faces().images[3]
+    expected = degrade_face(face, 8, degradation, zlib.crc32(b'face 3'))
+    assert torch.equal(dataset[3]['lq'], to_tensor(expected)) and torch.equal(dataset[3]['gt'], to_tensor(face))
+    assert dataset.protocol['downscaling'].startswith(
+        'degraded from 32 to 8 px, rounded to 8 bits: {"probability": 1, '
+    )
+    assert pairs().protocol['downscaling'] == 'antialiased bicubic from 32 to 8 px, rounded to 8 bits'
 
 
 def test_every_person_has_one_gallery_face_and_the_others_are_probes():

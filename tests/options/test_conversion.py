@@ -9,7 +9,7 @@ from msgspec import Meta
 
 from rim_plugin.errors import OptionsError
 from rim_plugin.options.conversion import Place, convert_value, plain, words
-from rim_plugin.options.kinds import Count, Positive, Rate
+from rim_plugin.options.kinds import Count, Positive, Range, Rate, ends_of
 
 
 @pytest.mark.parametrize(
@@ -24,6 +24,7 @@ from rim_plugin.options.kinds import Count, Positive, Rate
         (Annotated[list[Positive], Meta(min_length=1)], 'a list, each a number above 0'),
         (tuple[int, int], 'a list of 2, each a whole number'),
         (Sequence[str], 'a list, each a text'),
+        (Range, 'a number of at least 0 or a list of 2, each a number of at least 0'),
         (dict[str, Any] | None, 'a block of keys'),
         (None, '~'),
     ],
@@ -68,6 +69,14 @@ def test_spellings(value, annotation, expected):
     if value != expected or type(value) is not type(expected):
         with pytest.raises(OptionsError, match='is not'):
             convert_value(value, annotation, Place(), exact=True)
+
+
+def test_ranges_have_two_ends_in_order():
+    found = [convert_value(value, Annotated[Range, Meta(description='x')], Place()) for value in (2, [1, 1], (0.5, 3))]
+    assert [ends_of(each) for each in found] == [(2, 2), (1, 1), (0.5, 3)]
+    for wrong in ([2, 1], [1], [1, 2, 3], -1, [-1, 2], 'a'):
+        with pytest.raises(OptionsError, match='^f: k: .*(is not|is above)'):
+            convert_value(wrong, Range, Place('f', 'k'))
 
 
 @pytest.mark.parametrize('value, annotation', [(None, str), (True, int), ('3', int), (2.5, int), (3, list[int])])

@@ -7,6 +7,7 @@ from rim_plugin.options.conversion import convert
 from rim_plugin.options.datasets import (
     BASICSR_ROOTS,
     AugmentOptions,
+    DegradationOptions,
     DrawnFaceOptions,
     DrawnPairOptions,
     FacePairOptions,
@@ -22,6 +23,9 @@ def test_defaults():
     assert (face.gt_size, face.faces_per_identity, face.first_identity, face.seed) == (224, 1, 0, 0)
     pair = convert({'num_identities': 2, 'faces_per_identity': 2}, DrawnPairOptions)
     assert (pair.query_size, pair.probe_side, pair.identification, pair.folds) == (28, 'second', False, 10)
+    assert face.degradation == pair.degradation == 'none'
+    degradation = convert({}, DegradationOptions)
+    assert degradation == DegradationOptions() and degradation.probability == 1
     augment = convert({}, AugmentOptions)
     assert (augment.morph, augment.rotate, augment.scale, augment.shift, augment.gamma, augment.from_iter) == (
         *[0] * 5,
