@@ -16,8 +16,8 @@ ARROWS = {
     'import_hook': {'discovery'},
     'train': {'rim_plugin'},
     'test': {'rim_plugin'},
-    'cli': {'tools', 'data', 'files'},
-    'tools': BASE | {'archs', 'data', 'environment', 'evaluation', 'templates', 'options', 'pipeline'},
+    'cli': {'tools', 'data', 'errors', 'files'},
+    'tools': BASE | {'archs', 'data', 'environment', 'evaluation', 'templates', 'options', 'packages', 'pipeline'},
     'benchmark': BASE
     | {'archs', 'batch', 'data', 'environment', 'evaluation', 'templates', 'models', 'options', 'pipeline'}
     | {'rim_plugin'},

@@ -9,6 +9,9 @@ from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
+from rim_plugin.errors import OptionsError
+from rim_plugin.tools.engine_names import AUTO, POSSIBLE, parse_engine
+
 if TYPE_CHECKING:
     from rim_plugin.data.detect import Detector
     from rim_plugin.tools.api import RIM
@@ -61,15 +64,30 @@ def add_weights(parser: ArgumentParser) -> ArgumentParser:
 def add_networks(parser: ArgumentParser) -> ArgumentParser:
     """Add the arguments that :func:`load_rim` and :func:`load_detector` read."""
     parser.add_argument('--detect', help=f'the pictures are whole photos, whose faces are found by {DETECTORS}')
+    parser.add_argument(
+        '--engine',
+        default=AUTO,
+        type=_engine,
+        metavar='NAME[:PRECISION]',
+        help='what runs the networks: %(default)s (the fastest that is installed and loses nothing), or one of '
+        + ', '.join(POSSIBLE),
+    )
     return add_weights(parser)
 
 
+def _engine(text: str) -> str:
+    try:
+        return str(parse_engine(text))
+    except OptionsError as error:
+        raise ArgumentTypeError(str(error)) from None
+
+
 def load_rim(args: Namespace) -> RIM:
-    """RIM of ``--weights`` on ``--device``.
+    """RIM of ``--weights`` on ``--device``, run by ``--engine`` where the command has that.
 
     Raises:
         ValueError: no such device.
-        OptionsError: the weights cannot be read.
+        OptionsError: the weights cannot be read, or the engine is not installed.
     """
     import torch
 
@@ -79,7 +97,7 @@ def load_rim(args: Namespace) -> RIM:
         torch.empty(0, device=args.device).cpu()
     except (AssertionError, RuntimeError) as error:  # as a torch without that backend has it
         raise ValueError(f'--device {args.device}: {error}; --device cpu is always there') from None
-    return RIM.from_pretrained(args.weights, args.device)
+    return RIM.from_pretrained(args.weights, args.device, engine=getattr(args, 'engine', 'torch'))
 
 
 def load_detector(args: Namespace, rim: RIM) -> Detector | None:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, TypeVar, cast, overload
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from rim_plugin.archs.hrn_arch import HRN
 from rim_plugin.archs.layers import resize
@@ -19,6 +19,8 @@ from rim_plugin.data.photo_files import MIN_SIDE
 from rim_plugin.data.resize import check_image, to_tensor
 from rim_plugin.pipeline import RIMPipeline
 from rim_plugin.tools.calibration import at_size, calibration_size, probability
+from rim_plugin.tools.engine_names import AUTO, parse_engine
+from rim_plugin.tools.engines import Part, Run, make_run
 from rim_plugin.weights_file import Weights, build_packed, load_weights, shipped_weights
 
 Faces = Sequence[np.ndarray] | Iterator[np.ndarray]  # also a generator
@@ -68,9 +70,13 @@ class RIM:
         device: ``cuda``, ``cpu``; by default the GPU where there is one.
         batch: faces that go through the networks at a time.
         name: of the weights, for errors.
+        engine: what runs the networks, ``auto`` or ``NAME[:PRECISION]``, see :mod:`rim_plugin.tools.engine_names`.
+            ``auto`` is PyTorch and, for many faces of one size, a faster engine that gives the same.
+        calibration: faces, uint8 (q, q, 3), aligned, that calibrate int8; none: drawn ones.
 
     Raises:
-        OptionsError: the weights are of another architecture.
+        OptionsError: the weights are of another architecture; an unknown engine, one that is not installed, or not for
+            this device.
     """
 
     def __init__(
@@ -79,28 +85,42 @@ class RIM:
         device: str | torch.device | None = None,
         batch: int = 32,
         name: str | os.PathLike[str] = 'weights',
+        engine: str = AUTO,
+        calibration: Sequence[np.ndarray] = (),
     ) -> None:
-        self.weights, self.batch, self.name = weights, batch, name
+        self.weights, self.batch, self.name, self.engine = weights, batch, name, parse_engine(engine)
         self.device = torch.device(device or ('cuda' if torch.cuda.is_available() else 'cpu'))
         fhn, hrn = (build_packed(weights, label, name) for label in ('fhn', 'hrn'))
         pipeline = RIMPipeline(fhn, cast(HRN | None, hrn)).eval().requires_grad_(False)
         self.pipeline = pipeline.to(self.device).to(memory_format=torch.channels_last)
+        self._face = self._run('face', fhn, calibration)
+        self._embedding = self._run('embedding', self.pipeline, calibration)
+
+    def _run(self, name: str, module: nn.Module | None, calibration: Sequence[np.ndarray]) -> Run:
+        """What ``module`` makes of probes (n, 3, q, q), by the engine."""
+        part = Part(name, self.pipeline if module is None else module, self.weights.networks, self.device, calibration)
+        return make_run(self.engine, part)
 
     @classmethod
     def from_pretrained(
-        cls, path: str | os.PathLike[str] | None = None, device: str | torch.device | None = None, batch: int = 32
+        cls,
+        path: str | os.PathLike[str] | None = None,
+        device: str | torch.device | None = None,
+        batch: int = 32,
+        engine: str = AUTO,
+        calibration: Sequence[np.ndarray] = (),
     ) -> RIM:
         """RIM from a weights file.
 
         Args:
             path: NAME.safetensors; by default the weights of the repository.
-            device, batch: see RIM.
+            device, batch, engine, calibration: see RIM.
 
         Raises:
-            OptionsError: the file is missing, damaged, not of this format or of another architecture.
+            OptionsError: the file is missing, damaged, not of this format or of another architecture; see RIM, too.
         """
         path = shipped_weights() if path is None else path
-        return cls(load_weights(path), device, batch, path)
+        return cls(load_weights(path), device, batch, path, engine, calibration)
 
     @property
     def image_size(self) -> int:
@@ -137,7 +157,7 @@ class RIM:
         self._require_fhn()
 
         def restore(probes: Tensor) -> list[np.ndarray]:
-            sr = self.pipeline.hallucinate(probes).clamp(0, 1).mul(255).round().byte()
+            sr = self._face(probes).clamp(0, 1).mul(255).round().byte()
             return list(sr.permute(0, 2, 3, 1).contiguous().cpu().numpy())
 
         return self._of_each(images, restore, self.check_small)
@@ -188,7 +208,7 @@ class RIM:
         if self.pipeline.hrn is None:
             raise ValueError(f'{self.name}: holds no recogniser; name other weights')
         size = self.pipeline.hrn.student.net.embedding_size
-        output = self._of_each(images, lambda probes: self.pipeline(probes).cpu().numpy(), check_face, FACE_SIZE)
+        output = self._of_each(images, lambda probes: self._embedding(probes).cpu().numpy(), check_face, FACE_SIZE)
         return np.array(output, np.float32).reshape(-1, size) if isinstance(output, list) else output
 
     def verify(self, a: np.ndarray, b: np.ndarray) -> Verification:

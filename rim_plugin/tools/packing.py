@@ -98,7 +98,7 @@ def measure(weights: Weights, options_file: str) -> tuple[list[Calibration], dic
         OptionsError: the file names no pairs of faces.
         ValueError, FileNotFoundError: faces or pairs are not there, or teach nothing.
     """
-    rim = RIM(weights)
+    rim = RIM(weights, engine='torch')
     calibrations: dict[int, Calibration] = {}
     results: dict[str, dict[str, Any]] = {}
     galleries: dict[tuple[Any, ...], np.ndarray] = {}
