@@ -59,7 +59,7 @@ def make_run(engine: Engine, part: Part) -> Run:
     require_packages(engine)
     if engine.name in ON_CPU and part.device.type != 'cpu':
         raise OptionsError(f'engine {engine} runs on the CPU, not on {part.device}: add --device cpu, or take torch')
-    return _ENGINES[engine.name](part, engine)
+    return ENGINES[engine.name](part, engine)
 
 
 def _precision(part: Part, engine: Engine) -> AbstractContextManager[Any]:
@@ -242,7 +242,7 @@ class Auto:
 
 
 _LOADERS: dict[str, Callable[[Engine], Load]] = {'onnxruntime': _onnxruntime, 'openvino': _openvino}
-_ENGINES: dict[str, Callable[[Part, Engine], Run]] = {
+ENGINES: dict[str, Callable[[Part, Engine], Run]] = {
     AUTO: lambda part, engine: Auto(part),
     'torch': _torch,
     'compile': _compile,

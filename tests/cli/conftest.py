@@ -25,6 +25,12 @@ def photo(tmp_path, make_face):
     return path
 
 
+@pytest.fixture(autouse=True)
+def graphs(tmp_path, monkeypatch):
+    """The cache of exported graphs is not the user's."""
+    monkeypatch.setenv('RIM_CACHE', str(tmp_path / 'graphs'))
+
+
 @pytest.fixture
 def networks(tiny):
     """Arguments of a command that runs the tiny weights."""

@@ -2,14 +2,14 @@
 
 import runpy
 import sys
-from argparse import ArgumentTypeError
+from argparse import ArgumentParser, ArgumentTypeError
 from pathlib import Path
 
 import cv2
 import lmdb
 import pytest
 
-from rim_plugin.cli.common import command, print_skipped, whole_number
+from rim_plugin.cli.common import add_networks, command, print_skipped, whole_number
 
 SCRIPTS = Path(__file__).parents[2] / 'scripts'
 
@@ -43,6 +43,15 @@ def test_whole_numbers():
     for text in ('0', '9', '-1', '1.5', 'many', ''):
         with pytest.raises(ArgumentTypeError, match=f'{text} is no whole number from 1 to 8'):
             number(text)
+
+
+def test_engines_are_checked_without_loading_one(capsys):
+    parse = add_networks(ArgumentParser()).parse_args
+    assert parse([]).engine == 'auto' and parse(['--engine', 'openvino:int8']).engine == 'openvino:int8'
+    assert parse(['--engine', 'torch']).engine == 'torch:fp32'
+    with pytest.raises(SystemExit) as caught:
+        parse(['--engine', 'onnx'])
+    assert caught.value.code == 2 and "--engine: engine: 'onnx' is unknown" in capsys.readouterr().err
 
 
 def test_inputs_left_out_are_counted(capsys):

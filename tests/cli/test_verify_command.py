@@ -26,3 +26,20 @@ def test_the_largest_face_of_a_photo_counts(networks, photo, capsys):
     cli.verify([*arguments, TWO_FACES, '--json'])
     assert json.loads(capsys.readouterr().out)['sizes'] == [40, 40]
     assert 'photo.png: no face found' in failed(cli.verify, *arguments, NOBODY)
+
+
+@pytest.mark.slow
+def test_any_engine_gives_the_verdict(networks, faces, capsys):
+    pytest.importorskip('onnxruntime')
+    pytest.importorskip('onnx')
+    lines = []
+    for engine in ('auto', 'torch', 'onnxruntime'):
+        cli.verify([str(faces / 'a.png'), str(faces / 'b.jpg'), *networks, '--engine', engine])
+        lines.append(capsys.readouterr().out)
+    assert lines[0] == lines[1] == lines[2]
+
+
+def test_an_engine_that_is_not_installed_is_named(networks, faces, monkeypatch):
+    monkeypatch.setattr('rim_plugin.tools.engine_names.find_spec', lambda name: None)
+    message = failed(cli.verify, faces / 'a.png', faces / 'b.jpg', *networks, '--engine', 'openvino')
+    assert 'engine openvino:fp32 needs onnx and openvino: pip install' in message
