@@ -18,6 +18,7 @@ if __name__ == '__main__':
     parser.add_argument('--weights', help='NAME.safetensors (those of the repository)')
     parser.add_argument('--calibration', help='prepared faces that calibrate int8 (drawn ones), 32 of them')
     parser.add_argument('--engines', nargs='+', choices=list(POSSIBLE), default=list(POSSIBLE))
+    parser.add_argument('--parts', nargs='+', choices=('face', 'embedding'), default=('face', 'embedding'))
     args = parser.parse_args()
 
     from rim_plugin.tools import engine_benchmark as benchmark
@@ -29,4 +30,5 @@ if __name__ == '__main__':
         faces = benchmark.read_faces(args.faces, args.count)
     except (OptionsError, FileNotFoundError) as error:
         sys.exit(f'Error: {error}')
-    print(benchmark.markdown(benchmark.compare_engines(rim, faces, args.engines, args.size, args.rounds, calibration)))
+    settings = args.engines, args.size, args.rounds, calibration, args.parts
+    print(benchmark.markdown(benchmark.compare_engines(rim, faces, *settings)))

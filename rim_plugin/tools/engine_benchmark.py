@@ -1,7 +1,7 @@
 """Engines compared: milliseconds a face, and what each loses against PyTorch in single precision."""
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -21,6 +21,7 @@ from rim_plugin.tools.quantise import calibration_probes
 
 REFERENCE = 'torch:fp32'
 BATCHES = (1, 32)
+PARTS = ('face', 'embedding')
 _SLOW = 3  # times the reference's time, from which an engine is timed once
 
 
@@ -57,6 +58,7 @@ def compare_engines(
     size: int = 28,
     rounds: int = 4,
     calibration: Sequence[np.ndarray] = (),
+    parts: Collection[str] = PARTS,
 ) -> list[Row]:
     """Time engines in turns, the best of several rounds, and compare what they make of the same faces.
 
@@ -67,6 +69,7 @@ def compare_engines(
         size: side of the probes in pixels.
         rounds: how often each is timed.
         calibration: faces that calibrate int8; none: drawn ones.
+        parts: ``face``, ``embedding`` or both; what the weights do not have is left out.
 
     Returns:
         A row for each part and engine, also for those that do not run here.
@@ -75,11 +78,11 @@ def compare_engines(
     truth = torch.stack([to_tensor(face) for face in faces])
     names = dict.fromkeys((REFERENCE, *engines))
     rows = []
-    for name, module in (('face', rim.pipeline.fhn), ('embedding', rim.pipeline)):
-        if module is None or (name == 'embedding' and rim.pipeline.hrn is None):
-            continue
-        part = Part(name, module, rim.weights.networks, rim.device, calibration)
-        rows += _compare(part, names, probes, truth, rounds)
+    modules = {'face': rim.pipeline.fhn, 'embedding': rim.pipeline if rim.pipeline.hrn else None}
+    for name, module in modules.items():
+        if module is not None and name in parts:
+            part = Part(name, module, rim.weights.networks, rim.device, calibration)
+            rows += _compare(part, names, probes, truth, rounds)
     return rows
 
 

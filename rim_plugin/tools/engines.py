@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import cache, cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import torch
@@ -77,7 +77,7 @@ def _torch(part: Part, engine: Engine) -> Run:
 
 def _compile(part: Part, engine: Engine) -> Run:
     # Compiled for batches of any size, the networks are no faster on a CPU than eager ones; for one size it takes a
-    # minute for each. One face at a time costs a tenth more than eight, so that there one size does.
+    # minute for each. One face at a time is about as fast as many, so that there one size does.
     one_by_one = part.device.type == 'cpu'
     compiled = torch.compile(part.module, dynamic=False if one_by_one else None)
 
@@ -197,15 +197,22 @@ class Auto:
         part: on any device; away from the CPU PyTorch runs it.
     """
 
-    # Measured by scripts/benchmark_engines.py on one core of a shared AMD EPYC (Zen 3, AVX2, neither bf16 nor VNNI): a
-    # face of 28 px takes PyTorch PLACEHOLDER
-    ORDER = (Engine('openvino'),)
-    # Faces of one size after which a graph has paid for itself, if as many again come: PLACEHOLDER
-    KEPT_PAYS, NEW_PAYS = 32, 256
+    # Measured by scripts/benchmark_engines.py on one core of a shared AMD EPYC (AVX2; neither bf16 nor VNNI), probes of
+    # 28 px, weights/rim.safetensors: for faces OpenVINO takes 0.53 to 0.81 of PyTorch's time in batches of 32, 0.63 to
+    # 0.74 alone. ONNX Runtime is now faster than PyTorch, now slower, the compiler as fast after a minute. Embeddings
+    # take OpenVINO 0.63 to 0.92 of the time alone, but in batches, in which many come, 0.85 to 1.04: PyTorch stays.
+    ORDER: ClassVar[dict[str, tuple[Engine, ...]]] = {'face': (Engine('openvino'),)}
+    # Faces of one size after which a graph has paid for itself, if as many again come: about 15 ms a face against 0.6 s
+    # for importing OpenVINO and loading a graph from the cache, and 2 s more for exporting it.
+    KEPT_PAYS, NEW_PAYS = 32, 192
 
     def __init__(self, part: Part) -> None:
         self._part, self._torch = part, make_run(Engine('torch'), part)
-        usable = [each for each in self.ORDER if not missing_packages(each)] if part.device.type == 'cpu' else []
+        usable = (
+            [each for each in self.ORDER.get(part.name, ()) if not missing_packages(each)]
+            if part.device.type == 'cpu'
+            else []
+        )
         self._engine = usable[0] if usable else None
         self._graphs: Graphs | None = None
         self._seen: Counter[int] = Counter()

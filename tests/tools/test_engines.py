@@ -204,6 +204,11 @@ def test_auto_drops_a_graph_that_differs(reference, counting, off):
     assert counting.calls == 1
 
 
+def test_auto_leaves_embeddings_to_pytorch(reference, counting):
+    auto, counting.ready = Auto(part(reference, 'embedding')), True
+    assert feed(auto, Auto.NEW_PAYS).shape == (Auto.NEW_PAYS, 128) and counting.calls == 0
+
+
 def test_auto_is_pytorch_where_nothing_else_is_installed(reference, monkeypatch):
     monkeypatch.setattr(engine_names, 'find_spec', lambda name: None)
     auto = Auto(part(reference))
