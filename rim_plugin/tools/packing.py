@@ -20,7 +20,7 @@ from rim_plugin.options.reading import read_options
 from rim_plugin.tools.api import RIM
 from rim_plugin.tools.calibration import calibrate, calibration_size
 from rim_plugin.tools.card import model_card
-from rim_plugin.weights_file import Calibration, Weights, build_packed, read_weights, save_weights
+from rim_plugin.weights_file import GENERATORS, Calibration, Weights, build_packed, read_weights, save_weights
 
 from basicsr.utils.registry import DATASET_REGISTRY
 
@@ -188,10 +188,9 @@ def _network_options(options: Mapping[str, Any], label: str) -> dict[str, Any]:
         raise OptionsError(f'the options file has no {needed}, whose weights are to be packed')
     block = options[needed]
     if label == 'fhn':
-        if block['type'] != 'TriPathGenerator':
+        if block['type'] not in GENERATORS:
             return dict(block)
-        generator = {key: value for key, value in block.items() if key != 'type'}
-        return {'type': 'FHN', 'generator': generator, 'integrator': options['network_d'].get('integrator') or {}}
+        return {'type': 'FHN', 'generator': dict(block), 'integrator': options['network_d'].get('integrator') or {}}
     if block.get('head', 'teacher') != 'own':
         raise OptionsError(
             'network_r.head is teacher: embeddings would need the weights of the teacher, which do not '
