@@ -11,7 +11,7 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 import torch
 
 from rim_plugin.errors import did_you_mean
-from rim_plugin.models.muon import Muon
+from rim_plugin.muon import Muon
 from rim_plugin.options.conversion import Field, Place, check_block, plain
 from rim_plugin.options.kinds import NotNegative, Size
 

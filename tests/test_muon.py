@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from rim_plugin.models.muon import Muon, orthogonalised
+from rim_plugin.muon import Muon, orthogonalised
 from rim_plugin.options.arguments import optimizer_types
 
 
