@@ -7,12 +7,14 @@ all of them. A convolution's ceiling is measured in the same rounds.
 import math
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
+import torch.distributed as dist
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -26,6 +28,7 @@ CEILING = '3x3 convolution, 64 channels'
 REFERENCE = 'RRDBNetX8'  # BasicSR's RRDBNet with a third step, the network of ESRGAN at x8
 PROBE_SIZE = 28  # pixels
 ROOT = Path(__file__).parents[2]
+STEPS_TOGETHER = 8
 _START_UP = {
     'import torch': 'import torch',
     'rim-hallucinate --help': 'from rim_plugin.cli import hallucinate; hallucinate(["--help"])',
@@ -193,6 +196,38 @@ def training_batch(options: Mapping[str, Any]) -> dict[str, Tensor]:
         'heatmaps': torch.rand(count, landmarks, side // 4, side // 4),
         'parsing': torch.randint(11, (count, side // 4, side // 4)),
     }
+
+
+def processes_rows(file: str, rounds: int) -> list[Row]:
+    """Training by one process and by two together, each on one thread; ``times``: faces in the time of one process."""
+    best = {count: min(_run_processes(file, count) for _ in range(rounds)) for count in (1, 2)}
+    names = {1: '1 process', 2: '2 processes'}
+    return [Row('processes', names[count], 1000 * seconds, None, best[1] / seconds) for count, seconds in best.items()]
+
+
+def _run_processes(file: str, count: int) -> float:
+    """Seconds a face of ``count`` processes that train together."""
+    with tempfile.TemporaryDirectory() as folder:
+        torch.multiprocessing.spawn(_train_together, (count, file, folder), count)
+        return float(Path(folder, 'seconds').read_text())
+
+
+def _train_together(rank: int, count: int, file: str, folder: str) -> None:
+    torch.set_num_threads(1)
+    dist.init_process_group('gloo', f'file://{folder}/store', rank=rank, world_size=count)
+    options = {**training_options(file), 'dist': count > 1, 'rank': rank, 'world_size': count, 'num_gpu': 0}
+    step = _training_case('', build_model(options), training_batch(options))
+    for _ in range(2):  # to begin with
+        step.run()
+    dist.barrier()
+    start = time.perf_counter()
+    for _ in range(STEPS_TOGETHER):
+        step.run()
+    dist.barrier()
+    seconds = time.perf_counter() - start
+    if rank == 0:
+        Path(folder, 'seconds').write_text(str(seconds / (STEPS_TOGETHER * step.faces * count)))
+    dist.destroy_process_group()
 
 
 def start_up_rows(rounds: int) -> list[Row]:

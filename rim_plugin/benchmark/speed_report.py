@@ -7,14 +7,21 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from rim_plugin.benchmark.speed import REFERENCE, ROOT, Row, inference_rows, start_up_rows, training_rows
+from rim_plugin.benchmark.speed import (
+    REFERENCE,
+    ROOT,
+    Row,
+    inference_rows,
+    processes_rows,
+    start_up_rows,
+    training_rows,
+)
 from rim_plugin.environment import environment
 from rim_plugin.errors import OptionsError
 from rim_plugin.files import write_atomically
 from rim_plugin.templates import markdown_table
 
 SLOWER = 0.6  # of the median of a ratio so far: machines differ, and so do their neighbours
-SECTIONS = ('start-up', 'inference', 'training')
 NETWORKS: dict[str, dict[str, Any]] = {
     'RIM, small': {
         'type': 'FHN',
@@ -43,6 +50,8 @@ def measure(sections: Sequence[str], rounds: int) -> list[Row]:
         rows += [row for batch in (1, 32) for row in inference_rows(NETWORKS, batch, rounds)]
     if 'training' in sections:
         rows += training_rows({name: str(ROOT / file) for name, file in TRAININGS.items()}, rounds)
+    if 'processes' in sections:
+        rows += processes_rows(str(ROOT / TRAININGS['RIM, small']), min(rounds, 3))
     return rows
 
 
@@ -54,6 +63,9 @@ def table(rows: Sequence[Row]) -> str:
         if section == 'start-up':
             header = ['start-up', 'CPU time, s', 'times that of import torch']
             lines = [[row.name, f'{row.milliseconds / 1000:.2f}', f'{row.times:.2f}'] for row in of_section]
+        elif section == 'processes':
+            header = ['training by', 'ms / face', 'times as fast as one']
+            lines = [[row.name, f'{row.milliseconds:.1f}', f'{row.times:.2f}'] for row in of_section]
         else:
             header = [section, 'ms / face', 'share of the ceiling', f'times as fast as {REFERENCE}']
             lines = [[r.name, f'{r.milliseconds:.1f}', f'{r.share:.0%}', f'{r.times:.1f}'] for r in of_section]

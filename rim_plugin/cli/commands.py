@@ -136,7 +136,7 @@ def benchmark_speed(argv: Sequence[str]) -> None:
     parser = ArgumentParser(
         description='Measure start-up, inference and training on this machine, against a convolution and RRDBNet.'
     )
-    sections = ('start-up', 'inference', 'training')
+    sections = ('start-up', 'inference', 'training', 'processes')
     parser.add_argument('--sections', nargs='+', choices=sections, default=sections, help='what to measure (all)')
     rounds = common.whole_number(1, 1000)
     parser.add_argument('--rounds', type=rounds, default=5, help='turns of every case, of which the least counts (5)')
