@@ -307,6 +307,41 @@ FAULTS = (
         'test_weights_file.py',
         'weights: a damaged file is loaded',
     ),
+    Fault(
+        'archs/subpixel_fhn_arch.py',
+        'centres = points.float() * size - 0.5',
+        'centres = points.float() * size',
+        'archs/test_subpixel_fhn_arch.py',
+        'Heatmaps half a pixel beside the landmarks that they are drawn around',
+    ),
+    Fault(
+        'archs/subpixel_fhn_arch.py',
+        'gaussian[:, :, 1, :, None] * gaussian[:, :, 0, None, :]',
+        'gaussian[:, :, 0, :, None] * gaussian[:, :, 1, None, :]',
+        'archs/test_subpixel_fhn_arch.py',
+        'x and y of drawn heatmaps changed over',
+    ),
+    Fault(
+        'muon.py',
+        '_RMS * math.sqrt(max(shape))',
+        '_RMS * math.sqrt(min(shape))',
+        'test_muon.py',
+        "Muon's steps another size than Adam's",
+    ),
+    Fault(
+        'muon.py',
+        "torch._foreach_lerp(gradients, momenta, group['momentum'])",
+        "torch._foreach_lerp(momenta, gradients, group['momentum'])",
+        'test_muon.py',
+        "Nesterov's look ahead the other way round",
+    ),
+    Fault(
+        'batch.py',
+        '(self.landmarks + 0.5) / self.truth.shape[-1]',
+        'self.landmarks / self.truth.shape[-1]',
+        'models/phases/test_fhn.py',
+        'Places of landmarks half a pixel off',
+    ),
 )
 
 
