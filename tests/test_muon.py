@@ -44,6 +44,20 @@ def test_first_step_of_a_convolution():
     assert rate == pytest.approx(0.2, rel=0.3)  # as one of Adam's
 
 
+def test_a_later_step_looks_ahead_of_its_momentum():
+    torch.manual_seed(0)
+    layer = nn.Linear(6, 4, bias=False)
+    optimizer = Muon(layer.parameters(), lr=0.01, momentum=0.9)
+    momentum = torch.zeros(4, 6)
+    for _ in range(3):
+        gradient, before = torch.randn(4, 6), layer.weight.detach().clone()
+        layer.weight.grad = gradient
+        optimizer.step()
+        momentum = 0.9 * momentum + 0.1 * gradient
+        step = orthogonalised((0.1 * gradient + 0.9 * momentum)[None])[0] * 0.2 * math.sqrt(6) * 0.01
+        torch.testing.assert_close(layer.weight.detach(), before - step)
+
+
 def test_all_but_layers_are_adams():
     torch.manual_seed(0)
     start = [torch.randn(6), torch.randn(1, 3, 4, 4), torch.randn(())]
