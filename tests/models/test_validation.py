@@ -1,6 +1,7 @@
 import json
 import logging
 import pickle
+from collections import UserDict
 from copy import deepcopy
 
 import cv2
@@ -29,10 +30,32 @@ METRICS = {
 }
 
 
-class Embedder(SRModel):
-    """Embeds a face as its colours on a coarse grid, in two different ways; counts the faces that it sees."""
+class Coarse(torch.nn.Module):
+    """Embeds a face as its colours on a coarse grid, in two different ways; keeps the faces that it sees."""
 
     gallery, upscaling = 'teacher', "bicubic (a = -0.75) to 224 px, then antialiased to the recogniser's size"
+
+    def __init__(self):
+        super().__init__()
+        self.gallery_network, self.weight = torch.nn.Identity(), torch.nn.Parameter(torch.tensor(1.1))
+        self.seen = UserDict(gallery=[], probe=[])
+
+    def embed_gallery(self, images):
+        self.seen['gallery'] += list(images)
+        return self.coarse(images)
+
+    def embed_probe(self, lq):
+        self.seen['probe'] += list(lq)
+        return self.weight * self.coarse(lq)
+
+    @staticmethod
+    def coarse(images):
+        assert not torch.is_grad_enabled()
+        return torch.nn.functional.interpolate(images, (4, 4), mode='area').flatten(1) - 0.5
+
+
+class Embedder(SRModel):
+    """A model that is an embedder and nothing else."""
 
     def __init__(self, folder, is_train=True, **val):
         BaseModel.__init__(
@@ -50,24 +73,11 @@ class Embedder(SRModel):
                 'val': {'metrics': deepcopy(METRICS), 'batch_size': 4, **val},
             },
         )
-        self.seen = {'gallery': [], 'probe': []}
+        self.embedder = Coarse()
+        self.validator = Validation(self, convert({'save_img': False, **self.opt['val']}, ValOptions))
 
     def verify(self, dataset, current_iter, tb_logger):
-        validation = Validation(self, convert({'save_img': False, **self.opt['val']}, ValOptions))
-        return validation.pairs(dataset, self, current_iter, tb_logger)
-
-    def embed_gallery(self, images):
-        self.seen['gallery'] += list(images)
-        return self.coarse(images)
-
-    def embed_probe(self, lq):
-        self.seen['probe'] += list(lq)
-        return 1.1 * self.coarse(lq)
-
-    @staticmethod
-    def coarse(images):
-        assert not torch.is_grad_enabled()
-        return torch.nn.functional.interpolate(images, (4, 4), mode='area').flatten(1) - 0.5
+        return self.validator.pairs(dataset, self.embedder, current_iter, tb_logger)
 
 
 @pytest.fixture(scope='module')
@@ -125,7 +135,7 @@ def slow_scores(model, dataset, mirror):
 
     def embed(index, low):
         item = dataset[index]
-        face, method = (item['lq'], model.embed_probe) if low else (item['gt'], model.embed_gallery)
+        face, method = (item['lq'], model.embedder.embed_probe) if low else (item['gt'], model.embedder.embed_gallery)
         with torch.no_grad():
             embedding = method(face[None]).double()[0]
             if mirror:
@@ -169,7 +179,7 @@ def test_each_face_is_embedded_once_at_each_resolution_in_which_it_is_seen(folde
             (full if side == 'none' else low).update(dataset.identification.probes.tolist())
         as_gallery, as_probe = used_faces(dataset)
         assert set(as_gallery.nonzero()[:, 0].tolist()) == full and set(as_probe.nonzero()[:, 0].tolist()) == low
-        for faces, indices, key in ((model.seen['gallery'], full, 'gt'), (model.seen['probe'], low, 'lq')):
+        for faces, indices, key in ((model.embedder.seen['gallery'], full, 'gt'), (model.embedder.seen['probe'], low, 'lq')):
             assert len(faces) == len(indices)
             assert all(torch.equal(face, dataset[i][key]) for face, i in zip(faces, sorted(indices)))
 
@@ -182,7 +192,7 @@ def test_ranks_are_those_of_probes_against_the_gallery(folder, tmp_path):
     with torch.no_grad():
         rows, columns = (
             torch.nn.functional.normalize(torch.stack([method(dataset[i][key][None])[0] for i in chosen]))
-            for method, key, chosen in ((model.embed_probe, 'lq', probes), (model.embed_gallery, 'gt', gallery))
+            for method, key, chosen in ((model.embedder.embed_probe, 'lq', probes), (model.embedder.embed_gallery, 'gt', gallery))
         )
     data = {
         'similarity': (rows @ columns.T).numpy(),
@@ -223,7 +233,7 @@ def test_the_result_file_states_the_protocol(folder, tmp_path):
         }.items()
     )
     assert protocol['downscaling'].startswith('antialiased bicubic from 32 to 8 px')
-    assert protocol['upscaling'] == Embedder.upscaling
+    assert protocol['upscaling'] == Coarse.upscaling
     assert protocol['embedding'] == 'sum over face and mirror image'
     Embedder(tmp_path).verify(pairs(folder, probe_side='none'), 10, None)
     protocol = report_of(tmp_path)['protocol']
@@ -298,7 +308,7 @@ def test_a_bin_is_verified_too(folder, tmp_path):
 
 def test_an_embedding_that_is_not_finite_is_named(folder, tmp_path):
     model = Embedder(tmp_path)
-    model.embed_probe = lambda lq: torch.full((len(lq), 48), float('nan'))
+    model.embedder.embed_probe = lambda lq: torch.full((len(lq), 48), float('nan'))
     with pytest.raises(ValueError, match='is not finite; an embedding holds NaN'):
         model.verify(pairs(folder), 10, None)
 
