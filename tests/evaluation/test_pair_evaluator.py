@@ -7,11 +7,14 @@ import pytest
 import torch
 import torch.nn.functional as F
 from support.pairs import random_pairs
+from support.tiny_recognition import ALIKE, TinyRecogniser
 
+from rim_plugin.archs.hrn_arch import HRN
 from rim_plugin.evaluation.driver import evaluate
 from rim_plugin.evaluation.embeddings import KnownEmbeddings
 from rim_plugin.evaluation.metric import build_metric
 from rim_plugin.evaluation.pair_evaluator import PairEvaluator, pair_figures, scatter_rows
+from rim_plugin.pipeline import RIMPipeline
 
 
 class Coarse(torch.nn.Module):
@@ -39,10 +42,10 @@ class Pairs(torch.utils.data.Dataset):
     probe_columns, identification, names = (1,), None, None
     pairs = np.array([(0, 1), (2, 3), (0, 3), (2, 1)])
     issame, folds = np.array([True, True, False, False]), np.array([0, 1, 0, 1])
-    protocol = {'pairs': 4}
+    protocol, count = {'pairs': 4}, 6
 
     def __len__(self):
-        return 6
+        return self.count
 
     def __getitem__(self, index):
         gt = torch.rand(3, 16, 16, generator=torch.Generator().manual_seed(index // 2))
@@ -85,6 +88,24 @@ def test_known_embeddings_are_not_computed_again():
     assert found.figures == whole.figures
     found, embedder = evaluated(known=known, mirror=True)
     assert embedder.counts == {'gallery': 4, 'probe': 4}
+
+
+@pytest.mark.parametrize('known', [0, 5])
+def test_networks_give_the_same_scores_in_batches_of_any_size(known):
+    torch.manual_seed(0)
+    hrn = HRN(ALIKE, ALIKE, ALIKE, head='own')
+    pipeline = RIMPipeline(torch.nn.Upsample(scale_factor=8), hrn, TinyRecogniser()).eval()
+    scores = []
+    for size in (1, 7, 32):
+        pairs = Pairs()
+        pairs.count, pairs.pairs = 2 * 33, np.array([(i, j) for i in range(0, 66, 2) for j in (1, 5, i + 1)])
+        pairs.issame, pairs.folds = np.arange(99) % 3 == 2, np.arange(99) % 2
+        evaluator = PairEvaluator(pairs, pipeline, mirror=True)
+        evaluate(torch.utils.data.Subset(evaluator.faces, range(known)), None, [evaluator], size)
+        evaluate(evaluator.faces, None, [evaluator], size)
+        scores.append(evaluator.compute().data['scores'])
+    assert np.ptp(scores[0]) > 1e-3
+    np.testing.assert_allclose(scores, [scores[0]] * 3, atol=1e-6)
 
 
 def test_metrics_whose_data_are_not_there_are_absent():
