@@ -265,6 +265,20 @@ FAULTS = (
         'PSNR: a peak of 256',
     ),
     Fault(
+        'evaluation/embeddings.py',
+        'keys = [embedder + _face_key(face) for face in faces]',
+        'keys = [2 * _face_key(face) for face in faces]',
+        'evaluation/test_pair_evaluator.py models/test_validation.py',
+        'known embeddings: those of another network are taken for its own',
+    ),
+    Fault(
+        'evaluation/embeddings.py',
+        'chain(network.named_parameters(), network.named_buffers())',
+        'chain(network.named_parameters())',
+        'evaluation/test_embeddings.py',
+        'known embeddings: running statistics may change unnoticed',
+    ),
+    Fault(
         'evaluation/metrics/lpips.py',
         'higher_is_better = False',
         'higher_is_better = True',

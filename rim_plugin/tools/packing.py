@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -14,6 +13,7 @@ from rim_plugin.data.face_pairs import FacePairs
 from rim_plugin.environment import environment
 from rim_plugin.errors import OptionsError
 from rim_plugin.evaluation.driver import evaluate
+from rim_plugin.evaluation.embeddings import KnownEmbeddings
 from rim_plugin.evaluation.pair_evaluator import PairEvaluator
 from rim_plugin.files import write_atomically
 from rim_plugin.options.reading import read_options
@@ -101,17 +101,15 @@ def measure(weights: Weights, options_file: str) -> tuple[list[Calibration], dic
     rim = RIM(weights)
     calibrations: dict[int, Calibration] = {}
     results: dict[str, dict[str, Any]] = {}
-    galleries: dict[tuple[Any, ...], np.ndarray] = {}
+    known = KnownEmbeddings()
     for options in (read_options(options_file).get('datasets') or {}).values():
         kind = DATASET_REGISTRY.get(options['type'])
         if not issubclass(kind, FacePairs):
             continue
         dataset = kind({**options, 'phase': 'test'})
-        place = tuple(dataset.protocol[key] for key in ('faces', 'pair_list', 'images', 'gallery_size'))
-        evaluator = PairEvaluator(dataset, rim.pipeline, mirror=True, gallery=galleries.get(place), device=rim.device)
+        evaluator = PairEvaluator(dataset, rim.pipeline, mirror=True, known=known, device=rim.device)
         evaluate(evaluator.faces, None, [evaluator], batch_size=rim.batch, progress=True)
         output = evaluator.compute()
-        galleries[place] = output.embeddings[0]
         size = calibration_size(dataset.protocol['query_size'])
         calibrations[size] = calibrate(size, output.data['scores'], output.data['issame'])
         results[options['name']] = {'protocol': output.protocol, 'figures': output.figures}
