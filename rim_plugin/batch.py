@@ -68,6 +68,11 @@ class Batch:
             raise ValueError('the training data have no gt, the faces at full resolution')
         return self.gt
 
+    @property
+    def points(self) -> Tensor | None:
+        """``landmarks`` over the side of the faces, 0 at their left or upper edge."""
+        return None if self.landmarks is None else (self.landmarks + 0.5) / self.truth.shape[-1]
+
     def chunks(self, count: int) -> list[Batch]:
         """The batch in ``count`` parts of one length, in order; ``count`` divides N."""
         if count == 1:

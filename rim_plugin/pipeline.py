@@ -83,6 +83,11 @@ class RIMPipeline(nn.Module):
         return getattr(getattr(self.fhn, 'generator', None), 'image_size', IMAGE_SIZE)
 
     @property
+    def gallery_network(self) -> nn.Module:
+        """All that :meth:`embed_gallery` depends on: the teacher, or the pipeline itself."""
+        return self if self.gallery == 'hrn' or self.teacher is None else self.teacher
+
+    @property
     def has_priors(self) -> bool:
         """Whether the hallucination network estimates landmarks or a parsing map."""
         return isinstance(self.fhn, FHN) and len(self.fhn.generator.priors) > 0

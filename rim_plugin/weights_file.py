@@ -34,10 +34,12 @@ _HOW_TO_MAKE = 'scripts/pack_weights.py makes one from a training'
 _FORMER_OPTIONS = {'work_size': 'feature_size'}
 _FORMER_TENSORS = (r'\b(student|assistant)\.fits\.', r'\1.adapters.')
 
+# Tri-path generators, which are half of an FHN.
+GENERATORS = ('TriPathGenerator', 'SubPixelTriPathGenerator')
 # Prefix of a network's tensors in NAME.safetensors, and in the network itself; 'fhn.' and none for other SR networks.
 _PACKED = {
     'HRN': ('hrn.', ''),
-    'TriPathGenerator': ('fhn.generator.', ''),
+    **dict.fromkeys(GENERATORS, ('fhn.generator.', '')),
     'MixAdversarialDiscriminator': ('fhn.integrator.', 'integrator.'),
 }
 

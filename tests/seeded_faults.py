@@ -265,6 +265,20 @@ FAULTS = (
         'PSNR: a peak of 256',
     ),
     Fault(
+        'evaluation/embeddings.py',
+        'keys = [embedder + _face_key(face) for face in faces]',
+        'keys = [2 * _face_key(face) for face in faces]',
+        'evaluation/test_pair_evaluator.py models/test_validation.py',
+        'known embeddings: those of another network are taken for its own',
+    ),
+    Fault(
+        'evaluation/embeddings.py',
+        'chain(network.named_parameters(), network.named_buffers())',
+        'chain(network.named_parameters())',
+        'evaluation/test_embeddings.py',
+        'known embeddings: running statistics may change unnoticed',
+    ),
+    Fault(
         'evaluation/metrics/lpips.py',
         'higher_is_better = False',
         'higher_is_better = True',
@@ -306,6 +320,41 @@ FAULTS = (
         'if not expected:',
         'test_weights_file.py',
         'weights: a damaged file is loaded',
+    ),
+    Fault(
+        'archs/subpixel_fhn_arch.py',
+        'centres = points.float() * size - 0.5',
+        'centres = points.float() * size',
+        'archs/test_subpixel_fhn_arch.py',
+        'Heatmaps half a pixel beside the landmarks that they are drawn around',
+    ),
+    Fault(
+        'archs/subpixel_fhn_arch.py',
+        'gaussian[:, :, 1, :, None] * gaussian[:, :, 0, None, :]',
+        'gaussian[:, :, 0, :, None] * gaussian[:, :, 1, None, :]',
+        'archs/test_subpixel_fhn_arch.py',
+        'x and y of drawn heatmaps changed over',
+    ),
+    Fault(
+        'muon.py',
+        '_RMS * math.sqrt(max(shape))',
+        '_RMS * math.sqrt(min(shape))',
+        'test_muon.py',
+        "Muon's steps another size than Adam's",
+    ),
+    Fault(
+        'muon.py',
+        "torch._foreach_lerp(gradients, momenta, group['momentum'])",
+        "torch._foreach_lerp(momenta, gradients, group['momentum'])",
+        'test_muon.py',
+        "Nesterov's look ahead the other way round",
+    ),
+    Fault(
+        'batch.py',
+        '(self.landmarks + 0.5) / self.truth.shape[-1]',
+        'self.landmarks / self.truth.shape[-1]',
+        'models/phases/test_fhn.py',
+        'Places of landmarks half a pixel off',
     ),
 )
 

@@ -16,7 +16,7 @@ ARROWS = {
     'import_hook': {'discovery'},
     'train': {'rim_plugin'},
     'test': {'rim_plugin'},
-    'cli': {'tools', 'data', 'errors', 'files'},
+    'cli': {'tools', 'benchmark', 'data', 'errors', 'files'},
     'tools': BASE | {'archs', 'data', 'environment', 'evaluation', 'templates', 'options', 'packages', 'pipeline'},
     'benchmark': BASE
     | {'archs', 'batch', 'data', 'environment', 'evaluation', 'templates', 'models', 'options', 'pipeline'}
@@ -30,11 +30,13 @@ ARROWS = {
     'losses': {'archs', 'discovery', 'errors', 'options'},
     'archs': BASE | {'discovery', 'options', 'packages'},
     'data': BASE | {'discovery', 'options'},
-    'options': BASE,
+    'options': BASE | {'muon'},
     'weights_file': {'errors', 'files'},
     'link': {'errors'},
     'packages': {'errors'},
-    **dict.fromkeys(('discovery', 'environment', 'errors', 'files', 'templates', 'randomness', 'run_state'), set()),
+    **dict.fromkeys(
+        ('discovery', 'environment', 'errors', 'files', 'muon', 'templates', 'randomness', 'run_state'), set()
+    ),
 }
 
 

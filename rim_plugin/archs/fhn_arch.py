@@ -7,8 +7,17 @@ import torch
 from torch import Tensor, nn
 
 from rim_plugin.archs.coarse_sr import CoarseSRNet
-from rim_plugin.archs.layers import PRIOR_STRIDE, Hourglass, Norm, conv_prelu, residual_stack, resize, starting_at_zero
-from rim_plugin.archs.mix_discriminator_arch import FeatureIntegrator
+from rim_plugin.archs.layers import (
+    PRIOR_STRIDE,
+    Hourglass,
+    Norm,
+    build_network,
+    conv_prelu,
+    residual_stack,
+    resize,
+    starting_at_zero,
+)
+from rim_plugin.archs.mix_discriminator_arch import FeatureIntegrator, build_integrator
 from rim_plugin.errors import OptionsError, check_choice
 from rim_plugin.options.kinds import Count
 
@@ -26,12 +35,14 @@ class TriPathOutput(NamedTuple):
         fused: the features of all paths, concatenated, which the mix-adversarial discriminator reads (N, C, P, P).
         heatmaps: (N, L, P, P), about [0, 1], or None.
         parsing: class logits (N, 11, P, P), or None.
+        points: landmarks (N, L, 2), x and y over the side of the image, of a path that regresses them; or None.
     """
 
     coarse: Tensor
     fused: Tensor
     heatmaps: Tensor | None
     parsing: Tensor | None
+    points: Tensor | None = None
 
 
 def image_stem(channels: int) -> nn.Sequential:
@@ -144,6 +155,8 @@ class TriPathGenerator(nn.Module):
         'parsing': ('parsing',),
         'none': (),
     }
+    coarse: nn.Module
+    global_path: nn.Module
 
     def __init__(
         self,
@@ -232,22 +245,23 @@ class FHN(nn.Module):
     Runs under BasicSR's own SRModel; RIMModel writes its weights as ``net_fhn_*.pth`` at every save.
 
     Args:
-        generator: arguments of TriPathGenerator.
-        integrator: arguments of FeatureIntegrator without ``in_channels`` and ``image_size``.
+        generator: ``type``, TriPathGenerator by default, and its arguments.
+        integrator: ``type``, FeatureIntegrator by default, and its arguments without ``in_channels``, ``image_size``.
 
     Shapes:
         lq (N, 3, h, w) in [0, 1] RGB, or a list of such tensors of several sizes, N faces in all, to SR (N, 3,
         image_size, image_size) in about [0, 1], not clamped.
     """
 
-    inner_blocks: ClassVar[dict[str, Any]] = {'generator': TriPathGenerator, 'integrator': FeatureIntegrator}
+    inner_blocks: ClassVar[dict[str, Any]] = {
+        'generator': {'TriPathGenerator': TriPathGenerator},
+        'integrator': {'FeatureIntegrator': FeatureIntegrator},
+    }
 
     def __init__(self, generator: dict[str, Any] | None = None, integrator: dict[str, Any] | None = None) -> None:
         super().__init__()
-        self.generator = TriPathGenerator(**(generator or {}))
-        self.integrator = FeatureIntegrator(
-            in_channels=self.generator.fused_channels, image_size=self.generator.image_size, **(integrator or {})
-        )
+        self.generator = build_network({'type': 'TriPathGenerator', **(generator or {})})
+        self.integrator = build_integrator(integrator, self.generator.fused_channels, self.generator.image_size)
 
     def restore(self, lq: Tensor | list[Tensor], estimates: bool = True) -> tuple[Tensor, TriPathOutput]:
         """The SR image (Eqs. 2 and 5), and what the generator makes of the probes on the way; see ``encode``."""

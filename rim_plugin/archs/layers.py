@@ -14,6 +14,7 @@ from basicsr.utils.registry import ARCH_REGISTRY
 Net = TypeVar('Net', bound=nn.Module)
 
 PRIOR_STRIDE = 4  # the tri-path features live on a grid of a quarter of the image: 56 for 224
+Activation = Literal['prelu', 'relu']
 Norm = Literal['instance', 'none'] | None  # BasicSR's --force_yml turns the word none into None
 
 
@@ -97,19 +98,20 @@ def conv_prelu(in_channels: int, channels: int, kernel: int = 3, stride: int = 1
 
 
 class ResidualBlock(nn.Module):
-    """conv3 - norm - PReLU - conv3 - norm, plus the identity: (N, C, h, w) to the same shape.
+    """conv3 - norm - PReLU or ReLU - conv3 - norm, plus the identity: (N, C, h, w) to the same shape.
 
     The second convolution starts near zero (``init_scale``), so that a deep stack starts as the identity.
     """
 
-    def __init__(self, channels: int, norm: Norm = 'none', init_scale: float = 0.1) -> None:
+    def __init__(
+        self, channels: int, norm: Norm = 'none', init_scale: float = 0.1, activation: Activation = 'prelu'
+    ) -> None:
         super().__init__()
         bias = norm in ('none', None)
+        between = nn.PReLU(channels) if activation == 'prelu' else nn.ReLU()
         first = nn.Conv2d(channels, channels, 3, padding=1, bias=bias)
         second = nn.Conv2d(channels, channels, 3, padding=1, bias=bias)
-        self.body = nn.Sequential(
-            first, make_norm(norm, channels), nn.PReLU(channels), second, make_norm(norm, channels)
-        )
+        self.body = nn.Sequential(first, make_norm(norm, channels), between, second, make_norm(norm, channels))
         he_init(self)
         second.weight.data.mul_(init_scale)
 
@@ -117,9 +119,11 @@ class ResidualBlock(nn.Module):
         return x + self.body(x)
 
 
-def residual_stack(channels: int, blocks: int, norm: Norm = 'none') -> nn.Sequential:
+def residual_stack(
+    channels: int, blocks: int, norm: Norm = 'none', activation: Activation = 'prelu', init_scale: float = 0.1
+) -> nn.Sequential:
     """``blocks`` residual blocks in a row."""
-    return nn.Sequential(*[ResidualBlock(channels, norm) for _ in range(blocks)])
+    return nn.Sequential(*[ResidualBlock(channels, norm, init_scale, activation) for _ in range(blocks)])
 
 
 class Hourglass(nn.Module):

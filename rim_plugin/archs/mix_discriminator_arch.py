@@ -6,13 +6,22 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from rim_plugin.archs.layers import PRIOR_STRIDE, Norm, SubPixelImage, conv_prelu, he_init, residual_stack
+from rim_plugin.archs.layers import (
+    PRIOR_STRIDE,
+    Norm,
+    SubPixelImage,
+    build_network,
+    conv_prelu,
+    he_init,
+    residual_stack,
+)
 from rim_plugin.errors import OptionsError
 from rim_plugin.options.kinds import Count
 
 from basicsr.utils.registry import ARCH_REGISTRY
 
 
+@ARCH_REGISTRY.register()
 class FeatureIntegrator(nn.Module):
     """D_theta_i: concatenated tri-path features (N, C, S / 4, S / 4) to the SR image (N, 3, S, S).
 
@@ -60,6 +69,12 @@ class FeatureIntegrator(nn.Module):
         return coarse + self.tail(self.body(self.enlarge(self.head(fused))))
 
 
+def build_integrator(options: dict[str, Any] | None, in_channels: int, image_size: int) -> Any:
+    """The integrator of a block with its ``type``, FeatureIntegrator by default, and arguments."""
+    sizes = {'in_channels': in_channels, 'image_size': image_size}
+    return build_network({'type': 'FeatureIntegrator', **sizes, **(options or {})})
+
+
 class DomainDiscriminator(nn.Module):
     """D_theta_d: concatenated tri-path features (N, C, h, w) to embeddings (N, embedding) for MK-MMD (Eq. 7).
 
@@ -91,14 +106,17 @@ class MixAdversarialDiscriminator(nn.Module):
     Args:
         in_channels: channels of the generator's fused features; RIMModel fills it in.
         image_size: side of the SR image; RIMModel fills it in.
-        integrator: further arguments of FeatureIntegrator.
+        integrator: ``type``, FeatureIntegrator by default, and its further arguments.
         discriminator: further arguments of DomainDiscriminator.
 
     Shapes:
         fused (N, C, S / 4, S / 4), coarse (N, 3, S, S) to SR (N, 3, S, S) and embeddings (N, E).
     """
 
-    inner_blocks: ClassVar[dict[str, Any]] = {'integrator': FeatureIntegrator, 'discriminator': DomainDiscriminator}
+    inner_blocks: ClassVar[dict[str, Any]] = {
+        'integrator': {'FeatureIntegrator': FeatureIntegrator},
+        'discriminator': DomainDiscriminator,
+    }
 
     def __init__(
         self,
@@ -108,7 +126,7 @@ class MixAdversarialDiscriminator(nn.Module):
         discriminator: dict[str, Any] | None = None,
     ) -> None:
         super().__init__()
-        self.integrator = FeatureIntegrator(in_channels, image_size, **(integrator or {}))
+        self.integrator = build_integrator(integrator, in_channels, image_size)
         self.discriminator = DomainDiscriminator(in_channels, **(discriminator or {}))
 
     def forward(self, fused: Tensor, coarse: Tensor) -> tuple[Tensor, Tensor]:

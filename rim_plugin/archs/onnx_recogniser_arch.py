@@ -1,5 +1,6 @@
 """Any recogniser in an ONNX file, evaluated by onnxruntime."""
 
+import hashlib
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
@@ -30,6 +31,9 @@ class OnnxRecogniser(Recogniser):
     Args:
         model: path of the file; its input is (N, 3, 112, columns), N open or 1, its one output (N, D).
 
+    Attributes:
+        content: a hash of the file.
+
     Shapes:
         see Recogniser; ``blocks`` is empty.
 
@@ -39,7 +43,7 @@ class OnnxRecogniser(Recogniser):
     """
 
     def __init__(self, model: str) -> None:
-        graph = read_onnx(model, f'OnnxRecogniser (model: {model})').graph
+        file = read_onnx(model, f'OnnxRecogniser (model: {model})')
         runtime = import_package('onnxruntime', f'OnnxRecogniser (model: {model})', ONNX_PACKAGES)
         options = runtime.SessionOptions()
         options.intra_op_num_threads = torch.get_num_threads()
@@ -47,10 +51,11 @@ class OnnxRecogniser(Recogniser):
             session = runtime.InferenceSession(model, options, providers=['CPUExecutionProvider'])
         except Exception as error:  # onnxruntime's errors have no common base
             raise OptionsError(f'{model}: onnxruntime cannot load it ({first_words(error)})') from error
-        normalises = {'Sub', 'Mul'} <= {node.op_type for node in graph.node[:8]}
+        normalises = {'Sub', 'Mul'} <= {node.op_type for node in file.graph.node[:8]}
         mean, std = (0, 1 / 255) if normalises else (0.5, 0.5)
         super().__init__(mean, std, _crop(model, session.get_inputs()[0].shape))
         self._session, self._input = session, session.get_inputs()[0]
+        self.content = hashlib.sha256(file.SerializeToString()).hexdigest()
         self.embedding_size = self._try(model)
 
     def __getattr__(self, name: str) -> Any:

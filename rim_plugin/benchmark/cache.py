@@ -8,10 +8,12 @@ import hashlib
 import io
 import json
 import os
+import zlib
 from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import cv2
 import numpy as np
@@ -95,12 +97,14 @@ class Cache:
         self.folder = Path(folder)
 
     def get(self, key: str) -> dict[str, Any] | None:
-        """The result, with ``arrays`` as a dict of ndarray, or None."""
+        """The result, with ``arrays`` as a dict of ndarray; None where there is none, or it is damaged."""
         path = self.folder / f'{key}.json'
-        if not path.is_file():
+        try:
+            values = json.loads(path.read_text(encoding='utf-8'))
+            with np.load(path.with_suffix('.npz'), allow_pickle=False) as arrays:
+                return {**values, 'arrays': dict(arrays)}
+        except (FileNotFoundError, EOFError, ValueError, BadZipFile, zlib.error):
             return None
-        with np.load(path.with_suffix('.npz'), allow_pickle=False) as arrays:
-            return {**json.loads(path.read_text(encoding='utf-8')), 'arrays': dict(arrays)}
 
     def put(self, key: str, result: dict[str, Any]) -> None:
         """Keep a result: JSON values, and ``arrays``. It is there whole or not at all: the JSON file comes last."""

@@ -15,6 +15,7 @@ from torch.utils.benchmark import Timer
 from rim_plugin.batch import Batch
 from rim_plugin.benchmark.cache import Cache
 from rim_plugin.evaluation.driver import evaluate
+from rim_plugin.evaluation.embeddings import KnownEmbeddings
 from rim_plugin.evaluation.image_evaluator import ImageEvaluator, face_data
 from rim_plugin.evaluation.metric import ImageMetric, standard_metrics
 from rim_plugin.evaluation.pair_evaluator import PairEvaluator
@@ -88,31 +89,31 @@ def measure_images(
 
 
 def measure_gallery(pipeline: RIMPipeline, options: Options, mirror: bool) -> dict[str, Any]:
-    """Embeddings of all faces of a list of pairs at full resolution; ``arrays``: ``embeddings`` (N, D)."""
-    return {'arrays': {'embeddings': _embedded(pipeline, options, mirror).embeddings()[0]}}
+    """Embeddings of all faces of a list of pairs at full resolution, as :attr:`KnownEmbeddings.arrays`."""
+    return {'arrays': _embedded(pipeline, options, mirror).known.arrays}
 
 
-def measure_pairs(pipeline: RIMPipeline, options: Options, mirror: bool, gallery: np.ndarray) -> dict[str, Any]:
+def measure_pairs(pipeline: RIMPipeline, options: Options, mirror: bool, known: KnownEmbeddings) -> dict[str, Any]:
     """Verification and identification on a list of pairs.
 
     Args:
         pipeline: see :func:`build_method`.
         options: of the FacePairDataset.
         mirror: see :class:`PairEvaluator`.
-        gallery: what :func:`measure_gallery` returns of the same faces.
+        known: embeddings of faces at full resolution.
 
     Returns:
         ``figures``, ``protocol``, and in ``arrays`` score, kind and fold of every pair.
     """
-    results = _embedded(pipeline, options, mirror, gallery).compute()
+    results = _embedded(pipeline, options, mirror, known).compute()
     arrays = {key: np.asarray(results.data[key]) for key in ('scores', 'issame', 'folds')}
     return {'figures': results.figures, 'protocol': results.protocol, 'arrays': arrays}
 
 
 def _embedded(
-    pipeline: RIMPipeline, options: Options, mirror: bool, gallery: np.ndarray | None = None
+    pipeline: RIMPipeline, options: Options, mirror: bool, known: KnownEmbeddings | None = None
 ) -> PairEvaluator:
-    evaluator = PairEvaluator(_dataset(options), pipeline, mirror=mirror, gallery=gallery, device=DEVICE)
+    evaluator = PairEvaluator(_dataset(options), pipeline, mirror=mirror, known=known, device=DEVICE)
     evaluate(evaluator.faces, None, [evaluator])
     return evaluator
 
@@ -179,13 +180,13 @@ def main(job: Mapping[str, Any]) -> None:
         print('RESULT', json.dumps(line), flush=True)
 
 
-def _gallery(cache: Cache, pipeline: RIMPipeline, key: str, arguments: list[Any]) -> np.ndarray:
+def _gallery(cache: Cache, pipeline: RIMPipeline, key: str, arguments: list[Any]) -> KnownEmbeddings:
     """The embeddings of :func:`measure_gallery`, from the cache where another method or size has left them there."""
     result = cache.get(key)
     if result is None:
         result = measure_gallery(pipeline, *arguments)
         cache.put(key, result)
-    return result['arrays']['embeddings']
+    return KnownEmbeddings(result['arrays'])
 
 
 if __name__ == '__main__':

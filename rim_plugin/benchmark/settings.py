@@ -14,6 +14,7 @@ from rim_plugin.options.checking import check_dataset
 from rim_plugin.options.conversion import convert
 from rim_plugin.options.reading import read_options
 from rim_plugin.options.schema import BenchmarkOptions, MethodOptions
+from rim_plugin.weights_file import GENERATORS
 
 ProbeSize = int | str  # the side in pixels, or 'full'
 
@@ -47,9 +48,8 @@ class Method:
     @property
     def networks(self) -> dict[str, dict[str, Any]]:
         """Options of the networks that are evaluated, by label: generator (with RIM's integrator) and HRN."""
-        labels = ['g', 'r']
-        if self.options.get('network_g', {}).get('type') == 'TriPathGenerator':
-            labels.insert(1, 'd')
+        kind = self.options.get('network_g', {}).get('type')
+        labels = ['g', 'd', 'r'] if kind in GENERATORS else ['g', 'r']
         return {label: self.options[f'network_{label}'] for label in labels if f'network_{label}' in self.options}
 
     @property

@@ -128,3 +128,39 @@ def prepare(argv: Sequence[str]) -> None:
     except KeyboardInterrupt:
         print('Stopped. The same command goes on from here.', file=sys.stderr)
         raise
+
+
+@common.command
+def benchmark_speed(argv: Sequence[str]) -> None:
+    """scripts/benchmark_speed.py."""
+    parser = ArgumentParser(
+        description='Measure start-up, inference and training on this machine, against a convolution and RRDBNet.'
+    )
+    sections = ('start-up', 'inference', 'training', 'processes')
+    parser.add_argument('--sections', nargs='+', choices=sections, default=sections, help='what to measure (all)')
+    rounds = common.whole_number(1, 1000)
+    parser.add_argument('--rounds', type=rounds, default=5, help='turns of every case, of which the least counts (5)')
+    parser.add_argument('-o', '--output', metavar='FILE', help='also write the tables there, Markdown')
+    parser.add_argument(
+        '--history', metavar='FILE', help='compare with its entries; fails where something is far slower than usual'
+    )
+    parser.add_argument('--add', action='store_true', help='add an entry to the history')
+    args = parser.parse_args(argv)
+    if args.add and not args.history:
+        parser.error('--add: name the file by --history')
+
+    from pathlib import Path
+
+    from rim_plugin.benchmark import speed_report as report
+    from rim_plugin.files import write_atomically
+
+    entries = report.read_history(Path(args.history)) if args.history else []
+    rows = report.measure(args.sections, args.rounds)
+    print(report.table(rows), end='')
+    if args.output:
+        write_atomically(args.output, report.table(rows))
+    now = report.ratios(rows)
+    if args.add:
+        report.add_to_history(Path(args.history), now)
+    if lines := report.slower(now, entries):
+        raise ValueError(f'far slower than usual: {"; ".join(lines)}')

@@ -95,11 +95,16 @@ def _one_line_error(
     """
     if issubclass(kind, (OptionsError, FloatingPointError)) or issubclass(kind, ValueError) and _is_of_options(trace):
         if os.environ.get('RANK', '0') == '0' or issubclass(kind, FloatingPointError):
-            print(f'Error: {error}', file=sys.stderr)
+            print(f'Error: {_without_worker(str(error))}', file=sys.stderr)
     elif issubclass(kind, KeyboardInterrupt):
         print('Interrupted before the training began: nothing to save.', file=sys.stderr)
     else:
         before(kind, error, trace)
+
+
+def _without_worker(message: str) -> str:
+    """Of an error in a worker of a data loader torch makes a text that ends with ``TYPE: message``."""
+    return message.splitlines()[-1].partition(': ')[2] if message.startswith('Caught ') else message
 
 
 def _is_of_options(trace: TracebackType | None) -> bool:

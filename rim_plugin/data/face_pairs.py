@@ -129,7 +129,7 @@ class FacePairs(data.Dataset):
         try:
             face = self._faces.read(index, self._gt_size)
         except (SkippedPhoto, ValueError) as error:
-            raise ValueError(
+            raise OptionsError(
                 f"{self.place}: face '{name}' of {self.protocol['faces']} cannot be used ({error}). "
                 'Replace it, or take its pairs out of the list.'
             ) from None

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from torch import Tensor
 from torch.utils.data import Subset
 
 from rim_plugin.data.face_pairs import FacePairs
+from rim_plugin.evaluation.embeddings import KnownEmbeddings, embedder_key
 from rim_plugin.evaluation.metric import PairMetric, standard_metrics
 from rim_plugin.pipeline import RIMPipeline, add_mirrored
 
@@ -45,8 +47,7 @@ class PairEvaluator:
         embedder: embeds the faces, in evaluation mode.
         metrics: by name, beside the standard ones.
         mirror: the embedding of the face and that of its mirror image added, instead of the former alone.
-        gallery: (N, D), what an evaluator of the same faces and embedder has found for them as gallery; rows of NaN are
-            embedded.
+        known: embeddings that other evaluators have found; shared, those of this one are added.
         device: where the embedder takes faces.
 
     Attributes:
@@ -59,33 +60,34 @@ class PairEvaluator:
         embedder: RIMPipeline,
         metrics: Mapping[str, PairMetric] | None = None,
         mirror: bool = False,
-        gallery: np.ndarray | None = None,
+        known: KnownEmbeddings | None = None,
         device: torch.device | str = 'cpu',
     ) -> None:
         self.dataset, self.embedder, self.metrics = dataset, embedder, dict(metrics or {})
-        self.mirror, self.device, self.known = mirror, device, gallery
+        self.mirror, self.device, self.known = mirror, device, known or KnownEmbeddings()
         self.as_gallery, self.as_probe = used_faces(dataset)
-        if gallery is not None:
-            self.as_gallery &= torch.from_numpy(np.isnan(gallery).any(1))
         self.faces = Subset(dataset, (self.as_gallery | self.as_probe).nonzero().flatten().tolist())
         self.reset()
 
     def reset(self) -> None:
-        """Forget all embeddings."""
+        """Begin anew, with the weights that the embedder has now."""
         self._gallery: list[Tensor] = []
         self._probes: list[Tensor] = []
+        networks = self.embedder.gallery_network, self.embedder
+        self._gallery_key, self._probe_key = (embedder_key(network, self.mirror) for network in networks)
 
-    @torch.no_grad()
     def process(self, batch: Mapping[str, Any]) -> None:
         """Embed the faces of a batch of :attr:`faces`, in their order: ``gt`` as gallery, ``lq`` as probes."""
-        self._embed(batch['gt'][self.as_gallery[batch['index']]], self.embedder.embed_gallery, self._gallery)
-        self._embed(batch['lq'][self.as_probe[batch['index']]], self.embedder.embed_probe, self._probes)
+        as_gallery, as_probe = self.as_gallery[batch['index']], self.as_probe[batch['index']]
+        self._gallery += self._embed(batch['gt'][as_gallery], self._gallery_key, self.embedder.embed_gallery)
+        self._probes += self._embed(batch['lq'][as_probe], self._probe_key, self.embedder.embed_probe)
 
-    def _embed(self, faces: Tensor, embed: Callable[[Tensor], Tensor], embeddings: list[Tensor]) -> None:
-        if len(faces):
-            faces = faces.to(self.device)
-            output = add_mirrored(embed, faces) if self.mirror else embed(faces)
-            embeddings.append(F.normalize(output.cpu().double()))
+    def _embed(self, faces: Tensor, key: bytes, embed: Callable[[Tensor], Tensor]) -> list[Tensor]:
+        """Unit embeddings, float64 (N, D), of faces (N, 3, h, w); an empty list of none."""
+        if not len(faces):
+            return []
+        method = partial(add_mirrored, embed) if self.mirror else embed
+        return [F.normalize(self.known.embed(faces, key, lambda some: method(some.to(self.device))).double())]
 
     def compute(self) -> PairResults:
         """Results, once all faces were processed.
@@ -115,10 +117,7 @@ class PairEvaluator:
 
     def embeddings(self) -> tuple[np.ndarray, np.ndarray]:
         """Unit embeddings, float64 (N, D), as gallery and as probes; NaN where a face is not used so."""
-        gallery = scatter_rows(self.as_gallery, self._gallery)
-        if self.known is not None:
-            gallery = np.where(self.as_gallery.numpy()[:, None], gallery, self.known)
-        return gallery, scatter_rows(self.as_probe, self._probes)
+        return scatter_rows(self.as_gallery, self._gallery), scatter_rows(self.as_probe, self._probes)
 
 
 def used_faces(dataset: FacePairs) -> tuple[Tensor, Tensor]:

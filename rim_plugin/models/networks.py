@@ -152,7 +152,8 @@ def build_nets(
         nets = replace(nets, generator=build_network(blocks['network_g']))
     if isinstance(nets.generator, TriPathGenerator):
         if 'network_d' not in blocks:
-            raise ValueError('network_d is missing: TriPathGenerator needs a MixAdversarialDiscriminator')
+            kind = type(nets.generator).__name__
+            raise ValueError(f'network_d is missing: {kind} needs a MixAdversarialDiscriminator')
         sizes = {'in_channels': nets.generator.fused_channels, 'image_size': nets.generator.image_size}
         nets = replace(nets, discriminator=build_network({**blocks['network_d'], **sizes}))
     if 'network_r' in blocks:

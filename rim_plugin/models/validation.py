@@ -11,6 +11,7 @@ from torch.utils.data import Dataset
 from rim_plugin.data.face_pairs import FacePairs
 from rim_plugin.evaluation.curves import save_cmc, save_roc
 from rim_plugin.evaluation.driver import Evaluator, Step, evaluate
+from rim_plugin.evaluation.embeddings import KnownEmbeddings
 from rim_plugin.evaluation.image_evaluator import ImageEvaluator, ImageResults
 from rim_plugin.evaluation.metric import ImageMetric, PairMetric, best_direction, build_metric, standard_metrics
 from rim_plugin.evaluation.pair_evaluator import PairEvaluator, PairResults
@@ -44,7 +45,7 @@ class Validation:
     """
 
     def __init__(self, model: SRModel, options: BaselineVal) -> None:
-        self.model, self.options = model, options
+        self.model, self.options, self.known = model, options, KnownEmbeddings()
         blocks = options.metrics or {}
         metrics = {name: build_metric(block) for name, block in blocks.items()}
         self.bicubic_results: dict[str, float] = {}
@@ -111,7 +112,8 @@ class Validation:
         A JSON file and curves go to ``visualization/NAME`` in training, ``results/RUN/NAME`` in tests.
 
         Args:
-            dataset: its faces are each embedded once in each resolution in which they occur.
+            dataset: its faces are each embedded once in each resolution in which they occur, and not again in a later
+                validation unless their embedder has learned.
             embedder: in evaluation mode, on the model's device.
             current_iter: the iteration, in tests BasicSR's name of the run.
             tb_logger: TensorBoard.
@@ -121,7 +123,7 @@ class Validation:
         """
         name = _name(dataset)
         mirror = isinstance(self.options, ValOptions) and self.options.mirror
-        evaluator = PairEvaluator(dataset, embedder, self.pair_metrics, mirror, device=self.model.device)
+        evaluator = PairEvaluator(dataset, embedder, self.pair_metrics, mirror, self.known, self.model.device)
         self._evaluate(evaluator.faces, None, [evaluator])
         results = evaluator.compute()
         for key in results.absent:

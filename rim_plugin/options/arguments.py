@@ -11,6 +11,7 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 import torch
 
 from rim_plugin.errors import did_you_mean
+from rim_plugin.muon import Muon
 from rim_plugin.options.conversion import Field, Place, check_block, plain
 from rim_plugin.options.kinds import NotNegative, Size
 
@@ -26,12 +27,13 @@ SCHEDULERS: dict[str, type] = {
 
 @lru_cache
 def optimizer_types() -> dict[str, type[torch.optim.Optimizer]]:
-    """The optimizers of ``torch.optim``, by name."""
-    return {
+    """The optimizers of ``torch.optim``, by name; in place of its Muon, which takes no convolutions, this package's."""
+    types = {
         name: cls
         for name, cls in vars(torch.optim).items()
         if name != 'Optimizer' and isinstance(cls, type) and issubclass(cls, torch.optim.Optimizer)
     }
+    return {**types, 'Muon': Muon}
 
 
 def check_arguments(

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -14,13 +13,14 @@ from rim_plugin.data.face_pairs import FacePairs
 from rim_plugin.environment import environment
 from rim_plugin.errors import OptionsError
 from rim_plugin.evaluation.driver import evaluate
+from rim_plugin.evaluation.embeddings import KnownEmbeddings
 from rim_plugin.evaluation.pair_evaluator import PairEvaluator
 from rim_plugin.files import write_atomically
 from rim_plugin.options.reading import read_options
 from rim_plugin.tools.api import RIM
 from rim_plugin.tools.calibration import calibrate, calibration_size
 from rim_plugin.tools.card import model_card
-from rim_plugin.weights_file import Calibration, Weights, build_packed, read_weights, save_weights
+from rim_plugin.weights_file import GENERATORS, Calibration, Weights, build_packed, read_weights, save_weights
 
 from basicsr.utils.registry import DATASET_REGISTRY
 
@@ -101,17 +101,15 @@ def measure(weights: Weights, options_file: str) -> tuple[list[Calibration], dic
     rim = RIM(weights, engine='torch')
     calibrations: dict[int, Calibration] = {}
     results: dict[str, dict[str, Any]] = {}
-    galleries: dict[tuple[Any, ...], np.ndarray] = {}
+    known = KnownEmbeddings()
     for options in (read_options(options_file).get('datasets') or {}).values():
         kind = DATASET_REGISTRY.get(options['type'])
         if not issubclass(kind, FacePairs):
             continue
         dataset = kind({**options, 'phase': 'test'})
-        place = tuple(dataset.protocol[key] for key in ('faces', 'pair_list', 'images', 'gallery_size'))
-        evaluator = PairEvaluator(dataset, rim.pipeline, mirror=True, gallery=galleries.get(place), device=rim.device)
+        evaluator = PairEvaluator(dataset, rim.pipeline, mirror=True, known=known, device=rim.device)
         evaluate(evaluator.faces, None, [evaluator], batch_size=rim.batch, progress=True)
         output = evaluator.compute()
-        galleries[place] = output.embeddings[0]
         size = calibration_size(dataset.protocol['query_size'])
         calibrations[size] = calibrate(size, output.data['scores'], output.data['issame'])
         results[options['name']] = {'protocol': output.protocol, 'figures': output.figures}
@@ -188,10 +186,9 @@ def _network_options(options: Mapping[str, Any], label: str) -> dict[str, Any]:
         raise OptionsError(f'the options file has no {needed}, whose weights are to be packed')
     block = options[needed]
     if label == 'fhn':
-        if block['type'] != 'TriPathGenerator':
+        if block['type'] not in GENERATORS:
             return dict(block)
-        generator = {key: value for key, value in block.items() if key != 'type'}
-        return {'type': 'FHN', 'generator': generator, 'integrator': options['network_d'].get('integrator') or {}}
+        return {'type': 'FHN', 'generator': dict(block), 'integrator': options['network_d'].get('integrator') or {}}
     if block.get('head', 'teacher') != 'own':
         raise OptionsError(
             'network_r.head is teacher: embeddings would need the weights of the teacher, which do not '

@@ -213,6 +213,14 @@ def test_onnx_recogniser_embeds_each_face_of_a_batch(tmp_path, batch):
     assert output.blocks == () and net.embedding_size == 3
 
 
+def test_onnx_recognisers_of_other_files_differ_in_content(tmp_path):
+    same, again, other = (
+        OnnxRecogniser(mean_colour(tmp_path / f'{name}.onnx', (batch, 3, 112, 112)))
+        for name, batch in (('same', 1), ('again', 1), ('other', 'N'))
+    )
+    assert same.content == again.content != other.content
+
+
 def test_onnx_recogniser_sees_the_columns_of_its_input(tmp_path):
     net = OnnxRecogniser(mean_colour(tmp_path / 'mean.onnx', ('N', 3, 112, 96)))
     image = torch.rand(2, 3, 112, 112)

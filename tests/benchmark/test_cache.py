@@ -75,3 +75,23 @@ def test_arrays_without_their_values_are_no_result(tmp_path):
     cache.put('a', {'arrays': {}})
     (tmp_path / 'a.json').unlink()  # interrupted between the two files
     assert cache.get('a') is None
+
+
+@pytest.mark.parametrize('content', [b'', b'{"figures": ', b'PK\x03\x04 no archive'])
+@pytest.mark.parametrize('suffix', ['json', 'npz'])
+def test_a_damaged_result_is_none(tmp_path, suffix, content):
+    cache = Cache(tmp_path)
+    cache.put('a', {'arrays': {'scores': np.arange(3.0)}})
+    (tmp_path / f'a.{suffix}').write_bytes(content)
+    assert cache.get('a') is None
+    cache.put('a', {'arrays': {}})
+    assert cache.get('a') == {'arrays': {}}
+
+
+def test_an_array_with_a_wrong_bit_is_none(tmp_path):
+    cache = Cache(tmp_path)
+    cache.put('a', {'arrays': {'scores': np.random.default_rng(0).random(1000)}})
+    content = bytearray((tmp_path / 'a.npz').read_bytes())
+    content[len(content) // 2] ^= 1
+    (tmp_path / 'a.npz').write_bytes(content)
+    assert cache.get('a') is None

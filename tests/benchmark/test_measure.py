@@ -14,6 +14,7 @@ from rim_plugin.benchmark import measure
 from rim_plugin.benchmark.cache import Cache
 from rim_plugin.benchmark.measure import build_method, measure_images, measure_pairs, measure_speed
 from rim_plugin.evaluation import metric as metrics
+from rim_plugin.evaluation.embeddings import KnownEmbeddings
 from rim_plugin.evaluation.metric import ImageMetric
 
 from basicsr.archs import build_network
@@ -153,8 +154,10 @@ def test_gallery_is_embedded_once_for_all_measurements(teacher, tmp_path, monkey
         line.removeprefix('RESULT ') for line in capsys.readouterr().out.splitlines() if line.startswith('RESULT ')
     ]
     assert [json.loads(line) for line in lines] == [{'key': '14'}, {'key': '28'}]
-    pipeline, known = build_method({}, {}, recogniser), Cache(tmp_path).get('gallery')['arrays']['embeddings']
-    expected = measure_pairs(pipeline, *measurements[0]['arguments'], np.full_like(known, np.nan))
+    known = Cache(tmp_path).get('gallery')['arrays']
+    assert known['keys'].shape == (8, 32) and known['embeddings'].shape == (8, 128)
+    pipeline = build_method({}, {}, recogniser)
+    expected = measure_pairs(pipeline, *measurements[0]['arguments'], KnownEmbeddings())
     kept = Cache(tmp_path).get('14')
     np.testing.assert_allclose(kept['arrays']['scores'], expected['arrays']['scores'], atol=1e-9)
     assert kept['figures']['auc'] == pytest.approx(expected['figures']['auc'])

@@ -63,10 +63,18 @@ def test_unknown_keys_under_path_are_no_folders(tmp_path, monkeypatch):
     assert os.listdir(tmp_path) == ['run'] and os.listdir('run') == ['models']
 
 
+IN_A_WORKER = """Caught OptionsError in DataLoader worker process 0.
+Original Traceback (most recent call last):
+  File "worker.py", line 349, in _worker_loop
+rim_plugin.errors.OptionsError: dataset lfw: face 3
+"""
+
+
 @pytest.mark.parametrize(
     'error, told',
     [
         (OptionsError('scale: 0'), 'Error: scale: 0\n'),
+        (OptionsError(IN_A_WORKER), 'Error: dataset lfw: face 3\n'),
         (FloatingPointError('l_pix is nan'), 'Error: l_pix is nan\n'),
         (KeyboardInterrupt(), 'Interrupted before the training began: nothing to save.\n'),
         (KeyError('x'), 'a traceback'),

@@ -1,30 +1,38 @@
-"""Embeddings of pairs that are known already, and rows scattered; the figures: tests/models/test_validation.py."""
+"""Each face embedded once, known embeddings, rows scattered; the figures: tests/models/test_validation.py."""
+
+from collections import UserDict
 
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 from support.pairs import random_pairs
+from support.tiny_recognition import ALIKE, TinyRecogniser
 
+from rim_plugin.archs.hrn_arch import HRN
 from rim_plugin.evaluation.driver import evaluate
+from rim_plugin.evaluation.embeddings import KnownEmbeddings
 from rim_plugin.evaluation.metric import build_metric
 from rim_plugin.evaluation.pair_evaluator import PairEvaluator, pair_figures, scatter_rows
+from rim_plugin.pipeline import RIMPipeline
 
 
-class Coarse:
+class Coarse(torch.nn.Module):
     """Embeds a face as its colours on a coarse grid; counts the faces."""
 
     gallery, upscaling = 'teacher', 'none'
 
     def __init__(self):
-        self.galleries = self.probes = 0
+        super().__init__()
+        self.gallery_network = torch.nn.Identity()
+        self.counts = UserDict(gallery=0, probe=0)
 
     def embed_gallery(self, faces):
-        self.galleries += len(faces)
+        self.counts['gallery'] += len(faces)
         return F.interpolate(faces, (4, 4), mode='area').flatten(1)
 
     def embed_probe(self, probes):
-        self.probes += len(probes)
+        self.counts['probe'] += len(probes)
         return F.interpolate(probes, (4, 4), mode='area').flatten(1) + 0.1
 
 
@@ -34,10 +42,10 @@ class Pairs(torch.utils.data.Dataset):
     probe_columns, identification, names = (1,), None, None
     pairs = np.array([(0, 1), (2, 3), (0, 3), (2, 1)])
     issame, folds = np.array([True, True, False, False]), np.array([0, 1, 0, 1])
-    protocol = {'pairs': 4}
+    protocol, count = {'pairs': 4}, 6
 
     def __len__(self):
-        return 6
+        return self.count
 
     def __getitem__(self, index):
         gt = torch.rand(3, 16, 16, generator=torch.Generator().manual_seed(index // 2))
@@ -53,7 +61,7 @@ def evaluated(**arguments):
 
 def test_only_what_pairs_use_is_embedded_and_the_rest_is_nan():
     found, embedder = evaluated()
-    assert (embedder.galleries, embedder.probes) == (2, 2)
+    assert embedder.counts == {'gallery': 2, 'probe': 2}
     gallery, probes = found.embeddings
     assert np.isfinite(gallery).all(1).tolist() == [True, False, True, False, False, False]
     assert np.isfinite(probes).all(1).tolist() == [False, True, False, True, False, False]
@@ -71,15 +79,33 @@ def test_mirror_images_are_added_before_the_length_becomes_1():
     np.testing.assert_array_equal(found.embeddings[0][0], expected[0])
 
 
-def test_known_embeddings_of_the_gallery_are_not_computed_again():
-    whole, _ = evaluated()
-    for missing, count in (([], 0), ([2], 1)):
-        gallery = whole.embeddings[0].copy()
-        gallery[missing] = np.nan
-        found, embedder = evaluated(gallery=gallery)
-        assert (embedder.galleries, embedder.probes) == (count, 2)
-        np.testing.assert_array_equal(found.embeddings[0], whole.embeddings[0])
-        assert found.figures == whole.figures
+def test_known_embeddings_are_not_computed_again():
+    known = KnownEmbeddings()
+    whole, _ = evaluated(known=known)
+    found, embedder = evaluated(known=known)
+    assert embedder.counts == {'gallery': 0, 'probe': 0}
+    np.testing.assert_array_equal(found.embeddings, whole.embeddings)
+    assert found.figures == whole.figures
+    found, embedder = evaluated(known=known, mirror=True)
+    assert embedder.counts == {'gallery': 4, 'probe': 4}
+
+
+@pytest.mark.parametrize('known', [0, 5])
+def test_networks_give_the_same_scores_in_batches_of_any_size(known):
+    torch.manual_seed(0)
+    hrn = HRN(ALIKE, ALIKE, ALIKE, head='own')
+    pipeline = RIMPipeline(torch.nn.Upsample(scale_factor=8), hrn, TinyRecogniser()).eval()
+    scores = []
+    for size in (1, 7, 32):
+        pairs = Pairs()
+        pairs.count, pairs.pairs = 2 * 33, np.array([(i, j) for i in range(0, 66, 2) for j in (1, 5, i + 1)])
+        pairs.issame, pairs.folds = np.arange(99) % 3 == 2, np.arange(99) % 2
+        evaluator = PairEvaluator(pairs, pipeline, mirror=True)
+        evaluate(torch.utils.data.Subset(evaluator.faces, range(known)), None, [evaluator], size)
+        evaluate(evaluator.faces, None, [evaluator], size)
+        scores.append(evaluator.compute().data['scores'])
+    assert np.ptp(scores[0]) > 1e-3
+    np.testing.assert_allclose(scores, [scores[0]] * 3, atol=1e-6)
 
 
 def test_metrics_whose_data_are_not_there_are_absent():

@@ -1,7 +1,11 @@
 """Whole runs through all phases of RIM, each in processes of their own: killed and resumed, distributed."""
 
+import json
+
+import numpy as np
 import pytest
 import torch
+import yaml
 from support.runs import (
     assert_equal_but_rounding,
     final_weights,
@@ -15,6 +19,7 @@ pytestmark = pytest.mark.slow
 TEACHER = {'type': 'MobileFaceNet'}
 HRN = {'type': 'HRN', 'student': TEACHER, 'assistant': TEACHER, 'norm_eval': True}
 ITERATIONS = 8
+PAIRS = {'name': 'pairs', 'type': 'DrawnPairDataset', 'num_identities': 4, 'faces_per_identity': 2, 'folds': 2}
 TRAIN = {
     'total_iter': ITERATIONS,
     'phases': {'fhn': 2, 'student': 2, 'assistant': 2, 'joint': 2},
@@ -34,15 +39,24 @@ TRAIN = {
 
 def options_of_all_phases(folder, teacher, batch_size=2, head='teacher', **changes):
     folder.mkdir(exist_ok=True)
-    return str(
-        write_options(
-            folder,
-            batch_size,
-            {'network_t': TEACHER, 'network_r': {**HRN, 'head': head}},
-            {'pretrain_network_t': teacher},
-            **{**TRAIN, **changes},
-        )
+    path = write_options(
+        folder,
+        batch_size,
+        {'network_t': TEACHER, 'network_r': {**HRN, 'head': head}},
+        {'pretrain_network_t': teacher},
+        **{**TRAIN, **changes},
     )
+    options = yaml.safe_load(path.read_text())
+    options['datasets']['val_pairs'] = PAIRS
+    path.write_text(yaml.safe_dump(options, sort_keys=False))
+    return str(path)
+
+
+def verifications(folder):
+    """Thresholds of the folds and the area under the curve, of all validations on pairs."""
+    files = sorted((folder / 'experiments/tiny/visualization/pairs').glob('*.json'))
+    figures = [json.loads(file.read_text())['figures'] for file in files]
+    return [[*each['fold_thresholds'], each['auc']] for each in figures]
 
 
 @pytest.fixture(scope='module')
@@ -73,3 +87,5 @@ def test_two_processes_equal_one_in_every_phase(teacher, tmp_path):
     }
     assert {key[0] for key in expected if not torch.equal(expected[key], first[key])} == {key[0] for key in expected}
     assert_equal_but_rounding(expected, final_weights(two, ITERATIONS))
+    assert len(verifications(one)) == ITERATIONS // 2
+    np.testing.assert_allclose(verifications(two), verifications(one), atol=1e-4)

@@ -1,7 +1,9 @@
 import json
 import logging
 import pickle
+from collections import UserDict
 from copy import deepcopy
+from shutil import copytree
 
 import cv2
 import numpy as np
@@ -9,6 +11,7 @@ import pytest
 import torch
 
 from rim_plugin.data.face_pair_dataset import FacePairDataset
+from rim_plugin.errors import OptionsError
 from rim_plugin.evaluation.metric import build_metric
 from rim_plugin.evaluation.pair_evaluator import used_faces
 from rim_plugin.evaluation.thresholds import fold_accuracy
@@ -29,10 +32,32 @@ METRICS = {
 }
 
 
-class Embedder(SRModel):
-    """Embeds a face as its colours on a coarse grid, in two different ways; counts the faces that it sees."""
+class Coarse(torch.nn.Module):
+    """Embeds a face as its colours on a coarse grid, in two different ways; keeps the faces that it sees."""
 
     gallery, upscaling = 'teacher', "bicubic (a = -0.75) to 224 px, then antialiased to the recogniser's size"
+
+    def __init__(self):
+        super().__init__()
+        self.gallery_network, self.weight = torch.nn.Identity(), torch.nn.Parameter(torch.tensor(1.1))
+        self.seen = UserDict(gallery=[], probe=[])
+
+    def embed_gallery(self, images):
+        self.seen['gallery'] += list(images)
+        return self.coarse(images)
+
+    def embed_probe(self, lq):
+        self.seen['probe'] += list(lq)
+        return self.weight * self.coarse(lq)
+
+    @staticmethod
+    def coarse(images):
+        assert not torch.is_grad_enabled()
+        return torch.nn.functional.interpolate(images, (4, 4), mode='area').flatten(1) - 0.5
+
+
+class Embedder(SRModel):
+    """A model that is an embedder and nothing else."""
 
     def __init__(self, folder, is_train=True, **val):
         BaseModel.__init__(
@@ -50,24 +75,11 @@ class Embedder(SRModel):
                 'val': {'metrics': deepcopy(METRICS), 'batch_size': 4, **val},
             },
         )
-        self.seen = {'gallery': [], 'probe': []}
+        self.embedder = Coarse()
+        self.validator = Validation(self, convert({'save_img': False, **self.opt['val']}, ValOptions))
 
     def verify(self, dataset, current_iter, tb_logger):
-        validation = Validation(self, convert({'save_img': False, **self.opt['val']}, ValOptions))
-        return validation.pairs(dataset, self, current_iter, tb_logger)
-
-    def embed_gallery(self, images):
-        self.seen['gallery'] += list(images)
-        return self.coarse(images)
-
-    def embed_probe(self, lq):
-        self.seen['probe'] += list(lq)
-        return 1.1 * self.coarse(lq)
-
-    @staticmethod
-    def coarse(images):
-        assert not torch.is_grad_enabled()
-        return torch.nn.functional.interpolate(images, (4, 4), mode='area').flatten(1) - 0.5
+        return self.validator.pairs(dataset, self.embedder, current_iter, tb_logger)
 
 
 @pytest.fixture(scope='module')
@@ -125,7 +137,7 @@ def slow_scores(model, dataset, mirror):
 
     def embed(index, low):
         item = dataset[index]
-        face, method = (item['lq'], model.embed_probe) if low else (item['gt'], model.embed_gallery)
+        face, method = (item['lq'], model.embedder.embed_probe) if low else (item['gt'], model.embedder.embed_gallery)
         with torch.no_grad():
             embedding = method(face[None]).double()[0]
             if mirror:
@@ -169,7 +181,10 @@ def test_each_face_is_embedded_once_at_each_resolution_in_which_it_is_seen(folde
             (full if side == 'none' else low).update(dataset.identification.probes.tolist())
         as_gallery, as_probe = used_faces(dataset)
         assert set(as_gallery.nonzero()[:, 0].tolist()) == full and set(as_probe.nonzero()[:, 0].tolist()) == low
-        for faces, indices, key in ((model.seen['gallery'], full, 'gt'), (model.seen['probe'], low, 'lq')):
+        for faces, indices, key in (
+            (model.embedder.seen['gallery'], full, 'gt'),
+            (model.embedder.seen['probe'], low, 'lq'),
+        ):
             assert len(faces) == len(indices)
             assert all(torch.equal(face, dataset[i][key]) for face, i in zip(faces, sorted(indices)))
 
@@ -178,11 +193,11 @@ def test_ranks_are_those_of_probes_against_the_gallery(folder, tmp_path):
     model, dataset = Embedder(tmp_path), pairs(folder, identification=True)
     model.verify(dataset, 10, None)
     report, names = report_of(tmp_path), np.array(dataset.names)
-    gallery, probes = dataset.identification
+    embedder, (gallery, probes) = model.embedder, dataset.identification
     with torch.no_grad():
         rows, columns = (
             torch.nn.functional.normalize(torch.stack([method(dataset[i][key][None])[0] for i in chosen]))
-            for method, key, chosen in ((model.embed_probe, 'lq', probes), (model.embed_gallery, 'gt', gallery))
+            for method, key, chosen in ((embedder.embed_probe, 'lq', probes), (embedder.embed_gallery, 'gt', gallery))
         )
     data = {
         'similarity': (rows @ columns.T).numpy(),
@@ -198,10 +213,57 @@ def test_ranks_are_those_of_probes_against_the_gallery(folder, tmp_path):
 
 def test_the_batch_size_changes_nothing(folder, tmp_path):
     found = []
-    for size in (1, 7, 100):
+    for size in (1, 7, 32):
         Embedder(tmp_path, batch_size=size).verify(pairs(folder, identification=True), 10, None)
         found.append(report_of(tmp_path)['figures'])
     assert found[0] == found[1] == found[2]
+
+
+def seen(model):
+    """How many faces the embedder has seen as gallery and as probes since the last call."""
+    counts = tuple(map(len, model.embedder.seen.values()))
+    model.embedder.seen.update(gallery=[], probe=[])
+    return counts
+
+
+def test_a_later_validation_embeds_only_what_has_changed(folder, tmp_path):
+    model, dataset = Embedder(tmp_path), pairs(folder, identification=True)
+    results = [model.verify(dataset, 10, None)]
+    gallery, probes = seen(model)
+    assert min(gallery, probes) > 0
+    results.append(model.verify(dataset, 20, None))
+    assert seen(model) == (0, 0) and results[0].figures == results[1].figures
+    other = pairs(folder, name='other', identification=True, query_size=QUERY - 1)  # the same faces as gallery
+    model.verify(other, 20, None)
+    assert seen(model) == (0, probes)
+    model.verify(pairs(folder, identification=True, degradation={'probability': 1}), 20, None)
+    assert seen(model) == (0, probes)
+    with torch.no_grad():
+        model.embedder.weight *= -1  # learns
+    assert model.verify(dataset, 30, None).figures['auc'] < 0.5 and seen(model) == (0, probes)
+    model.embedder.gallery_network.register_buffer('weight', torch.ones(1))
+    model.verify(dataset, 40, None)
+    assert seen(model) == (gallery, probes)
+
+
+def test_an_image_that_is_replaced_is_embedded_anew(folder, tmp_path):
+    copytree(folder, tmp_path / 'copy')
+    model, dataset = Embedder(tmp_path), pairs(tmp_path / 'copy', probe_side='none')
+    before = model.verify(dataset, 10, None)
+    seen(model)
+    image = cv2.imread(str(tmp_path / 'copy/faces/P0_0001.png'))
+    cv2.imwrite(str(tmp_path / 'copy/faces/P0_0001.png'), image[:, ::-1])
+    found = model.verify(dataset, 20, None)
+    assert seen(model) == (1, 0)
+    assert not np.array_equal(found.data['scores'], before.data['scores'])
+
+
+def test_an_unreadable_image_is_named_in_one_line(folder, tmp_path):
+    copytree(folder, tmp_path / 'copy')
+    dataset = pairs(tmp_path / 'copy')
+    (tmp_path / 'copy/faces/P1_0002.png').write_bytes(b'no image')
+    with pytest.raises(OptionsError, match=r"^dataset lfw: face 'P1_0002' of [^\n]* cannot be used [^\n]*\Z"):
+        Embedder(tmp_path).verify(dataset, 10, None)
 
 
 def test_the_result_file_states_the_protocol(folder, tmp_path):
@@ -223,7 +285,7 @@ def test_the_result_file_states_the_protocol(folder, tmp_path):
         }.items()
     )
     assert protocol['downscaling'].startswith('antialiased bicubic from 32 to 8 px')
-    assert protocol['upscaling'] == Embedder.upscaling
+    assert protocol['upscaling'] == Coarse.upscaling
     assert protocol['embedding'] == 'sum over face and mirror image'
     Embedder(tmp_path).verify(pairs(folder, probe_side='none'), 10, None)
     protocol = report_of(tmp_path)['protocol']
@@ -298,7 +360,7 @@ def test_a_bin_is_verified_too(folder, tmp_path):
 
 def test_an_embedding_that_is_not_finite_is_named(folder, tmp_path):
     model = Embedder(tmp_path)
-    model.embed_probe = lambda lq: torch.full((len(lq), 48), float('nan'))
+    model.embedder.embed_probe = lambda lq: torch.full((len(lq), 48), float('nan'))
     with pytest.raises(ValueError, match='is not finite; an embedding holds NaN'):
         model.verify(pairs(folder), 10, None)
 

@@ -18,9 +18,23 @@ NARROW_PATHS = {
 NARROW_INTEGRATOR = {'channels': 4, 'blocks': 1}
 SMALL_PATHS = {'image_size': 64, 'feature_size': 16, 'num_landmarks': 5, **NARROW_PATHS}
 SMALL_INTEGRATOR = {'feature_size': 16, **NARROW_INTEGRATOR}
+SMALL_SUBPIXEL = {
+    'image_size': 64,
+    'num_landmarks': 5,
+    'channels': 8,
+    'prior_channels': 4,
+    'prior_width': 8,
+    'landmark_width': 8,
+    'coarse_blocks': 1,
+    'global_blocks': 1,
+}
 # a network that is not named here is built with its defaults and fed two 28-pixel probes
 SMALL = {
     'TriPathGenerator': SMALL_PATHS,
+    'SubPixelTriPathGenerator': SMALL_SUBPIXEL,
+    'FeatureIntegrator': {'in_channels': 12, 'image_size': 64, **SMALL_INTEGRATOR},
+    'SubPixelIntegrator': {'in_channels': 16, 'image_size': 64, 'channels': 8, 'blocks': 1},
+    'SubPixelResNet': {'channels': 4, 'blocks': 1},
     'FHN': {'generator': SMALL_PATHS, 'integrator': SMALL_INTEGRATOR},
     'MixAdversarialDiscriminator': {
         'in_channels': 12,
@@ -47,6 +61,9 @@ SMALL = {
 }
 INPUTS = {
     'TriPathGenerator': lambda: (torch.rand(2, 3, 8, 8),),
+    'SubPixelTriPathGenerator': lambda: (torch.rand(2, 3, 8, 8),),
+    'FeatureIntegrator': lambda: (torch.rand(2, 12, 16, 16), torch.rand(2, 3, 64, 64)),
+    'SubPixelIntegrator': lambda: (torch.rand(2, 16, 8, 8), torch.rand(2, 3, 64, 64)),
     'FHN': lambda: (torch.rand(2, 3, 8, 8),),
     'MixAdversarialDiscriminator': lambda: (torch.rand(2, 12, 16, 16), torch.rand(2, 3, 64, 64)),
     'IResNet': lambda: (torch.rand(2, 3, 112, 112),),

@@ -39,12 +39,13 @@ class SSIM(EightBitMetric):
         x, y = (_planes_as_channels(image) - 128 for image in (sr, gt))
         mean_x, mean_y, mean_squares, mean_product = _smooth(torch.cat([x, y, x * x + y * y, x * y], 1)).chunk(4, 1)
         mean_xy = mean_x * mean_y
-        mean_xx_yy = mean_x.square() + mean_y.square()
-        structure = (2 * (mean_product - mean_xy) + _C2) / (mean_squares - mean_xx_yy + _C2)
+        mean_xx_yy = mean_x.square().addcmul_(mean_y, mean_y)
+        # in place: new maps cost a third of the time; structure = (2 cov + C2) / (variances + C2)
+        structure = (mean_product - mean_xy).mul_(2).add_(_C2).div_((mean_squares - mean_xx_yy).add_(_C2))
         # the shift undone: (x + 128)(y + 128) = xy + 128 (x + y) + 128^2
-        offset = 128 * (mean_x + mean_y) + 128**2
-        luminance = (2 * (mean_xy + offset) + _C1) / (mean_xx_yy + 2 * offset + _C1)
-        of_planes = (luminance * structure).mean((0, 2, 3), dtype=torch.float64)
+        offset = (mean_x + mean_y).mul_(128).add_(128**2)
+        luminance = mean_xy.add_(offset).mul_(2).add_(_C1).div_(mean_xx_yy.add_(offset, alpha=2).add_(_C1))
+        of_planes = luminance.mul_(structure).mean((0, 2, 3), dtype=torch.float64)
         return of_planes.view(sr.shape[:2]).mean(1)
 
 

@@ -15,7 +15,7 @@ from rim_plugin.models.optimisation import Optimisation
 from rim_plugin.models.phases.base import Losses, Phase, Requirements
 from rim_plugin.options.schema import RIMTrain
 
-PRIORS = {'landmark': 'heatmaps', 'parsing': 'parsing'}  # term, and the key of its truth in the data
+PRIORS = {'landmark': 'heatmaps', 'points': 'landmarks', 'parsing': 'parsing'}  # term, and its truth in the data
 
 
 class TriPaths(NamedTuple):
@@ -34,7 +34,7 @@ class FHNPhase(Phase):
 
     name = 'fhn'
     parts: ClassVar[tuple[str, ...]] = ('generator', 'integrator', 'discriminator')
-    terms: ClassVar[tuple[str, ...]] = ('pixel', 'coarse', 'landmark', 'parsing', 'domain')
+    terms: ClassVar[tuple[str, ...]] = ('pixel', 'coarse', 'landmark', 'points', 'parsing', 'domain')
 
     @classmethod
     def requirements(cls, options: RIMTrain) -> Requirements:
@@ -92,7 +92,11 @@ class FHNPhase(Phase):
         losses = {}
         if coarse := self.setting.losses.get('coarse'):
             losses['coarse'] = coarse(probe.coarse.float(), batch.truth)
-        priors = (('landmark', probe.heatmaps, batch.heatmaps), ('parsing', probe.parsing, batch.parsing))
+        priors = (
+            ('landmark', probe.heatmaps, batch.heatmaps),
+            ('points', probe.points, batch.points),
+            ('parsing', probe.parsing, batch.parsing),
+        )
         for term, estimate, truth in priors:
             if not (loss := self.setting.losses.get(term)):
                 continue
@@ -152,6 +156,6 @@ def _prior_fault(term: str, estimate: Tensor | None, truth: Tensor | None) -> st
         return 'network_g has no such path'
     if truth is None:
         return f"the training data have no '{PRIORS[term]}'"
-    if term == 'landmark' and truth.shape[1] != estimate.shape[1]:
+    if term != 'parsing' and truth.shape[1] != estimate.shape[1]:
         return f'the training faces have {truth.shape[1]} landmarks, network_g:num_landmarks is {estimate.shape[1]}'
     return ''

@@ -5,6 +5,7 @@ import logging
 import numpy as np
 import pytest
 import torch
+from support.small_networks import SMALL_SUBPIXEL
 from support.tiny_rim import batch, changed, gradients, rim_model, state_of, steps
 
 
@@ -103,3 +104,28 @@ def test_faces_with_other_landmarks_turn_their_loss_off(caplog):
     logging.getLogger('basicsr').removeHandler(caplog.handler)
     assert 'l_landmark' not in model.get_current_log() and 'l_parsing' in model.get_current_log()
     assert 'landmark_opt is off: the training faces have 3 landmarks, network_g:num_landmarks is ' in caplog.text
+
+
+def test_places_of_landmarks_are_learnt_where_the_network_regresses_them():
+    networks = {
+        'network_g': {'type': 'SubPixelTriPathGenerator', **SMALL_SUBPIXEL},
+        'network_d': {
+            'type': 'MixAdversarialDiscriminator',
+            'integrator': {'type': 'SubPixelIntegrator', 'channels': 8, 'blocks': 1},
+            'discriminator': {'channels': 4, 'embedding': 8, 'pool': 2},
+        },
+    }
+    model, data = rim_model(networks=networks, points_opt={'type': 'L1Loss'}, landmark_opt=None), batch()
+    with torch.no_grad():
+        points = model.nets.generator(data['lq']).points
+    expected = (points - (data['landmarks'] + 0.5) / 64).abs().mean().item()
+    (log,) = steps(model)
+    assert log['l_points'] == pytest.approx(expected, rel=1e-5)
+
+
+def test_a_network_without_places_turns_their_loss_off(caplog):
+    model = rim_model(points_opt={'type': 'L1Loss'})
+    logging.getLogger('basicsr').addHandler(caplog.handler)
+    (log,) = steps(model)
+    logging.getLogger('basicsr').removeHandler(caplog.handler)
+    assert 'l_points' not in log and 'points_opt is off: network_g has no such path' in caplog.text
