@@ -34,19 +34,20 @@ def orthogonalised(matrices: Tensor) -> Tensor:
 
 
 class Muon(Optimizer):
-    """Orthogonalised momentum for weights of convolutions and linear layers, Adam for all other parameters.
+    """Orthogonalised momentum for convolutions, Adam for linear layers, 1x1 convolutions and all else.
 
-    A convolution is the matrix (out, in * kh * kw). Each step has the root mean square of one of Adam, 0.2 times the
-    rate (Liu et al. 2025, arXiv 2502.16982), so that a rate means about what it does there. Weights of one shape are
-    orthogonalised together.
+    Every step of Muon moves a layer's output by about as much, whatever its scale: too much for heads, which give
+    images or places in small units, and are linear or 1x1 here. A convolution is the matrix (out, in * kh * kw). Each
+    step has the root mean square of one of Adam, 0.2 times the rate (Liu et al. 2025, arXiv 2502.16982), so that a rate
+    means about what it does there. Weights of one shape are orthogonalised together.
 
     Args:
         params: parameters, or groups of them.
-        lr: rate of the matrices.
+        lr: rate of the convolutions.
         other_lr: rate of all others; None for ``lr``.
-        momentum: of the matrices, with Nesterov's look ahead.
+        momentum: of the convolutions, with Nesterov's look ahead.
         betas: of Adam.
-        weight_decay: decoupled, of the matrices alone.
+        weight_decay: decoupled, of the convolutions alone.
     """
 
     def __init__(
@@ -64,7 +65,7 @@ class Muon(Optimizer):
         for group in groups:
             kinds: dict[bool, list[Tensor]] = {True: [], False: []}
             for value in group['params']:
-                kinds[_is_matrix(value)].append(value)
+                kinds[_is_kernel(value)].append(value)
             rest = {key: value for key, value in group.items() if key != 'params'}
             other = {'lr': rest.get('lr', lr) if other_lr is None else other_lr}
             both += [{**rest, 'params': kinds[True], 'matrices': True}] if kinds[True] else []
@@ -127,6 +128,6 @@ class Muon(Optimizer):
         )
 
 
-def _is_matrix(value: Tensor) -> bool:
-    """Whether it is the weight of a layer, and no bias, factor, or map such as one of positions, (1, C, h, w)."""
-    return value.ndim > 1 and value.shape[0] > 1
+def _is_kernel(value: Tensor) -> bool:
+    """Whether it is the weight of a convolution of more than 1x1, and no map such as one of positions, (1, C, h, w)."""
+    return value.ndim == 4 and value.shape[0] > 1 and value[0, 0].numel() > 1

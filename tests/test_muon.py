@@ -46,21 +46,21 @@ def test_first_step_of_a_convolution():
 
 def test_a_later_step_looks_ahead_of_its_momentum():
     torch.manual_seed(0)
-    layer = nn.Linear(6, 4, bias=False)
+    layer = nn.Conv2d(2, 4, (1, 3), bias=False)
     optimizer = Muon(layer.parameters(), lr=0.01, momentum=0.9)
     momentum = torch.zeros(4, 6)
     for _ in range(3):
         gradient, before = torch.randn(4, 6), layer.weight.detach().clone()
-        layer.weight.grad = gradient
+        layer.weight.grad = gradient.view(4, 2, 1, 3)
         optimizer.step()
         momentum = 0.9 * momentum + 0.1 * gradient
         step = orthogonalised((0.1 * gradient + 0.9 * momentum)[None])[0] * 0.2 * math.sqrt(6) * 0.01
-        torch.testing.assert_close(layer.weight.detach(), before - step)
+        torch.testing.assert_close(layer.weight.detach(), before - step.view(before.shape))
 
 
-def test_all_but_layers_are_adams():
+def test_all_but_convolutions_are_adams():
     torch.manual_seed(0)
-    start = [torch.randn(6), torch.randn(1, 3, 4, 4), torch.randn(())]
+    start = [torch.randn(6), torch.randn(1, 3, 4, 4), torch.randn(()), torch.randn(4, 5), torch.randn(6, 5, 1, 1)]
     ours, theirs = ([nn.Parameter(value.clone()) for value in start] for _ in range(2))
     pair = Muon(ours, lr=1.0, other_lr=0.1), torch.optim.Adam(theirs, lr=0.1, betas=(0.9, 0.99))
     for _ in range(5):
@@ -74,7 +74,7 @@ def test_all_but_layers_are_adams():
 
 
 def test_rates_of_both_kinds_and_of_groups():
-    layer, other = nn.Linear(3, 3), nn.Linear(3, 3)
+    layer, other = nn.Conv2d(3, 3, 3), nn.Conv2d(3, 3, 3)
     plain = Muon(layer.parameters(), lr=0.1, other_lr=0.2)
     assert [(group['matrices'], group['lr']) for group in plain.param_groups] == [(True, 0.1), (False, 0.2)]
     groups = [{'params': layer.parameters()}, {'params': other.parameters(), 'lr': 0.5}]
@@ -82,7 +82,7 @@ def test_rates_of_both_kinds_and_of_groups():
 
 
 def test_parameters_without_gradient_stay():
-    layer = nn.Linear(3, 3)
+    layer = nn.Conv2d(3, 3, 3)
     before = layer.weight.detach().clone()
     layer.bias.grad = torch.ones(3)
     optimizer = Muon(layer.parameters())
@@ -93,7 +93,7 @@ def test_parameters_without_gradient_stay():
 
 def test_a_resumed_optimizer_goes_on_as_an_unbroken_one():
     torch.manual_seed(0)
-    whole, first = nn.Linear(4, 4), nn.Linear(4, 4)
+    whole, first = nn.Conv2d(4, 4, 2), nn.Conv2d(4, 4, 2)
     first.load_state_dict(whole.state_dict())
     gradients = [[torch.randn_like(value) for value in whole.parameters()] for _ in range(4)]
 
