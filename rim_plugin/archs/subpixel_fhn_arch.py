@@ -89,6 +89,27 @@ class SubPixelCoarseNet(nn.Module):
         return enlarged + unfold(self.tail(features))
 
 
+class DeepPath(nn.Module):
+    """Features (N, channels, h, w) with what blocks on half of their grid add, and the features there.
+
+    Args:
+        channels: of the features.
+        width: on half of the grid.
+        blocks: residual blocks there.
+    """
+
+    def __init__(self, channels: int, width: int, blocks: int) -> None:
+        super().__init__()
+        self.down = nn.Conv2d(channels, width, 2, 2)
+        self.up = nn.Conv2d(width, 4 * channels, 1)
+        he_init(self)
+        self.body = stack(width, blocks)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        deep = self.body(self.down(x))
+        return x + F.pixel_shuffle(self.up(deep), 2), deep
+
+
 class ContextPath(nn.Module):
     """Features (N, channels, g, g) to such (N, out, g, g) that have seen the face as a whole, on half of the grid.
 
@@ -110,18 +131,15 @@ class ContextPath(nn.Module):
         self.position = Position(width, grid // 2)
         self.lateral = nn.Conv2d(channels, out, 1)
         self.up = nn.Conv2d(width, 4 * out, 1)
-        self.deep_down = nn.Conv2d(width, deep_width, 2, 2) if deep_width else None
-        self.deep_up = nn.Conv2d(deep_width, 4 * width, 1) if deep_width else None
         he_init(self)
         self.body = stack(width, blocks)
-        self.deep_body = stack(deep_width, deep_blocks) if deep_width else None
+        self.deep = DeepPath(width, deep_width, deep_blocks) if deep_width else None
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
         """The result, and the features on a quarter of the grid (N, deep_width, g / 4, g / 4), if there are any."""
         half, deep = self.body(self.position(self.down(x))), None
-        if self.deep_down is not None and self.deep_body is not None and self.deep_up is not None:
-            deep = self.deep_body(self.deep_down(half))
-            half = half + F.pixel_shuffle(self.deep_up(deep), 2)
+        if self.deep is not None:
+            half, deep = self.deep(half)
         return torch.relu(F.pixel_shuffle(self.up(half), 2) + self.lateral(x)), deep
 
 

@@ -31,7 +31,8 @@ ROOT = Path(__file__).parents[2]
 STEPS_TOGETHER = 8
 _START_UP = {
     'import torch': 'import torch',
-    'rim-hallucinate --help': 'from rim_plugin.cli import hallucinate; hallucinate(["--help"])',
+    'rim-hallucinate --help': 'from rim_plugin.cli import hallucinate\n'
+    'try:\n    hallucinate(["--help"])\nexcept SystemExit:\n    pass',
     'import rim_plugin, RIM': 'from rim_plugin import RIM',
     'one face': 'import numpy\nfrom rim_plugin import RIM\n'
     'RIM.from_pretrained(device="cpu").hallucinate(numpy.zeros((20, 20, 3), numpy.uint8))',
@@ -240,7 +241,6 @@ def start_up_rows(rounds: int) -> list[Row]:
 
 
 def _cpu_seconds(code: str) -> float:
-    wrapped = f'{code}\n' if '--help' not in code else f'try:\n    {code}\nexcept SystemExit:\n    pass\n'
-    tail = 'import time, sys\nsys.stderr.write(f"CPU {time.process_time()}")'
-    done = subprocess.run([sys.executable, '-c', wrapped + tail], capture_output=True, text=True, cwd=ROOT, check=True)
+    code += '\nimport time, sys\nsys.stderr.write(f"CPU {time.process_time()}")'
+    done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, cwd=ROOT, check=True)
     return float(done.stderr.rpartition('CPU ')[2])

@@ -41,7 +41,7 @@ class KnownEmbeddings:
 
         Args:
             faces: (N, 3, h, w), N > 0, on the CPU.
-            embedder: all that ``embed`` depends on, see :func:`embedder_key`.
+            embedder: all that ``embed`` depends on, see :func:`network_key`.
             embed: (n, 3, h, w) to (n, D).
 
         Returns:
@@ -65,7 +65,7 @@ class KnownEmbeddings:
             self._bytes -= self._rows.popitem(last=False)[1].nbytes
 
 
-def embedder_key(network: nn.Module, mirror: bool = False) -> bytes:
+def network_key(network: nn.Module, mirror: bool = False) -> bytes:
     """A hash of a network's classes, settings and weights, and of whether mirror images are added, 16 bytes."""
     digest = hashlib.blake2b(repr(mirror).encode(), digest_size=_DIGEST)
     for name, layer in network.named_modules():

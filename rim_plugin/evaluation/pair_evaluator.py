@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.utils.data import Subset
 
 from rim_plugin.data.face_pairs import FacePairs
-from rim_plugin.evaluation.embeddings import KnownEmbeddings, embedder_key
+from rim_plugin.evaluation.embeddings import KnownEmbeddings, network_key
 from rim_plugin.evaluation.metric import PairMetric, standard_metrics
 from rim_plugin.pipeline import RIMPipeline, add_mirrored
 
@@ -74,7 +74,7 @@ class PairEvaluator:
         self._gallery: list[Tensor] = []
         self._probes: list[Tensor] = []
         networks = self.embedder.gallery_network, self.embedder
-        self._gallery_key, self._probe_key = (embedder_key(network, self.mirror) for network in networks)
+        self._gallery_key, self._probe_key = (network_key(network, self.mirror) for network in networks)
 
     def process(self, batch: Mapping[str, Any]) -> None:
         """Embed the faces of a batch of :attr:`faces`, in their order: ``gt`` as gallery, ``lq`` as probes."""

@@ -14,6 +14,7 @@ from rim_plugin.data.photo_files import decode_image
 from rim_plugin.data.resize import to_tensor
 from rim_plugin.errors import OptionsError
 from rim_plugin.evaluation.metrics.psnr import PSNR
+from rim_plugin.templates import markdown_table
 from rim_plugin.tools.api import RIM
 from rim_plugin.tools.engine_names import POSSIBLE, parse_engine
 from rim_plugin.tools.engines import Part, Run, make_run
@@ -136,18 +137,13 @@ def _embedding_loss(output: Tensor, reference: Tensor) -> tuple[float, float]:
 
 def markdown(rows: Sequence[Row]) -> str:
     """The rows as a table."""
-    head = [
-        f'| network | engine | {" | ".join(f"ms / face, batch {batch}" for batch in BATCHES)} | lost | largest |',
-        '|---|---|' + '---|' * len(BATCHES) + '---|---|',
-    ]
-    return '\n'.join([*head, *map(_line, rows)])
+    times = [f'ms / face, batch {batch}' for batch in BATCHES]
+    return markdown_table([_cells(row) for row in rows], ['network', 'engine', *times, 'lost', 'largest'])
 
 
-def _line(row: Row) -> str:
+def _cells(row: Row) -> list[str]:
     if row.note:
-        cells = ['-'] * len(BATCHES) + [row.note, '']
-    else:
-        lost = f'{row.lost:.4f} dB' if row.part == 'face' else f'{row.lost:.1e}'
-        largest = f'{row.largest:.1e}' + ' / 255' * (row.part == 'face')
-        cells = [*(f'{each:.1f}' for each in row.milliseconds), lost, largest]
-    return f'| {" | ".join([row.part, row.engine, *cells])} |'
+        return [row.part, row.engine, *['-'] * len(BATCHES), row.note]
+    lost = f'{row.lost:.4f} dB' if row.part == 'face' else f'{row.lost:.1e}'
+    largest = f'{row.largest:.1e}' + ' / 255' * (row.part == 'face')
+    return [row.part, row.engine, *(f'{each:.1f}' for each in row.milliseconds), lost, largest]

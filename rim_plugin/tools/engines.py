@@ -19,15 +19,15 @@ from torch import Tensor, nn
 
 from rim_plugin.environment import installed_versions
 from rim_plugin.errors import OptionsError, first_words
+from rim_plugin.evaluation.embeddings import network_key
 from rim_plugin.packages import import_package
 from rim_plugin.tools.engine_names import AUTO, ON_CPU, Engine, missing_packages, require_packages
 from rim_plugin.tools.graph_cache import kept_graph, kept_or_made
-from rim_plugin.tools.onnx_graph import INPUT, to_onnx
+from rim_plugin.tools.onnx_graph import INPUT, TOLERANCE, to_onnx
 
 Run = Callable[[Tensor], Tensor]
 Session = Callable[[np.ndarray], np.ndarray]
 Load = Callable[[bytes], Session]
-TOLERANCE = 1e-4  # between a graph and PyTorch, in values of about [0, 1] and in embeddings of length 1
 _PACKAGE = Path(__file__).parents[1]
 
 
@@ -159,21 +159,16 @@ class Graphs:
 
     def _key(self, size: int) -> str:
         kind = ['int8', *self._faces] if self._engine.precision == 'int8' else []  # bf16 runs the graph of fp32
-        values = [self._part.name, size, kind, self._identity, _code_version()]
-        return hashlib.sha256(json.dumps(values).encode()).hexdigest()[:32]
+        values = [self._part.name, size, kind, self._part.options, self._network, _code_version()]
+        return hashlib.sha256(json.dumps(values, sort_keys=True, default=str).encode()).hexdigest()[:32]
 
     @cached_property
     def _faces(self) -> list[str]:
         return [hashlib.sha256(face.tobytes()).hexdigest() for face in self._part.faces]
 
     @cached_property
-    def _identity(self) -> str:
-        """SHA-256 of the part's weights and options."""
-        digest = hashlib.sha256(json.dumps(self._part.options, sort_keys=True, default=str).encode())
-        for name, value in self._part.module.state_dict().items():
-            digest.update(name.encode())
-            digest.update(value.detach().cpu().contiguous().numpy().tobytes())
-        return digest.hexdigest()
+    def _network(self) -> str:
+        return network_key(self._part.module).hex()
 
 
 @cache

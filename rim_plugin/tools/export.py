@@ -9,9 +9,7 @@ from torch import nn
 
 from rim_plugin.files import require_folder, write_atomically
 from rim_plugin.tools.api import RIM
-from rim_plugin.tools.onnx_graph import INPUT, to_onnx
-
-TOLERANCE = 1e-4
+from rim_plugin.tools.onnx_graph import INPUT, TOLERANCE, to_onnx
 
 
 def export_onnx(rim: RIM, folder: str | os.PathLike[str], size: int) -> dict[Path, float]:

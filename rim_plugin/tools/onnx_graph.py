@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 INPUT = 'probe'
+TOLERANCE = 1e-4  # between a graph and PyTorch, in values of about [0, 1] and in embeddings of length 1
 _OPSET = 17
 
 

@@ -5,21 +5,16 @@ import numpy as np
 import pytest
 import torch
 from scipy.ndimage import gaussian_filter
-from scipy.stats import kstest, poisson
+from scipy.stats import kstest
 from torch.nn import functional as F
 
-from rim_plugin.data.blur import filter_images, gaussian_kernels, motion_kernels
-from rim_plugin.data.counter_random import normal, poisson_counts, uniform
 from rim_plugin.data.degradations import compress_jpeg, degrade_batch, degrade_face, draw_seeds
-from rim_plugin.data.resampling import AREA, BICUBIC, BILINEAR, MODES, NEAREST, resample, resampling_matrices
 from rim_plugin.data.resize import degrade, to_tensor
-from rim_plugin.data.synthetic.faces import draw_face
 from rim_plugin.errors import OptionsError
 from rim_plugin.options.conversion import convert
 from rim_plugin.options.datasets import DegradationOptions
 
-from basicsr.data.degradations import bivariate_Gaussian, generate_gaussian_noise_pt, generate_poisson_noise_pt
-from basicsr.utils.img_process_util import filter2D
+from basicsr.data.degradations import generate_gaussian_noise_pt, generate_poisson_noise_pt
 
 OFF = {name: {'probability': 0} for name in ('blur', 'noise', 'jpeg', 'second')}
 OFF['resize'] = {'area': 0, 'bilinear': 0, 'nearest': 0}
@@ -31,60 +26,12 @@ def options(**blocks):
     return convert({**OFF, **blocks}, DegradationOptions, path='degradation')
 
 
-@pytest.fixture(scope='module')
-def images():
-    return [draw_face(0, person, 0).image for person in range(6)]
-
-
-@pytest.fixture(scope='module')
-def faces(images):
-    return torch.stack([to_tensor(image) for image in images])
-
-
 def small_faces(faces, side=112):
     return (F.interpolate(faces, (side, side), mode='area') * 255).round() / 255
 
 
 def levels(faces):
     return (faces * 255).round().byte().permute(0, 2, 3, 1).numpy()
-
-
-# Random numbers
-
-
-def test_numbers_follow_from_seed_stream_and_place_alone():
-    seeds = torch.tensor([3, 2**62, -5, 4])
-    numbers = uniform(seeds, 2, (3, 5))
-    assert numbers.shape == (4, 3, 5) and numbers.unique().numel() == 60
-    assert torch.equal(uniform(seeds[2:3], 2, (3, 5))[0], numbers[2])
-    assert torch.equal(uniform(seeds, 2, (3, 8))[:, 0, :5], numbers[:, 0])
-    assert not torch.isin(uniform(seeds, 3, (3, 5)), numbers).any()
-
-
-def test_the_hash_is_splitmix64():
-    def reference(state):
-        state = (state ^ (state >> 30)) * 0xBF58476D1CE4E5B9 % 2**64
-        state = (state ^ (state >> 27)) * 0x94D049BB133111EB % 2**64
-        return state ^ (state >> 31)
-
-    for seed, stream, place in ((0, 0, 0), (12345, 3, 7), (2**63 - 2, 1, 100)):
-        word = reference((reference(seed) + (stream * 2**32 + 1 + place) * 0x9E3779B97F4A7C15) % 2**64)
-        found = uniform(torch.tensor([seed]), stream, (place + 1,), torch.float64)[0, -1]
-        assert float(found) == ((word >> 12) + 0.5) / 2**52
-
-
-@pytest.mark.parametrize('shape', [(20000,), ()])
-def test_distributions_within_an_item_and_over_items(shape):
-    seeds = torch.arange(1 if shape else 20000)
-    assert kstest(uniform(seeds, 1, shape).flatten().numpy(), 'uniform').pvalue > 0.01
-    assert kstest(normal(seeds, 1, shape).flatten().numpy(), 'norm').pvalue > 0.01
-
-
-@pytest.mark.parametrize('level', [0, 1, 40, 128, 255])
-def test_counts_have_the_poisson_distribution(level):
-    chances = (torch.arange(1000, dtype=torch.float64) + 0.5) / 1000
-    counts = poisson_counts(torch.full((1000,), float(level)), chances)
-    assert np.array_equal(counts, poisson.ppf(chances, level / 255 * 256))
 
 
 # No degradation
@@ -107,28 +54,6 @@ def test_all_off_is_the_clean_reduction_but_for_the_order_of_sums(faces):
 # Change of size
 
 
-@pytest.mark.parametrize('source, target', [(224, 28), (224, 56), (112, 7), (100, 33), (56, 56), (19, 56)])
-def test_matrices_do_what_torch_interpolates(source, target):
-    noise = torch.rand(4, 3, source, source, generator=torch.Generator().manual_seed(0))
-    sides = torch.tensor([source]), torch.tensor([target])
-    found = resample(noise, resampling_matrices(torch.tensor(MODES), *sides, columns=source, rows=target))
-    for mode, name in ((AREA, 'area'), (BILINEAR, 'bilinear'), (BICUBIC, 'bicubic'), (NEAREST, 'nearest-exact')):
-        smooth = {'antialias': True} if name[0] == 'b' else {}
-        expected = F.interpolate(noise[mode][None], (target, target), mode=name, **smooth)[0]
-        torch.testing.assert_close(found[mode], expected, atol=2e-6, rtol=0)
-
-
-def test_each_image_has_its_own_sizes():
-    noise = torch.rand(3, 1, 20, 20)
-    sides = torch.tensor([20, 9, 13]), torch.tensor([6, 20, 11])
-    modes = torch.tensor([BICUBIC, BILINEAR, AREA])
-    found = resample(noise, resampling_matrices(modes, *sides, columns=20, rows=20))
-    for image, mode, source, target, result in zip(noise, modes, *sides, found):
-        matrix = resampling_matrices(mode[None], source[None], target[None], columns=source, rows=target)
-        torch.testing.assert_close(result[:, :target, :target], resample(image[None, :, :source, :source], matrix)[0])
-        assert not result[:, target:].any() and not result[..., target:].any()
-
-
 @pytest.mark.parametrize('kind', ['area', 'bilinear', 'bicubic', 'nearest'])
 def test_each_reduction_alone(faces, kind):
     only = {name: float(name == kind) for name in ('area', 'bilinear', 'bicubic', 'nearest')}
@@ -143,39 +68,6 @@ def test_each_reduction_alone(faces, kind):
 
 
 # Blur
-
-
-@pytest.mark.parametrize('sigma, other, angle', [(1.3, 1.3, 0.0), (3.0, 1.0, 0.7), (0.5, 2.5, 2.9)])
-def test_gaussian_kernels_are_those_of_basicsr(sigma, other, angle):
-    found = gaussian_kernels(*(torch.tensor([value]) for value in (sigma, other, angle)), radius=10)[0]
-    expected = bivariate_Gaussian(21, sigma, other, angle, isotropic=sigma == other)
-    np.testing.assert_allclose(found, expected, atol=1e-6)
-
-
-def test_motion_is_a_line_of_its_length_and_angle():
-    lengths, angles = torch.tensor([0.0, 4.0, 8.0, 6.0]), torch.tensor([0.0, 0.0, torch.pi / 2, torch.pi / 4])
-    point, across, down, diagonal = motion_kernels(lengths, angles, 6).double()
-    assert point[6, 6] == 1 and point.sum() == 1
-    np.testing.assert_allclose(across[6], np.array([0, 0, 0, 0, 0.5, 1, 1, 1, 0.5, 0, 0, 0, 0]) / 4, atol=1e-6)
-    assert across.sum() == pytest.approx(1) and down[:, 6].sum() == pytest.approx(1)
-    assert (down[:, 6] > 0).sum() == 9 and diagonal.flip(0, 1).sub(diagonal).abs().max() < 1e-6
-    y, x = torch.meshgrid(*[torch.arange(-6.0, 7.0).double()] * 2, indexing='ij')
-    covariance = float((diagonal * x * y).sum() / (diagonal * x * x).sum())
-    assert covariance > 0.8  # right and down together
-
-
-def test_each_image_is_filtered_by_its_kernel(faces):
-    values = torch.linspace(0.6, 3, len(faces))
-    kernels = gaussian_kernels(values, values.flip(0), values, 10)
-    found, expected = filter_images(faces, kernels), filter2D(faces, kernels)
-    torch.testing.assert_close(found[..., 10:-10, 10:-10], expected[..., 10:-10, 10:-10], atol=3e-6, rtol=0)
-
-
-def test_a_kernel_may_be_larger_than_the_image():
-    image = torch.rand(1, 3, 5, 5)
-    found = filter_images(image, gaussian_kernels(*torch.tensor([[3.0], [3.0], [0.0]]), radius=12))
-    expected = gaussian_filter(image[0].numpy(), (0, 3, 3), mode='nearest', radius=12)
-    np.testing.assert_allclose(found[0], expected, atol=1e-5)
 
 
 @pytest.mark.parametrize('side, size', [(112, 112), (112, 28), (224, 56)])

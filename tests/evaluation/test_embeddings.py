@@ -9,7 +9,7 @@ from torch import nn
 from rim_plugin.archs.hrn_arch import HRN
 from rim_plugin.data.degradations import degrade_face
 from rim_plugin.data.resize import degrade, to_tensor
-from rim_plugin.evaluation.embeddings import KnownEmbeddings, embedder_key
+from rim_plugin.evaluation.embeddings import KnownEmbeddings, network_key
 from rim_plugin.options.datasets import DegradationOptions
 from rim_plugin.pipeline import RIMPipeline
 
@@ -74,8 +74,8 @@ def test_a_batch_of_another_shape_with_the_same_bytes_is_another():
 
 
 def test_equal_networks_have_one_key():
-    assert embedder_key(recogniser()) == embedder_key(recogniser())
-    assert embedder_key(recogniser()) == embedder_key(recogniser().to(memory_format=torch.channels_last))
+    assert network_key(recogniser()) == network_key(recogniser())
+    assert network_key(recogniser()) == network_key(recogniser().to(memory_format=torch.channels_last))
 
 
 @torch.no_grad()
@@ -102,9 +102,9 @@ def change_statistics(net):
 )
 def test_a_network_that_changes_has_another_key(change):
     net = recogniser()
-    before = embedder_key(net)
+    before = network_key(net)
     change(net)
-    assert embedder_key(net) != before
+    assert network_key(net) != before
 
 
 def test_another_type_with_the_same_weights_has_another_key():
@@ -114,19 +114,19 @@ def test_another_type_with_the_same_weights_has_another_key():
     net = recogniser()
     other = Other().eval()
     other.load_state_dict(net.state_dict())
-    assert embedder_key(net) != embedder_key(other)
-    assert embedder_key(net) != embedder_key(net, mirror=True)
+    assert network_key(net) != network_key(other)
+    assert network_key(net) != network_key(net, mirror=True)
 
 
 def test_the_key_of_the_gallery_is_the_teachers_whatever_embeds_probes():
     hrn = HRN(ALIKE, ALIKE, None, head='own').eval()
     plain, whole = RIMPipeline(teacher=recogniser()), RIMPipeline(nn.Upsample(scale_factor=8), hrn, recogniser())
-    assert embedder_key(plain.gallery_network) == embedder_key(whole.gallery_network)
-    assert embedder_key(plain) != embedder_key(whole)
+    assert network_key(plain.gallery_network) == network_key(whole.gallery_network)
+    assert network_key(plain) != network_key(whole)
     own = RIMPipeline(hrn=hrn, teacher=recogniser(), gallery='hrn')
-    before = embedder_key(own.gallery_network)
+    before = network_key(own.gallery_network)
     hrn.fusion_weight = 0.5
-    assert embedder_key(own.gallery_network) != before != embedder_key(plain.gallery_network)
+    assert network_key(own.gallery_network) != before != network_key(plain.gallery_network)
 
 
 def test_the_bound_drops_what_was_used_longest_ago():
