@@ -3,15 +3,14 @@
 import hashlib
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from itertools import chain
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
+
+from rim_plugin.network_key import DIGEST
 
 _LIMIT = 2**28  # bytes: half a million embeddings in 128 dimensions
-_DIGEST = 16  # bytes
-_SETTINGS = (bool, int, float, str, tuple, list, dict, type(None))
 
 
 class KnownEmbeddings:
@@ -33,7 +32,7 @@ class KnownEmbeddings:
     @property
     def arrays(self) -> dict[str, np.ndarray]:
         """All of one length: ``keys``, uint8 (N, 32), and ``embeddings``, float32 (N, D)."""
-        keys = np.frombuffer(b''.join(self._rows), np.uint8).reshape(-1, 2 * _DIGEST)
+        keys = np.frombuffer(b''.join(self._rows), np.uint8).reshape(-1, 2 * DIGEST)
         return {'keys': keys, 'embeddings': np.array(list(self._rows.values()))}
 
     def embed(self, faces: Tensor, embedder: bytes, embed: Callable[[Tensor], Tensor]) -> Tensor:
@@ -41,7 +40,7 @@ class KnownEmbeddings:
 
         Args:
             faces: (N, 3, h, w), N > 0, on the CPU.
-            embedder: all that ``embed`` depends on, see :func:`network_key`.
+            embedder: all that ``embed`` depends on, see :func:`rim_plugin.network_key.network_key`.
             embed: (n, 3, h, w) to (n, D).
 
         Returns:
@@ -65,19 +64,7 @@ class KnownEmbeddings:
             self._bytes -= self._rows.popitem(last=False)[1].nbytes
 
 
-def network_key(network: nn.Module, mirror: bool = False) -> bytes:
-    """A hash of a network's classes, settings and weights, and of whether mirror images are added, 16 bytes."""
-    digest = hashlib.blake2b(repr(mirror).encode(), digest_size=_DIGEST)
-    for name, layer in network.named_modules():
-        settings = {key: value for key, value in vars(layer).items() if key[0] != '_' and isinstance(value, _SETTINGS)}
-        digest.update(repr((name, type(layer), sorted(settings.items()))).encode())
-    for name, value in chain(network.named_parameters(), network.named_buffers()):
-        digest.update(repr((name, value.shape, value.dtype)).encode())
-        digest.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)
-    return digest.digest()
-
-
 def _face_key(face: Tensor) -> bytes:
-    digest = hashlib.blake2b(repr((face.shape, face.dtype)).encode(), digest_size=_DIGEST)
+    digest = hashlib.blake2b(repr((face.shape, face.dtype)).encode(), digest_size=DIGEST)
     digest.update(face.contiguous().numpy().data)
     return digest.digest()

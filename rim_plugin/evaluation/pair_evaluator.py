@@ -12,8 +12,9 @@ from torch import Tensor
 from torch.utils.data import Subset
 
 from rim_plugin.data.face_pairs import FacePairs
-from rim_plugin.evaluation.embeddings import KnownEmbeddings, network_key
+from rim_plugin.evaluation.embeddings import KnownEmbeddings
 from rim_plugin.evaluation.metric import PairMetric, standard_metrics
+from rim_plugin.network_key import network_key
 from rim_plugin.pipeline import RIMPipeline, add_mirrored
 
 

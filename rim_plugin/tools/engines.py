@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import cache, cached_property
 from pathlib import Path
+from types import ModuleType
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -19,7 +20,7 @@ from torch import Tensor, nn
 
 from rim_plugin.environment import installed_versions
 from rim_plugin.errors import OptionsError, first_words
-from rim_plugin.evaluation.embeddings import network_key
+from rim_plugin.network_key import network_key
 from rim_plugin.packages import import_package
 from rim_plugin.tools.engine_names import AUTO, ON_CPU, Engine, missing_packages, require_packages
 from rim_plugin.tools.graph_cache import kept_graph, kept_or_made
@@ -102,8 +103,18 @@ def _onnxruntime(engine: Engine) -> Load:
     return load
 
 
+@cache
+def _openvino_core(openvino: ModuleType) -> Any:
+    """The one core of this process.
+
+    Each gives the main thread a stack for signal handlers and, when it goes, the stack that it found. Of two the second
+    gives back the first one's, freed, on which the next signal ends the process.
+    """
+    return openvino.Core()
+
+
 def _openvino(engine: Engine) -> Load:
-    core = import_package('openvino', f'engine {engine}').Core()
+    core = _openvino_core(import_package('openvino', f'engine {engine}'))
     able = core.get_property('CPU', 'OPTIMIZATION_CAPABILITIES')
     if engine.precision == 'bf16' and 'BF16' not in able:
         raise OptionsError(f'engine {engine}: this CPU computes in {", ".join(able)}, not in bf16')

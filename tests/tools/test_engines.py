@@ -1,6 +1,8 @@
 """Every installed engine gives what PyTorch gives, for probes and batches of any size."""
 
 import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -129,6 +131,29 @@ def test_a_graph_is_exported_once_and_for_its_weights(tiny, reference, name, mon
     run_of(name, other)(probes)
     run_of(name, reference, options={'other': 1})(probes)
     assert made == [8] * 4
+
+
+SIGNAL_AFTER_ENGINES = """
+import gc, signal, sys, torch
+from rim_plugin.tools.engines import Engine, Part, make_run
+part = Part('face', torch.nn.Conv2d(3, 3, 1).eval(), {}, torch.device('cpu'))
+runs = [make_run(Engine('openvino'), part) for _ in range(2)]
+for run in runs:
+    run(torch.rand(1, 3, 8, 8))
+del run
+while runs:
+    del runs[0]
+    gc.collect()
+signal.signal(signal.SIGUSR1, lambda *_: sys.exit('alive'))
+signal.raise_signal(signal.SIGUSR1)
+"""
+
+
+@pytest.mark.slow
+def test_a_process_survives_signals_after_its_engines():
+    installed('openvino:fp32')
+    done = subprocess.run([sys.executable, '-c', SIGNAL_AFTER_ENGINES], capture_output=True, text=True)
+    assert done.returncode == 1 and done.stderr.endswith('alive\n')
 
 
 def test_a_graph_that_an_engine_cannot_load_is_told_in_one_line(reference, monkeypatch, tmp_path):
