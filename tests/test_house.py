@@ -17,16 +17,19 @@ ARROWS = {
     'train': {'rim_plugin'},
     'test': {'rim_plugin'},
     'cli': {'tools', 'benchmark', 'data', 'errors', 'files'},
-    'tools': BASE | {'archs', 'data', 'environment', 'evaluation', 'templates', 'options', 'packages', 'pipeline'},
+    'tools': BASE
+    | {'archs', 'data', 'environment', 'evaluation', 'templates', 'options', 'packages', 'pipeline'}
+    | {'network_key', 'sheets'},
     'benchmark': BASE
     | {'archs', 'batch', 'data', 'environment', 'evaluation', 'templates', 'models', 'options', 'pipeline'}
-    | {'rim_plugin'},
+    | {'rim_plugin', 'sheets'},
     'models': BASE
-    | {'archs', 'batch', 'data', 'discovery', 'evaluation', 'losses', 'options', 'pipeline', 'run_state'},
-    'evaluation': BASE | {'archs', 'batch', 'data', 'discovery', 'options', 'pipeline'},
+    | {'archs', 'batch', 'data', 'discovery', 'evaluation', 'losses', 'options', 'pipeline', 'run_state', 'sheets'},
+    'evaluation': BASE | {'archs', 'batch', 'data', 'discovery', 'network_key', 'options', 'pipeline'},
     'compat': BASE | {'options', 'randomness', 'run_state'},
     'pipeline': {'archs', 'errors'},
     'batch': {'data'},
+    'sheets': {'data'},
     'losses': {'archs', 'discovery', 'errors', 'options'},
     'archs': BASE | {'discovery', 'options', 'packages'},
     'data': BASE | {'discovery', 'options'},
@@ -35,7 +38,8 @@ ARROWS = {
     'link': {'errors'},
     'packages': {'errors'},
     **dict.fromkeys(
-        ('discovery', 'environment', 'errors', 'files', 'muon', 'templates', 'randomness', 'run_state'), set()
+        ('discovery', 'environment', 'errors', 'files', 'muon', 'network_key', 'templates', 'randomness', 'run_state'),
+        set(),
     ),
 }
 

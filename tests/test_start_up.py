@@ -16,6 +16,13 @@ import numpy
 from rim_plugin import RIM
 RIM.from_pretrained(device='cpu').hallucinate(numpy.zeros((20, 20, 3), numpy.uint8))
 """
+SHEETS = """
+import cv2, numpy
+from rim_plugin import RIM
+from rim_plugin.tools.hallucinate_files import hallucinate_files
+cv2.imwrite(FILE, numpy.zeros((20, 20, 3), numpy.uint8))
+hallucinate_files(RIM.from_pretrained(device='cpu'), [FILE], FOLDER, None, 1, compare=True, priors=True, force=False)
+"""
 CALLS = """
 from rim_plugin import cli
 for name, *arguments in CALLS:
@@ -78,6 +85,13 @@ def test_the_list_of_a_gallery_loads_no_network(tmp_path):
 @pytest.mark.slow
 def test_one_face_loads_what_it_needs():
     assert loaded(FACE) - loaded('import torch') <= OF_ONE_FACE
+
+
+@pytest.mark.slow
+def test_sheets_load_no_metrics(tmp_path):
+    code = f'FILE, FOLDER = {str(tmp_path / "a.png")!r}, {str(tmp_path / "out")!r}' + SHEETS
+    assert loaded(code) - loaded('import torch') <= OF_ONE_FACE | {'tqdm'}
+    assert {file.name for file in (tmp_path / 'out').iterdir()} == {'a.png', 'a_compare.png', 'a_priors.png'}
 
 
 @pytest.mark.slow

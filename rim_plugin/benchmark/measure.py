@@ -19,9 +19,10 @@ from rim_plugin.evaluation.embeddings import KnownEmbeddings
 from rim_plugin.evaluation.image_evaluator import ImageEvaluator, face_data
 from rim_plugin.evaluation.metric import ImageMetric, standard_metrics
 from rim_plugin.evaluation.pair_evaluator import PairEvaluator
-from rim_plugin.evaluation.pictures import SheetEvaluator, face_columns
+from rim_plugin.evaluation.pictures import SheetEvaluator
 from rim_plugin.models.networks import build_nets, build_teacher
 from rim_plugin.pipeline import RIMPipeline
+from rim_plugin.sheets import face_columns
 from rim_plugin.weights_file import load_into
 
 from basicsr.data import build_dataset

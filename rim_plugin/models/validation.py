@@ -15,10 +15,11 @@ from rim_plugin.evaluation.embeddings import KnownEmbeddings
 from rim_plugin.evaluation.image_evaluator import ImageEvaluator, ImageResults
 from rim_plugin.evaluation.metric import ImageMetric, PairMetric, best_direction, build_metric, standard_metrics
 from rim_plugin.evaluation.pair_evaluator import PairEvaluator, PairResults
-from rim_plugin.evaluation.pictures import SheetEvaluator, comparison_sheet
+from rim_plugin.evaluation.pictures import SheetEvaluator
 from rim_plugin.files import write_atomically
 from rim_plugin.options.schema import BaselineVal, ValOptions
 from rim_plugin.pipeline import RIMPipeline
+from rim_plugin.sheets import comparison_sheet
 
 from basicsr.models.sr_model import SRModel
 from basicsr.utils import get_root_logger, imwrite, tensor2img

@@ -16,6 +16,7 @@ from rim_plugin.data.photo_files import read_rgb
 from rim_plugin.data.resize import to_tensor
 from rim_plugin.errors import UnreadableImage
 from rim_plugin.files import require_folder, write_atomically
+from rim_plugin.sheets import GAP, comparison_sheet
 from rim_plugin.tools.api import RIM
 from rim_plugin.tools.photos import enlarged_photo, find_faces, paste_faces
 
@@ -40,8 +41,6 @@ class Picture(NamedTuple):
         """(file, picture) of each file to write."""
         yield _file(self.target), self.after
         if compare:
-            from rim_plugin.evaluation.pictures import GAP
-
             white = np.full((len(self.after), GAP, 3), 255, np.uint8)
             yield _file(self.target, '_compare'), np.hstack([self.before, white, self.after])
         if priors:
@@ -182,8 +181,6 @@ def write_png(path: Path, image: np.ndarray) -> None:
 
 def prior_sheet(rim: RIM, small: list[np.ndarray], large: list[np.ndarray]) -> np.ndarray:
     """LR | SR | landmarks | parsing, a face a row, from faces before and after; uint8 RGB."""
-    from rim_plugin.evaluation.pictures import comparison_sheet
-
     rows = []
     for face, result, priors in zip(small, large, rim.priors(small)):
         row = {'lq': to_tensor(face), 'sr': to_tensor(result)}

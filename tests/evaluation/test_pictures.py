@@ -4,7 +4,8 @@ import torch
 from support.tiny_rim import Faces
 
 from rim_plugin.evaluation.driver import evaluate
-from rim_plugin.evaluation.pictures import SheetEvaluator, comparison_sheet
+from rim_plugin.evaluation.pictures import SheetEvaluator
+from rim_plugin.sheets import comparison_sheet
 
 
 def test_the_sheet_keeps_the_first_faces():

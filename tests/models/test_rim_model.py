@@ -9,7 +9,7 @@ import torch
 from support.tiny_rim import INTEGRATOR, OPTIONS, PATHS, Faces, batch, changed, rim_model, state_of, steps
 
 from rim_plugin.archs.fhn_arch import FHN
-from rim_plugin.evaluation.pictures import GAP, TITLE
+from rim_plugin.sheets import GAP, TITLE
 
 from basicsr.metrics import calculate_metric
 from basicsr.models import build_model
