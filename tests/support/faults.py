@@ -250,11 +250,11 @@ FAULTS = (
         'known embeddings: those of another network are taken for its own',
     ),
     Fault(
-        'evaluation/embeddings.py',
+        'network_key.py',
         'chain(network.named_parameters(), network.named_buffers())',
         'chain(network.named_parameters())',
-        'evaluation/test_embeddings.py',
-        'known embeddings: running statistics may change unnoticed',
+        'test_network_key.py',
+        'keys of networks: running statistics may change unnoticed',
     ),
     Fault(
         'evaluation/metrics/lpips.py',
