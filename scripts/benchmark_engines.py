@@ -21,7 +21,7 @@ if __name__ == '__main__':
     parser.add_argument('--parts', nargs='+', choices=('face', 'embedding'), default=('face', 'embedding'))
     args = parser.parse_args()
 
-    from rim_plugin.tools import engine_benchmark as benchmark
+    from rim_plugin.benchmark import engine_benchmark as benchmark
     from rim_plugin.tools.api import RIM
 
     try:

@@ -22,7 +22,7 @@ ARROWS = {
     | {'network_key', 'sheets'},
     'benchmark': BASE
     | {'archs', 'batch', 'data', 'environment', 'evaluation', 'templates', 'models', 'options', 'pipeline'}
-    | {'rim_plugin', 'sheets'},
+    | {'rim_plugin', 'sheets', 'tools'},
     'models': BASE
     | {'archs', 'batch', 'data', 'discovery', 'evaluation', 'losses', 'options', 'pipeline', 'run_state', 'sheets'},
     'evaluation': BASE | {'archs', 'batch', 'data', 'discovery', 'network_key', 'options', 'pipeline'},

@@ -16,7 +16,7 @@ from rim_plugin.batch import Batch
 from rim_plugin.benchmark.cache import Cache
 from rim_plugin.evaluation.driver import evaluate
 from rim_plugin.evaluation.embeddings import KnownEmbeddings
-from rim_plugin.evaluation.image_evaluator import ImageEvaluator, face_data
+from rim_plugin.evaluation.image_evaluator import IdentityEmbedder, ImageEvaluator, face_data
 from rim_plugin.evaluation.metric import ImageMetric, standard_metrics
 from rim_plugin.evaluation.pair_evaluator import PairEvaluator
 from rim_plugin.evaluation.pictures import SheetEvaluator
@@ -75,11 +75,12 @@ def measure_images(
     quality, sheet = ImageEvaluator(standard_metrics(ImageMetric, files)), SheetEvaluator(pictures)
     quality.baselines.clear()  # bicubic interpolation is a method of its own
     names: list[str] = []
+    identity = None if pipeline.teacher is None else IdentityEmbedder(pipeline.teacher, KnownEmbeddings())
 
     def step(data: Mapping[str, Any]) -> dict[str, Any]:
         names.extend(data['gt_path'])
         batch = Batch.from_data(data, DEVICE)
-        return face_data(batch, pipeline.restore(batch.probes), pipeline.teacher)
+        return face_data(batch, pipeline.restore(batch.probes), identity)
 
     evaluate(_dataset(options), step, [quality, sheet])
     results = quality.compute()

@@ -29,6 +29,7 @@ REFERENCE = 'RRDBNetX8'  # BasicSR's RRDBNet with a third step, the network of E
 PROBE_SIZE = 28  # pixels
 ROOT = Path(__file__).parents[2]
 STEPS_TOGETHER = 8
+_FAR = 3  # times the reference's time
 _START_UP = {
     'import torch': 'import torch',
     'rim-hallucinate --help': 'from rim_plugin.cli import hallucinate\n'
@@ -69,30 +70,32 @@ class Case(NamedTuple):
 def timed(section: str, cases: list[Case], rounds: int, ceiling: Case, reference: str) -> list[Row]:
     """Rows of cases that take their turns ``rounds`` times, with the ceiling among them.
 
+    A case that is far slower than the reference takes one turn.
+
     Args:
         section: name of the rows' section.
         cases: one of them is called ``reference``.
         ceiling: of whose rate rows give their share.
         reference: the case of ``times`` 1.
     """
-    turns = [ceiling, *cases]
-    best = [math.inf] * len(turns)
-    for each in turns:
+    for each in (ceiling, *cases):
         each.run()
-    for _ in range(rounds):
-        for place, each in enumerate(turns):
-            best[place] = min(best[place], _seconds(each.run))
-    rate = ceiling.gflop / best[0]
-    a_face = {each.name: seconds / each.faces for each, seconds in zip(cases, best[1:], strict=True)}
+    of_ceiling, best = math.inf, dict.fromkeys((each.name for each in cases), math.inf)
+    for turn in range(rounds):
+        of_ceiling = min(of_ceiling, _seconds(ceiling.run))
+        for each in cases:
+            if not turn or best[each.name] <= _FAR * best[reference]:
+                best[each.name] = min(best[each.name], _seconds(each.run) / each.faces)
+    rate = ceiling.gflop / of_ceiling
     return [
         Row(
             section,
             each.name,
-            1000 * a_face[each.name],
-            each.gflop / seconds / rate,
-            a_face[reference] / a_face[each.name],
+            1000 * best[each.name],
+            each.gflop / (best[each.name] * each.faces) / rate,
+            best[reference] / best[each.name],
         )
-        for each, seconds in zip(cases, best[1:], strict=True)
+        for each in cases
     ]
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from rim_plugin.benchmark import engine_benchmark
 from rim_plugin.benchmark.speed import (
     REFERENCE,
     ROOT,
@@ -48,6 +49,8 @@ def measure(sections: Sequence[str], rounds: int) -> list[Row]:
         rows += start_up_rows(rounds)
     if 'inference' in sections:
         rows += [row for batch in (1, 32) for row in inference_rows(NETWORKS, batch, rounds)]
+    if 'engines' in sections:
+        rows += engine_benchmark.speed_rows(NETWORKS['RIM, small'], rounds)
     if 'training' in sections:
         rows += training_rows({name: str(ROOT / file) for name, file in TRAININGS.items()}, rounds)
     if 'processes' in sections:
@@ -65,6 +68,9 @@ def table(rows: Sequence[Row]) -> str:
             lines = [[row.name, f'{row.milliseconds / 1000:.2f}', f'{row.times:.2f}'] for row in of_section]
         elif section == 'processes':
             header = ['training by', 'ms / face', 'times as fast as one']
+            lines = [[row.name, f'{row.milliseconds:.1f}', f'{row.times:.2f}'] for row in of_section]
+        elif section.startswith('engines'):
+            header = [section, 'ms / face', f'times as fast as {engine_benchmark.REFERENCE}']
             lines = [[row.name, f'{row.milliseconds:.1f}', f'{row.times:.2f}'] for row in of_section]
         else:
             header = [section, 'ms / face', 'share of the ceiling', f'times as fast as {REFERENCE}']

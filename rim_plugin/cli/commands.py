@@ -134,9 +134,9 @@ def prepare(argv: Sequence[str]) -> None:
 def benchmark_speed(argv: Sequence[str]) -> None:
     """scripts/benchmark_speed.py."""
     parser = ArgumentParser(
-        description='Measure start-up, inference and training on this machine, against a convolution and RRDBNet.'
+        description='Measure start-up, inference, engines and training on this machine, as ratios within one run.'
     )
-    sections = ('start-up', 'inference', 'training', 'processes')
+    sections = ('start-up', 'inference', 'engines', 'training', 'processes')
     parser.add_argument('--sections', nargs='+', choices=sections, default=sections, help='what to measure (all)')
     rounds = common.whole_number(1, 1000)
     parser.add_argument('--rounds', type=rounds, default=5, help='turns of every case, of which the least counts (5)')

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -11,7 +12,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from rim_plugin.batch import Batch
-from rim_plugin.evaluation.image_evaluator import face_data
+from rim_plugin.evaluation.image_evaluator import IdentityEmbedder, face_data
 from rim_plugin.evaluation.metric import METRICS
 from rim_plugin.models.networks import build_nets, build_teacher, describe, load_weights, warn_of_other_options
 from rim_plugin.models.phases.base import PARTS, PHASES, Setting, loss_terms
@@ -181,8 +182,13 @@ class RIMModel(SRModel):
         """Hallucinate a batch of a data loader; what evaluators of faces process."""
         self.feed_data(data)
         self.test()
-        teacher = self.nets.teacher if self.validator.needs('sr_embedding') else None
-        return face_data(self.batch, self.restored, teacher)
+        return face_data(self.batch, self.restored, self._identity)
+
+    @cached_property
+    def _identity(self) -> IdentityEmbedder | None:
+        if self.nets.teacher is None or not self.validator.needs('sr_embedding'):
+            return None
+        return IdentityEmbedder(self.nets.teacher, self.validator.known)
 
     def save(self, epoch: int, current_iter: int) -> None:
         """Write each network, and the FHN composed of generator and integrator; then the training state."""

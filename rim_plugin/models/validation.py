@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from os import path as osp
 from pathlib import Path
 from typing import Any, Protocol
+from weakref import WeakKeyDictionary
 
 from torch.utils.data import Dataset
 
@@ -50,6 +51,7 @@ class Validation:
         blocks = options.metrics or {}
         metrics = {name: build_metric(block) for name, block in blocks.items()}
         self.bicubic_results: dict[str, float] = {}
+        self._bicubic: WeakKeyDictionary[Dataset, dict[str, float]] = WeakKeyDictionary()
         self.image_metrics = {name: metric for name, metric in metrics.items() if isinstance(metric, ImageMetric)}
         self.pair_metrics = {name: metric for name, metric in metrics.items() if isinstance(metric, PairMetric)}
         for name, block in blocks.items():  # where BasicSR's bookkeeping looks for it
@@ -71,7 +73,7 @@ class Validation:
             tb_logger: TensorBoard.
             save_img: write a sheet of the first faces, in tests also every SR face.
         """
-        name, metrics = _name(dataset), ImageEvaluator(self.image_metrics)
+        name, metrics = _name(dataset), ImageEvaluator(self.image_metrics, self._bicubic.get(dataset))
         folder = Path(self.model.opt['path']['visualization'], name) if save_img else Path()
         sheet = SheetEvaluator(self.options.num_pictures)
         evaluators: list[Evaluator] = [metrics, *([sheet] if save_img else [])]
@@ -83,6 +85,7 @@ class Validation:
 
         self._evaluate(dataset, named_step, evaluators)
         results = metrics.compute()
+        self._bicubic[dataset] = results.bicubic
         if self.image_metrics:
             self._report_faces(name, results, current_iter, tb_logger)
         if sheet.rows:

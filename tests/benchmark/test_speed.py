@@ -53,6 +53,18 @@ def test_cases_take_turns(clock):
     assert ''.join(order) == 'cab' * 3
 
 
+def test_a_case_that_is_far_slower_than_the_reference_is_timed_once(clock):
+    order = []
+
+    def case(name, seconds):
+        passes = clock.passes(seconds)
+        return Case(name, lambda: (order.append(name), passes()), 1, 1.0)
+
+    cases = [case('a', 1.0), case('slow', 3.1), case('b', 3.0)]
+    timed('section', cases, 3, Case('ceiling', clock.passes(1.0), 1, 1.0), 'a')
+    assert [order.count(each.name) for each in cases] == [4, 2, 4]  # the first run is not timed
+
+
 def test_arithmetic_counts_two_for_a_multiplication_and_addition():
     assert gflop(nn.Conv2d(3, 8, 5, padding=2), torch.rand(2, 3, 10, 10)) == 2 * 2 * 100 * 8 * 3 * 25 / 1e9
 

@@ -4,12 +4,16 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from support.tiny_recognition import TinyRecogniser
 from support.tiny_rim import Faces
 from torch.utils.data import default_collate
 
+from rim_plugin.batch import Batch
 from rim_plugin.evaluation.driver import evaluate
-from rim_plugin.evaluation.image_evaluator import ImageEvaluator
+from rim_plugin.evaluation.embeddings import KnownEmbeddings
+from rim_plugin.evaluation.image_evaluator import IdentityEmbedder, ImageEvaluator, face_data
 from rim_plugin.evaluation.metric import build_metric
+from rim_plugin.pipeline import Restored
 
 COUNT = 7
 TYPES = {'psnr': 'calculate_psnr', 'ssim': 'calculate_ssim', 'nme': 'calculate_nme', 'identity': 'calculate_identity'}
@@ -70,3 +74,16 @@ def test_landmarks_of_another_count_are_absent():
 def test_no_face_no_value():
     found = ImageEvaluator(metrics()).compute()
     assert found.values == {} and found.absent == list(TYPES)
+
+
+@torch.no_grad()
+def test_true_faces_are_embedded_once():
+    recogniser, known, embedded = TinyRecogniser().eval(), KnownEmbeddings(), []
+    recogniser.register_forward_hook(lambda _, inputs, __: embedded.extend(inputs[0]))
+    truth, sr = torch.rand(2, 3, 3, 64, 64)
+    for seen in (6, 9):  # a new embedder of the same recogniser, too
+        identity = IdentityEmbedder(recogniser, known)
+        data = face_data(Batch([sr], truth), Restored(sr, None), identity)
+        torch.testing.assert_close(data['gt_embedding'], TinyRecogniser.forward(recogniser, truth).embedding)
+        torch.testing.assert_close(data['sr_embedding'], TinyRecogniser.forward(recogniser, sr).embedding)
+        assert len(embedded) == seen

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from support.tiny_rim import Faces
 from support.toy_metrics import toys  # noqa: F401
 
+from rim_plugin.evaluation.metrics.psnr import PSNR
 from rim_plugin.models.validation import Validation
 from rim_plugin.options.conversion import convert
 from rim_plugin.options.schema import ValOptions
@@ -102,6 +103,23 @@ def test_a_metric_of_one_new_class_shows_up_in_validation(tmp_path, caplog):
     assert model.validator.bicubic_results == {'toy': pytest.approx(values[1], rel=1e-6)}
     line = f'SR on faces (margin over bicubic): toy {values[0]:.4f} ({values[0] - values[1]:+.4f})'
     assert line in caplog.text
+
+
+def test_bicubic_interpolation_is_measured_once_a_dataset(tmp_path, monkeypatch):
+    measured, measure = [], PSNR.measure
+
+    def counted(metric, data):
+        measured.append(len(data['sr']))
+        return measure(metric, data)
+
+    monkeypatch.setattr(PSNR, 'measure', counted)
+    validator = TwoRounds(tmp_path, {'m': {'type': 'calculate_psnr'}}).validator
+    results = []
+    for dataset, images in ((faces := Faces(4), 8), (faces, 4), (Faces(4), 8)):
+        del measured[:]
+        results.append(validator.faces(dataset, noisy(0.1), 1, None, False))
+        assert sum(measured) == images
+    assert results[0].bicubic == results[1].bicubic == results[2].bicubic != {}
 
 
 def test_every_face_is_written_in_tests_the_sheet_alone_in_training(tmp_path):

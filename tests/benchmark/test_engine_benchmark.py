@@ -2,8 +2,8 @@
 
 import pytest
 
+from rim_plugin.benchmark.engine_benchmark import BATCHES, REFERENCE, compare_engines, markdown, speed_rows
 from rim_plugin.tools import engine_names
-from rim_plugin.tools.engine_benchmark import BATCHES, REFERENCE, compare_engines, markdown
 
 
 @pytest.fixture(autouse=True)
@@ -24,3 +24,17 @@ def test_rows_and_table(rim, make_face, monkeypatch):
     assert missing.note.startswith('engine openvino:fp32 needs') and not missing.milliseconds
     lines = markdown(rows).splitlines()
     assert len(lines) == 8 and {line.count('|') for line in lines} == {7}
+
+
+@pytest.mark.slow
+def test_rows_of_the_table_of_speed(monkeypatch):
+    network = {
+        'type': 'FHN',
+        'generator': {'type': 'SubPixelTriPathGenerator', 'channels': 8, 'prior_paths': 'none'},
+        'integrator': {'type': 'SubPixelIntegrator', 'channels': 8},
+    }
+    rows = speed_rows(network, 1)
+    assert {row.section for row in rows} == {f'engines, batch {batch}' for batch in BATCHES}
+    assert {row.name: row.times for row in rows}[REFERENCE] == 1
+    monkeypatch.setattr(engine_names, 'find_spec', lambda name: None)
+    assert [row.name for row in speed_rows(network, 1)] == [REFERENCE] * len(BATCHES)

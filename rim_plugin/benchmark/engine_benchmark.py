@@ -1,14 +1,16 @@
 """Engines compared: milliseconds a face, and what each loses against PyTorch in single precision."""
 
-import time
-from collections.abc import Callable, Collection, Iterable, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from functools import partial
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from rim_plugin.archs.layers import build_network
+from rim_plugin.benchmark import speed
 from rim_plugin.data.face_store import FaceStore
 from rim_plugin.data.photo_files import decode_image
 from rim_plugin.data.resize import to_tensor
@@ -16,14 +18,13 @@ from rim_plugin.errors import OptionsError
 from rim_plugin.evaluation.metrics.psnr import PSNR
 from rim_plugin.templates import markdown_table
 from rim_plugin.tools.api import RIM
-from rim_plugin.tools.engine_names import POSSIBLE, parse_engine
+from rim_plugin.tools.engine_names import POSSIBLE, missing_packages, parse_engine
 from rim_plugin.tools.engines import Part, Run, make_run
 from rim_plugin.tools.quantise import calibration_probes
 
 REFERENCE = 'torch:fp32'
 BATCHES = (1, 32)
 PARTS = ('face', 'embedding')
-_SLOW = 3  # times the reference's time, from which an engine is timed once
 
 
 class Row(NamedTuple):
@@ -98,26 +99,45 @@ def _compare(part: Part, names: Iterable[str], probes: Tensor, truth: Tensor, ro
             runs[name] = run
         except OptionsError as error:
             rows[name] = Row(part.name, name, note=str(error))
-    times = _times(runs, probes, rounds)
+    times = _milliseconds(runs, probes, rounds)
     loss = _face_loss(truth) if part.name == 'face' else _embedding_loss
     for name, output in outputs.items():
         rows[name] = Row(part.name, name, times[name], *loss(output, outputs[REFERENCE]))
     return [rows[name] for name in names]
 
 
-def _times(runs: dict[str, Run], probes: Tensor, rounds: int) -> dict[str, tuple[float, ...]]:
-    """Milliseconds a face of each engine, for each batch, at best."""
-    best = {name: [float('inf')] * len(BATCHES) for name in runs}
-    for column, batch in enumerate(BATCHES):
+def speed_rows(network: Mapping[str, Any], rounds: int) -> list[speed.Row]:
+    """Rows of the table of speed: engines on a CPU that are installed and need no compiler, on random weights.
+
+    Args:
+        network: options of an FHN.
+        rounds: how often each is timed.
+    """
+    net = build_network(network).to(memory_format=torch.channels_last).eval()
+    part = Part('face', net, dict(network), torch.device('cpu'))
+    engines = [parse_engine(name) for name in POSSIBLE if not name.startswith('compile') and not name.endswith('bf16')]
+    runs = {str(engine): make_run(engine, part) for engine in engines if not missing_packages(engine)}
+    return [
+        row
+        for batch in BATCHES
+        for row in _timed(
+            f'engines, batch {batch}', runs, torch.rand(batch, 3, speed.PROBE_SIZE, speed.PROBE_SIZE), rounds
+        )
+    ]
+
+
+def _timed(section: str, runs: Mapping[str, Run], probes: Tensor, rounds: int) -> list[speed.Row]:
+    cases = [speed.Case(name, partial(run, probes), len(probes), 0.0) for name, run in runs.items()]
+    return speed.timed(section, cases, rounds, speed.ceiling(False), REFERENCE)
+
+
+def _milliseconds(runs: dict[str, Run], probes: Tensor, rounds: int) -> dict[str, tuple[float, ...]]:
+    """A face of each engine, for each batch, at best."""
+    columns = []
+    for batch in BATCHES:
         part = probes.repeat(-(-batch // len(probes)), 1, 1, 1)[:batch]
-        for number in range(rounds):
-            for name, run in runs.items():
-                if number and best[name][column] > _SLOW * best[REFERENCE][column]:
-                    continue
-                start = time.perf_counter()
-                run(part)
-                best[name][column] = min(best[name][column], (time.perf_counter() - start) * 1000 / batch)
-    return {name: tuple(each) for name, each in best.items()}
+        columns.append([row.milliseconds for row in _timed('', runs, part, rounds)])
+    return dict(zip(runs, zip(*columns), strict=True))
 
 
 def _face_loss(truth: Tensor) -> Callable[[Tensor, Tensor], tuple[float, float]]:
