@@ -18,8 +18,11 @@ _RMS = 0.2  # root mean square of a step of Adam's over its rate
 def orthogonalised(matrices: Tensor) -> Tensor:
     """About the nearest semi-orthogonal matrices, singular values 0.7 to 1.2, by Newton-Schulz iterations.
 
+    Each iteration is a polynomial of X X^T times X. So they are computed on that square, and X is multiplied by their
+    product once: for kernels, far wider than high, in less than half of the time.
+
     Args:
-        matrices: (N, rows, columns); a zero matrix stays zero.
+        matrices: (N, rows, columns), in single precision; a zero matrix stays zero.
 
     Returns:
         (N, rows, columns).
@@ -27,9 +30,13 @@ def orthogonalised(matrices: Tensor) -> Tensor:
     tall = matrices.shape[1] > matrices.shape[2]
     x = matrices.mT if tall else matrices
     x = x / x.norm(dim=(1, 2), keepdim=True).clamp(min=1e-7)
+    gram = x @ x.mT
+    product = identity = torch.eye(gram.shape[1], dtype=x.dtype, device=x.device)
     for _ in range(_ITERATIONS):
-        gram = x @ x.mT
-        x = _A * x + (_B * gram + _C * gram @ gram) @ x
+        factor = torch.baddbmm(_A * identity + _B * gram, gram, gram, alpha=_C)
+        product = factor @ product
+        gram = factor @ gram @ factor
+    x = product @ x
     return x.mT if tall else x
 
 

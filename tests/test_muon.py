@@ -22,6 +22,17 @@ def test_orthogonalised_keeps_directions_and_levels_singular_values(shape):
     assert (inner - torch.diag_embed(torch.diagonal(inner, dim1=1, dim2=2))).abs().max() < 1e-3
 
 
+@pytest.mark.parametrize('shape', [(2, 48, 432), (1, 64, 64), (2, 40, 8)])
+def test_singular_values_go_through_the_published_polynomial(shape):
+    matrices = torch.randn(shape) * torch.logspace(0, -3, shape[2])
+    u, values, v = torch.linalg.svd(matrices.double(), full_matrices=False)
+    values = values / values.norm(dim=1, keepdim=True)
+    for _ in range(5):
+        values = 3.4445 * values - 4.7750 * values**3 + 2.0315 * values**5
+    expected = u @ torch.diag_embed(values) @ v
+    torch.testing.assert_close(orthogonalised(matrices).double(), expected, atol=2e-4, rtol=0)
+
+
 def test_each_matrix_is_orthogonalised_by_itself_and_zero_stays_zero():
     matrices = torch.randn(3, 4, 9)
     matrices[1] = 0
