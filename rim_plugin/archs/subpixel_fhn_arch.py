@@ -307,6 +307,9 @@ class SubPixelTriPathGenerator(TriPathGenerator):
 class SubPixelIntegrator(nn.Module):
     """D_theta_i: features of all paths (N, C, S / 8, S / 8) to the SR image (N, 3, S, S): learns what the coarse lacks.
 
+    At the start it takes the first features, the global path's, as they are, and none of the prior paths', which have
+    nothing to say yet.
+
     Args:
         in_channels: C.
         image_size: S.
@@ -317,7 +320,8 @@ class SubPixelIntegrator(nn.Module):
     def __init__(self, in_channels: Count, image_size: Count = 224, channels: Count = 48, blocks: int = 3) -> None:
         super().__init__()
         self.head = nn.Conv2d(in_channels, channels, 1)
-        he_init(self.head)
+        nn.init.dirac_(self.head.weight)
+        nn.init.zeros_(self.head.bias)
         self.body = stack(channels, blocks)
         self.tail = image_head(channels)
 

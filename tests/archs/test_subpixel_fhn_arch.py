@@ -157,3 +157,8 @@ def test_integrator_adds_to_the_coarse_image():
 def test_sizes_that_do_not_fit_are_told(build, message):
     with pytest.raises(OptionsError, match=message):
         build()
+
+
+def test_the_integrator_begins_with_the_global_paths_features():
+    fused = torch.randn(2, 12, 8, 8)
+    torch.testing.assert_close(SubPixelIntegrator(12, image_size=64, channels=8, blocks=1).head(fused), fused[:, :8])
