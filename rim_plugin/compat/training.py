@@ -36,6 +36,14 @@ def _get_optimizer(
     return optimizer(params, lr=lr, **kwargs)
 
 
+@replaces(BaseModel, 'setup_schedulers')
+def _setup_schedulers(_original: Function, self: Any) -> None:
+    """BasicSR 1.4.2 knows three; here those of ``torch.optim.lr_scheduler``, too."""
+    arguments_of = {key: value for key, value in self.opt['train']['scheduler'].items() if key != 'type'}
+    scheduler: Any = arguments.scheduler_types()[self.opt['train']['scheduler']['type']]
+    self.schedulers = [scheduler(optimizer, **arguments_of) for optimizer in self.optimizers]
+
+
 @replaces(BaseModel, 'model_ema')
 def _model_ema(original: Function, self: Any, decay: float = 0.999) -> None:
     """BasicSR averages parameters only: BatchNorm's running statistics of the EMA network stay at their first
@@ -66,6 +74,9 @@ def _update_learning_rate(original: Function, self: Any, current_iter: int, warm
         if number:
             _save_and_exit(self, number)
         RUN.iteration = current_iter
+    for scheduler in self.schedulers:  # many go on from the rate before, which is not that of the warm-up
+        for group, rate in zip(scheduler.optimizer.param_groups, scheduler.get_last_lr(), strict=True):
+            group['lr'] = rate
     original(self, current_iter, warmup_iter)
 
 

@@ -9,6 +9,7 @@ from types import UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
 import torch
+from torch.optim.lr_scheduler import LRScheduler
 
 from rim_plugin.errors import did_you_mean
 from rim_plugin.muon import Muon
@@ -18,11 +19,8 @@ from rim_plugin.options.kinds import NotNegative, Size
 from basicsr.models import lr_scheduler
 from basicsr.utils.registry import ARCH_REGISTRY, Registry
 
-SCHEDULERS: dict[str, type] = {
-    'MultiStepLR': lr_scheduler.MultiStepRestartLR,
-    'MultiStepRestartLR': lr_scheduler.MultiStepRestartLR,
-    'CosineAnnealingRestartLR': lr_scheduler.CosineAnnealingRestartLR,
-}
+# Schedulers of torch whose arguments no options file can hold: functions, other schedulers, a metric at every step.
+_NO_BLOCKS = ('LRScheduler', 'LambdaLR', 'MultiplicativeLR', 'SequentialLR', 'ChainedScheduler', 'ReduceLROnPlateau')
 
 
 @lru_cache
@@ -34,6 +32,25 @@ def optimizer_types() -> dict[str, type[torch.optim.Optimizer]]:
         if name != 'Optimizer' and isinstance(cls, type) and issubclass(cls, torch.optim.Optimizer)
     }
     return {**types, 'Muon': Muon}
+
+
+@lru_cache
+def scheduler_types() -> dict[str, type[LRScheduler]]:
+    """BasicSR's schedulers, and those of ``torch.optim.lr_scheduler`` that a block can describe, by name.
+
+    ``MultiStepLR`` is BasicSR's, which has restarts, too.
+    """
+    types = {
+        name: cls
+        for name, cls in vars(torch.optim.lr_scheduler).items()
+        if isinstance(cls, type) and issubclass(cls, LRScheduler) and name[0] != '_' and name not in _NO_BLOCKS
+    }
+    return {
+        **types,
+        'MultiStepLR': lr_scheduler.MultiStepRestartLR,
+        'MultiStepRestartLR': lr_scheduler.MultiStepRestartLR,
+        'CosineAnnealingRestartLR': lr_scheduler.CosineAnnealingRestartLR,
+    }
 
 
 def check_arguments(

@@ -18,8 +18,10 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 import msgspec
+import torch
 
-from rim_plugin.options.arguments import SCHEDULERS, check_built, optimizer_types, registered
+from rim_plugin.errors import first_words
+from rim_plugin.options.arguments import check_built, optimizer_types, registered, scheduler_types
 from rim_plugin.options.conversion import (
     Field,
     Place,
@@ -167,8 +169,10 @@ class _Checker:
             check_present(block[key], {'lr': 'learning rate'}, place / key)
         if block.get('scheduler') is not None:
             where = place / 'scheduler'
-            check_built(block['scheduler'], SCHEDULERS, 'scheduler', where, given=('optimizer',), signed=False)
-            _check_periods(block['scheduler'], where, block['total_iter'])
+            given = ('optimizer', 'last_epoch')
+            check_built(block['scheduler'], scheduler_types(), 'scheduler', where, given, signed=False)
+            _check_length(block['scheduler'], where, block['total_iter'])
+            _check_solvers({key: block[key] for key in optimizers}, block['scheduler'], place)
 
     def val(self, block: object, place: Place, model: type, is_train: bool) -> None:
         declared: type[msgspec.Struct] | None = getattr(model, 'val_options', None)
@@ -185,8 +189,10 @@ class _Checker:
             check_built(metric, known, 'metric', where, given=('data', 'img', 'img2'))
 
 
-def _check_periods(scheduler: Mapping[str, Any], place: Place, total_iter: int) -> None:
-    """BasicSR finds out in the first iteration after the last period, perhaps after hours."""
+def _check_length(scheduler: Mapping[str, Any], place: Place, total_iter: int) -> None:
+    """That a schedule lasts for all iterations: BasicSR and torch find out in the first one after its end."""
+    if scheduler['type'] == 'OneCycleLR' and scheduler.get('total_steps', 0) < total_iter:
+        raise (place / 'total_steps').error(f'set it to train.total_iter, {total_iter}, or more')
     if scheduler['type'] != 'CosineAnnealingRestartLR':
         return
     periods, weights = scheduler['periods'], scheduler.get('restart_weights', (1,))
@@ -196,3 +202,19 @@ def _check_periods(scheduler: Mapping[str, Any], place: Place, total_iter: int) 
         raise (place / 'restart_weights').error(f'{len(weights)} for {len(periods)} periods; one for each')
     if sum(periods) < total_iter:
         raise (place / 'periods').error(f'they add up to {sum(periods)}, less than train.total_iter, {total_iter}')
+
+
+def _check_solvers(optimizers: Mapping[str, Mapping[str, Any]], scheduler: Mapping[str, Any], place: Place) -> None:
+    """That optimizers and their scheduler accept their arguments, on a weight of its own."""
+    course = {key: value for key, value in scheduler.items() if key != 'type'}
+    for key, block in optimizers.items():
+        rates = {name: value for name, value in block.items() if name != 'type'}
+        try:
+            optimizer: Any = optimizer_types()[block['type']]
+            optimizer = optimizer([torch.zeros(1, 1, requires_grad=True)], **rates)
+        except (ValueError, TypeError, RuntimeError) as error:
+            raise (place / key).error(first_words(error)) from None
+        try:
+            scheduler_types()[scheduler['type']](optimizer, **course)
+        except (ValueError, TypeError, ZeroDivisionError) as error:
+            raise (place / 'scheduler').error(f'{first_words(error)} ({key}: {block["type"]})') from None

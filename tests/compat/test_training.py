@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from rim_plugin.errors import OptionsError
+from rim_plugin.options.arguments import scheduler_types
 
 
 @pytest.mark.parametrize('name', ['Adam', 'RMSprop', 'AdamW', 'SGD'])
@@ -17,6 +18,40 @@ def test_optimizers_by_name(model, name):
 def test_unknown_optimizer(model):
     with pytest.raises(OptionsError, match="did you mean 'RMSprop'"):
         model.get_optimizer('RMSProb', model.net_g.parameters(), 1e-3)
+
+
+COURSES = {
+    'StepLR': {'step_size': 3},
+    'ConstantLR': {'factor': 0.5, 'total_iters': 6},
+    'LinearLR': {'total_iters': 8},
+    'ExponentialLR': {'gamma': 0.9},
+    'PolynomialLR': {'total_iters': 9},
+    'CosineAnnealingLR': {'T_max': 5},
+    'CosineAnnealingWarmRestarts': {'T_0': 4},
+    'CyclicLR': {'base_lr': 0.01, 'max_lr': 0.1, 'step_size_up': 3},
+    'OneCycleLR': {'max_lr': 0.1, 'total_steps': 12},
+    'MultiStepLR': {'milestones': [2, 6], 'gamma': 0.5},
+    'MultiStepRestartLR': {'milestones': [2, 6], 'gamma': 0.5, 'restarts': [8], 'restart_weights': [0.5]},
+    'CosineAnnealingRestartLR': {'periods': [5, 7], 'restart_weights': [1, 0.5]},
+}
+
+
+@pytest.mark.parametrize('name', scheduler_types())
+@pytest.mark.parametrize('warm_up', [-1, 4])
+def test_schedulers_by_name_go_on_after_the_warm_up_as_without_it(model, name, warm_up):
+    weights = [torch.zeros(2, requires_grad=True) for _ in range(2)]
+    ours, plain = (torch.optim.SGD([weight], 0.2, momentum=0.9) for weight in weights)
+    course = scheduler_types()[name](plain, **COURSES[name])
+    model.optimizers, model.opt['train'] = [ours], {'scheduler': {'type': name, **COURSES[name]}}
+    model.setup_schedulers()
+    for iteration in range(1, 12):
+        model.update_learning_rate(iteration, warm_up)
+        first, rate = ours.param_groups[0]['initial_lr'], plain.param_groups[0]['lr']
+        expected = first * iteration / warm_up if iteration < warm_up else rate
+        assert model.get_current_learning_rate() == [pytest.approx(expected, rel=1e-6)]
+        ours.step()
+        plain.step()
+        course.step()
 
 
 def test_ema_takes_buffers_over(model):

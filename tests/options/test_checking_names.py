@@ -65,8 +65,32 @@ import pytest
         (dict(train__optim_g__lr='fast'), "train.optim_g.lr: 'fast' is not a number of at least 0"),
         (dict(train__scheduler__gama=1), "train.scheduler.gama: unknown key; did you mean 'gamma'?"),
         (
-            dict(train__scheduler__type='StepLR'),
-            "train.scheduler.type: unknown scheduler 'StepLR'; did you mean 'MultiStepLR'?",
+            dict(train__scheduler__type='StepLr'),
+            "train.scheduler.type: unknown scheduler 'StepLr'; did you mean 'StepLR'?",
+        ),
+        (dict(train__scheduler={'type': 'StepLR'}), 'train.scheduler.step_size: missing'),
+        (
+            dict(train__scheduler={'type': 'OneCycleLR', 'max_lr': 0.1, 'total_steps': 2}, train__total_iter=3),
+            'train.scheduler.total_steps: set it to train.total_iter, 3, or more',
+        ),
+        (
+            dict(train__scheduler={'type': 'OneCycleLR', 'max_lr': 0.1}, train__total_iter=3),
+            'train.scheduler.total_steps: set it to train.total_iter, 3, or more',
+        ),
+        (
+            dict(train__scheduler={'type': 'LinearLR', 'start_factor': 3}),
+            'train.scheduler: Starting multiplicative factor',
+        ),
+        (
+            dict(
+                train__scheduler={'type': 'CyclicLR', 'base_lr': 0.1, 'max_lr': 0.2},
+                train__optim_g={'type': 'Adagrad', 'lr': 0.1},
+            ),
+            'train.scheduler: optimizer must support momentum or beta1 with `cycle_momentum`',
+        ),
+        (
+            dict(train__optim_g={'type': 'Adam', 'lr': 0.1, 'betas': [0.9, 2.0]}),
+            'train.optim_g: Invalid beta parameter',
         ),
         (dict(train__warm_up_iter=1), "train.warm_up_iter: unknown key; did you mean 'warmup_iter'?"),
         (dict(train__ema_decy=1), "train.ema_decy: unknown key; did you mean 'ema_decay'?"),
