@@ -320,8 +320,8 @@ class SubPixelIntegrator(nn.Module):
     def __init__(self, in_channels: Count, image_size: Count = 224, channels: Count = 48, blocks: int = 3) -> None:
         super().__init__()
         self.head = nn.Conv2d(in_channels, channels, 1)
+        he_init(self.head)
         nn.init.dirac_(self.head.weight)
-        nn.init.zeros_(self.head.bias)
         self.body = stack(channels, blocks)
         self.tail = image_head(channels)
 

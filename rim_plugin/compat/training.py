@@ -5,6 +5,7 @@ import signal
 import sys
 import warnings
 from collections.abc import Iterable
+from pickle import UnpicklingError
 from types import FrameType
 from typing import Any, NoReturn
 
@@ -13,10 +14,11 @@ from torch import Tensor
 
 from rim_plugin.compat import checkpoints
 from rim_plugin.compat.patching import Function, replaces
-from rim_plugin.errors import OptionsError, did_you_mean
+from rim_plugin.errors import OptionsError, did_you_mean, first_words
 from rim_plugin.options import arguments  # the module: it imports BasicSR, and so may not be complete yet
 from rim_plugin.run_state import RUN, check_finite, last_checkpoint
 
+from basicsr.archs.vgg_arch import VGG_PRETRAIN_PATH, VGGFeatureExtractor
 from basicsr.models.base_model import BaseModel
 from basicsr.utils import get_root_logger
 
@@ -42,6 +44,18 @@ def _setup_schedulers(_original: Function, self: Any) -> None:
     arguments_of = {key: value for key, value in self.opt['train']['scheduler'].items() if key != 'type'}
     scheduler: Any = arguments.scheduler_types()[self.opt['train']['scheduler']['type']]
     self.schedulers = [scheduler(optimizer, **arguments_of) for optimizer in self.optimizers]
+
+
+@replaces(VGGFeatureExtractor, '__init__')
+def _vgg_init(original: Function, self: Any, layer_name_list: list[str], vgg_type: str = 'vgg19', **kw: Any) -> None:
+    """Where the weights for a perceptual loss are neither at hand nor to be downloaded, BasicSR ends in a traceback."""
+    try:
+        original(self, layer_name_list, vgg_type, **kw)
+    except (OSError, RuntimeError, UnpicklingError, EOFError) as error:
+        raise OptionsError(
+            f"the perceptual loss needs torchvision's weights of {vgg_type}, which could not be read or downloaded "
+            f'({first_words(error)}): put the file at {VGG_PRETRAIN_PATH}, or leave perceptual_opt out'
+        ) from None
 
 
 @replaces(BaseModel, 'model_ema')

@@ -67,7 +67,10 @@ class TrainOptions(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True
 
     total_iter: Annotated[Count, about('Iterations of the whole training.')]
     warmup_iter: Annotated[Annotated[int, Meta(ge=-1)], about('Iterations of rising learning rate; -1 for none.')] = -1
-    scheduler: Annotated[dict[str, Any], about("Course of the learning rate: a block with a type, of BasicSR or torch.optim.lr_scheduler.")]
+    scheduler: Annotated[
+        dict[str, Any],
+        about('Course of the learning rate: a block with a type, of BasicSR or torch.optim.lr_scheduler.'),
+    ]
     ema_decay: Annotated[Rate, about('Decay of the moving average of the weights; 0 for no average.')] = 0
 
 

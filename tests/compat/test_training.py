@@ -1,12 +1,18 @@
 """Optimizers, EMA and losses of BasicSR's models."""
 
 from collections import OrderedDict
+from pathlib import Path
+from urllib.error import URLError
 
 import pytest
 import torch
+import torchvision
 
 from rim_plugin.errors import OptionsError
 from rim_plugin.options.arguments import scheduler_types
+
+from basicsr.archs.vgg_arch import VGG_PRETRAIN_PATH
+from basicsr.losses.basic_loss import PerceptualLoss
 
 
 @pytest.mark.parametrize('name', ['Adam', 'RMSprop', 'AdamW', 'SGD'])
@@ -68,3 +74,18 @@ def test_nan_loss_is_not_logged_but_raised(model):
     assert model.reduce_loss_dict(OrderedDict(l_a=torch.tensor(1.0))) == {'l_a': 1.0}
     with pytest.raises(FloatingPointError, match='l_a'):
         model.reduce_loss_dict(OrderedDict(l_a=torch.tensor(float('nan'))))
+
+
+@pytest.mark.parametrize('content', [None, b'not weights'])
+def test_weights_for_a_perceptual_loss_that_are_not_there_are_named(tmp_path, monkeypatch, content):
+    def refused(*args, **kwargs):
+        raise URLError('no route to host')
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(torchvision.models._api, 'load_state_dict_from_url', refused)
+    if content is not None:
+        file = Path(VGG_PRETRAIN_PATH)
+        file.parent.mkdir(parents=True)
+        file.write_bytes(content)
+    with pytest.raises(OptionsError, match='weights of vgg11.*put the file at experiments/pretrained_models/vgg19'):
+        PerceptualLoss({'conv1_1': 1.0}, vgg_type='vgg11')
