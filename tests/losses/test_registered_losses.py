@@ -19,6 +19,7 @@ REQUIRED = {'ArcFaceLoss': {'num_classes': 4, 'embedding_size': 7}}
 DEFAULTS = {
     'ArcFaceLoss': {'margin': 0.5, 'scale': 64.0, 'loss_weight': 1.0},
     'ContrastiveDistillationLoss': {'loss_weight': 1.0, 'temperature': 0.07, 'queue_size': 4096, 'same_person': 0.5},
+    'CosineIdentityLoss': {'loss_weight': 1.0},
     'DistillationLoss': {'loss_weight': 1.0, 'target': 'last', 'distance': 'l2', 'reduction': 'mean'},
     'HeatmapLoss': {'loss_weight': 1.0, 'reduction': 'mean'},
     'MKMMDLoss': {'loss_weight': 1.0, 'bandwidth': 'median', 'multipliers': None, 'kernel_weights': None},
@@ -38,6 +39,7 @@ def output(seed):
 # a loss that is not named here gets two random maps
 INPUTS = {
     'ArcFaceLoss': lambda: (output(0), torch.tensor([1, -1, 3])),
+    'CosineIdentityLoss': lambda: (random(0, 3, 7), random(1, 3, 7)),
     'ContrastiveDistillationLoss': lambda: (output(0), output(1)),
     'DistillationLoss': lambda: (output(0), output(1)),
     'MKMMDLoss': lambda: (random(0, 4, 6), random(1, 5, 6)),

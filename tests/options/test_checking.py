@@ -128,7 +128,11 @@ def test_each_model_has_losses_and_optimizers_of_its_own(tmp_path, model):
         'train__gan_opt': {'type': 'GANLoss', 'gan_type': 'lsgan'},
     }
     changes = {**changes, 'network_d': {'type': 'VGGDiscriminator'}} if model == 'BaselineGANModel' else {}
-    known = {'RIMModel': {'distill_opt'}, 'BaselineModel': set(), 'BaselineGANModel': {'perceptual_opt'}}
+    known = {
+        'RIMModel': {'distill_opt', 'perceptual_opt'},
+        'BaselineModel': set(),
+        'BaselineGANModel': {'perceptual_opt'},
+    }
     for key, block in losses.items():
         file = write_options(tmp_path / 'o.yml', model_type=model, **{f'train__{key}': block, **changes})
         if key in known.get(model, losses):

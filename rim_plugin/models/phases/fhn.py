@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from contextlib import nullcontext
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -29,19 +29,24 @@ class FHNPhase(Phase):
     """The face hallucination network.
 
     ``network_g`` is a TriPathGenerator, with ``network_d``; or any SR network of the registry, which then learns from
-    the pixel loss alone.
+    the losses of SR images alone: pixel loss, BasicSR's perceptual loss, identity as the teacher sees it.
     """
 
     name = 'fhn'
     parts: ClassVar[tuple[str, ...]] = ('generator', 'integrator', 'discriminator')
-    terms: ClassVar[tuple[str, ...]] = ('pixel', 'coarse', 'landmark', 'points', 'parsing', 'domain')
+    image_terms: ClassVar[tuple[str, ...]] = ('pixel', 'perceptual', 'sr_identity')
+    terms: ClassVar[tuple[str, ...]] = (*image_terms, 'coarse', 'landmark', 'points', 'parsing', 'domain')
 
     @classmethod
     def requirements(cls, options: RIMTrain) -> Requirements:
         return Requirements(('network_g',), (('pixel',),))
 
     def active_terms(self) -> Iterable[str]:
-        return ('pixel',) if self.nets.discriminator is None else self.terms
+        return self.image_terms if self.nets.discriminator is None else self.terms
+
+    def check(self) -> None:
+        if 'sr_identity' in self.setting.losses and self.nets.teacher is None:
+            raise ValueError('network_t is missing: sr_identity_opt compares faces as the teacher sees them')
 
     def step(self, chunks: Sequence[Batch], iteration: int, optimisation: Optimisation) -> Losses:
         """One step of theta_d, where the iteration has a domain loss, then one of all the other parts together."""
@@ -74,18 +79,27 @@ class FHNPhase(Phase):
         if discriminator is None:
             with self.setting.autocast():
                 sr = torch.cat([generator(probes) for probes in batch.probes])
-            return sr, {'pixel': self._pixel_loss(sr, batch)}
+            return sr, self._image_losses(sr.float(), batch)
         probe, hr = output or self.tri_paths(batch, adversarial)
         with self.setting.autocast():
             sr = discriminator.integrator(probe.fused, probe.coarse)
-        losses = {'pixel': self._pixel_loss(sr, batch), **self._tri_path_losses(probe, batch)}
+        losses = {**self._image_losses(sr.float(), batch), **self._tri_path_losses(probe, batch)}
         if hr is not None:
             losses['domain'] = self._constant_discriminator_loss(discriminator.discriminator, probe.fused, hr.fused)
         return sr, losses
 
-    def _pixel_loss(self, sr: Tensor, batch: Batch) -> Tensor:
-        """Eqs. 2 and 5; the requirements ask for it."""
-        return self.setting.losses['pixel'](sr.float(), batch.truth)
+    def _image_losses(self, sr: Tensor, batch: Batch) -> Losses:
+        """The pixel loss of Eqs. 2 and 5, which the requirements ask for, and others of SR and HR images."""
+        losses = {'pixel': self.setting.losses['pixel'](sr, batch.truth)}
+        if perceptual := self.setting.losses.get('perceptual'):
+            parts: Any = perceptual(sr, batch.truth)  # BasicSR's: content and style, of which one may be None
+            losses['perceptual'] = sum(part for part in parts if part is not None)
+        if (identity := self.setting.losses.get('sr_identity')) and (teacher := self.nets.teacher) is not None:
+            with self.setting.autocast():
+                with torch.no_grad():
+                    truth = teacher(batch.truth).embedding
+                losses['sr_identity'] = identity(teacher(sr).embedding, truth)
+        return losses
 
     def _tri_path_losses(self, probe: TriPathOutput, batch: Batch) -> Losses:
         """The coarse loss, and those of the priors (Eqs. 3 and 4)."""

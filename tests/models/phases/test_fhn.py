@@ -5,7 +5,9 @@ import logging
 import numpy as np
 import pytest
 import torch
+import torchvision
 from support.small_networks import SMALL_SUBPIXEL
+from support.tiny_recognition import recogniser
 from support.tiny_rim import batch, changed, gradients, rim_model, state_of, steps
 
 
@@ -129,3 +131,56 @@ def test_a_network_without_places_turns_their_loss_off(caplog):
     (log,) = steps(model)
     logging.getLogger('basicsr').removeHandler(caplog.handler)
     assert 'l_points' not in log and 'points_opt is off: network_g has no such path' in caplog.text
+
+
+IDENTITY = {'sr_identity_opt': {'type': 'CosineIdentityLoss', 'loss_weight': 0.5}}
+
+
+def test_identity_of_sr_faces_is_what_the_teacher_sees(tiny_teacher):
+    model, data = recogniser(tiny_teacher, **IDENTITY), batch()
+    with torch.no_grad():
+        probe = model.nets.generator(data['lq'])
+        sr = model.nets.discriminator.integrator(probe.fused, probe.coarse)
+        cosine = torch.cosine_similarity(model.nets.teacher(sr).embedding, model.nets.teacher(data['gt']).embedding)
+    before, teacher = state_of(model.nets.generator), state_of(model.nets.teacher)
+    model.trainer.losses['pixel'].loss_weight = 0
+    (log,) = steps(model)
+    assert log['l_sr_identity'] == pytest.approx(0.5 * (1 - cosine.mean().item()), rel=1e-4)
+    assert changed(before, model.nets.generator) and not changed(teacher, model.nets.teacher)
+
+
+def test_identity_of_sr_faces_needs_a_teacher():
+    with pytest.raises(ValueError, match='network_t is missing: sr_identity_opt'):
+        rim_model(**IDENTITY)
+
+
+class Content(torch.nn.Module):
+    """As BasicSR's perceptual loss: content and style, of which one may be absent."""
+
+    def __init__(self, content, style):
+        super().__init__()
+        self.weights = (content, style)
+
+    def forward(self, sr, gt):
+        return [None if weight is None else weight * (sr - gt).abs().mean() for weight in self.weights]
+
+
+@pytest.mark.parametrize('weights, factor', [((2, None), 2), ((None, 3), 3), ((2, 3), 5)])
+@pytest.mark.parametrize('other', [False, True])
+def test_a_perceptual_loss_adds_content_and_style(weights, factor, other):
+    networks = {'network_g': {'type': 'SubPixelResNet', 'image_size': 64, 'input_size': 8}, 'network_d': None}
+    model = rim_model(networks=networks if other else None, pixel_opt={'type': 'L1Loss'})
+    model.trainer.losses['perceptual'] = Content(*weights)
+    (log,) = steps(model)
+    assert log['l_perceptual'] == pytest.approx(factor * log['l_pixel'], rel=1e-5)
+
+
+@pytest.mark.slow
+def test_basicsrs_perceptual_loss_with_vgg(monkeypatch):
+    weights = torchvision.models.vgg11(weights=None).state_dict()
+    monkeypatch.setattr(
+        torchvision.models.vgg.VGG11_Weights.IMAGENET1K_V1.__class__, 'get_state_dict', lambda *_, **__: weights
+    )
+    block = {'type': 'PerceptualLoss', 'vgg_type': 'vgg11', 'layer_weights': {'conv2_1': 1.0}, 'style_weight': 0.1}
+    (log,) = steps(rim_model(perceptual_opt=block))
+    assert np.isfinite(log['l_perceptual']) and log['l_perceptual'] > 0
