@@ -10,10 +10,10 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from rim_plugin.archs.layers import build_network, resize, resize_groups
+from rim_plugin.archs.layers import resize, resize_groups
 from rim_plugin.data.face_item import split_probes
 from rim_plugin.evaluation.metric import METRICS
-from rim_plugin.models.networks import describe
+from rim_plugin.models.networks import build_block, describe
 from rim_plugin.models.validation import Board, Validation
 from rim_plugin.options.conversion import convert
 from rim_plugin.options.schema import BaselineGANTrain, BaselineTrain, BaselineVal
@@ -44,7 +44,7 @@ class FaceSRModel(SRModel):
         for place, example in cls.needed.items() if is_train else ():
             if not reduce(lambda block, key: block.get(key) or {}, place.split('.'), options):
                 raise ValueError(f'{place} is missing; add e.g. {{type: {example}}}')
-        nets = {key: describe(build_network, options[key]) for key in options if key.startswith('network_')}
+        nets = {key: describe(build_block, key, options[key]) for key in options if key.startswith('network_')}
         if is_train:
             cls.check_network(nets['network_g'], convert(options['train'], cls.train_options, path='train'))
 

@@ -19,11 +19,13 @@ from rim_plugin.archs.layers import assembled, build_network
 from rim_plugin.archs.mix_discriminator_arch import MixAdversarialDiscriminator
 from rim_plugin.archs.recogniser import Recogniser
 from rim_plugin.archs.recogniser_weights import load_recogniser_weights
+from rim_plugin.errors import OptionsError, first_words
 from rim_plugin.pipeline import RIMPipeline
 from rim_plugin.weights_file import packed_options
 
 from basicsr.models.base_model import BaseModel
 from basicsr.utils import get_root_logger
+from basicsr.utils.registry import ARCH_REGISTRY
 
 Built = TypeVar('Built')
 
@@ -113,7 +115,7 @@ def describe(build: Callable[..., Built], *args: Any) -> Built:
         try:
             with torch.device('meta'):
                 return build(*args)
-        except (RuntimeError, NotImplementedError):  # a network that computes with its weights while it is built
+        except Exception:  # a network that computes with its weights while it is built, or one that cannot be built
             return build(*args)
 
 
@@ -145,22 +147,41 @@ def build_nets(
         teacher: that recogniser.
 
     Raises:
-        ValueError: a network is missing that another needs.
+        ValueError: a network is missing that another needs, or cannot be built with its options.
     """
     nets = RIMNets(teacher=teacher)
     if 'network_g' in blocks:
-        nets = replace(nets, generator=build_network(blocks['network_g']))
+        nets = replace(nets, generator=build_block('network_g', blocks['network_g']))
     if isinstance(nets.generator, TriPathGenerator):
+        needs = f'{type(nets.generator).__name__} needs a MixAdversarialDiscriminator'
         if 'network_d' not in blocks:
-            kind = type(nets.generator).__name__
-            raise ValueError(f'network_d is missing: {kind} needs a MixAdversarialDiscriminator')
+            raise ValueError(f'network_d is missing: {needs}')
+        if not issubclass(ARCH_REGISTRY.get(other := blocks['network_d']['type']), MixAdversarialDiscriminator):
+            raise ValueError(
+                f'network_d is {other}: {needs}, in which its integrator is; discriminators of images are for '
+                'BaselineGANModel'
+            )
         sizes = {'in_channels': nets.generator.fused_channels, 'image_size': nets.generator.image_size}
-        nets = replace(nets, discriminator=build_network({**blocks['network_d'], **sizes}))
+        nets = replace(nets, discriminator=build_block('network_d', {**blocks['network_d'], **sizes}))
     if 'network_r' in blocks:
         if teacher_options is None:
             raise ValueError('network_t is missing: student and assistant, network_r, learn from a teacher')
-        nets = replace(nets, recogniser=build_network({**blocks['network_r'], 'teacher': teacher_options}))
+        nets = replace(nets, recogniser=build_block('network_r', {**blocks['network_r'], 'teacher': teacher_options}))
     return nets
+
+
+def build_block(name: str, options: Mapping[str, Any]) -> Any:
+    """The registered network of the block ``name``.
+
+    Raises:
+        ValueError: the network cannot be built with its options.
+    """
+    try:
+        return build_network(options)
+    except ValueError:  # of networks that say what is wrong
+        raise
+    except Exception as error:
+        raise OptionsError(f'{name}: {options["type"]} cannot be built so ({first_words(error)})') from error
 
 
 def load_weights(model: BaseModel, nets: RIMNets, param_key: str | None = None) -> None:

@@ -99,6 +99,15 @@ METRIC = {'type': 'calculate_psnr'}
         # networks that cannot be built, or not together
         (dict(network_g=TRI), 'network_d is missing: TriPathGenerator needs a MixAdversarialDiscriminator'),
         (
+            dict(network_g=TRI, network_d={'type': 'UNetDiscriminatorSN', 'num_in_ch': 3}),
+            'network_d is UNetDiscriminatorSN: TriPathGenerator needs a MixAdversarialDiscriminator',
+        ),
+        (dict(network_g={'type': 'SwinIR'}), 'network_g: SwinIR cannot be built so (shape '),
+        (
+            dict(network_g={'type': 'SwinIR'}, model_type='BaselineModel'),
+            'network_g: SwinIR cannot be built so (shape ',
+        ),
+        (
             dict(network_g=TRI, network_d={**MIX, 'integrator': {'feature_size': 100}}),
             'feature_size: 100 has to be a multiple of 56 that divides 224',
         ),
@@ -171,6 +180,7 @@ LAPSRN = {'type': 'LapSRN'}
         (dict(network_g=LAPSRN, train__level_weights=[1, 1]), 'train.level_weights: 2 weights, but LapSRN has 3'),
         (dict(network_g=LAPSRN, train__last_layer_lr=0.1), 'train.last_layer_lr: LapSRN names no last_layer'),
         (dict(train__clip_over_lr=True), 'train.clip_over_lr divides grad_clip by the learning rate'),
+        (dict(network_g={'type': 'SwinIR'}), 'network_g: SwinIR cannot be built so (shape '),
         (dict(network_g={**LAPSRN, 'image_size': 100}), 'scale: 8 does not divide image_size 100'),
         (dict(model_type='BaselineGANModel'), 'network_d is missing; add e.g. {type: VGGDiscriminator}'),
         (
