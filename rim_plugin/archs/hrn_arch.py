@@ -1,6 +1,6 @@
 """RIM's heterogeneous recognition sub-net, section 3.2 of the paper: student and assistant."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any, ClassVar, Literal, NamedTuple, get_args
 
 import torch
@@ -208,6 +208,20 @@ class HRN(nn.Module):
             if branch is not None and _same_network(branch.net, teacher):
                 weights = teacher.state_dict()
                 branch.net.load_state_dict({key: weights[key] for key in branch.net.state_dict()})
+
+
+def template_options(hrn: Mapping[str, Any], teacher: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """The argument ``teacher`` of an HRN: options of the teacher, or else of a student with its own head.
+
+    Args:
+        hrn: its options.
+        teacher: options of the teacher's network, if there is one.
+
+    Returns:
+        None where there is neither.
+    """
+    template = teacher or (hrn.get('student') if hrn.get('head') == 'own' else None)
+    return None if template is None else dict(template)
 
 
 def _build(role: str, options: dict[str, Any]) -> Recogniser:

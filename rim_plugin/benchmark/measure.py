@@ -51,7 +51,7 @@ def build_method(
     if recogniser is not None:
         options['network_t'] = {key: value for key, value in recogniser.items() if key != 'weights'}
         options['path'] = {'pretrain_network_t': recogniser.get('weights')}
-    nets = build_nets(options, options.get('network_t'), build_teacher(options))
+    nets = build_nets(options, build_teacher(options))
     for label, file in weights.items():
         load_into(nets.learning[label], file, 'params_ema')
     return nets.pipeline(gallery).to(DEVICE).to(memory_format=torch.channels_last).eval().requires_grad_(False)

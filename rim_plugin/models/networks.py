@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from rim_plugin.archs.fhn_arch import FHN, TriPathGenerator
-from rim_plugin.archs.hrn_arch import HRN
+from rim_plugin.archs.hrn_arch import HRN, template_options
 from rim_plugin.archs.layers import assembled, build_network
 from rim_plugin.archs.mix_discriminator_arch import MixAdversarialDiscriminator
 from rim_plugin.archs.recogniser import Recogniser
@@ -136,15 +136,12 @@ def build_teacher(opt: Mapping[str, Any], with_weights: bool = True) -> Recognis
     return net.eval().requires_grad_(False)
 
 
-def build_nets(
-    blocks: Mapping[str, Any], teacher_options: Mapping[str, Any] | None, teacher: Recogniser | None = None
-) -> RIMNets:
+def build_nets(blocks: Mapping[str, Any], teacher: Recogniser | None = None) -> RIMNets:
     """The networks that learn, ``network_g``, ``network_d`` and ``network_r``, as far as they are there; and a teacher.
 
     Args:
         blocks: options by the names of their blocks; others are passed over.
-        teacher_options: of the recogniser from which student and assistant learn.
-        teacher: that recogniser.
+        teacher: from which student and assistant learn.
 
     Raises:
         ValueError: a network is missing that another needs, or cannot be built with its options.
@@ -164,9 +161,12 @@ def build_nets(
         sizes = {'in_channels': nets.generator.fused_channels, 'image_size': nets.generator.image_size}
         nets = replace(nets, discriminator=build_block('network_d', {**blocks['network_d'], **sizes}))
     if 'network_r' in blocks:
-        if teacher_options is None:
-            raise ValueError('network_t is missing: student and assistant, network_r, learn from a teacher')
-        nets = replace(nets, recogniser=build_block('network_r', {**blocks['network_r'], 'teacher': teacher_options}))
+        if (like := template_options(blocks['network_r'], blocks.get('network_t'))) is None:
+            raise ValueError(
+                'network_t is missing: student and assistant, network_r, learn from a teacher; to learn from '
+                'train.identity_opt alone, give network_r head: own and a student with a type'
+            )
+        nets = replace(nets, recogniser=build_block('network_r', {**blocks['network_r'], 'teacher': like}))
     return nets
 
 

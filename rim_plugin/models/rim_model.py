@@ -74,7 +74,7 @@ class RIMModel(SRModel):
         """
         train = cls._check_training(options) if is_train else None
         teacher = describe(build_teacher, options, False)
-        nets = describe(build_nets, options, options.get('network_t'), teacher)
+        nets = describe(build_nets, options, teacher)
         pipeline = nets.pipeline((options.get('val') or {}).get('gallery'))
         if train is None:
             return
@@ -106,7 +106,7 @@ class RIMModel(SRModel):
         self.layout = torch.channels_last if channels_last else torch.contiguous_format
         val = convert({'save_img': False, **(opt.get('val') or {})}, ValOptions, path='val')
         self.validator = Validation(self, val)
-        nets = self.nets = build_nets(opt, opt.get('network_t'), build_teacher(opt))
+        nets = self.nets = build_nets(opt, build_teacher(opt))
         if train is not None and train.start_from_teacher:
             nets.start_from_teacher()
         for net in (*nets.learning.values(), nets.teacher):
@@ -173,7 +173,7 @@ class RIMModel(SRModel):
         if not hasattr(dataset, 'pairs'):
             self.validator.faces(dataset, self.validation_step, current_iter, tb_logger, save_img)
             return
-        if self.nets.teacher is None:
+        if self.nets.teacher is None and self.nets.recogniser is None:
             raise ValueError(f'network_t is missing: dataset {dataset.opt["name"]} is for recognition')
         with inference_mode(self.pipeline):
             self.validator.pairs(dataset, self.pipeline, current_iter, tb_logger)

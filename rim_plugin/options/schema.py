@@ -136,9 +136,9 @@ class ValOptions(BaselineVal, kw_only=True, frozen=True, forbid_unknown_fields=T
 
     mirror: Annotated[bool, about('Add the embedding of the mirror image to that of the face; twice the time.')] = False
     gallery: Annotated[
-        Literal['teacher', 'hrn'],
-        about('Who embeds HR faces; hrn where the student was not trained to match the teacher.'),
-    ] = 'teacher'
+        Literal['teacher', 'hrn'] | None,
+        about('Who embeds HR faces: hrn if the student was not trained to match the teacher; ~: the teacher, if any.'),
+    ] = None
 
 
 class WandbOptions(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):

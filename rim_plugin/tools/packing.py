@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from rim_plugin.archs.hrn_arch import template_options
 from rim_plugin.data.face_pairs import FacePairs
 from rim_plugin.environment import environment
 from rim_plugin.errors import OptionsError
@@ -194,7 +195,7 @@ def _network_options(options: Mapping[str, Any], label: str) -> dict[str, Any]:
             'network_r.head is teacher: embeddings would need the weights of the teacher, which do not '
             'go into the file; train with head: own'
         )
-    return {**block, 'teacher': dict(options['network_t'])}
+    return {**block, 'teacher': template_options(block, options.get('network_t'))}
 
 
 def _half(value: Tensor) -> Tensor:

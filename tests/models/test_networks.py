@@ -17,7 +17,7 @@ HRN = {'type': 'HRN', 'student': ALIKE, 'assistant': ALIKE}
 
 
 def test_integrator_and_discriminator_fit_the_generator():
-    nets = build_nets(BLOCKS, None)
+    nets = build_nets(BLOCKS)
     assert list(nets.learning) == ['g', 'd']
     fhn = nets.fhn
     assert isinstance(fhn, FHN) and fhn.integrator is nets.discriminator.integrator
@@ -25,7 +25,7 @@ def test_integrator_and_discriminator_fit_the_generator():
 
 
 def test_another_sr_network_stands_alone():
-    nets = build_nets({'network_g': {'type': 'SRCNN', 'image_size': 32}}, None)
+    nets = build_nets({'network_g': {'type': 'SRCNN', 'image_size': 32}})
     assert list(nets.learning) == ['g'] and nets.fhn is nets.generator
     assert RIMNets().fhn is None
 
@@ -36,7 +36,7 @@ def test_another_sr_network_stands_alone():
 )
 def test_what_a_network_lacks_is_named(blocks, words):
     with pytest.raises(ValueError, match=words):
-        build_nets(blocks, None)
+        build_nets(blocks)
 
 
 def test_the_teacher_is_frozen_and_needs_weights(teacher):
@@ -48,7 +48,7 @@ def test_the_teacher_is_frozen_and_needs_weights(teacher):
 
 
 def test_parts_that_learn_cover_every_weight_once():
-    nets = build_nets({**BLOCKS, 'network_r': HRN}, ALIKE)
+    nets = build_nets({**BLOCKS, 'network_r': HRN, 'network_t': ALIKE})
     classifier = nn.Linear(3, 2)
     parts = nets.parts({'domain': nn.Identity(), 'identity': classifier})
     assert list(parts) == ['generator', 'integrator', 'discriminator', 'student', 'assistant']
@@ -56,11 +56,11 @@ def test_parts_that_learn_cover_every_weight_once():
     known = [value for net in (*nets.learning.values(), classifier) for value in net.parameters()]
     assert len(learned) == len(known) and {*map(id, learned)} == {*map(id, known)}
     assert 'discriminator' not in nets.parts({})
-    assert list(build_nets({'network_r': {**HRN, 'assistant': None}}, ALIKE).parts({})) == ['student']
+    assert list(build_nets({'network_r': {**HRN, 'assistant': None}, 'network_t': ALIKE}).parts({})) == ['student']
 
 
 def test_a_pipeline_shares_its_networks():
-    nets = build_nets(BLOCKS, None)
+    nets = build_nets(BLOCKS)
     pipeline = nets.pipeline()
     assert pipeline.fhn.generator is nets.generator and pipeline.hrn is None and pipeline.teacher is None
 

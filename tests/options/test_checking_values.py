@@ -18,7 +18,7 @@ WRONG = {  # key to what it has to be, and values that are not
     'val__val_freq': ('a whole number', ['4', None, [4], True], [0, -4, NAN, INF]),
     'val__batch_size': ('a whole number', ['4', None, [4], True], [0, -4, 4.5, NAN]),
     'val__save_img': ('true or false', ['no', None, 0, [False]], []),
-    'val__gallery': ('one of teacher, hrn', [1, None, ['hrn']], ['student']),
+    'val__gallery': ('one of teacher, hrn', [1, ['hrn']], ['student']),
     'logger__print_freq': ('a whole number', ['4', None, [4], True], [0, -4, NAN]),
     'manual_seed': ('a whole number', ['4', [4], True], [-4, 4.5, NAN]),
     'datasets__train__batch_size_per_gpu': ('a whole number', ['4', None, [4], True], [0, -4, NAN, INF]),

@@ -82,7 +82,7 @@ def test_defaults_are_filled_in():
     assert train.channels_last and not train.compile and not train.start_from_teacher
     val = convert({'save_img': False}, schema.ValOptions)
     assert (val.batch_size, val.num_workers, val.num_pictures, val.pbar) == (16, 0, 8, False)
-    assert (val.mirror, val.gallery, val.suffix, val.metrics) == (False, 'teacher', None, None)
+    assert (val.mirror, val.gallery, val.suffix, val.metrics) == (False, None, None, None)
 
 
 def test_losses_and_optimizers_are_left_to_their_classes():

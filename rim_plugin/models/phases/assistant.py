@@ -37,6 +37,7 @@ class AssistantPhase(Phase):
     def check(self) -> None:
         if self.pipeline.hrn is not None and self.pipeline.hrn.assistant is None:
             raise ValueError(f'network_r.assistant is none: phase {self.name} trains it')
+        self.recognition.check_teacher()
 
     def losses(self, batch: Batch) -> Losses:
         return self.recognition.of_probes(batch)

@@ -30,7 +30,9 @@ class JointPhase(FHNPhase):
         return Requirements(hallucination.networks + recognition.networks, hallucination.losses + recognition.losses)
 
     def check(self) -> None:
+        super().check()
         self.recognition.check_head()
+        self.recognition.check_teacher()
         if self.pipeline.hrn is not None and self.pipeline.hrn.assistant is not None:
             require_losses(self.name, LEAST[self.options.assistant_target], self.setting.losses)
 

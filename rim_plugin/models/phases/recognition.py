@@ -45,6 +45,16 @@ class RecognitionLosses:
                 'target: embedding, distance: cosine}, or set head: teacher'
             )
 
+    def check_teacher(self) -> None:
+        """Check that there is a teacher for the losses that compare with one.
+
+        Raises:
+            ValueError: there is none.
+        """
+        compared = [f'{name}_opt' for name in self.terms if name != 'identity' and name in self.setting.losses]
+        if compared and self.setting.nets.teacher is None:
+            raise ValueError(f'network_t is missing: {", ".join(compared)}: identity_opt alone needs no teacher')
+
     def of_probes(self, batch: Batch) -> Losses:
         """The terms on what the hallucination network, which is constant, makes of the probes."""
         with self.setting.autocast(), torch.no_grad():
@@ -64,17 +74,17 @@ class RecognitionLosses:
             ValueError: a loss on labels, and data without.
         """
         nets = self.setting.nets
-        assert nets.teacher is not None and nets.recogniser is not None  # as the requirements say
+        assert nets.recogniser is not None  # as the requirements say
         with self.setting.autocast():
             with torch.no_grad():
-                teacher: RecogniserOutput = nets.teacher(batch.truth)
+                teacher: RecogniserOutput | None = nets.teacher(batch.truth) if nets.teacher is not None else None
             probe = self.pipeline.assistant_input(batch.probes) if 'assistant' in self.branches else None
             output: HRNOutput = nets.recogniser(faces, probe, branches=self.branches)
             embedding = HRN.embed(output, self.pipeline.teacher)
         student = RecogniserOutput(output.assistant if self.branches == ('assistant',) else output.student, embedding)
         losses = {name: loss for name, loss in self.setting.losses.items() if name in self.terms}
         terms = {name: losses[name](student, teacher) for name in LIKENESS if name in losses}
-        if 'residual' in losses and output.student and output.assistant:
+        if 'residual' in losses and output.student and output.assistant and teacher is not None:
             terms['residual'] = losses['residual'](output.assistant, output.student, teacher.blocks)
         if 'identity' in losses:
             if batch.identity is None:

@@ -30,6 +30,7 @@ class StudentPhase(Phase):
 
     def check(self) -> None:
         self.recognition.check_head()
+        self.recognition.check_teacher()
 
     def losses(self, batch: Batch) -> Losses:
         return self.recognition.of_probes(batch)

@@ -2,8 +2,10 @@
 
 import pytest
 import torch
-from support.tiny_recognition import learned, recogniser, weights
-from support.tiny_rim import batch
+from support.tiny_recognition import ALIKE, learned, recogniser, weights
+from support.tiny_rim import batch, rim_model
+
+from rim_plugin.pipeline import inference_mode
 
 IDENTITY = {'identity_opt': {'type': 'ArcFaceLoss', 'num_classes': 3, 'embedding_size': 128}}
 
@@ -22,6 +24,44 @@ def test_identities_train_the_student_and_their_own_weights(teacher):
     with pytest.raises(ValueError, match="identity_opt needs to know who the faces are: set the dataset's identities"):
         model.feed_data(batch(2))
         model.optimize_parameters(2)
+
+
+ALONE = {'type': 'HRN', 'student': ALIKE, 'assistant': None, 'head': 'own'}
+
+
+def alone(network_r=ALONE, **train):
+    """A training without teacher."""
+    solver = {'type': 'Adam', 'lr': 1e-3}
+    return rim_model(networks={'network_r': network_r}, phase='student', optim_s=solver, **{**IDENTITY, **train})
+
+
+def test_identities_alone_need_no_teacher():
+    model = alone()
+    before = [value.clone() for value in model.nets.recogniser.student.parameters()]
+    for iteration in (1, 2):
+        step_with_identities(model, iteration)
+    assert set(model.get_current_log()) == {'l_identity'}
+    changed = [not torch.equal(a, b) for a, b in zip(before, model.nets.recogniser.student.parameters(), strict=True)]
+    assert all(changed)
+    faces = torch.rand(2, 3, 112, 112)
+    with inference_mode(model.pipeline), torch.no_grad():
+        embedding = model.pipeline.embed_gallery(faces)
+        assert embedding.shape == (2, 128)
+        torch.testing.assert_close(embedding, model.pipeline.embed_probe(faces))
+
+
+@pytest.mark.parametrize(
+    'changes, message',
+    [
+        ({'distill_opt': {'type': 'DistillationLoss'}}, 'network_t is missing: distill_opt: identity_opt alone'),
+        ({'network_r': {**ALONE, 'head': 'teacher'}}, 'network_t is missing: student and assistant'),
+        ({'network_r': {'type': 'HRN', 'head': 'own'}}, 'network_t is missing: student and assistant'),
+        ({'identity_opt': None}, 'train.distill_opt is missing'),
+    ],
+)
+def test_what_a_training_without_teacher_cannot_have_is_named(changes, message):
+    with pytest.raises(ValueError, match=message):
+        alone(**changes)
 
 
 def test_weights_of_identities_have_a_learning_rate_of_their_own(teacher):
