@@ -19,13 +19,20 @@ HEATMAP_SIGMA = 1.3  # of the rendered heatmaps, their pixels; as FaceOptions.he
 
 
 def fold(image: Tensor) -> Tensor:
-    """Image (N, C, S, S) to its blocks of 8x8 pixels as channels (N, 64 C, S / 8, S / 8)."""
-    return F.pixel_unshuffle(image, FOLD)
+    """Image (N, C, S, S) to its blocks of 8x8 pixels as channels (N, 64 C, S / 8, S / 8), in channels_last.
+
+    Equals ``pixel_unshuffle``, which on a CPU takes three times as long.
+    """
+    count, channels, height, width = image.shape
+    blocks = image.reshape(count, channels, height // FOLD, FOLD, width // FOLD, FOLD).permute(0, 2, 4, 1, 3, 5)
+    return blocks.reshape(count, height // FOLD, width // FOLD, channels * FOLD**2).permute(0, 3, 1, 2)
 
 
 def unfold(features: Tensor) -> Tensor:
-    """The inverse of :func:`fold` (Shi et al. 2016)."""
-    return F.pixel_shuffle(features, FOLD)
+    """The inverse of :func:`fold`, ``pixel_shuffle`` (Shi et al. 2016); contiguous."""
+    count, channels, height, width = features.shape
+    blocks = features.permute(0, 2, 3, 1).reshape(count, height, width, channels // FOLD**2, FOLD, FOLD)
+    return blocks.permute(0, 3, 1, 4, 2, 5).reshape(count, channels // FOLD**2, FOLD * height, FOLD * width)
 
 
 def image_head(channels: int) -> nn.Conv2d:

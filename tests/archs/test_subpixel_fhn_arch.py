@@ -5,7 +5,6 @@ import pytest
 import torch
 import torch.nn.functional as F
 from support.small_networks import SMALL_SUBPIXEL
-from torch.utils.flop_counter import FlopCounterMode
 
 from rim_plugin.archs.fhn_arch import FHN
 from rim_plugin.archs.subpixel_fhn_arch import (
@@ -17,6 +16,7 @@ from rim_plugin.archs.subpixel_fhn_arch import (
     unfold,
 )
 from rim_plugin.archs.subpixel_resnet_arch import SubPixelResNet
+from rim_plugin.benchmark.speed import gflop
 from rim_plugin.data.heatmaps import heatmap_landmarks, landmark_heatmaps
 from rim_plugin.errors import OptionsError
 
@@ -34,9 +34,7 @@ def away_from_zero(net):
 
 
 def flops(net, size=28):
-    with FlopCounterMode(display=False) as counter:
-        net(torch.rand(1, 3, size, size))
-    return counter.get_total_flops() / 1e9
+    return gflop(net, torch.rand(1, 3, size, size))
 
 
 def test_arithmetic_of_a_face_is_that_of_the_plain_rival_or_less():
@@ -69,6 +67,7 @@ def test_folding_keeps_every_pixel_in_the_block_it_lies_in():
     assert folded.shape == (1, 192, 2, 3)
     assert torch.equal(folded[0, :, 1, 2], image[0, :, 8:16, 16:24].flatten())
     assert torch.equal(unfold(folded), image)
+    assert torch.equal(folded, F.pixel_unshuffle(image, 8)) and folded.is_contiguous(memory_format=torch.channels_last)
 
 
 def test_output_has_the_contracts_fields_and_shapes():
