@@ -108,6 +108,8 @@ class MixAdversarialDiscriminator(nn.Module):
         image_size: side of the SR image; RIMModel fills it in.
         integrator: ``type``, FeatureIntegrator by default, and its further arguments.
         discriminator: further arguments of DomainDiscriminator.
+        image: a discriminator of images, ``type`` and arguments of any registered one, for ``gan_opt``, which the paper
+            does not have; None for none.
 
     Shapes:
         fused (N, C, S / 4, S / 4), coarse (N, 3, S, S) to SR (N, 3, S, S) and embeddings (N, E).
@@ -116,6 +118,7 @@ class MixAdversarialDiscriminator(nn.Module):
     inner_blocks: ClassVar[dict[str, Any]] = {
         'integrator': {'FeatureIntegrator': FeatureIntegrator},
         'discriminator': DomainDiscriminator,
+        'image': {},
     }
 
     def __init__(
@@ -124,10 +127,12 @@ class MixAdversarialDiscriminator(nn.Module):
         image_size: Count = 224,
         integrator: dict[str, Any] | None = None,
         discriminator: dict[str, Any] | None = None,
+        image: dict[str, Any] | None = None,
     ) -> None:
         super().__init__()
         self.integrator = build_integrator(integrator, in_channels, image_size)
         self.discriminator = DomainDiscriminator(in_channels, **(discriminator or {}))
+        self.image = None if image is None else build_network(image)
 
     def forward(self, fused: Tensor, coarse: Tensor) -> tuple[Tensor, Tensor]:
         return self.integrator(fused, coarse), self.discriminator(fused)

@@ -73,6 +73,7 @@ class RIMNets:
         parts: dict[str, nn.Module | None] = {'generator': self.generator}
         if (both := self.discriminator) is not None:
             parts.update(integrator=both.integrator, discriminator=both.discriminator if 'domain' in losses else None)
+            parts.update(image_discriminator=both.image if 'gan' in losses else None)
         if self.recogniser is not None:
             # the weights of the loss on identities, one vector a person, learn with the student
             classifier = [losses['identity']] if 'identity' in losses else []
@@ -105,7 +106,7 @@ class RIMNets:
         generator, discriminator = ready('generator', self.generator), self.discriminator
         if discriminator is not None:
             parts = {name: ready(name, part) for name, part in discriminator.named_children()}
-            discriminator = assembled(MixAdversarialDiscriminator, **parts)
+            discriminator = assembled(MixAdversarialDiscriminator, **{'image': None, **parts})
         return RIMNets(generator, discriminator, ready('recogniser', self.recogniser), teacher)
 
 

@@ -104,6 +104,14 @@ METRIC = {'type': 'calculate_psnr'}
         ),
         (dict(network_g={'type': 'SwinIR'}), 'network_g: SwinIR cannot be built so (shape '),
         (
+            dict(network_g=TRI, network_d={**MIX, 'image': {'type': 'UNetDiscriminator'}}),
+            "network_d.image.type: unknown network 'UNetDiscriminator'; did you mean 'UNetDiscriminatorSN'?",
+        ),
+        (
+            dict(network_g=TRI, network_d=MIX, train__gan_opt={'type': 'GANLoss', 'gan_type': 'vanilla'}),
+            'network_d.image is missing: gan_opt needs a discriminator of images',
+        ),
+        (
             dict(network_g={'type': 'SwinIR'}, model_type='BaselineModel'),
             'network_g: SwinIR cannot be built so (shape ',
         ),

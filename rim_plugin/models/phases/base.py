@@ -18,8 +18,15 @@ from rim_plugin.options.schema import RIMTrain
 from rim_plugin.pipeline import RIMPipeline
 
 # Parts of the networks that learn by an optimizer of their own, and the letter of its options, ``optim_LETTER``; in the
-# paper theta_G, theta_i, theta_d, theta_S and theta_A.
-PARTS = {'generator': 'g', 'integrator': 'i', 'discriminator': 'd', 'student': 's', 'assistant': 'a'}
+# paper theta_G, theta_i, theta_d, none, theta_S and theta_A.
+PARTS = {
+    'generator': 'g',
+    'integrator': 'i',
+    'discriminator': 'd',
+    'image_discriminator': 'd',
+    'student': 's',
+    'assistant': 'a',
+}
 PHASES: dict[str, type[Phase]] = {}
 # a loss to begin with where the options have none
 EXAMPLES = {'pixel': 'MSELoss', 'distill': 'DistillationLoss', 'residual': 'ResidualDistillationLoss'}

@@ -33,9 +33,9 @@ class FHNPhase(Phase):
     """
 
     name = 'fhn'
-    parts: ClassVar[tuple[str, ...]] = ('generator', 'integrator', 'discriminator')
+    parts: ClassVar[tuple[str, ...]] = ('generator', 'integrator', 'discriminator', 'image_discriminator')
     image_terms: ClassVar[tuple[str, ...]] = ('pixel', 'perceptual', 'sr_identity')
-    terms: ClassVar[tuple[str, ...]] = (*image_terms, 'coarse', 'landmark', 'points', 'parsing', 'domain')
+    terms: ClassVar[tuple[str, ...]] = (*image_terms, 'coarse', 'landmark', 'points', 'parsing', 'domain', 'gan')
 
     @classmethod
     def requirements(cls, options: RIMTrain) -> Requirements:
@@ -47,6 +47,11 @@ class FHNPhase(Phase):
     def check(self) -> None:
         if 'sr_identity' in self.setting.losses and self.nets.teacher is None:
             raise ValueError('network_t is missing: sr_identity_opt compares faces as the teacher sees them')
+        if 'gan' in self.setting.losses and (both := self.nets.discriminator) is not None and both.image is None:
+            raise ValueError(
+                'network_d.image is missing: gan_opt needs a discriminator of images, e.g. {type: UNetDiscriminatorSN, '
+                'num_in_ch: 3}'
+            )
 
     def step(self, chunks: Sequence[Batch], iteration: int, optimisation: Optimisation) -> Losses:
         """One step of theta_d, where the iteration has a domain loss, then one of all the other parts together."""
@@ -84,6 +89,8 @@ class FHNPhase(Phase):
         with self.setting.autocast():
             sr = discriminator.integrator(probe.fused, probe.coarse)
         losses = {**self._image_losses(sr.float(), batch), **self._tri_path_losses(probe, batch)}
+        if 'gan' in self.setting.losses:
+            losses.update(self._gan_losses(discriminator.image, sr.float(), batch))
         if hr is not None:
             losses['domain'] = self._constant_discriminator_loss(discriminator.discriminator, probe.fused, hr.fused)
         return sr, losses
@@ -119,6 +126,18 @@ class FHNPhase(Phase):
             elif estimate is not None and truth is not None:
                 losses[term] = loss(estimate.float(), truth)
         return losses
+
+    def _gan_losses(self, discriminator: Any, sr: Tensor, batch: Batch) -> Losses:
+        """What the parts that make SR images minimise, the discriminator of images being constant, and what it does."""
+        loss: Any = self.setting.losses['gan']  # BasicSR's GANLoss
+        constant = getattr(discriminator, 'module', discriminator)  # no gradients to share with other ranks
+        with self.setting.autocast():
+            true, false = discriminator(torch.cat([batch.truth, sr.detach()])).float().chunk(2)
+            constant.requires_grad_(False)
+            fooled = constant(torch.cat([batch.truth, sr])).float().chunk(2)[1]  # with the same batch statistics
+            constant.requires_grad_(True)
+        halves = loss(true, True, is_disc=True), loss(false, False, is_disc=True)
+        return {'gan': loss(fooled, True, is_disc=False), 'gan_d': (halves[0] + halves[1]) / 2}
 
     def tri_paths(self, batch: Batch, adversarial: bool) -> TriPaths:
         """The generator's output for the probes, and for the HR faces where a domain loss compares the two."""

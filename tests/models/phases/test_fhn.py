@@ -8,7 +8,7 @@ import torch
 import torchvision
 from support.small_networks import SMALL_SUBPIXEL
 from support.tiny_recognition import recogniser
-from support.tiny_rim import batch, changed, gradients, rim_model, state_of, steps
+from support.tiny_rim import OPTIONS, batch, changed, gradients, rim_model, state_of, steps
 
 
 def test_one_step_trains_all_three_and_logs_every_term_by_name():
@@ -184,3 +184,54 @@ def test_basicsrs_perceptual_loss_with_vgg(monkeypatch):
     block = {'type': 'PerceptualLoss', 'vgg_type': 'vgg11', 'layer_weights': {'conv2_1': 1.0}, 'style_weight': 0.1}
     (log,) = steps(rim_model(perceptual_opt=block))
     assert np.isfinite(log['l_perceptual']) and log['l_perceptual'] > 0
+
+
+GAN = {'gan_opt': {'type': 'GANLoss', 'gan_type': 'vanilla', 'loss_weight': 0.1}}
+UNET = {'type': 'UNetDiscriminatorSN', 'num_in_ch': 3, 'num_feat': 4}
+VGG = {'type': 'VGGDiscriminator', 'num_feat': 4, 'pool': 2}
+
+
+def adversarial(image, **train):
+    return rim_model(networks={'network_d': {**OPTIONS['network_d'], 'image': image}}, **{**GAN, **train})
+
+
+@pytest.mark.parametrize('image', [UNET, VGG])
+def test_a_discriminator_of_images_learns_beside_and_is_fooled(image):
+    model = adversarial(image)
+    model.feed_data(batch())
+    nets, phase = model.nets, model.trainer.enter_phase(1)
+    terms = phase.losses(model.batch)
+    both = terms['gan'] + terms['gan_d']
+    for net, own, other in ((nets.discriminator.image, 'gan_d', 'gan'), (nets.generator.coarse, 'gan', 'gan_d')):
+        ours, all_of_it = (gradients(net, loss) for loss in (terms[own], both))
+        assert all(torch.equal(a, b) for a, b in zip(ours, all_of_it, strict=True)), other
+        assert any(value.any() for value in ours)
+    parts = [nets.generator, nets.discriminator.integrator, nets.discriminator.image]
+    before = [state_of(net) for net in parts]
+    (log,) = steps(model)
+    assert log['l_gan'] > 0 and log['l_gan_d'] > 0
+    assert all(changed(old, net) for old, net in zip(before, parts, strict=True))
+
+
+def test_losses_of_the_discriminator_of_images_are_basicsrs():
+    model, data = adversarial(VGG), batch()
+    with torch.no_grad():
+        probe = model.nets.generator(data['lq'])
+        sr = model.nets.discriminator.integrator(probe.fused, probe.coarse)
+        image = model.nets.discriminator.image.train()
+        true, false = image(torch.cat([data['gt'], sr])).chunk(2)
+    model.feed_data(data)
+    terms = model.trainer.enter_phase(1).losses(model.batch)
+    softplus = torch.nn.functional.softplus
+    assert terms['gan'].item() == pytest.approx(0.1 * softplus(-false).mean().item(), rel=1e-4)
+    expected = (softplus(-true).mean() + softplus(false).mean()) / 2
+    assert terms['gan_d'].item() == pytest.approx(expected.item(), rel=1e-4)
+
+
+def test_a_discriminator_of_images_rests_without_its_loss_and_is_missed_with_it():
+    model = adversarial(UNET, gan_opt=None)
+    before = state_of(model.nets.discriminator.image)
+    steps(model, 2)
+    assert not changed(before, model.nets.discriminator.image)
+    with pytest.raises(ValueError, match='network_d.image is missing: gan_opt needs a discriminator of images'):
+        rim_model(**GAN)
