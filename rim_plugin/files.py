@@ -3,6 +3,7 @@
 What commands need before they need networks: a library is imported where it is used.
 """
 
+import hashlib
 import json
 import os
 import shutil
@@ -55,6 +56,15 @@ def locked(path: str | os.PathLike[str]) -> Iterator[None]:
     target.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(target.with_name(f'.{target.name}.lock')):
         yield
+
+
+def file_digest(path: str | os.PathLike[str]) -> str:
+    """SHA-256 of a file's content, hexadecimal."""
+    digest = hashlib.sha256()
+    with open(path, 'rb') as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
 
 
 def require_folder(path: Path) -> None:

@@ -22,6 +22,8 @@ class Run:
         pending: epoch, iteration and :meth:`progress` of a state to be written after validation.
         stop_signal: number of the signal that asks for a stop.
         tb_logger: TensorBoard's writer.
+        written: SHA-256 of the networks' files that are written already for the next state, by name.
+        passed_over: why newer states than the resumed one were not taken.
     """
 
     seed: int = 0
@@ -32,6 +34,8 @@ class Run:
     pending: dict[str, Any] | None = None
     stop_signal: int | None = None
     tb_logger: Any = None
+    written: dict[str, str] = field(default_factory=dict)
+    passed_over: list[str] = field(default_factory=list)
     _epoch_began: int = 0
 
     def reset(self, seed: int = 0) -> None:

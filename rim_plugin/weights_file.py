@@ -14,6 +14,7 @@ import os
 import re
 import sysconfig
 import warnings
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -23,7 +24,7 @@ from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from rim_plugin.errors import MissingPackage, OptionsError, first_words, some
-from rim_plugin.files import read_metadata, write_atomically
+from rim_plugin.files import file_digest, read_metadata, write_atomically
 
 from basicsr.utils.registry import ARCH_REGISTRY
 
@@ -200,10 +201,19 @@ def read_tensors(path: str | os.PathLike[str]) -> Any:
     if not os.path.isfile(path):
         raise OptionsError(f'{path}: no such file')
     try:
+        if zipfile.is_zipfile(path):
+            _require_checksums(path)
         return torch.load(path, map_location='cpu', weights_only=True)
     except Exception as error:
         message = 'not a file of tensors and plain values that is safe to read'
         raise OptionsError(f'{path}: {message} ({first_words(error)})') from error
+
+
+def _require_checksums(path: str | os.PathLike[str]) -> None:
+    """That each part of a zip archive, as torch.save writes it, has its CRC: torch.load does not look."""
+    with zipfile.ZipFile(path) as archive:
+        if damaged := archive.testzip():
+            raise ValueError(f'damaged: {damaged} has another checksum')
 
 
 def read_weights(path: str | os.PathLike[str], param_key: str | None = 'params') -> Any:
@@ -284,7 +294,7 @@ def require_digest(path: str | os.PathLike[str]) -> str:
         OptionsError: it is not that of NAME.json beside the file, or there is none.
     """
     path = Path(path)
-    sidecar, digest = path.with_suffix('.json'), hashlib.sha256(path.read_bytes()).hexdigest()
+    sidecar, digest = path.with_suffix('.json'), file_digest(path)
     try:
         expected = json.loads(sidecar.read_text(encoding='utf-8'))['sha256']
     except FileNotFoundError:

@@ -9,7 +9,7 @@ from torch import nn
 
 from rim_plugin.compat.patching import Function, replaces
 from rim_plugin.errors import OptionsError
-from rim_plugin.files import atomic_file
+from rim_plugin.files import atomic_file, file_digest
 from rim_plugin.randomness import rng_state, set_rng_state
 from rim_plugin.run_state import RUN, last_checkpoint, training_states
 from rim_plugin.weights_file import State, load_into, read_tensors
@@ -51,8 +51,9 @@ def _save_network(
     keys = param_key if isinstance(param_key, list) else [param_key]
     content = {key: _on_cpu(self.get_bare_model(net)) for net, key in zip(nets, keys, strict=True)}
     _require_finite(self, content, net_label)
-    name = f'{net_label}_{"latest" if current_iter == -1 else current_iter}.pth'
-    write(content, Path(self.opt['path']['models'], name))
+    path = Path(self.opt['path']['models'], f'{net_label}_{"latest" if current_iter == -1 else current_iter}.pth')
+    write(content, path)
+    RUN.written[path.name] = file_digest(path)
 
 
 def _on_cpu(net: nn.Module) -> State:
@@ -63,11 +64,24 @@ def _require_finite(model: Any, content: dict[str, State], label: str) -> None:
     """A checkpoint that is resumed from has to be a good one: gradients can be NaN after a finite loss."""
     for weights in content.values():
         for name, value in weights.items():
-            if value.is_floating_point() and torch.isnan(value).any():
+            if not _is_finite(value):
                 raise FloatingPointError(
-                    f'iteration {RUN.iteration}: {name} of {label} is NaN; it is not saved. Last '
+                    f'iteration {RUN.iteration}: {name} of {label} is NaN or infinite; it is not saved. Last '
                     f'good checkpoint: {last_checkpoint(model.opt)}.'
                 )
+
+
+def _is_finite(value: Any) -> bool:
+    return not torch.is_tensor(value) or not value.is_floating_point() or bool(torch.isfinite(value).all())
+
+
+def _require_finite_content(path: str | Path, content: Any, name: str = '') -> None:
+    """OptionsError where a tensor within dicts and lists is NaN or infinite."""
+    if not _is_finite(content):
+        raise OptionsError(f'{path}: damaged: {name or "a tensor"} is NaN or infinite')
+    parts = content.items() if isinstance(content, dict) else enumerate(content) if isinstance(content, list) else ()
+    for key, part in parts:
+        _require_finite_content(path, part, f'{name}.{key}'.removeprefix('.'))
 
 
 @replaces(BaseModel, 'save_training_state')
@@ -95,8 +109,11 @@ def flush(model: Any) -> None:
     if RUN.pending is None:
         return
     place, RUN.pending = RUN.pending, None
+    written = {name: digest for name, digest in RUN.written.items() if name.endswith(f'_{place["iter"]}.pth')}
+    RUN.written.clear()
     state = {
         **place,
+        'networks': written,
         'optimizers': [optimizer.state_dict() for optimizer in model.optimizers],
         'schedulers': [scheduler.state_dict() for scheduler in model.schedulers],
         'rng': _all_ranks(model, rng_state()),
@@ -130,6 +147,8 @@ def _all_ranks(model: Any, value: dict[str, Any]) -> list[dict[str, Any]]:
 def _resume_training(original: Function, self: Any, resume_state: dict[str, Any]) -> None:
     """Besides optimizers and schedulers: best metrics and, when as many ranks go on, each rank's random states."""
     original(self, resume_state)
+    for problem in RUN.passed_over:
+        get_root_logger().warning(f'Not resumed from: {problem}')
     for name, value in resume_state.get('carried', {}).items():
         setattr(self, name, value.to(self.device) if torch.is_tensor(value) else value)
     states = resume_state.get('rng', [])
@@ -186,6 +205,7 @@ def load_resume_state(_original: Function, opt: dict[str, Any]) -> dict[str, Any
             problems.append(str(error))
             continue
         _resume_from(opt, path, state)
+        RUN.passed_over = problems
         return state
     if not problems:
         return None
@@ -199,18 +219,27 @@ def _read_state(opt: dict[str, Any], path: str) -> dict[str, Any]:
     state = read_tensors(path)
     if not isinstance(state, dict) or not {'iter', 'epoch', 'optimizers', 'schedulers'} <= state.keys():
         raise OptionsError(f'{path}: not a training state of BasicSR')
-    networks = _saved_networks(opt)
+    _require_finite_content(path, state['optimizers'])
+    networks = _saved_networks(opt, state)
     if not networks:
         raise OptionsError(f'{opt["path"]["models"]} holds no network of iteration {state["iter"]}')
     for network in networks:
-        read_tensors(Path(opt['path']['models'], _weights_name(network, state['iter'])))
+        file = Path(opt['path']['models'], _weights_name(network, state['iter']))
+        _require_finite_content(file, read_tensors(file))
+        if file.name in state.get('networks', {}) and file_digest(file) != state['networks'][file.name]:
+            raise OptionsError(f'{file}: damaged or another file: its SHA-256 is not that in {path}')
     return state
 
 
-def _saved_networks(opt: dict[str, Any]) -> list[str]:
-    """The networks to be resumed: not those ignored by option, nor those never saved, as a frozen teacher is."""
+def _saved_networks(opt: dict[str, Any], state: dict[str, Any]) -> list[str]:
+    """The networks to be resumed: not those ignored by option, nor those never saved, as a frozen teacher is.
+
+    A state names its networks; for one that does not, the files that are there do.
+    """
     ignored = opt['path'].get('ignore_resume_networks') or []
     networks = [key for key in opt if key.startswith('network_') and key not in ignored]
+    if named := state.get('networks'):
+        return [network for network in networks if _weights_name(network, state['iter']) in named]
     return [network for network in networks if any(Path(opt['path']['models']).glob(_weights_name(network, '*')))]
 
 
@@ -220,7 +249,7 @@ def _weights_name(network: str, iteration: int | str) -> str:
 
 def _resume_from(opt: dict[str, Any], path: str, state: dict[str, Any]) -> None:
     opt['path']['resume_state'] = path
-    saved = _saved_networks(opt)
+    saved = _saved_networks(opt, state)
     opt['path']['ignore_resume_networks'] = [key for key in opt if key.startswith('network_') and key not in saved]
     check_resume(opt, state['iter'])
     RUN.resume(state)

@@ -1,6 +1,9 @@
 """Files of a run: whole or not there, of this network; which of them a run goes on from, and what comes back."""
 
+import io
+import logging
 import os
+import random
 
 import numpy as np
 import pytest
@@ -52,8 +55,9 @@ def test_weights_of_another_network(model, tmp_path):
         model.load_network(TinyNet(), path, True, 'params_x')
 
 
-def test_nan_weights_are_not_saved(model, tmp_path):
-    model.net_g.body[0].weight.data[0] = float('nan')
+@pytest.mark.parametrize('value', ['nan', 'inf', '-inf'])
+def test_weights_that_are_not_finite_are_not_saved(model, tmp_path, value):
+    model.net_g.body[0].weight.data[0] = float(value)
     with pytest.raises(FloatingPointError, match='body.0.weight of net_g'):
         model.save_network(model.net_g, 'net_g', 5)
     assert not os.path.exists(tmp_path / 'models')
@@ -127,10 +131,53 @@ def test_falls_back_to_the_checkpoint_before(opt, tmp_path, damage, content):
     assert opt['path']['pretrain_network_g'].endswith('net_g_9.pth')
 
 
+def dumped(content):
+    file = io.BytesIO()
+    torch.save(content, file)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize('damage', ['states/10.state', 'models/net_g_10.pth'])
+@pytest.mark.parametrize('place', range(20))
+def test_a_few_bytes_that_changed_are_seen(opt, tmp_path, damage, place):
+    whole = dumped(read_tensors(tmp_path / 'states/10.state'))
+    content = bytearray((tmp_path / damage).read_bytes())
+    start = random.Random(place).randrange(len(content) - 20)
+    content[start : start + 20] = bytes(value ^ 0x5A for value in content[start : start + 20])
+    (tmp_path / damage).write_bytes(content)
+    state = load(opt)
+    # bytes of a state that nobody reads may change: padding, and the date of a part
+    assert state['iter'] == 9 or damage.startswith('states') and dumped(state) == whole
+
+
+def test_what_was_passed_over_is_told(opt, model, tmp_path, caplog):
+    os.remove(tmp_path / 'models/net_g_9.pth')
+    torch.save({'params': TinyNet().state_dict()}, tmp_path / 'models/net_g_10.pth')
+    for iteration in (11, 12):
+        model.save_network(model.net_g, 'net_g', iteration)
+        model.save_training_state(0, iteration)
+    weights = torch.load(tmp_path / 'models/net_g_12.pth')
+    next(iter(weights['params'].values())).fill_(float('inf'))
+    torch.save(weights, tmp_path / 'models/net_g_12.pth')
+    os.remove(tmp_path / 'models/net_g_11.pth')
+    with pytest.raises(OptionsError, match=r'newest: .*net_g_12.pth: damaged: params\..* is NaN or infinite'):
+        load(opt)
+    model.save_network(model.net_g, 'net_g', 8)
+    model.save_training_state(0, 8)
+    state = load(opt)
+    assert state['iter'] == 8
+    logging.getLogger('basicsr').addHandler(caplog.handler)
+    model.resume_training(state)
+    logging.getLogger('basicsr').removeHandler(caplog.handler)
+    told = [line for line in caplog.text.splitlines() if 'Not resumed from' in line]
+    endings = ['is NaN or infinite', 'net_g_11.pth: no such file', '10.state', 'net_g_9.pth: no such file']
+    assert len(told) == 4 and all(part in line for part, line in zip(endings, told, strict=True))
+
+
 def test_no_whole_checkpoint_is_an_error_no_restart(opt, tmp_path):
     for iteration in (9, 10):
         os.remove(tmp_path / f'models/net_g_{iteration}.pth')
-    with pytest.raises(OptionsError, match='no training state can be resumed from.*no network of iteration 10'):
+    with pytest.raises(OptionsError, match='no training state can be resumed from.*net_g_10.pth: no such file'):
         load(opt)
 
 
@@ -147,8 +194,8 @@ def test_a_network_never_saved_keeps_its_own_weights(opt):
 
 def test_best_metrics_and_random_states_come_back(opt, model):
     model.best_metric_results = {'val': {'psnr': {'better': 'higher', 'val': 30.0, 'iter': 10}}}
-    model.save_training_state(0, 11)
     model.save_network(model.net_g, 'net_g', 11)
+    model.save_training_state(0, 11)
     state = rng_state()['torch']
     torch.rand(3)
     model.best_metric_results = {}
