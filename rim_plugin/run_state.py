@@ -23,6 +23,7 @@ class Run:
         stop_signal: number of the signal that asks for a stop.
         tb_logger: TensorBoard's writer.
         written: SHA-256 of the networks' files that are written already for the next state, by name.
+        lock: of the run's folder, see :mod:`rim_plugin.compat.run_lock`.
         passed_over: why newer states than the resumed one were not taken.
     """
 
@@ -36,11 +37,12 @@ class Run:
     tb_logger: Any = None
     written: dict[str, str] = field(default_factory=dict)
     passed_over: list[str] = field(default_factory=list)
+    lock: Any = None
     _epoch_began: int = 0
 
     def reset(self, seed: int = 0) -> None:
         """Forget everything: a new run begins."""
-        vars(self).update(vars(Run(seed)))
+        vars(self).update(vars(Run(seed, lock=self.lock)))
 
     def resume(self, state: dict[str, Any]) -> None:
         """Continue from ``state``, the content of a BasicSR ``.state`` file."""

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 import yaml
 
-from rim_plugin.compat import checkpoints, devices, loading
+from rim_plugin.compat import checkpoints, devices, loading, run_lock
 from rim_plugin.compat.patching import Function, replaces, wrapped
 from rim_plugin.errors import OptionsError
 from rim_plugin.files import write_atomically
@@ -39,6 +39,8 @@ def _parse_options(original: Function, root_path: str, is_train: bool = True) ->
     path = checking.check_command(argv, forced, is_train)
     opt, args = _with_changes(original, argv, path, forced, root_path, is_train)
     RUN.reset(opt['manual_seed'])
+    if is_train:
+        run_lock.take(opt)
     _fit_to_machine(opt)
     _patch_caller(sys._getframe(2).f_globals, forced)  # 1 is the function that stands in for BasicSR's
     return opt, args
