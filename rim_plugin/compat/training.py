@@ -1,5 +1,6 @@
 """One training iteration: optimizers, EMA, finite losses, and a stop that loses nothing."""
 
+import logging
 import os
 import signal
 import sys
@@ -11,6 +12,7 @@ from typing import Any, NoReturn
 
 import torch
 from torch import Tensor
+from torch.utils.data import DataLoader
 
 from rim_plugin.compat import checkpoints
 from rim_plugin.compat.patching import Function, replaces
@@ -22,6 +24,10 @@ from basicsr.archs.vgg_arch import VGG_PRETRAIN_PATH, VGGFeatureExtractor
 from basicsr.models.base_model import BaseModel
 from basicsr.utils import get_root_logger
 
+# BasicSR warns of several validation sets, whose best values its models keep apart all the same.
+logging.getLogger('basicsr').addFilter(
+    lambda record: not record.getMessage().startswith('Multiple validation datasets')
+)
 # A part that its phase does not train yet has a schedule, but makes no step.
 warnings.filterwarnings('ignore', 'Detected call of `lr_scheduler.step')
 
@@ -66,6 +72,23 @@ def _model_ema(original: Function, self: Any, decay: float = 0.999) -> None:
     buffers = dict(self.get_bare_model(self.net_g).named_buffers())
     for name, buffer in self.net_g_ema.named_buffers():
         buffer.data.copy_(buffers[name].data)
+
+
+@replaces(BaseModel, 'validation')
+def _validation(
+    original: Function, self: Any, dataloader: DataLoader, current_iter: Any, tb_logger: Any, save_img: bool = False
+) -> None:
+    """BasicSR validates at the end once more, as an iteration later; here only what the last one did not."""
+    dataset: Any = dataloader.dataset
+    total = self.opt['train']['total_iter'] if self.opt['is_train'] else None
+    validated = vars(self).setdefault('validated', {})  # iteration by dataset
+    name = dataset.opt['name']
+    if total is not None and current_iter > total:
+        if validated.get(name) == total:
+            return
+        current_iter = total
+    original(self, dataloader, current_iter, tb_logger, save_img)
+    validated[name] = current_iter
 
 
 @replaces(BaseModel, 'reduce_loss_dict')

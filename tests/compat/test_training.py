@@ -1,5 +1,6 @@
 """Optimizers, EMA and losses of BasicSR's models."""
 
+import logging
 from collections import OrderedDict
 from pathlib import Path
 from urllib.error import URLError
@@ -89,3 +90,34 @@ def test_weights_for_a_perceptual_loss_that_are_not_there_are_named(tmp_path, mo
         file.write_bytes(content)
     with pytest.raises(OptionsError, match='weights of vgg11.*put the file at experiments/pretrained_models/vgg19'):
         PerceptualLoss({'conv1_1': 1.0}, vgg_type='vgg11')
+
+
+class Named(torch.utils.data.Dataset):
+    def __init__(self, name):
+        self.opt = {'name': name}
+
+    def __len__(self):
+        return 1
+
+
+def test_the_end_validates_what_the_last_iteration_did_not(model):
+    calls = []
+    model.opt['train'] = {'total_iter': 4}
+    model.nondist_validation = lambda loader, number, *_: calls.append((loader.dataset.opt['name'], number))
+    first, second = (torch.utils.data.DataLoader(Named(name)) for name in 'ab')
+    for loader, number in ((first, 2), (second, 2), (first, 4), (first, 5), (second, 5), (second, 5)):
+        model.validation(loader, number, None, False)
+    assert calls == [('a', 2), ('b', 2), ('a', 4), ('b', 4)]
+    model.opt['is_train'] = False
+    for _ in range(2):
+        model.validation(first, 'name of a test', None, False)
+    assert calls[4:] == [('a', 'name of a test')] * 2
+
+
+def test_several_validation_sets_are_no_reason_to_warn(caplog):
+    logger = logging.getLogger('basicsr')
+    logger.addHandler(caplog.handler)
+    logger.warning('Multiple validation datasets are *only* supported by SRModel.')
+    logger.warning('Another.')
+    logger.removeHandler(caplog.handler)
+    assert {record.getMessage() for record in caplog.records} == {'Another.'}
