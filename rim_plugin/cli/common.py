@@ -31,8 +31,11 @@ def command(main: Callable[[Sequence[str]], None]) -> Callable[..., None]:
         for stream in (sys.stdout, sys.stderr):
             if isinstance(stream, io.TextIOWrapper):
                 stream.reconfigure(errors='backslashreplace')  # what it cannot show is written as \\u....
+        arguments = sys.argv[1:] if argv is None else argv
+        if '' in arguments:  # which a path would take for the current folder
+            sys.exit('Error: an argument is empty: give it a value, or leave it out')
         try:
-            main(sys.argv[1:] if argv is None else argv)
+            main(arguments)
         except KeyboardInterrupt:
             sys.exit(130)
         except Exception as error:

@@ -27,6 +27,8 @@ def read_rgb(path: str | os.PathLike[str], upright: bool = True) -> np.ndarray:
         UnreadableImage: missing, no picture, damaged, of floating point, smaller than 4 pixels or larger than 100
             megapixels.
     """
+    if os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path):
+        raise UnreadableImage(f'{path}: a pipe or a device, not a file')  # which may never come to an end
     try:
         with warnings.catch_warnings():
             warnings.simplefilter('ignore', Image.DecompressionBombWarning)  # MAX_PIXELS decides, before decoding

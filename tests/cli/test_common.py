@@ -9,6 +9,7 @@ import cv2
 import lmdb
 import pytest
 
+from rim_plugin import cli
 from rim_plugin.cli.common import add_networks, command, print_skipped, whole_number
 
 SCRIPTS = Path(__file__).parents[2] / 'scripts'
@@ -16,25 +17,31 @@ SCRIPTS = Path(__file__).parents[2] / 'scripts'
 
 @command
 def raising(argv):
-    raise argv
+    raise argv[0]
 
 
 @pytest.mark.parametrize('error', [ValueError, OSError, RuntimeError, cv2.error, lmdb.Error])
 def test_mistakes_end_in_one_line(error):
     with pytest.raises(SystemExit) as caught:
-        raising(error('two\nlines'))
+        raising([error('two\nlines')])
     assert caught.value.code == 'Error: two lines'
+
+
+@pytest.mark.parametrize('name', ['hallucinate', 'verify', 'gallery', 'export', 'pack', 'prepare'])
+def test_an_empty_argument_is_told(name):
+    with pytest.raises(SystemExit, match='Error: an argument is empty'):
+        getattr(cli, name)(['', '-o', 'out'])
 
 
 def test_an_interruption_ends_quietly():
     with pytest.raises(SystemExit) as caught:
-        raising(KeyboardInterrupt())
+        raising([KeyboardInterrupt()])
     assert caught.value.code == 130
 
 
 def test_a_fault_of_the_program_keeps_its_traceback():
     with pytest.raises(ZeroDivisionError):
-        raising(ZeroDivisionError())
+        raising([ZeroDivisionError()])
 
 
 def test_whole_numbers():

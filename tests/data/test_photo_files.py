@@ -1,5 +1,6 @@
 """Every kind of picture becomes 8-bit RGB, or is refused in one line."""
 
+import os
 import struct
 import zlib
 
@@ -99,6 +100,12 @@ def test_what_is_no_picture_is_refused(tmp_path):
     assert 'not a picture' in refused(tmp_path / 'text.jpg') and 'not a picture' in refused(tmp_path / 'empty.png')
     assert 'no such file' in refused(tmp_path / 'absent.png')
     assert 'a folder; name one picture in it' in refused(tmp_path)
+
+
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / 'a.png')
+    with pytest.raises(UnreadableImage, match='a.png: a pipe or a device, not a file'):
+        read_rgb(tmp_path / 'a.png')
 
 
 def test_truncated_pictures_are_refused(tmp_path, make_face):
