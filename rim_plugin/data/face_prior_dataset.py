@@ -154,5 +154,5 @@ def open_store(root: str, backend: BackendOptions, place: str) -> FaceStore:
     """A prepared store; ``place`` is how errors name the dataset."""
     try:
         return FaceStore(root, backend.type)
-    except FileNotFoundError as error:
-        raise FileNotFoundError(f'{place}: dataroot_gt: {error}') from None
+    except (FileNotFoundError, OptionsError) as error:
+        raise type(error)(f'{place}: dataroot_gt: {error}') from None

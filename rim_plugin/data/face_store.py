@@ -16,6 +16,8 @@ being written it has no ``gt*/meta_info.txt``, and ``landmarks.partial`` keeps t
 import functools
 import json
 import os
+import zipfile
+import zlib
 from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
@@ -26,6 +28,7 @@ import lmdb
 import numpy as np
 
 from rim_plugin.data.lmdb_writer import META_INFO, FolderWriter, ImageWriter, LmdbWriter
+from rim_plugin.errors import OptionsError, first_words
 from rim_plugin.files import atomic_file, write_atomically
 
 SUFFIXES = {'lmdb': '.lmdb', 'disk': ''}
@@ -151,15 +154,41 @@ class FaceStoreWriter:
 
 
 def read_landmarks(root: str | os.PathLike[str]) -> dict[str, np.ndarray]:
-    """Key to landmarks, float32 (L, 2), of the store at ``root``."""
-    with np.load(Path(root) / 'landmarks.npz') as data:
-        return dict(zip(data['names'].tolist(), data['points']))
+    """Key to landmarks, float32 (L, 2), of the store at ``root``.
+
+    Raises:
+        OptionsError: the file is damaged, or holds something else.
+    """
+    path = Path(root) / 'landmarks.npz'
+    try:
+        with np.load(path) as data:
+            names, points = data['names'].tolist(), data['points']
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise OptionsError(f"'{path}' is damaged ({first_words(error)}); prepare the faces again") from None
+    if points.ndim != 3 or points.shape[::2] != (len(names), 2):
+        raise OptionsError(f"'{path}': points of shape {points.shape} for {len(names)} names; prepare the faces again")
+    for name, finite in zip(names, np.isfinite(points).all((1, 2))):
+        if not finite:
+            raise OptionsError(f"'{path}': the landmarks of '{name}' are not finite; prepare the faces again")
+    return dict(zip(names, points))
 
 
 @functools.cache
 def _lmdb_environment(path: str) -> lmdb.Environment:
     """One environment per LMDB and process, since LMDB must not be opened twice in one."""
     return lmdb.open(path, readonly=True, lock=False, readahead=False)
+
+
+def _require_whole(folder: Path) -> None:
+    """OptionsError where an LMDB lacks pages: reading one of these ends the process."""
+    file = folder / 'data.mdb'
+    try:
+        environment = _lmdb_environment(str(folder.resolve()))
+    except lmdb.Error as error:
+        raise OptionsError(f"'{file}' is no LMDB, or damaged ({first_words(error)}); prepare the faces again") from None
+    needed = (environment.info()['last_pgno'] + 1) * environment.stat()['psize']
+    if (size := file.stat().st_size) < needed:
+        raise OptionsError(f"'{file}' has {size} of its {needed} bytes; copy it again, or prepare the faces again")
 
 
 # An environment must not be used across a fork: a forked data worker opens its own.
@@ -181,6 +210,7 @@ class FaceStore:
 
     Raises:
         FileNotFoundError: there is no such store, it has the other backend's form, or it is unfinished.
+        OptionsError: it is damaged; the message names the file, and the face where it is one.
     """
 
     def __init__(self, root: str | os.PathLike[str], backend: str) -> None:
@@ -189,11 +219,21 @@ class FaceStore:
         if not meta.is_file():
             raise FileNotFoundError(self._explain_absence())
         lines = [line.split(' ') for line in meta.read_text(encoding='ascii').splitlines()]
-        self.keys = [line[0].split('.')[0] for line in lines]
-        self.shape = tuple(int(v) for v in lines[0][1].strip('()').split(','))
-        self._extension = {'gt': lines[0][0].rsplit('.', 1)[1], 'parsing': 'png'}
+        try:
+            self.keys = [line[0].split('.')[0] for line in lines]
+            self.shape = tuple(int(v) for v in lines[0][1].strip('()').split(','))
+            self._extension = {'gt': lines[0][0].rsplit('.', 1)[1], 'parsing': 'png'}
+        except (IndexError, ValueError):
+            raise OptionsError(
+                f"'{meta}' does not list faces as NAME.jpg (H,W,3) QUALITY; prepare them again"
+            ) from None
         self.has_parsing = (self._folder('parsing') / META_INFO).is_file()
+        if backend == 'lmdb':
+            for kind in ('gt', 'parsing') if self.has_parsing else ('gt',):
+                _require_whole(self._folder(kind))
         self.landmarks = read_landmarks(self.root) if (self.root / 'landmarks.npz').is_file() else None
+        if self.landmarks is not None and (absent := [key for key in self.keys if key not in self.landmarks]):
+            raise OptionsError(f"'{self.root / 'landmarks.npz'}' lacks the face '{absent[0]}'; prepare the faces again")
 
     def _folder(self, kind: str) -> Path:
         return self.root / f'{kind}{SUFFIXES[self.backend]}'

@@ -1,6 +1,7 @@
 """The prepared face store without photos: what is written is read, and what is unfinished is no store."""
 
 import json
+import os
 from urllib.parse import unquote
 
 import cv2
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 
 from rim_plugin.data.face_store import FaceStore, FaceStoreWriter, face_key, read_landmarks
+from rim_plugin.errors import OptionsError
 
 SETTINGS = {'quality': 95, 'parsing': True, 'size': 16}
 BACKENDS = ['lmdb', 'disk']
@@ -103,3 +105,58 @@ def test_what_is_not_there_is_named_with_the_remedy(tmp_path):
     (tmp_path / 'b').mkdir()
     with pytest.raises(FileNotFoundError, match='Name the folder that scripts/prepare_faces.py made'):
         FaceStore(tmp_path / 'b', 'lmdb')
+
+
+@pytest.mark.parametrize('kind', ['gt', 'parsing'])
+@pytest.mark.parametrize('share', [0.0, 0.05, 0.3, 0.6, 0.9, 0.999])
+def test_a_cut_lmdb_is_told_before_it_is_read(tmp_path, kind, share):
+    """Reading a page that is not there is a bus error, which ends the process."""
+    write(tmp_path, 'lmdb', range(40))
+    file = tmp_path / f'{kind}.lmdb/data.mdb'
+    os.truncate(file, int(file.stat().st_size * share))
+    with pytest.raises(OptionsError, match=f'{kind}.lmdb/data.mdb. (has .* bytes|is no LMDB, or damaged)'):
+        FaceStore(tmp_path, 'lmdb')
+
+
+def landmarks(root, change):
+    with np.load(root / 'landmarks.npz') as data:
+        names, points = data['names'], data['points']
+    np.savez_compressed(root / 'landmarks.npz', **dict(zip(('names', 'points'), change(names, points), strict=True)))
+
+
+def not_finite(names, points):
+    points[1, 3] = np.nan
+    return names, points
+
+
+@pytest.mark.parametrize('backend', BACKENDS)
+@pytest.mark.parametrize(
+    'change, message',
+    [
+        (lambda names, points: (names[:1], points[:1]), "lacks the face 'face1'"),
+        (not_finite, "the landmarks of 'face1' are not finite"),
+        (lambda names, points: (names, points[:1]), 'points of shape .1, 68, 2. for 2 names'),
+        (lambda names, points: (names, points[..., :1]), 'points of shape .2, 68, 1. for 2 names'),
+    ],
+)
+def test_landmarks_that_do_not_fit_are_told(tmp_path, backend, change, message):
+    write(tmp_path, backend, [0, 1])
+    landmarks(tmp_path, change)
+    with pytest.raises(OptionsError, match=f'landmarks.npz.*{message}'):
+        FaceStore(tmp_path, backend)
+
+
+@pytest.mark.parametrize('content', [b'', b'half', b'PK'])
+def test_a_damaged_file_of_landmarks_is_told(tmp_path, content):
+    write(tmp_path, 'disk', [0])
+    (tmp_path / 'landmarks.npz').write_bytes(content)
+    with pytest.raises(OptionsError, match='landmarks.npz. is damaged'):
+        FaceStore(tmp_path, 'disk')
+
+
+@pytest.mark.parametrize('content', ['', '\n', 'face0', 'face0.jpg', 'face0.jpg (16,x,3) 95', 'face0 (16,16,3) 95'])
+def test_a_damaged_list_of_faces_is_told(tmp_path, content):
+    write(tmp_path, 'disk', [0])
+    (tmp_path / 'gt/meta_info.txt').write_text(content)
+    with pytest.raises(OptionsError, match='meta_info.txt. does not list faces as'):
+        FaceStore(tmp_path, 'disk')
