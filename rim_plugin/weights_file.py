@@ -239,7 +239,7 @@ def read_weights(path: str | os.PathLike[str], param_key: str | None = 'params')
             get_root_logger().info(f'{path} has no {param_key}: params is used.')
             param_key = 'params'
         if param_key not in content:
-            message = f'no weights under {param_key!r}; the file holds {some(content)}'
+            message = f'no weights under {param_key!r}; the file holds {some(content) or "nothing"}'
             raise OptionsError(f'{path}: {message} (path.param_key_* says where they are; ~ for a bare state dict)')
         content = content[param_key]
     if not isinstance(content, dict) or not all(isinstance(key, str) for key in content):
@@ -282,7 +282,11 @@ def load_into(
     if strict:
         require_fit(net, weights, path)
     else:  # torch would raise for another shape
-        fitting = {key: value for key, value in weights.items() if key in own and value.shape == own[key].shape}
+        fitting = {
+            key: value for key, value in weights.items() if key in own and own[key].shape == getattr(value, 'shape', 0)
+        }
+        if message := misfit({key: own[key] for key in fitting}, fitting):
+            raise OptionsError(f'{path}: {message}')
     net.load_state_dict(fitting, strict=strict)
     return weights
 
@@ -319,11 +323,19 @@ def require_fit(net: nn.Module, weights: Mapping[str, Tensor], path: str | os.Pa
 
 
 def misfit(own: Mapping[str, Tensor], weights: Mapping[str, Tensor]) -> str:
-    """What keeps ``weights`` from fitting ``own``, in words: keys and shapes; empty where they fit."""
-    differing = [key for key in own.keys() & weights.keys() if own[key].shape != weights[key].shape]
+    """What keeps ``weights`` from fitting ``own``, in words: keys, shapes and values; empty where they fit."""
+    if odd := [key for key, value in weights.items() if not torch.is_tensor(value)]:
+        return f'no tensors: {some(odd)}'
+    common = own.keys() & weights.keys()
+    differing = [key for key in common if own[key].shape != weights[key].shape]
     shapes = [f'{key} {tuple(weights[key].shape)} for {tuple(own[key].shape)}' for key in differing]
-    missing, unexpected = own.keys() - weights.keys(), weights.keys() - own.keys()
-    problems = {'missing': missing, 'unexpected': unexpected, 'other shape': shapes}
+    problems = {
+        'missing': own.keys() - weights.keys(),
+        'unexpected': weights.keys() - own.keys(),
+        'other shape': shapes,
+        'other type': [key for key in common if own[key].is_floating_point() != weights[key].is_floating_point()],
+        'NaN or infinite': [key for key in common if not torch.isfinite(weights[key]).all()],
+    }
     return '; '.join(f'{kind}: {some(names)}' for kind, names in problems.items() if names)
 
 

@@ -275,6 +275,34 @@ class TestLoadInto:
             assert f'pair.pth does not fit {type(net).__name__}: ' in refused(load_into, net, file[1], None)
             assert all(torch.equal(value, before[key]) for key, value in net.state_dict().items())
 
+    @pytest.mark.parametrize('strict', [True, False])
+    @pytest.mark.parametrize(
+        'value, words',
+        [
+            (3, 'no tensors: bias'),
+            ({'a': torch.zeros(2)}, 'no tensors: bias'),
+            (torch.tensor([1.0, float('nan')]), 'NaN or infinite: bias'),
+            (torch.tensor([1.0, float('-inf')]), 'NaN or infinite: bias'),
+            (torch.zeros(2, dtype=torch.int32), 'other type: bias'),
+            (torch.zeros(2, dtype=torch.complex64), 'other type: bias'),
+            (torch.zeros(2, dtype=torch.bool), 'other type: bias'),
+        ],
+    )
+    def test_values_that_are_no_weights_are_named(self, tmp_path, strict, value, words):
+        net, path = nn.Linear(3, 2), tmp_path / 'odd.pth'
+        torch.save({'params': {**net.state_dict(), 'bias': value}}, path)
+        before = net.bias.clone()
+        if strict or torch.is_tensor(value):
+            assert words in refused(load_into, net, path, 'params', strict)
+        else:  # what does not fit is left alone
+            load_into(net, path, strict=False)
+        assert torch.equal(net.bias, before)
+
+    @pytest.mark.parametrize('content', [5, None, [1], 'x', {}, {'params': 5}, {'params': [1]}, {'params': {1: 2}}])
+    def test_files_without_weights_are_told(self, tmp_path, content):
+        torch.save(content, tmp_path / 'odd.pth')
+        assert 'odd.pth: ' in refused(load_into, nn.Linear(3, 2), tmp_path / 'odd.pth')
+
     def test_not_strict_takes_what_fits(self, file):
         net = Pair(3)
         net.third = nn.Linear(1, 1)
