@@ -22,7 +22,7 @@ from rim_plugin.errors import OptionsError
 from rim_plugin.files import write_atomically
 from rim_plugin.templates import markdown_table
 
-SLOWER = 0.6  # of the median of a ratio so far: machines differ, and so do their neighbours
+SLOWER = 0.5  # of the median of a ratio so far: machines differ, and so do their neighbours
 NETWORKS: dict[str, dict[str, Any]] = {
     'RIM, small': {
         'type': 'FHN',

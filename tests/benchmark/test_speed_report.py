@@ -33,10 +33,10 @@ def test_ratios_are_the_greater_the_faster():
 
 def test_what_is_far_below_the_median_is_told():
     entries = [{'ratios': {'a': value, 'b': 1.0}} for value in (1.0, 10.0, 12.0)]
-    assert report.slower({'a': 6.1, 'b': 0.61, 'new': 0.001}, entries) == []
-    assert report.slower({'a': 5.9, 'b': 0.59}, entries) == [
-        'a: 5.9 times its reference, 10 before',
-        'b: 0.59 times its reference, 1 before',
+    assert report.slower({'a': 5.1, 'b': 0.51, 'new': 0.001}, entries) == []
+    assert report.slower({'a': 4.9, 'b': 0.49}, entries) == [
+        'a: 4.9 times its reference, 10 before',
+        'b: 0.49 times its reference, 1 before',
     ]
     assert report.slower({'a': 0.1}, []) == []
 
