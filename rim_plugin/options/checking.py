@@ -15,7 +15,7 @@ Those that declare nothing may read any key: there a key is only an error when i
 import argparse
 import os
 from collections.abc import Collection, Mapping
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 import torch
@@ -26,7 +26,6 @@ from rim_plugin.options.conversion import (
     Field,
     Place,
     check_block,
-    check_known,
     check_present,
     convert_value,
     fields_of,
@@ -183,7 +182,7 @@ class _Checker:
         for name, metric in (values.get('metrics') or {}).items():
             where = place / 'metrics' / name
             if isinstance(metric, dict) and 'better' in metric:  # BasicSR wants to know it, not the metric
-                check_known([metric['better']], ['higher', 'lower'], where / 'better')
+                convert_value(metric['better'], Literal['higher', 'lower'], where / 'better')
                 metric = {key: value for key, value in metric.items() if key != 'better'}
             known = {**dict(iter(METRIC_REGISTRY)), **getattr(model, 'metric_types', {})}
             check_built(metric, known, 'metric', where, given=('data', 'img', 'img2'))

@@ -110,7 +110,11 @@ import pytest
         (dict(path=None), 'path: missing (Weights and training state to begin with)'),
         (dict(train=None), 'train: has to be a block of keys'),
         (dict(datasets__train=[1]), 'datasets.train: has to be a block of keys'),
-        (dict(val__metrics__psnr__better='more'), 'val.metrics.psnr.better.more: unknown'),
+        (dict(val__metrics__psnr__better='more'), "val.metrics.psnr.better: 'more' is not one of higher, lower"),
+        (
+            dict(val__metrics__psnr__better=['higher']),
+            "val.metrics.psnr.better: ['higher'] is not one of higher, lower",
+        ),
         (dict(num_gpu='all'), "num_gpu: 'all' is not a whole number of at least 0 or auto"),
         (dict(network_g__type=None), 'network_g.type: missing'),
     ],
