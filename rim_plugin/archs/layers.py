@@ -1,6 +1,7 @@
 """Building blocks that RIM's networks share."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any, Literal, TypeVar
 
@@ -14,6 +15,7 @@ from basicsr.utils.registry import ARCH_REGISTRY
 
 Net = TypeVar('Net', bound=nn.Module)
 
+_BY_PRODUCTS = False  # see resizing_by_products
 PRIOR_STRIDE = 4  # the tri-path features live on a grid of a quarter of the image: 56 for 224
 Activation = Literal['prelu', 'relu']
 Norm = Literal['instance', 'none'] | None  # BasicSR's --force_yml turns the word none into None
@@ -50,12 +52,23 @@ def resize(image: Tensor, size: int) -> Tensor:
     return _interpolated(image, size, antialias=True)
 
 
+@contextmanager
+def resizing_by_products() -> Iterator[None]:
+    """Antialiased interpolation as products of matrices, in both directions: ONNX has no such operator."""
+    global _BY_PRODUCTS
+    _BY_PRODUCTS = True
+    try:
+        yield
+    finally:
+        _BY_PRODUCTS = False
+
+
 def _interpolated(images: Tensor, size: int, antialias: bool) -> Tensor:
     height, width = map(int, images.shape[-2:])
     # Enlarging by two products of matrices takes a CPU a fifth to a twentieth of the time.
-    enlarges = images.device.type == 'cpu' and size >= max(height, width) and not torch.compiler.is_compiling()
-    exported = torch.jit.is_tracing() and antialias  # ONNX has no such operator
-    if images.dtype != torch.float32 or not (enlarges or exported):
+    enlarges = images.device.type == 'cpu' and size >= max(height, width)
+    enlarges = enlarges and not torch.compiler.is_compiling() and not torch.jit.is_tracing()
+    if images.dtype != torch.float32 or not (enlarges or antialias and _BY_PRODUCTS):
         return F.interpolate(images, (size, size), mode='bicubic', align_corners=False, antialias=antialias)
     rows, columns = (_resize_matrix(side, size, antialias).to(images.device) for side in (height, width))
     with torch.autocast(images.device.type, enabled=False):

@@ -6,6 +6,8 @@ import warnings
 import torch
 from torch import nn
 
+from rim_plugin.archs.layers import resizing_by_products
+
 INPUT = 'probe'
 TOLERANCE = 1e-4  # between a graph and PyTorch, in values of about [0, 1] and in embeddings of length 1
 _OPSET = 17
@@ -25,7 +27,7 @@ def to_onnx(module: nn.Module, output: str, size: int, device: torch.device) -> 
         RuntimeError: onnx is not installed, or PyTorch has no ONNX operator for a part of the network.
     """
     probes, content = torch.rand(2, 3, size, size, device=device), io.BytesIO()
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), resizing_by_products():
         warnings.simplefilter('ignore')  # that sizes become constants is meant so; the outputs are compared
         module(probes)  # makes matrices that are constants when it is traced
         torch.onnx.export(

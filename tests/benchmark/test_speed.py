@@ -79,13 +79,13 @@ def test_a_small_network_is_faster_than_a_large_one():
     assert 0 < large.share < 2 and small.section == 'inference, batch 2'
 
 
-@pytest.mark.parametrize('file', ['fhn_small', 'baselines/subpixel_resnet'])
-def test_batches_are_what_the_options_want(file):
+@pytest.mark.parametrize('file, count', [('fhn_small', 8), ('baselines/subpixel_resnet', 16)])
+def test_batches_are_what_the_options_want(file, count):
     path = f'options/{file}.yml'
     batch = training_batch(read_options(path))
-    assert batch['lq'].shape == (16, 3, 28, 28) and batch['gt'].shape == (16, 3, 224, 224)
-    assert batch['landmarks'].shape == (16, 68, 2) and batch['heatmaps'].shape == (16, 68, 56, 56)
-    assert batch['parsing'].shape == (16, 56, 56) and batch['parsing'].max() <= 10
+    assert batch['lq'].shape == (count, 3, 28, 28) and batch['gt'].shape == (count, 3, 224, 224)
+    assert batch['landmarks'].shape == (count, 68, 2) and batch['heatmaps'].shape == (count, 68, 56, 56)
+    assert batch['parsing'].shape == (count, 56, 56) and batch['parsing'].max() <= 10
     assert training_options(path)['is_train'] is True
 
 

@@ -135,14 +135,25 @@ def test_several_sizes_for_a_network_of_one(tmp_path):
 
 @pytest.mark.parametrize('file', sorted(FOLDER.glob('*.yml')), ids=lambda file: file.stem)
 def test_options_differ_from_those_of_rim_in_networks_and_losses_only(file):
-    name = 'fhn_small.yml' if file.stem == 'subpixel_resnet' else 'fhn.yml'
+    small = file.stem == 'subpixel_resnet'  # which has as many minutes, in steps and batches of its own
+    name = 'fhn_small.yml' if small else 'fhn.yml'
     rim, other = read_options(str(FOLDER.parent / name)), read_options(str(file))
+    for options in (rim, other) if small else ():
+        for place, key in (
+            (options['datasets']['train'], 'batch_size_per_gpu'),
+            (options['datasets']['train'], 'augment'),
+            (options['train'], 'total_iter'),
+            (options['train']['scheduler'], 'periods'),
+            (options['val'], 'val_freq'),
+            (options['logger'], 'save_checkpoint_freq'),
+        ):
+            place.pop(key)
     for metric in ('nme', 'parsing_miou'):  # of priors, which baselines do not have
         rim['val']['metrics'].pop(metric)
     for key in ('scale', 'manual_seed', 'datasets', 'val', 'logger', 'dist_params'):
         assert other[key] == rim[key]
     for key in ('total_iter', 'warmup_iter', 'scheduler', 'ema_decay', 'channels_last'):
-        assert other['train'][key] == rim['train'][key]
+        assert other['train'].get(key) == rim['train'].get(key)
 
 
 @pytest.mark.slow
