@@ -3,6 +3,8 @@
 What commands need before they need networks: a library is imported where it is used.
 """
 
+from __future__ import annotations
+
 import hashlib
 import json
 import os
@@ -11,7 +13,10 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from filelock import FileLock
 
 
 @contextmanager
@@ -50,21 +55,35 @@ def locked(path: str | os.PathLike[str]) -> Iterator[None]:
     Raises:
         OSError: the folder cannot be written to.
     """
+    with lock_of(path):
+        yield
+
+
+def lock_of(path: str | os.PathLike[str]) -> FileLock:
+    """The lock of :func:`locked`, not yet held; makes the folder.
+
+    Raises:
+        OSError: the folder cannot be made.
+    """
     from filelock import FileLock
 
     target = Path(os.path.realpath(path))
     target.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(target.with_name(f'.{target.name}.lock')):
-        yield
+    return FileLock(target.with_name(f'.{target.name}.lock'))
 
 
 def file_digest(path: str | os.PathLike[str]) -> str:
     """SHA-256 of a file's content, hexadecimal."""
     digest = hashlib.sha256()
+    update_digest(digest, path)
+    return digest.hexdigest()
+
+
+def update_digest(digest: hashlib._Hash, path: str | os.PathLike[str]) -> None:
+    """Feed a file's content to a hash."""
     with open(path, 'rb') as file:
         while block := file.read(1 << 20):
             digest.update(block)
-    return digest.hexdigest()
 
 
 def require_folder(path: Path) -> None:

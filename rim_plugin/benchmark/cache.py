@@ -19,7 +19,7 @@ import cv2
 import numpy as np
 
 from rim_plugin.environment import installed_versions
-from rim_plugin.files import write_atomically
+from rim_plugin.files import update_digest, write_atomically
 
 _PACKAGE = Path(__file__).parents[1]
 _NOT_MEASURING = ('benchmark', 'cli', 'losses', 'models', 'tools')  # folders on which no measured value depends,
@@ -80,9 +80,7 @@ def _content(path: str, state: tuple[tuple[str, int, int], ...]) -> str:
     digest = hashlib.sha256()
     for file in _files(Path(path)):
         digest.update(file.relative_to(Path(path).parent).as_posix().encode())
-        with open(file, 'rb') as stream:
-            while block := stream.read(1 << 20):
-                digest.update(block)
+        update_digest(digest, file)
     return digest.hexdigest()
 
 

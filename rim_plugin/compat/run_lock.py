@@ -5,10 +5,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
+from filelock import Timeout
 
 from rim_plugin.errors import OptionsError
-from rim_plugin.files import write_atomically
+from rim_plugin.files import lock_of, write_atomically
 from rim_plugin.run_state import RUN
 
 # Of a run that was killed, workers of its data loader hold the lock until they look for it, every five seconds.
@@ -31,9 +31,8 @@ def take(opt: Mapping[str, Any], patience: float = _PATIENCE) -> None:
         return
     folder = Path(opt['path']['experiments_root'])
     holder = folder.with_name(f'.{folder.name}.pid')
-    RUN.lock = FileLock(folder.with_name(f'.{folder.name}.lock'))
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
+        RUN.lock = lock_of(folder)
         RUN.lock.acquire(timeout=patience)
         write_atomically(holder, str(os.getpid()))
     except Timeout:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from contextlib import nullcontext
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from typing import Any, ClassVar, NamedTuple
 
 import torch
@@ -130,12 +130,10 @@ class FHNPhase(Phase):
     def _gan_losses(self, discriminator: Any, sr: Tensor, batch: Batch) -> Losses:
         """What the parts that make SR images minimise, the discriminator of images being constant, and what it does."""
         loss: Any = self.setting.losses['gan']  # BasicSR's GANLoss
-        constant = getattr(discriminator, 'module', discriminator)  # no gradients to share with other ranks
         with self.setting.autocast():
             true, false = discriminator(torch.cat([batch.truth, sr.detach()])).float().chunk(2)
-            constant.requires_grad_(False)
-            fooled = constant(torch.cat([batch.truth, sr])).float().chunk(2)[1]  # with the same batch statistics
-            constant.requires_grad_(True)
+            with _held_constant(discriminator) as constant:
+                fooled = constant(torch.cat([batch.truth, sr])).float().chunk(2)[1]  # with the same batch statistics
         halves = loss(true, True, is_disc=True), loss(false, False, is_disc=True)
         return {'gan': loss(fooled, True, is_disc=False), 'gan_d': (halves[0] + halves[1]) / 2}
 
@@ -169,11 +167,8 @@ class FHNPhase(Phase):
 
     def _constant_discriminator_loss(self, discriminator: nn.Module, fused_probe: Tensor, fused_hr: Tensor) -> Tensor:
         """The domain loss that theta_G minimises, theta_d being constant (Eq. 10)."""
-        discriminator = getattr(discriminator, 'module', discriminator)  # no gradients to share with other ranks
-        discriminator.requires_grad_(False)
-        loss = self._domain_loss(discriminator, fused_probe, fused_hr)
-        discriminator.requires_grad_(True)
-        return loss
+        with _held_constant(discriminator) as constant:
+            return self._domain_loss(constant, fused_probe, fused_hr)
 
     def _domain_loss(self, discriminator: nn.Module, fused_probe: Tensor, fused_hr: Tensor) -> Tensor:
         """MK-MMD (Eqs. 7 to 9) between the embeddings of two sets of fused features (N, C, P, P)."""
@@ -181,6 +176,16 @@ class FHNPhase(Phase):
             embeddings: Tensor = discriminator(torch.cat([fused_probe, fused_hr]))
         source, target = embeddings.float().chunk(2)
         return self.setting.losses['domain'](source, target)
+
+
+@contextmanager
+def _held_constant(net: nn.Module) -> Iterator[nn.Module]:
+    """A network whose weights are constants meanwhile, without its wrapper: it has no gradients to share with other
+    ranks."""
+    net = getattr(net, 'module', net)
+    net.requires_grad_(False)
+    yield net
+    net.requires_grad_(True)
 
 
 def _prior_fault(term: str, estimate: Tensor | None, truth: Tensor | None) -> str:
