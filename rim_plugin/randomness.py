@@ -82,6 +82,18 @@ class SeededDataset(Dataset[Any]):
         return getattr(self.dataset, name)
 
 
+class SeededBatches(SeededDataset):
+    """Draws whole batches of a dataset that makes them on a device, by seeds made from (seed, epoch, position).
+
+    The data loader hands over all indices of a batch, and takes what comes as it is.
+    """
+
+    def __getitems__(self, indices: list[SampleIndex]) -> Any:
+        positions = torch.tensor([index.position for index in indices])
+        seeds = positions + mix(self.seed, indices[0].epoch) // 2  # their sum stays below 2^63
+        return self.dataset.batch(indices, seeds)
+
+
 def rng_state() -> dict[str, Any]:
     """This process's random states (Python, numpy, torch CPU and current GPU) as tensors and plain values.
 

@@ -94,14 +94,15 @@ def check_finite(model: Any, losses: Mapping[str, Tensor | float]) -> None:
     Raises:
         FloatingPointError: a term is NaN or infinite; names the iteration, the term and the last good checkpoint.
     """
-    for name, value in losses.items():
-        value = torch.as_tensor(value).detach()
-        if not torch.isfinite(value).all():
-            from basicsr.utils.dist_util import get_dist_info
+    device = next((value.device for value in losses.values() if isinstance(value, Tensor)), None)
+    values = {name: torch.as_tensor(value, device=device).detach() for name, value in losses.items()}
+    if not values or torch.stack([value.isfinite().all() for value in values.values()]).all():  # a GPU is asked once
+        return
+    from basicsr.utils.dist_util import get_dist_info
 
-            rank, _ = get_dist_info()
-            raise FloatingPointError(
-                f'iteration {RUN.iteration}: {name} is {value.float().mean().item()} (rank {rank}); last good '
-                f'checkpoint: {last_checkpoint(model.opt)}. Lower the learning rate or turn on gradient clipping, then '
-                'go on from there with --auto_resume.'
-            )
+    name, value = next((name, value) for name, value in values.items() if not value.isfinite().all())
+    raise FloatingPointError(
+        f'iteration {RUN.iteration}: {name} is {value.float().mean().item()} (rank {get_dist_info()[0]}); last good '
+        f'checkpoint: {last_checkpoint(model.opt)}. Lower the learning rate or turn on gradient clipping, then go on '
+        'from there with --auto_resume.'
+    )

@@ -19,26 +19,37 @@ ARROWS = {
     'cli': {'tools', 'benchmark', 'data', 'errors', 'files'},
     'tools': BASE
     | {'archs', 'data', 'environment', 'evaluation', 'templates', 'options', 'packages', 'pipeline'}
-    | {'network_key', 'sheets'},
+    | {'heatmaps', 'network_key', 'sheets'},
     'benchmark': BASE
     | {'archs', 'batch', 'data', 'environment', 'evaluation', 'templates', 'models', 'options', 'pipeline'}
     | {'rim_plugin', 'sheets', 'tools'},
     'models': BASE
     | {'archs', 'batch', 'data', 'discovery', 'evaluation', 'losses', 'options', 'pipeline', 'run_state', 'sheets'},
-    'evaluation': BASE | {'archs', 'batch', 'data', 'discovery', 'network_key', 'options', 'pipeline'},
+    'evaluation': BASE | {'archs', 'batch', 'data', 'discovery', 'heatmaps', 'network_key', 'options', 'pipeline'},
     'compat': BASE | {'options', 'randomness', 'run_state'},
     'pipeline': {'archs', 'errors'},
     'batch': {'data'},
     'sheets': {'data'},
     'losses': {'archs', 'discovery', 'errors', 'options'},
-    'archs': BASE | {'discovery', 'options', 'packages'},
-    'data': BASE | {'discovery', 'options'},
+    'archs': BASE | {'discovery', 'heatmaps', 'options', 'packages'},
+    'data': BASE | {'discovery', 'heatmaps', 'options'},
     'options': BASE | {'muon'},
     'weights_file': {'errors', 'files'},
     'link': {'errors'},
     'packages': {'errors'},
     **dict.fromkeys(
-        ('discovery', 'environment', 'errors', 'files', 'muon', 'network_key', 'templates', 'randomness', 'run_state'),
+        (
+            'discovery',
+            'environment',
+            'errors',
+            'files',
+            'heatmaps',
+            'muon',
+            'network_key',
+            'templates',
+            'randomness',
+            'run_state',
+        ),
         set(),
     ),
 }

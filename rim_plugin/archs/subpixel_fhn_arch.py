@@ -10,6 +10,7 @@ from rim_plugin.archs.coarse_sr import SizeModulation, modulate
 from rim_plugin.archs.fhn_arch import PriorPaths, TriPathGenerator, TriPathOutput
 from rim_plugin.archs.layers import he_init, probe_groups, residual_stack, resize, resize_groups, starting_at_zero
 from rim_plugin.errors import OptionsError, check_choice
+from rim_plugin.heatmaps import render_heatmaps
 from rim_plugin.options.kinds import Count
 
 from basicsr.utils.registry import ARCH_REGISTRY
@@ -148,23 +149,6 @@ class ContextPath(nn.Module):
         if self.deep is not None:
             half, deep = self.deep(half)
         return torch.relu(F.pixel_shuffle(self.up(half), 2) + self.lateral(x)), deep
-
-
-def render_heatmaps(points: Tensor, size: int, sigma: float) -> Tensor:
-    """Unnormalised Gaussians around points, differentiable: the maps of Eq. 3, see :mod:`rim_plugin.data.heatmaps`.
-
-    Args:
-        points: (N, L, 2), x and y over the side of the image, 0 at its left or upper edge.
-        size: side of the maps.
-        sigma: standard deviation in pixels of the maps.
-
-    Returns:
-        (N, L, size, size), 0 to 1.
-    """
-    centres = points.float() * size - 0.5
-    distance = torch.arange(size, device=points.device) - centres[..., None]
-    gaussian = torch.exp(distance.square() / (-2 * sigma**2))
-    return gaussian[:, :, 1, :, None] * gaussian[:, :, 0, None, :]
 
 
 class LandmarkPath(nn.Module):

@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from rim_plugin.compat.patching import Function, replaces
 from rim_plugin.errors import OptionsError
-from rim_plugin.randomness import SampleIndex, SeededDataset, mix
+from rim_plugin.randomness import SampleIndex, SeededBatches, SeededDataset, mix
 from rim_plugin.run_state import RUN
 
 from basicsr import data as basicsr_data
@@ -102,19 +102,29 @@ def _build_dataloader(
     seed: int | None = None,
 ) -> DataLoader[Any]:
     """Items draw from seeded random states; iterating leaves the global one alone; Ctrl-C reaches the main process
-    only."""
-    dataset_opt = _supported(dataset_opt)
+    only. Batches may be made on the training's device."""
+    dataset_opt, on_device = _supported(dataset_opt), getattr(dataset, 'on_device', False)
+    if on_device:
+        dataset.place(torch.device('cuda' if num_gpu and torch.cuda.is_available() else 'cpu'))
     if dataset_opt['phase'] == 'train':
-        dataset = SeededDataset(dataset, seed or 0)
+        dataset = (SeededBatches if on_device else SeededDataset)(dataset, seed or 0)
     loader = original(dataset, dataset_opt, num_gpu=num_gpu, dist=dist, sampler=sampler, seed=seed)
+    if on_device:
+        loader.collate_fn = _as_it_is
     loader.generator = torch.Generator().manual_seed(seed or 0)
     loader.worker_init_fn = functools.partial(_init_worker, loader.worker_init_fn)
     return loader
 
 
+def _as_it_is(batch: Any) -> Any:
+    return batch
+
+
 def _supported(dataset_opt: dict[str, Any]) -> dict[str, Any]:
     """A copy of the options without what torch's DataLoader refuses or what would break the reproducibility."""
     dataset_opt = dict(dataset_opt)
+    if dataset_opt.get('on_device'):  # the training's own process makes the batches
+        dataset_opt.update(num_worker_per_gpu=0, prefetch_mode=None, pin_memory=False)
     training, threaded = dataset_opt['phase'] == 'train', dataset_opt.get('prefetch_mode') == 'cpu'
     if not training or threaded or dataset_opt['num_worker_per_gpu'] == 0:
         # torch raises without a worker, as in validation; prefetching threads of two epochs would share the workers

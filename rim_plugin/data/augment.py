@@ -18,12 +18,13 @@ from rim_plugin.options.datasets import AugmentOptions
 # Image uint8 RGB (S, S, 3), landmarks float32 (L, 2) in its pixels or None, parsing map uint8 (S, S) or None.
 Face = tuple[np.ndarray, np.ndarray | None, np.ndarray | None]
 
-_CELL = 8  # pixels between the places at which a warp is computed
-_FIELD = 5  # random numbers along a side of a field of blend weights: eyes, nose and mouth lie apart
-_SMOOTHING = 3.0  # landmarks that nearly coincide must not tear the image; leaves up to two pixels
+CELL = 8  # pixels between the places at which a warp is computed
+FIELD = 5  # random numbers along a side of a field of blend weights: eyes, nose and mouth lie apart
+SMOOTHING = 3.0  # landmarks that nearly coincide must not tear the image; leaves up to two pixels
+MORPH_ENDS = 0.25, 0.75  # of the weight of a face in a morph
 
 
-def _anchors(size: int) -> np.ndarray:
+def border_points(size: int) -> np.ndarray:
     """(12, 2) points of the border, which stay where they are."""
     ticks = np.linspace(0, size - 1, 4)
     return np.array([(x, y) for x in ticks for y in ticks if {x, y} & {ticks[0], ticks[-1]}])
@@ -34,12 +35,12 @@ def _backward_map(source: np.ndarray, target: np.ndarray, size: int) -> np.ndarr
 
     What is at ``source`` (L, 2) comes to ``target`` (L, 2): radial basis functions |r| through the landmarks.
     """
-    anchors = _anchors(size)
+    anchors = border_points(size)
     points = np.concatenate([target, anchors])
     moves = np.concatenate([source, anchors]) - points
-    centres = np.arange(_CELL / 2 - 0.5, size, _CELL)
+    centres = np.arange(CELL / 2 - 0.5, size, CELL)
     grid = np.stack(np.meshgrid(centres, centres), -1).reshape(-1, 2)
-    moved = RBFInterpolator(points, moves, kernel='linear', smoothing=_SMOOTHING)(grid)
+    moved = RBFInterpolator(points, moves, kernel='linear', smoothing=SMOOTHING)(grid)
     field = cv2.resize(moved.reshape(len(centres), len(centres), 2).astype(np.float32), (size, size))
     return field + np.stack(np.meshgrid(*[np.arange(size, dtype=np.float32)] * 2), -1)
 
@@ -92,8 +93,8 @@ def draw_blend(size: int, noise: float) -> np.ndarray:
         size: of the face, in pixels.
         noise: standard deviation of the field; with 0 the weight is the same everywhere.
     """
-    start = random.uniform(0.25, 0.75)
-    field = np.array([random.gauss(0, noise) for _ in range(_FIELD**2)], np.float32).reshape(_FIELD, _FIELD)
+    start = random.uniform(*MORPH_ENDS)
+    field = np.array([random.gauss(0, noise) for _ in range(FIELD**2)], np.float32).reshape(FIELD, FIELD)
     field = cv2.resize(field, (size, size), interpolation=cv2.INTER_CUBIC) + math.log(start / (1 - start))
     return 1 / (1 + np.exp(-field))
 
@@ -116,7 +117,7 @@ class FaceAugmentation:
         """The face with another pose and light, first morphed with the ``other`` one where there is one."""
         if other is not None:
             face = morph_faces(
-                face, other, random.uniform(0.25, 0.75), draw_blend(len(face[0]), self.options.blend_noise)
+                face, other, random.uniform(*MORPH_ENDS), draw_blend(len(face[0]), self.options.blend_noise)
             )
         image, landmarks, parsing = face
         options = self.options

@@ -56,6 +56,16 @@ def uniform(
     return (_shift(_words(seeds, stream, shape), 64 - bits).to(dtype) + 0.5) * 2.0**-bits
 
 
+def integers(seeds: torch.Tensor, stream: int) -> torch.Tensor:
+    """Random numbers of 63 bits, int64 (N, ), which may be seeds themselves; arguments of :func:`uniform`."""
+    return _shift(_words(seeds, stream, ()), 1)
+
+
+def moved(values: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
+    """On the device of another tensor, which is not waited for."""
+    return values.to(like.device, non_blocking=True)
+
+
 def normal(seeds: torch.Tensor, stream: int, shape: Sequence[int]) -> torch.Tensor:
     """Standard normal random numbers, float32 (N, *shape), at most 5.3 from 0; arguments of :func:`uniform`."""
     return (2 * uniform(seeds, stream, shape) - 1).erfinv_() * 2**0.5

@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from rim_plugin.data.blur import filter_images, gaussian_kernels, motion_kernels
-from rim_plugin.data.counter_random import normal, poisson_counts, uniform
+from rim_plugin.data.counter_random import moved, normal, poisson_counts, uniform
 from rim_plugin.data.resampling import BILINEAR, MODES, resample, resampling_matrices
 from rim_plugin.data.resize import check_image, degrade, reduce_levels
 from rim_plugin.options.datasets import BlurOptions, DegradationOptions
@@ -151,13 +151,8 @@ def _split(images: Tensor, chosen: Tensor, change: Change, otherwise: Change = _
     if len(parts) < 2:
         places, each = (parts or both)[-1]
         return each(images, places)
-    changed = torch.cat([each(images[_moved(places, images)], places) for places, each in parts])
-    return changed[_moved(torch.cat([places for places, _ in parts]).argsort(), images)]
-
-
-def _moved(values: Tensor, like: Tensor) -> Tensor:
-    """On the device of another tensor, without waiting for it."""
-    return values.to(like.device, non_blocking=True)
+    changed = torch.cat([each(images[moved(places, images)], places) for places, each in parts])
+    return changed[moved(torch.cat([places for places, _ in parts]).argsort(), images)]
 
 
 def _degraded(hr: Tensor, size: int, options: DegradationOptions, draws: _Draws) -> Tensor:

@@ -3,7 +3,7 @@
 import random
 import zlib
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, Literal
 
 import cv2
@@ -13,10 +13,10 @@ from torch.nn import functional as F
 from torch.utils.data import get_worker_info
 
 from rim_plugin.data.degradations import degrade_face
-from rim_plugin.data.heatmaps import landmark_heatmaps
 from rim_plugin.data.landmarks import PARSING_FLIP, flip_permutation
 from rim_plugin.data.resize import degrade, to_tensor
 from rim_plugin.errors import OptionsError
+from rim_plugin.heatmaps import landmark_heatmaps
 from rim_plugin.options.datasets import DegradationOptions, FaceOptions
 
 Reduction = Callable[[np.ndarray, int], np.ndarray]  # uint8 (H, W, 3) and a side to uint8 (side, side, 3)
@@ -92,8 +92,11 @@ class QuerySize:
         if position is None or epoch is None:
             raise ValueError(f'{self._place}: {self._ONE_NUMBER}')
         batch, place = divmod(position, self.global_batch)
-        draws = np.random.default_rng((epoch, batch)).integers(len(self._sizes), size=self._draws)
-        return self._sizes[draws[place * self._draws // self.global_batch]]
+        return self._sizes[self._drawn(epoch, batch)[place * self._draws // self.global_batch]]
+
+    @lru_cache(maxsize=2)  # noqa: B019  # a dataset lives as long as its training
+    def _drawn(self, epoch: int, batch: int) -> list[int]:
+        return np.random.default_rng((epoch, batch)).integers(len(self._sizes), size=self._draws).tolist()
 
 
 def reduction_of(key: str, degradation: DegradationOptions | Literal['none'], training: bool = False) -> Reduction:

@@ -3,13 +3,15 @@
 import math
 import os
 import random
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from torch.utils import data
 
-from rim_plugin.data.augment import FaceAugmentation
+from rim_plugin.data.augment import Face, FaceAugmentation
+from rim_plugin.data.device_faces import DeviceFaces
 from rim_plugin.data.face_item import ItemMaker, dataset_name, leave_threads_to_workers
 from rim_plugin.data.face_store import FaceStore
 from rim_plugin.data.photo_files import decode_image
@@ -55,6 +57,9 @@ class FacePriorDataset(data.Dataset):
         self._make_item = ItemMaker(options, self._name)
         self._identities = self._read_identities(options.identities)
         self._augment = self._augmentation(options.augment)
+        self._device_faces: DeviceFaces | None = None
+        if options.on_device and options.phase != 'train':
+            raise OptionsError(f'{self._name}: on_device: batches are made on the device in training alone')
 
     def _augmentation(self, options: AugmentOptions | None) -> FaceAugmentation | None:
         if options is None:
@@ -115,7 +120,33 @@ class FacePriorDataset(data.Dataset):
             item['identity'] = torch.tensor(-1 if other else self._identities.get(key, -1))
         return {**item, 'lq_path': key, 'gt_path': key}
 
-    def _face(self, key: str) -> tuple[np.ndarray, np.ndarray | None, np.ndarray | None]:
+    @property
+    def on_device(self) -> bool:
+        """Whether a data loader asks for batches, see :meth:`batch`, and not for items."""
+        return self._options.on_device
+
+    def place(self, device: torch.device) -> None:
+        """Decode all faces into the memory of ``device``, where batches will be made.
+
+        Raises:
+            OptionsError: it does not hold them.
+        """
+
+        faces = map(self._face, self._keys)
+        self._device_faces = DeviceFaces(len(self), faces, self._options, self._make_item.query_size, device)
+
+    def batch(self, indices: Sequence[int], seeds: torch.Tensor) -> dict[str, Any]:
+        """The batch of items ``indices``, made on the device; N ``seeds`` take the place of Python's ``random``."""
+        assert self._device_faces is not None, 'place() comes first'
+        changes = self._augment is not None and self._iteration(indices[0]) >= self._augment.options.from_iter
+        batch: dict[str, Any] = self._device_faces.batch(indices, seeds, changes)
+        keys, is_morph = [self._keys[index] for index in indices], batch.pop('is_morph')
+        if self._identities is not None:
+            persons = torch.tensor([self._identities.get(key, -1) for key in keys])
+            batch['identity'] = persons.masked_fill(is_morph, -1)
+        return {**batch, 'lq_path': keys, 'gt_path': keys}
+
+    def _face(self, key: str) -> Face:
         """Image, landmarks and parsing map as they are stored; None for what is not."""
         return (
             self._decode('gt', key),

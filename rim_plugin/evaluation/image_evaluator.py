@@ -12,9 +12,9 @@ from torch import Tensor
 from rim_plugin.archs.layers import bicubic, probe_groups
 from rim_plugin.archs.recogniser import Recogniser
 from rim_plugin.batch import Batch
-from rim_plugin.data.heatmaps import heatmap_landmarks
 from rim_plugin.evaluation.embeddings import KnownEmbeddings
 from rim_plugin.evaluation.metric import ImageMetric
+from rim_plugin.heatmaps import heatmap_landmarks
 from rim_plugin.network_key import network_key
 from rim_plugin.pipeline import Restored
 

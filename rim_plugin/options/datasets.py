@@ -155,6 +155,9 @@ class FacePriorOptions(FaceOptions, kw_only=True, frozen=True, forbid_unknown_fi
     priors: Annotated[bool, about('Give landmarks, heatmaps and parsing map; recognition needs none.')] = True
     identities: Annotated[str | None, about('File of faces and persons, two words a line, for identity losses.')] = None
     augment: Annotated[AugmentOptions | None, about('Changes of the faces, in training.')] = None
+    on_device: Annotated[bool, about('Keep all faces on the GPU, or decoded in memory, and make batches there.')] = (
+        False
+    )
 
 
 class DrawnFaceOptions(FaceOptions, kw_only=True, frozen=True, forbid_unknown_fields=True):

@@ -14,9 +14,9 @@ from torch import Tensor, nn
 from rim_plugin.archs.hrn_arch import HRN
 from rim_plugin.archs.layers import resize
 from rim_plugin.archs.recogniser import FACE_SIZE
-from rim_plugin.data.heatmaps import heatmap_landmarks
 from rim_plugin.data.photo_files import MIN_SIDE
 from rim_plugin.data.resize import check_image, to_tensor
+from rim_plugin.heatmaps import heatmap_landmarks
 from rim_plugin.pipeline import RIMPipeline
 from rim_plugin.tools.calibration import at_size, calibration_size, probability
 from rim_plugin.tools.engine_names import AUTO, parse_engine

@@ -7,18 +7,11 @@ import torch.nn.functional as F
 from support.small_networks import SMALL_SUBPIXEL
 
 from rim_plugin.archs.fhn_arch import FHN
-from rim_plugin.archs.subpixel_fhn_arch import (
-    Position,
-    SubPixelIntegrator,
-    SubPixelTriPathGenerator,
-    fold,
-    render_heatmaps,
-    unfold,
-)
+from rim_plugin.archs.subpixel_fhn_arch import Position, SubPixelIntegrator, SubPixelTriPathGenerator, fold, unfold
 from rim_plugin.archs.subpixel_resnet_arch import SubPixelResNet
 from rim_plugin.benchmark.speed import gflop
-from rim_plugin.data.heatmaps import heatmap_landmarks, landmark_heatmaps
 from rim_plugin.errors import OptionsError
+from rim_plugin.heatmaps import heatmap_landmarks, landmark_heatmaps, render_heatmaps
 
 GENERATOR = {'type': 'SubPixelTriPathGenerator', **SMALL_SUBPIXEL}
 INTEGRATOR = {'type': 'SubPixelIntegrator', 'channels': 8, 'blocks': 1}

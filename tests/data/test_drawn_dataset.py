@@ -8,10 +8,10 @@ import pytest
 import torch
 
 from rim_plugin.data.drawn_dataset import DrawnFaceDataset, drawn_pairs
-from rim_plugin.data.heatmaps import landmark_heatmaps
 from rim_plugin.data.landmarks import PARSING_FLIP, flip_permutation
 from rim_plugin.data.resize import degrade
 from rim_plugin.data.synthetic.faces import draw_face
+from rim_plugin.heatmaps import landmark_heatmaps
 from rim_plugin.randomness import SampleIndex
 
 from basicsr.utils.registry import DATASET_REGISTRY

@@ -10,10 +10,10 @@ from support.face_photos import make_photos
 
 from rim_plugin.data.face_item import QuerySize, mirror_face, split_probes
 from rim_plugin.data.face_prior_dataset import FacePriorDataset
-from rim_plugin.data.heatmaps import heatmap_landmarks
 from rim_plugin.data.landmarks import PARSING_FLIP, flip_permutation
 from rim_plugin.data.prepare import PrepareOptions, prepare_faces
 from rim_plugin.data.resize import degrade, to_tensor
+from rim_plugin.heatmaps import heatmap_landmarks
 from rim_plugin.randomness import SampleIndex
 
 from basicsr.utils.registry import DATASET_REGISTRY

@@ -6,8 +6,8 @@ import torch
 import torch.nn.functional as F
 
 from rim_plugin import RIM
-from rim_plugin.data.heatmaps import heatmap_landmarks
 from rim_plugin.data.resize import to_tensor
+from rim_plugin.heatmaps import heatmap_landmarks
 from rim_plugin.weights_file import load_weights
 
 SIZES = (8, 28, 8, 112, 8, 63, 8, 224, 28)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from rim_plugin.data.heatmaps import heatmap_landmarks, landmark_heatmaps
+from rim_plugin.heatmaps import heatmap_landmarks, landmark_heatmaps
 
 
 def slow_heatmap(x, y, image_size, size, sigma):

@@ -32,10 +32,24 @@ def landmark_heatmaps(landmarks: ArrayLike, image_size: int, heatmap_size: int =
         raise ValueError(f'Landmarks must have the shape (L, 2), but got {points.shape}.')
     if sigma <= 0:
         raise ValueError(f'The sigma of heatmaps must be positive, but got {sigma}.')
-    centres = (points + 0.5) * (heatmap_size / image_size) - 0.5
-    distance = np.arange(heatmap_size, dtype=np.float32) - centres[:, :, None]
-    gaussian = np.exp(distance**2 / np.float32(-2 * sigma**2))  # separable: (L, 2, heatmap_size)
-    return gaussian[:, 1, :, None] * gaussian[:, 0, None, :]
+    return render_heatmaps((torch.from_numpy(points)[None] + 0.5) / image_size, heatmap_size, sigma)[0].numpy()
+
+
+def render_heatmaps(points: Tensor, size: int, sigma: float) -> Tensor:
+    """:func:`landmark_heatmaps` of a batch, differentiable, on any device.
+
+    Args:
+        points: (N, L, 2), x and y over the side of the image, 0 at its left or upper edge.
+        size: side of the maps.
+        sigma: standard deviation in pixels of the maps.
+
+    Returns:
+        float32 (N, L, size, size), 0 to 1.
+    """
+    centres = points.float() * size - 0.5
+    distance = torch.arange(size, device=points.device) - centres[..., None]
+    gaussian = torch.exp(distance.square() / (-2 * sigma**2))  # separable: (N, L, 2, size)
+    return gaussian[:, :, 1, :, None] * gaussian[:, :, 0, None, :]
 
 
 def _peak_offset(before: Tensor, at: Tensor, after: Tensor) -> Tensor:
