@@ -68,9 +68,7 @@ class Case(NamedTuple):
     gflop: float
 
 
-def timed(
-    section: str, cases: list[Case], rounds: int, reference: str, ceiling: Case | None = None
-) -> list[Row]:
+def timed(section: str, cases: list[Case], rounds: int, reference: str, ceiling: Case | None = None) -> list[Row]:
     """Rows of cases that take their turns ``rounds`` times, with the ceiling among them.
 
     A case that is far slower than the reference takes one turn.

@@ -12,7 +12,7 @@ from rim_plugin.archs.mobilefacenet_arch import MobileFaceNet
 KINDS = {'insightface': (arcface_layout, Reference.arcface), 'face_evolve': (evolve_layout, Reference.evolve)}
 
 
-@pytest.fixture(scope='module', params=KINDS)
+@pytest.fixture(scope='module', params=['insightface', pytest.param('face_evolve', marks=pytest.mark.slow)])
 def published(request, tmp_path_factory):
     """A ``.pth`` file in a published layout, and what such a network finds in an image."""
     layout, compute = KINDS[request.param]

@@ -8,9 +8,9 @@ import torch
 import yaml
 from safetensors.torch import load_file
 from support.pair_files import face_pairs
+from support.refusals import refused
 
 from rim_plugin.archs.recogniser_weights import load_recogniser_weights
-from rim_plugin.errors import OptionsError
 from rim_plugin.models.networks import warn_of_other_options
 from rim_plugin.options.reading import read_options
 from rim_plugin.pipeline import RIMPipeline
@@ -22,14 +22,6 @@ from basicsr.archs import build_network as build
 from basicsr.utils import get_root_logger
 
 SRCNN = {'type': 'SRCNN', 'channels': [4, 2]}
-
-
-def refused(function, *args):
-    with pytest.raises(OptionsError) as caught:
-        function(*args)
-    message = str(caught.value)
-    assert '\n' not in message
-    return message
 
 
 def test_the_averaged_weights_come_back_from_half_precision(tiny):
