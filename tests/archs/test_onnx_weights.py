@@ -14,6 +14,8 @@ from support.published_weights import LAYERS, arcface_layout, loaded, random_wei
 from rim_plugin.archs.iresnet_arch import IResNet
 from rim_plugin.archs.mobilefacenet_arch import MobileFaceNet
 
+pytestmark = pytest.mark.slow  # files of 96 MB
+
 
 @pytest.fixture(scope='module')
 def arcface():
@@ -55,11 +57,7 @@ def export(net, path, fold):
     return onnx.load(path)
 
 
-@pytest.fixture(
-    scope='module',
-    params=[pytest.param(fold, marks=pytest.mark.slow) for fold in (True, False)],
-    ids=['folded', 'unfolded'],
-)
+@pytest.fixture(scope='module', params=[True, False], ids=['folded', 'unfolded'])
 def exported(request, arcface, tmp_path_factory):
     """The model, the path and whether BatchNorm is folded, of IResNet-18 as ONNX."""
     path = tmp_path_factory.mktemp('onnx') / 'w600k_r18.onnx'

@@ -9,10 +9,11 @@ from support.published_weights import LAYERS, Reference, arcface_layout, evolve_
 from rim_plugin.archs.iresnet_arch import IResNet
 from rim_plugin.archs.mobilefacenet_arch import MobileFaceNet
 
+pytestmark = pytest.mark.slow  # files of 96 MB
 KINDS = {'insightface': (arcface_layout, Reference.arcface), 'face_evolve': (evolve_layout, Reference.evolve)}
 
 
-@pytest.fixture(scope='module', params=['insightface', pytest.param('face_evolve', marks=pytest.mark.slow)])
+@pytest.fixture(scope='module', params=KINDS)
 def published(request, tmp_path_factory):
     """A ``.pth`` file in a published layout, and what such a network finds in an image."""
     layout, compute = KINDS[request.param]

@@ -44,7 +44,13 @@ FAMILIES = {
 }
 
 
-@pytest.fixture(scope='module', params=FAMILIES)
+# of whose parts others are made, too
+ALIKE = ('resnet10t', 'convnext_atto', 'ghostnet_050')
+
+
+@pytest.fixture(
+    scope='module', params=[pytest.param(name, marks=pytest.mark.slow) if name in ALIKE else name for name in FAMILIES]
+)
 def family(request):
     """A network, the arguments that timm made it with, and what FAMILIES says of it."""
     torch.manual_seed(0)
@@ -253,12 +259,12 @@ class TestWeights:
 
     def test_a_packed_student_comes_back(self, tmp_path):
         torch.manual_seed(0)
-        options = {'teacher': XXS, 'student': XXS, 'assistant': None, 'head': 'own'}
+        options = {'teacher': SHORT, 'student': SHORT, 'assistant': None, 'head': 'own'}
         hrn = perturbed(HRN(**options)).half().float()
         tensors = {f'hrn.{key}': value.half() for key, value in hrn.state_dict().items()}
         path = tmp_path / 'net.safetensors'
         save_weights(Weights({'hrn': {'type': 'HRN', **options}}, tensors), path)
-        built, net = build_packed(load_weights(path), 'hrn', path), small()
+        built, net = build_packed(load_weights(path), 'hrn', path), build_network(SHORT)
         load_recogniser_weights(net, path)
         expected = hrn.student.net.state_dict()
         for state in (built.student.net.state_dict(), net.state_dict()):

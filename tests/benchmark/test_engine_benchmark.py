@@ -1,16 +1,10 @@
 """The comparison of engines: a row for each part and engine, and its table."""
 
-from types import SimpleNamespace
-
 import pytest
-from support.tiny_recognition import ALIKE
 
 from rim_plugin.benchmark import engine_benchmark
 from rim_plugin.benchmark.engine_benchmark import BATCHES, REFERENCE, compare_engines, markdown, speed_rows
-from rim_plugin.pipeline import RIMPipeline
 from rim_plugin.tools import engine_names
-
-from basicsr.archs import build_network
 
 
 @pytest.fixture(autouse=True)
@@ -21,9 +15,6 @@ def cache(tmp_path, monkeypatch):
 def test_rows_and_table(rim, make_face, monkeypatch):
     monkeypatch.setattr(engine_names, 'find_spec', lambda name: None)
     monkeypatch.setattr(engine_benchmark, 'BATCHES', (1, 2))
-    hrn = build_network({'type': 'HRN', 'teacher': ALIKE, 'student': ALIKE, 'assistant': ALIKE, 'head': 'own'})
-    pipeline = RIMPipeline(rim.pipeline.fhn, hrn.eval())
-    rim = SimpleNamespace(pipeline=pipeline, weights=rim.weights, device=rim.device)
     faces = [make_face(64, seed) for seed in range(3)]
     rows = compare_engines(rim, faces, ['torch:bf16', 'openvino:fp32'], 8, 1)
     assert [(row.part, row.engine) for row in rows] == [

@@ -9,6 +9,7 @@ import yaml
 from safetensors.torch import load_file
 from support.pair_files import face_pairs
 from support.refusals import refused
+from support.tiny_recognition import ALIKE
 
 from rim_plugin.archs.recogniser_weights import load_recogniser_weights
 from rim_plugin.models.networks import warn_of_other_options
@@ -95,7 +96,7 @@ def test_a_recogniser_that_computes_something_else_with_them_is_named(tiny, monk
 
 
 def test_the_student_in_a_weights_file_is_a_recogniser(tiny, tmp_path):
-    net = build({'type': 'MobileFaceNet'})
+    net = build(dict(ALIKE))
     load_recogniser_weights(net, tiny.weights)
     student = tiny.model.trainer.ema_nets.recogniser.student.net.state_dict()
     assert all(torch.equal(value, student[key]) for key, value in net.state_dict().items())
