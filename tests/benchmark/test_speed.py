@@ -70,6 +70,7 @@ def test_arithmetic_counts_two_for_a_multiplication_and_addition():
     assert gflop(nn.Conv2d(3, 8, 5, padding=2), torch.rand(2, 3, 10, 10)) == 2 * 2 * 100 * 8 * 3 * 25 / 1e9
 
 
+@pytest.mark.slow
 def test_a_small_network_is_faster_than_a_large_one():
     networks = {
         'small': {'type': 'SubPixelResNet', 'channels': 4, 'blocks': 1},
