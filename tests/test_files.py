@@ -32,7 +32,7 @@ for _ in range(50):
         files.write_atomically(path, str(number + 1))
 """
 WRITE = """
-for _ in range(200):
+for _ in range(60):
     files.write_atomically(path, sys.argv[2] * 100_000)
 """
 
@@ -111,7 +111,7 @@ class TestAtomicFile:
 
         def write(letter):
             barrier.wait()
-            for _ in range(50):
+            for _ in range(20):
                 write_atomically(tmp_path / 'a', letter * 100_000)
                 assert len(set((tmp_path / 'a').read_text())) == 1
 

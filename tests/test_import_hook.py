@@ -4,6 +4,7 @@ import subprocess
 import sys
 import types
 
+import pytest
 import torch
 
 from rim_plugin import import_hook
@@ -31,6 +32,7 @@ def test_a_stand_in_of_somebody_else_is_left_alone(monkeypatch):
     assert sys.modules['torchvision.transforms.functional_tensor'] is theirs
 
 
+@pytest.mark.slow
 def test_registries_are_complete_before_basicsr_is_imported():
     code = """
 import subprocess

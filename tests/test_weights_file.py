@@ -7,11 +7,11 @@ import shutil
 import pytest
 import torch
 from safetensors.torch import save_file
+from support.refusals import refused
 from support.small_networks import SMALL_INTEGRATOR, SMALL_PATHS
 from torch import nn
 
 from rim_plugin.archs.recogniser_weights import load_recogniser_weights
-from rim_plugin.errors import OptionsError
 from rim_plugin.weights_file import (
     Calibration,
     Weights,
@@ -32,14 +32,6 @@ from basicsr.archs import build_network as build
 
 SRCNN = {'type': 'SRCNN', 'channels': [4, 2]}
 CALIBRATIONS = (Calibration(8, 0.2, 10.0, 100), Calibration(32, 0.4, 20.0, 100))
-
-
-def refused(function, *args):
-    with pytest.raises(OptionsError) as caught:
-        function(*args)
-    message = str(caught.value)
-    assert '\n' not in message
-    return message
 
 
 def packed(path, networks=None, tensors=None, label='fhn'):

@@ -128,7 +128,7 @@ def speed_rows(network: Mapping[str, Any], rounds: int) -> list[speed.Row]:
 
 def _timed(section: str, runs: Mapping[str, Run], probes: Tensor, rounds: int) -> list[speed.Row]:
     cases = [speed.Case(name, partial(run, probes), len(probes), 0.0) for name, run in runs.items()]
-    return speed.timed(section, cases, rounds, speed.ceiling(False), REFERENCE)
+    return speed.timed(section, cases, rounds, REFERENCE)
 
 
 def _milliseconds(runs: dict[str, Run], probes: Tensor, rounds: int) -> dict[str, tuple[float, ...]]:

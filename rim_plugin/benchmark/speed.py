@@ -68,7 +68,7 @@ class Case(NamedTuple):
     gflop: float
 
 
-def timed(section: str, cases: list[Case], rounds: int, ceiling: Case, reference: str) -> list[Row]:
+def timed(section: str, cases: list[Case], rounds: int, reference: str, ceiling: Case | None = None) -> list[Row]:
     """Rows of cases that take their turns ``rounds`` times, with the ceiling among them.
 
     A case that is far slower than the reference takes one turn.
@@ -76,24 +76,27 @@ def timed(section: str, cases: list[Case], rounds: int, ceiling: Case, reference
     Args:
         section: name of the rows' section.
         cases: one of them is called ``reference``.
-        ceiling: of whose rate rows give their share.
         reference: the case of ``times`` 1.
+        ceiling: of whose rate rows give their share; None where arithmetic is not counted.
     """
-    for each in (ceiling, *cases):
+    everything = [*cases] if ceiling is None else [ceiling, *cases]
+    for each in everything:
         each.run()
-    of_ceiling, best = math.inf, dict.fromkeys((each.name for each in cases), math.inf)
+    best = dict.fromkeys((each.name for each in everything), math.inf)
     for turn in range(rounds):
-        of_ceiling = min(of_ceiling, _seconds(ceiling.run))
-        for each in cases:
-            if not turn or best[each.name] <= _FAR * best[reference]:
+        for each in everything:
+            if not turn or each is ceiling or best[each.name] <= _FAR * best[reference]:
                 best[each.name] = min(best[each.name], _seconds(each.run) / each.faces)
-    rate = ceiling.gflop / of_ceiling
+
+    def gflops(case: Case) -> float:
+        return case.gflop / (best[case.name] * case.faces)
+
     return [
         Row(
             section,
             each.name,
             1000 * best[each.name],
-            each.gflop / (best[each.name] * each.faces) / rate,
+            None if ceiling is None else gflops(each) / gflops(ceiling),
             best[reference] / best[each.name],
         )
         for each in cases
@@ -157,7 +160,7 @@ def inference_rows(networks: Mapping[str, Mapping[str, Any]], batch: int, rounds
     for name, options in networks.items():
         net = build_network(options).to(memory_format=torch.channels_last).to(DEVICE).eval()
         cases.append(Case(name, _inference(net, images), batch, gflop(net, images)))
-    return timed(f'inference, batch {batch}', cases, rounds, ceiling(False), REFERENCE)
+    return timed(f'inference, batch {batch}', cases, rounds, REFERENCE, ceiling(False))
 
 
 def training_rows(files: Mapping[str, str], rounds: int) -> list[Row]:
@@ -170,7 +173,7 @@ def training_rows(files: Mapping[str, str], rounds: int) -> list[Row]:
     for name, file in files.items():
         options = training_options(file)
         cases.append(_training_case(name, build_model(options), training_batch(options)))
-    return timed('training', cases, rounds, ceiling(True), REFERENCE)
+    return timed('training', cases, rounds, REFERENCE, ceiling(True))
 
 
 def _training_case(name: str, model: Any, batch: dict[str, Tensor]) -> Case:

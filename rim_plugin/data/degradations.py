@@ -86,7 +86,7 @@ def degrade_batch(hr: Tensor, size: int, options: DegradationOptions | None, see
         size: side of the probes, 1 to S.
         options: what is done to them; None for the antialiased bicubic reduction of
             :func:`~rim_plugin.data.resize.degrade` alone.
-        seeds: (N, ) int64, on the CPU, see :func:`draw_seeds`.
+        seeds: (N, ) int64, on the CPU, one a face.
 
     Returns:
         float32 (N, 3, size, size), 0 to 1, whole levels of 255.
@@ -133,11 +133,6 @@ def degrade_face(hr: np.ndarray, size: int, options: DegradationOptions | None, 
     image = torch.from_numpy(np.ascontiguousarray(hr)).permute(2, 0, 1)[None] / 255
     small = degrade_batch(image, size, options, torch.tensor([seed]))
     return (small[0] * 255).round_().byte().permute(1, 2, 0).contiguous().numpy()
-
-
-def draw_seeds(count: int, generator: torch.Generator | None = None) -> Tensor:
-    """Seeds of a batch, (count, ) int64, from a generator on the CPU; None for torch's own."""
-    return torch.randint(2**63 - 1, (count,), generator=generator)
 
 
 def _same(images: Tensor, places: Tensor) -> Tensor:

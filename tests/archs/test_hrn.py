@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from support.tiny_recognition import ALIKE
 
 from rim_plugin.archs.hrn_arch import HRN
 from rim_plugin.archs.mobilefacenet_arch import MobileFaceNet
@@ -11,7 +12,7 @@ from rim_plugin.errors import OptionsError
 from basicsr.archs import build_network
 from basicsr.utils.registry import ARCH_REGISTRY
 
-MOBILE, RESNET18 = {'type': 'MobileFaceNet'}, {'type': 'ResNet', 'depth': 18}
+MOBILE, RESNET18 = {'type': 'MobileFaceNet'}, {'type': 'ResNet', 'depth': 18}  # its widths are the teacher's
 
 
 def shapes(maps):
@@ -45,7 +46,7 @@ def test_resnet34_has_the_parameters_of_its_layers():
 
 def test_untrained_assistant_adds_nothing_but_learns():
     torch.manual_seed(0)
-    hrn = HRN(MOBILE, MOBILE, RESNET18)
+    hrn = HRN(ALIKE, ALIKE, RESNET18)
     output = hrn(torch.rand(2, 3, 64, 64))
     assert not any(block.any() for block in output.assistant)
     assert torch.equal(output.fused, output.student[-1])
@@ -55,8 +56,8 @@ def test_untrained_assistant_adds_nothing_but_learns():
 
 def test_assistant_sees_the_probe_where_it_is_given_and_starts_with_its_scale():
     torch.manual_seed(0)
-    teacher = build_network(dict(MOBILE)).eval()
-    hrn = HRN(MOBILE, MOBILE, MOBILE, assistant_view='probe', assistant_scale=0.5).eval()
+    teacher = build_network(dict(ALIKE)).eval()
+    hrn = HRN(ALIKE, ALIKE, ALIKE, assistant_view='probe', assistant_scale=0.5).eval()
     hrn.start_from(teacher)
     sr, probe = torch.rand(2, 3, 112, 112), torch.rand(2, 3, 112, 112)
     with torch.no_grad():
@@ -66,19 +67,19 @@ def test_assistant_sees_the_probe_where_it_is_given_and_starts_with_its_scale():
         assert torch.equal(output.student[-1], teacher(sr).blocks[-1])
         assert torch.equal(output.fused, output.student[-1] + output.assistant[-1])
         for fusion, factor in (('mean', 0.5), (0.3, 0.3)):
-            other = HRN(MOBILE, MOBILE, MOBILE, assistant_view='probe', fusion=fusion).eval()
+            other = HRN(ALIKE, ALIKE, ALIKE, assistant_view='probe', fusion=fusion).eval()
             other.load_state_dict(hrn.state_dict())
             torch.testing.assert_close(other(sr, probe).fused, factor * output.fused)
             assert torch.equal(other(sr, probe, ('student',)).fused, output.student[-1])
-    assert hrn.sees_probe and not HRN(MOBILE, MOBILE, MOBILE).sees_probe
-    assert not HRN(MOBILE, MOBILE, None, assistant_view='probe').sees_probe
+    assert hrn.sees_probe and not HRN(ALIKE, ALIKE, ALIKE).sees_probe
+    assert not HRN(ALIKE, ALIKE, None, assistant_view='probe').sees_probe
 
 
 def test_the_assistant_s_error_does_not_reach_the_network_that_made_the_image():
     """Eq. 12 is theta_A's alone; Eq. 11 reaches further."""
     torch.manual_seed(0)
     image = torch.rand(2, 3, 112, 112, requires_grad=True)
-    output = HRN(MOBILE, MOBILE, MOBILE, assistant_scale=1.0)(image)
+    output = HRN(ALIKE, ALIKE, ALIKE, assistant_scale=1.0)(image)
     sum(block.square().mean() for block in output.assistant).backward()
     assert image.grad is None
     output.student[-1].square().mean().backward()
@@ -88,7 +89,7 @@ def test_the_assistant_s_error_does_not_reach_the_network_that_made_the_image():
 def test_block_maps_of_resnet_are_signed():
     """They are regressed on a teacher's maps, and on differences of such maps, which have both signs."""
     torch.manual_seed(0)
-    net = HRN(MOBILE, RESNET18, None).eval().student.net
+    net = HRN(ALIKE, RESNET18, None).eval().student.net
     with torch.no_grad():
         maps = net.block_maps(net.prepare(torch.rand(1, 3, 112, 112)))
     assert all(block.min() < 0 < block.max() for block in maps)
@@ -96,29 +97,29 @@ def test_block_maps_of_resnet_are_signed():
 
 def test_assistant_can_be_left_out():
     image = torch.rand(1, 3, 112, 112)
-    hrn = HRN(MOBILE, MOBILE, MOBILE).eval()
+    hrn = HRN(ALIKE, ALIKE, ALIKE).eval()
     assert hrn(image, branches=('student',)).assistant == () == hrn(None, image, branches=('assistant',)).student
     assert torch.equal(hrn(None, image, branches=('assistant',)).fused, hrn.assistant(image)[-1])
-    assert HRN(MOBILE, MOBILE, None)(image).assistant == ()
+    assert HRN(ALIKE, ALIKE, None)(image).assistant == ()
 
 
 def test_starting_from_the_teacher_gives_its_maps():
     torch.manual_seed(0)
-    teacher, hrn = build_network(dict(MOBILE)).eval(), HRN(MOBILE, MOBILE, MOBILE).eval()
+    teacher, hrn = build_network(dict(ALIKE)).eval(), HRN(ALIKE, ALIKE, ALIKE).eval()
     hrn.start_from(teacher)
     image = torch.rand(2, 3, 112, 112)
     with torch.no_grad():
         truth, output = teacher(image), hrn(image)
         assert all(torch.equal(a, b) for a, b in zip(output.student, truth.blocks, strict=True))
         assert torch.equal(hrn.embed(output, teacher), truth.embedding)
-    with pytest.raises(OptionsError, match='start_from: the student, ResNet.*MobileFaceNet'):
-        HRN(MOBILE, RESNET18, None).start_from(teacher)
+    with pytest.raises(OptionsError, match='start_from: the student, ResNet.*TinyRecogniser'):
+        HRN(ALIKE, RESNET18, None).start_from(teacher)
 
 
 def test_only_who_embeds_has_a_head():
-    names = {'linear7', 'linear1', 'embedding', 'bn2', 'fc', 'features'}
-    for head, student, assistant in (('teacher', MOBILE, RESNET18), ('own', MOBILE, MOBILE), ('own', RESNET18, MOBILE)):
-        hrn = HRN(MOBILE, student, assistant, head=head)
+    names = {'linear', 'embedding', 'bn2', 'fc', 'features'}
+    for head, student, assistant in (('teacher', ALIKE, RESNET18), ('own', ALIKE, ALIKE), ('own', RESNET18, ALIKE)):
+        hrn = HRN(ALIKE, student, assistant, head=head)
         assert bool(names & dict(hrn.student.net.named_children()).keys()) == (head == 'own')
         assert not names & dict(hrn.assistant.net.named_children()).keys()
         output = hrn.eval()(torch.rand(2, 3, 112, 112))
@@ -127,9 +128,9 @@ def test_only_who_embeds_has_a_head():
     assert not names & dict(HRN(face, face, None).student.net.named_children()).keys()
 
 
-@pytest.mark.parametrize('student', [MOBILE, RESNET18], ids=lambda s: s['type'])
+@pytest.mark.parametrize('student', [ALIKE, RESNET18], ids=lambda s: s['type'])
 def test_own_head(student):
-    hrn = HRN(MOBILE, student, None, head='own').eval()
+    hrn = HRN(ALIKE, student, None, head='own').eval()
     output = hrn(torch.rand(2, 3, 112, 112))
     assert hrn.embed(output, None).shape == (2, 128)
 
@@ -181,14 +182,14 @@ def test_other_channels_without_adapters_are_an_error_that_names_the_option(narr
 
 
 def test_batch_norm_keeps_its_statistics_by_option():
-    hrn = HRN(MOBILE, RESNET18, None, norm_eval=True)
+    hrn = HRN(ALIKE, RESNET18, None, norm_eval=True)
     for module in (hrn, hrn.student):
         module.train()
         assert hrn.student.training
         before = hrn.student.net.stem[1].running_mean.clone()
         hrn(torch.rand(2, 3, 112, 112))
         assert torch.equal(before, hrn.student.net.stem[1].running_mean)
-    plain = HRN(MOBILE, RESNET18, None).train()
+    plain = HRN(ALIKE, RESNET18, None).train()
     plain(torch.rand(2, 3, 112, 112))
     assert plain.student.net.stem[1].running_mean.any()
 

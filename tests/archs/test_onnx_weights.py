@@ -14,6 +14,8 @@ from support.published_weights import LAYERS, arcface_layout, loaded, random_wei
 from rim_plugin.archs.iresnet_arch import IResNet
 from rim_plugin.archs.mobilefacenet_arch import MobileFaceNet
 
+pytestmark = pytest.mark.slow  # files of 96 MB
+
 
 @pytest.fixture(scope='module')
 def arcface():
@@ -55,7 +57,7 @@ def export(net, path, fold):
     return onnx.load(path)
 
 
-@pytest.fixture(scope='module', params=[True, pytest.param(False, marks=pytest.mark.slow)], ids=['folded', 'unfolded'])
+@pytest.fixture(scope='module', params=[True, False], ids=['folded', 'unfolded'])
 def exported(request, arcface, tmp_path_factory):
     """The model, the path and whether BatchNorm is folded, of IResNet-18 as ONNX."""
     path = tmp_path_factory.mktemp('onnx') / 'w600k_r18.onnx'
@@ -98,7 +100,6 @@ def test_exported_onnx_has_the_contents_of_insightfaces_files(arcface, exported)
     assert held == sum(value.numel() for value in arcface.parameters()) + added
 
 
-@pytest.mark.slow
 def test_neither_names_nor_order_nor_epsilon_of_the_graph_matter(exported, arcface, face, tmp_path):
     """Nodes in another topological order under other names, a weight behind an Identity, a larger epsilon, fc as it is
     stored by exporters without transB."""

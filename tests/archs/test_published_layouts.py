@@ -9,6 +9,7 @@ from support.published_weights import LAYERS, Reference, arcface_layout, evolve_
 from rim_plugin.archs.iresnet_arch import IResNet
 from rim_plugin.archs.mobilefacenet_arch import MobileFaceNet
 
+pytestmark = pytest.mark.slow  # files of 96 MB
 KINDS = {'insightface': (arcface_layout, Reference.arcface), 'face_evolve': (evolve_layout, Reference.evolve)}
 
 

@@ -24,6 +24,7 @@ timm = pytest.importorskip('timm')
 
 EDGEFACE = Path(__file__).parents[3] / 'shared' / 'data' / 'edgeface_xs.safetensors'
 XXS = {'type': 'TimmRecogniser', 'name': 'edgenext_xx_small', 'embedding_size': 16}
+SHORT = {**XXS, 'arguments': {'depths': (1, 1, 1, 1)}}
 RESNET18 = {'type': 'ResNet', 'depth': 18}
 NO_TOKEN = {'class_token': False, 'global_pool': 'avg', 'embed_dim': 48, 'depth': 5}
 # name of a network, further arguments, its block maps (channels, pixels), and the names of what only its head uses
@@ -43,7 +44,13 @@ FAMILIES = {
 }
 
 
-@pytest.fixture(scope='module', params=FAMILIES)
+# of whose parts others are made, too
+ALIKE = ('resnet10t', 'convnext_atto', 'ghostnet_050')
+
+
+@pytest.fixture(
+    scope='module', params=[pytest.param(name, marks=pytest.mark.slow) if name in ALIKE else name for name in FAMILIES]
+)
 def family(request):
     """A network, the arguments that timm made it with, and what FAMILIES says of it."""
     torch.manual_seed(0)
@@ -204,7 +211,7 @@ class TestWeights:
         load_recogniser_weights(net, tmp_path / 'net.pt')
         torch.testing.assert_close(net(face).embedding, source(2 * face - 1))
 
-    @pytest.mark.parametrize('gamma', [0.3, 0.6])
+    @pytest.mark.parametrize('gamma', [0.3, pytest.param(0.6, marks=pytest.mark.slow)])
     def test_low_rank_layers_are_multiplied_out(self, tmp_path, gamma):
         source = low_rank('edgenext_xx_small', gamma)
         state = {f'model.{key}': value for key, value in source.state_dict().items()}
@@ -252,12 +259,12 @@ class TestWeights:
 
     def test_a_packed_student_comes_back(self, tmp_path):
         torch.manual_seed(0)
-        options = {'teacher': XXS, 'student': XXS, 'assistant': None, 'head': 'own'}
+        options = {'teacher': SHORT, 'student': SHORT, 'assistant': None, 'head': 'own'}
         hrn = perturbed(HRN(**options)).half().float()
         tensors = {f'hrn.{key}': value.half() for key, value in hrn.state_dict().items()}
         path = tmp_path / 'net.safetensors'
         save_weights(Weights({'hrn': {'type': 'HRN', **options}}, tensors), path)
-        built, net = build_packed(load_weights(path), 'hrn', path), small()
+        built, net = build_packed(load_weights(path), 'hrn', path), build_network(SHORT)
         load_recogniser_weights(net, path)
         expected = hrn.student.net.state_dict()
         for state in (built.student.net.state_dict(), net.state_dict()):
@@ -273,13 +280,13 @@ class TestWeights:
 
 
 class TestInHRN:
-    @pytest.mark.parametrize('student', [XXS, RESNET18], ids=lambda s: s['type'])
+    @pytest.mark.parametrize('student', [SHORT, RESNET18], ids=lambda s: s['type'])
     @pytest.mark.parametrize('head', ['teacher', 'own'])
     def test_maps_have_the_shapes_of_the_teacher_s(self, student, head):
         """EdgeNeXt drops the uneven last row and column of a map, ResNet keeps them unless told."""
         torch.manual_seed(0)
-        teacher, image = small().eval(), torch.rand(2, 3, 112, 112)
-        hrn = HRN(XXS, student, RESNET18, head=head).eval()
+        teacher, image = build_network(SHORT).eval(), torch.rand(2, 3, 112, 112)
+        hrn = HRN(SHORT, student, RESNET18, head=head).eval()
         output, truth = hrn(image), teacher(image)
         for maps in (output.student, output.assistant):
             assert [block.shape for block in maps] == [block.shape for block in truth.blocks]
@@ -287,43 +294,43 @@ class TestInHRN:
 
     def test_starting_from_the_teacher_gives_its_maps(self):
         torch.manual_seed(0)
-        teacher, image = perturbed(small()), torch.rand(2, 3, 112, 112)
+        teacher, image = perturbed(build_network(SHORT)), torch.rand(2, 3, 112, 112)
         for head in ('teacher', 'own'):
-            hrn = HRN(XXS, XXS, XXS, head=head, assistant_scale=1.0).eval()
+            hrn = HRN(SHORT, SHORT, SHORT, head=head, assistant_scale=1.0).eval()
             hrn.start_from(teacher)
             output, truth = hrn(image), teacher(image)
             for maps in (output.student, output.assistant):
                 assert all(torch.equal(a, b) for a, b in zip(maps, truth.blocks, strict=True))
-            untouched = HRN(XXS, XXS, None, head=head).eval()
+            untouched = HRN(SHORT, SHORT, None, head=head).eval()
             untouched.start_from(teacher)
             assert torch.equal(untouched.embed(untouched(image), teacher), truth.embedding)
 
     def test_another_network_cannot_start_from_the_teacher(self):
         with pytest.raises(OptionsError, match='start_from: the student, TimmRecogniser'):
-            HRN(XXS, XXS, None).start_from(small(std=0.4))
+            HRN(SHORT, SHORT, None).start_from(build_network({**SHORT, 'std': 0.4}))
 
     def test_only_who_embeds_has_a_head(self):
-        hrn = HRN(XXS, XXS, XXS, head='own')
+        hrn = HRN(SHORT, SHORT, SHORT, head='own')
         assert hasattr(hrn.student.net.model, 'head') and not hasattr(hrn.assistant.net.model, 'head')
-        assert not hasattr(HRN(XXS, XXS, None).student.net.model, 'head')
+        assert not hasattr(HRN(SHORT, SHORT, None).student.net.model, 'head')
 
     def test_other_channels_want_adapters(self):
-        teacher = {**XXS, 'name': 'edgenext_x_small'}
+        teacher = {**SHORT, 'name': 'edgenext_x_small'}
         with pytest.raises(OptionsError, match='24/4 28x28.*adapters: true bridges channels'):
-            HRN(teacher, XXS, None)
-        output = HRN(teacher, XXS, None, adapters=True)(torch.rand(1, 3, 112, 112))
+            HRN(teacher, SHORT, None)
+        output = HRN(teacher, SHORT, None, adapters=True)(torch.rand(1, 3, 112, 112))
         assert [block.shape[1] for block in output.student] == [32, 64, 100, 192]
 
     def test_other_grids_of_the_same_strides_do_not_match(self):
         with pytest.raises(
             OptionsError, match='student: TimmRecogniser .*512/32 4x4.* does not match .*168/32 3x3'
         ) as error:
-            HRN(XXS, {**XXS, 'name': 'resnet10t'}, None, adapters=True)
+            HRN(SHORT, {**XXS, 'name': 'resnet10t'}, None, adapters=True)
         assert 'adapters' not in str(error.value)
 
     def test_gradients_reach_the_image_and_the_student(self):
         torch.manual_seed(0)
-        image, hrn = torch.rand(2, 3, 112, 112, requires_grad=True), HRN(XXS, XXS, None)
+        image, hrn = torch.rand(2, 3, 112, 112, requires_grad=True), HRN(SHORT, SHORT, None)
         hrn(image).fused.square().sum().backward()
         assert image.grad.abs().sum() > 0
         assert all(value.grad is not None for value in hrn.student.parameters())

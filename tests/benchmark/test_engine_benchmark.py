@@ -2,6 +2,7 @@
 
 import pytest
 
+from rim_plugin.benchmark import engine_benchmark
 from rim_plugin.benchmark.engine_benchmark import BATCHES, REFERENCE, compare_engines, markdown, speed_rows
 from rim_plugin.tools import engine_names
 
@@ -13,6 +14,7 @@ def cache(tmp_path, monkeypatch):
 
 def test_rows_and_table(rim, make_face, monkeypatch):
     monkeypatch.setattr(engine_names, 'find_spec', lambda name: None)
+    monkeypatch.setattr(engine_benchmark, 'BATCHES', (1, 2))
     faces = [make_face(64, seed) for seed in range(3)]
     rows = compare_engines(rim, faces, ['torch:bf16', 'openvino:fp32'], 8, 1)
     assert [(row.part, row.engine) for row in rows] == [

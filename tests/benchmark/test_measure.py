@@ -7,6 +7,7 @@ import pytest
 import torch
 from support.benchmarks import DRAWN, NET
 from support.small_networks import NARROW_INTEGRATOR, NARROW_PATHS
+from support.tiny_recognition import ALIKE as TEACHER
 from torchvision.models import alexnet
 
 from rim_plugin.archs.fhn_arch import FHN
@@ -29,7 +30,6 @@ DISCRIMINATOR = {
     'integrator': NARROW_INTEGRATOR,
     'discriminator': {'channels': 4, 'embedding': 8},
 }
-TEACHER = {'type': 'MobileFaceNet'}
 
 
 @pytest.fixture
@@ -38,13 +38,13 @@ def srcnn(folder):
 
 
 @pytest.fixture
-def rim(teacher, tmp_path):
+def rim(tiny_teacher, tmp_path):
     """RIM with random weights: its pipeline."""
     torch.manual_seed(0)
     generator = build_network(dict(GENERATOR))
     torch.save({'params': generator.state_dict()}, tmp_path / 'g.pth')
     return build_method(
-        {'g': GENERATOR, 'd': DISCRIMINATOR}, {'g': str(tmp_path / 'g.pth')}, {**TEACHER, 'weights': teacher}
+        {'g': GENERATOR, 'd': DISCRIMINATOR}, {'g': str(tmp_path / 'g.pth')}, {**TEACHER, 'weights': tiny_teacher}
     )
 
 
@@ -112,17 +112,17 @@ def test_weights_are_the_averaged_ones_where_there_are_any(folder):
     assert all(torch.equal(value, built[key]) for key, value in nets[0].state_dict().items())
 
 
-def test_methods_are_ready_to_infer(rim, teacher):
+def test_methods_are_ready_to_infer(rim, tiny_teacher):
     assert isinstance(rim.fhn, FHN) and rim.hrn is None and rim.gallery == 'teacher'
     assert not any(layer.training for layer in rim.modules())
     assert not any(value.requires_grad for value in rim.parameters())
     hrn = {'type': 'HRN', 'student': TEACHER, 'assistant': TEACHER, 'head': 'own'}
-    full = build_method({'r': hrn}, {}, {**TEACHER, 'weights': teacher}, 'hrn')
+    full = build_method({'r': hrn}, {}, {**TEACHER, 'weights': tiny_teacher}, 'hrn')
     assert full.gallery == 'hrn' and full.fhn is None and full.hrn is not None
 
 
 def test_size_and_speed(srcnn, monkeypatch):
-    monkeypatch.setattr(measure, '_TIMED_SECONDS', 0.1)
+    monkeypatch.setattr(measure, '_TIMED_SECONDS', 0.02)
     speed = measure_speed(srcnn)['speed']
     assert speed['parameters'] == sum(value.numel() for value in srcnn.fhn.parameters())
     layers = (3 * 4 * 81, 4 * 2 * 25, 2 * 3 * 25)
@@ -136,7 +136,7 @@ def printed(capsys):
     return [json.loads(line.removeprefix('RESULT ')) for line in lines if line.startswith('RESULT ')]
 
 
-def test_gallery_is_embedded_once_for_all_measurements(teacher, tmp_path, monkeypatch, capsys):
+def test_gallery_is_embedded_once_for_all_measurements(tiny_teacher, tmp_path, monkeypatch, capsys):
     pairs = {'type': 'DrawnPairDataset', 'num_identities': 4, 'faces_per_identity': 2, 'folds': 2, 'name': 'few'}
     full = [{**pairs, 'probe_side': 'none'}, False]
     gallery = {'key': 'gallery', 'arguments': full}
@@ -147,7 +147,7 @@ def test_gallery_is_embedded_once_for_all_measurements(teacher, tmp_path, monkey
     job = {'cache': str(tmp_path), 'networks': {}, 'weights': {}, 'gallery': None, 'measurements': measurements}
     calls, embed = [], measure.measure_gallery
     monkeypatch.setattr(measure, 'measure_gallery', lambda *arguments: calls.append(1) or embed(*arguments))
-    recogniser = {**TEACHER, 'weights': teacher}
+    recogniser = {**TEACHER, 'weights': tiny_teacher}
     measure.main({**job, 'recogniser': recogniser})
     assert len(calls) == 1
     lines = [

@@ -104,10 +104,11 @@ def project(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
 
-@pytest.mark.parametrize('name', ['demo', 'lfw', 'table1'])
+@pytest.mark.parametrize('name', ['demo', pytest.param('lfw', marks=pytest.mark.slow), 'table1'])
 def test_the_options_of_this_project_are_right(name, project):
     for method in read_benchmark(f'options/benchmark/{name}.yml').methods:
-        check(method.options, method.file, 'train' in method.options, look_for_files=False)
+        if method.force:  # without, the file is checked with all of the project's
+            check(method.options, method.file, 'train' in method.options, look_for_files=False)
 
 
 def test_a_dataset_that_is_not_there(project):

@@ -1,8 +1,7 @@
 """One training of a name at a time."""
 
 import os
-import subprocess
-import sys
+from multiprocessing import get_context
 
 import pytest
 
@@ -10,13 +9,11 @@ from rim_plugin.compat import run_lock
 from rim_plugin.errors import OptionsError
 from rim_plugin.run_state import RUN
 
-HOLD = """
-import sys
-from rim_plugin.compat import run_lock
-run_lock.take({'name': 'run', 'rank': 0, 'path': {'experiments_root': sys.argv[1]}})
-print('held', flush=True)
-sys.stdin.read()
-"""
+
+def hold(options, held, end):
+    run_lock.take(options)
+    held.set()
+    end.wait()
 
 
 @pytest.fixture
@@ -28,15 +25,17 @@ def options(tmp_path):
 
 
 def test_another_process_is_named_and_a_killed_one_holds_nothing(options):
-    command = [sys.executable, '-c', HOLD, options['path']['experiments_root']]
-    other = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    assert other.stdout.readline() == 'held\n'
+    context = get_context('fork')  # a new interpreter would import torch for seconds
+    held, end = context.Event(), context.Event()
+    other = context.Process(target=hold, args=(options, held, end))
+    other.start()
+    assert held.wait(20)
     with pytest.raises(OptionsError, match=f'name: run: process {other.pid} trains under this name, into .*/run; wait'):
         run_lock.take(options, 0.1)
     run_lock.take({**options, 'rank': 1}, 0)
     run_lock.take({**options, 'path': {'experiments_root': f'{options["path"]["experiments_root"]}2'}}, 0)
     other.kill()
-    other.communicate()
+    other.join()
     run_lock.take(options, 0)
 
 

@@ -8,7 +8,7 @@ from scipy.ndimage import gaussian_filter
 from scipy.stats import kstest
 from torch.nn import functional as F
 
-from rim_plugin.data.degradations import compress_jpeg, degrade_batch, degrade_face, draw_seeds
+from rim_plugin.data.degradations import compress_jpeg, degrade_batch, degrade_face
 from rim_plugin.data.resize import degrade, to_tensor
 from rim_plugin.errors import OptionsError
 from rim_plugin.options.conversion import convert
@@ -269,11 +269,6 @@ def test_probes_follow_from_the_seed(faces):
     state = torch.get_rng_state()
     degrade_batch(faces, 28, DegradationOptions(), SEEDS)
     assert torch.equal(torch.get_rng_state(), state), "torch's own generator is left alone"
-
-
-def test_seeds_come_from_a_generator():
-    first, again = (draw_seeds(1000, torch.Generator().manual_seed(5)) for _ in range(2))
-    assert torch.equal(first, again) and first.unique().numel() == 1000 and first.min() >= 0
 
 
 def test_as_many_probes_as_asked_are_degraded(faces):

@@ -156,6 +156,7 @@ def test_names_with_signs_are_found_in_the_store(faces, tmp_path):
     assert [f'{found[i]["gt_path"]}.png' for i in range(3)] == names
 
 
+@pytest.mark.slow
 @pytest.mark.real_data
 def test_the_real_lfw_is_aligned_on_the_fly(real_faces):
     lfw = real_faces / 'lfw'

@@ -44,15 +44,15 @@ SMALL = {
     },
     'IResNet': {'depth': 18},
     'HRN': {
-        'teacher': {'type': 'MobileFaceNet'},
+        'teacher': {'type': 'TinyRecogniser'},
         'student': {'type': 'ResNet', 'depth': 18},
-        'assistant': {'type': 'MobileFaceNet'},
+        'assistant': {'type': 'TinyRecogniser'},
     },
     'FixedInput': {
         'net': {'type': 'EDSR', 'num_in_ch': 3, 'num_out_ch': 3, 'num_feat': 4, 'num_block': 1, 'upscale': 8},
         'input_size': 14,
     },
-    'TimmRecogniser': {'name': 'edgenext_xx_small', 'embedding_size': 8},
+    'TimmRecogniser': {'name': 'edgenext_xx_small', 'embedding_size': 8, 'arguments': {'depths': (1, 1, 1, 1)}},
     'LapSRN': {'num_feat': 8},
     'RRDBNetX8': {'num_feat': 8, 'num_block': 1, 'num_grow_ch': 4},
     'SRCNN': {'channels': (8, 4)},

@@ -19,7 +19,8 @@ from support.tiny_rim import OPTIONS, rim_model
 
 from basicsr.archs import build_network
 
-ALIKE = {'type': 'MobileFaceNet'}
+MOBILE = {'type': 'MobileFaceNet'}
+ALIKE = tiny_recognition.ALIKE
 RECOGNITION = {
     'network_t': ALIKE,
     'network_r': {
@@ -47,13 +48,13 @@ class Tiny(NamedTuple):
 @pytest.fixture(scope='session')
 def teacher(tmp_path_factory):
     """File of a MobileFaceNet's weights, random ones."""
-    return write_random(ALIKE, tmp_path_factory.mktemp('teacher') / 'teacher.safetensors')
+    return write_random(MOBILE, tmp_path_factory.mktemp('teacher') / 'teacher.safetensors')
 
 
 @pytest.fixture(scope='session')
 def tiny_teacher(tmp_path_factory):
     """File of a TinyRecogniser's weights, random ones."""
-    return write_random(tiny_recognition.ALIKE, tmp_path_factory.mktemp('teacher') / 'teacher.safetensors')
+    return write_random(ALIKE, tmp_path_factory.mktemp('teacher') / 'teacher.safetensors')
 
 
 def write_random(options, path):
@@ -63,11 +64,11 @@ def write_random(options, path):
 
 
 @pytest.fixture(scope='session')
-def tiny(teacher, tmp_path_factory):
+def tiny(tiny_teacher, tmp_path_factory):
     folder = tmp_path_factory.mktemp('tiny')
     model = rim_model(
         networks=RECOGNITION,
-        path={'pretrain_network_t': teacher},
+        path={'pretrain_network_t': tiny_teacher},
         distill_opt={'type': 'DistillationLoss'},
         phase='student',
         embedding_opt={'type': 'DistillationLoss', 'target': 'embedding', 'distance': 'cosine'},

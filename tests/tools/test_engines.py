@@ -193,6 +193,8 @@ class Counting:
 @pytest.fixture
 def counting(monkeypatch):
     kind = type('Counting', (Counting,), {})
+    monkeypatch.setattr(Auto, 'KEPT_PAYS', 3)
+    monkeypatch.setattr(Auto, 'NEW_PAYS', 6)
     monkeypatch.setattr(engines, 'Graphs', kind)
     monkeypatch.setattr(engines, 'missing_packages', lambda engine: [])
     return kind

@@ -8,9 +8,10 @@ import torch
 import yaml
 from safetensors.torch import load_file
 from support.pair_files import face_pairs
+from support.refusals import refused
+from support.tiny_recognition import ALIKE
 
 from rim_plugin.archs.recogniser_weights import load_recogniser_weights
-from rim_plugin.errors import OptionsError
 from rim_plugin.models.networks import warn_of_other_options
 from rim_plugin.options.reading import read_options
 from rim_plugin.pipeline import RIMPipeline
@@ -22,14 +23,6 @@ from basicsr.archs import build_network as build
 from basicsr.utils import get_root_logger
 
 SRCNN = {'type': 'SRCNN', 'channels': [4, 2]}
-
-
-def refused(function, *args):
-    with pytest.raises(OptionsError) as caught:
-        function(*args)
-    message = str(caught.value)
-    assert '\n' not in message
-    return message
 
 
 def test_the_averaged_weights_come_back_from_half_precision(tiny):
@@ -103,7 +96,7 @@ def test_a_recogniser_that_computes_something_else_with_them_is_named(tiny, monk
 
 
 def test_the_student_in_a_weights_file_is_a_recogniser(tiny, tmp_path):
-    net = build({'type': 'MobileFaceNet'})
+    net = build(dict(ALIKE))
     load_recogniser_weights(net, tiny.weights)
     student = tiny.model.trainer.ema_nets.recogniser.student.net.state_dict()
     assert all(torch.equal(value, student[key]) for key, value in net.state_dict().items())

@@ -72,7 +72,7 @@ def test_min_max_of_the_domain_loss(trained, sign, monkeypatch):
     for name in {'generator', 'integrator', 'discriminator'} - {trained}:
         for group in model.trainer.optimisation.parts[name].optimizer.param_groups:
             group['lr'] = 0
-    log = steps(model, 10)
+    log = steps(model, 6)
     first, last = log[0]['l_domain'], log[-1]['l_domain']
     assert sign * (last - first) > 0.2 * first
 
