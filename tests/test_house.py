@@ -31,7 +31,7 @@ ARROWS = {
     'batch': {'data'},
     'sheets': {'data'},
     'losses': {'archs', 'discovery', 'errors', 'options'},
-    'archs': BASE | {'discovery', 'options', 'packages'},
+    'archs': BASE | {'data', 'discovery', 'options', 'packages'},
     'data': BASE | {'discovery', 'options'},
     'options': BASE | {'muon'},
     'weights_file': {'errors', 'files'},

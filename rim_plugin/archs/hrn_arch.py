@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from rim_plugin.archs.layers import he_init
-from rim_plugin.archs.recogniser import Recogniser
+from rim_plugin.archs.recogniser import FACE_SIZE, Recogniser
 from rim_plugin.archs.resnet_arch import ResNet
 from rim_plugin.errors import OptionsError, check_choice
 from rim_plugin.options.kinds import Positive
@@ -33,11 +33,56 @@ class Scale(nn.Module):
         return x * self.weight
 
 
+class Regrid(nn.Module):
+    r"""Maps on the grid of another recogniser's: the same places of the face, by linear interpolation, antialiased.
+
+    .. math::
+        y = R x C^T, \quad R_{jk} \propto \max(0, 1 - |p_j - k| / \max(1, s))
+
+    with p_j the middle of row j of the new grid, counted in rows of the old one, and s how many of these it is high;
+    each row of R has the sum 1. C likewise, of the columns.
+
+    Args:
+        grid: rows and columns of the maps.
+        crop: first column and end of the columns of the face on which they lie.
+        wanted: rows and columns of the result.
+        wanted_crop: likewise.
+
+    Shapes:
+        (N, C, h, w) to (N, C, wanted h, wanted w).
+    """
+
+    rows: Tensor
+    columns: Tensor
+
+    def __init__(
+        self, grid: tuple[int, int], crop: tuple[int, int], wanted: tuple[int, int], wanted_crop: tuple[int, int]
+    ) -> None:
+        super().__init__()
+        whole = (0, FACE_SIZE)
+        # made of sizes, hence not in checkpoints
+        self.register_buffer('rows', _interpolation(grid[0], whole, wanted[0], whole), persistent=False)
+        self.register_buffer('columns', _interpolation(grid[1], crop, wanted[1], wanted_crop), persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.rows.to(x) @ x @ self.columns.to(x).T
+
+
+def _interpolation(count: int, span: tuple[int, int], wanted: int, wanted_span: tuple[int, int]) -> Tensor:
+    """R of :class:`Regrid`, (wanted, count): from ``count`` cells over a span of pixels to others over another span."""
+    cell, wanted_cell = (span[1] - span[0]) / count, (wanted_span[1] - wanted_span[0]) / wanted
+    middles = wanted_span[0] + (torch.arange(wanted) + 0.5) * wanted_cell
+    places = ((middles - span[0]) / cell - 0.5).clamp(0, count - 1)
+    distances = (places[:, None] - torch.arange(count)).abs()
+    weights = (1 - distances / max(1.0, wanted_cell / cell)).clamp(min=0)
+    return weights / weights.sum(1, keepdim=True)
+
+
 class Branch(nn.Module):
     """A recogniser ``net`` whose K block maps are brought to the shapes of the teacher's.
 
     Args:
-        net: strides and crop as the teacher's; where it has other channels, a 1x1 convolution follows.
+        net: with as many blocks; where it has other channels, a 1x1 convolution follows, on other grids a Regrid.
         teacher: not kept.
         scale: multiply every map by a Scale that starts there: from zero, an untrained network gives zero. None: no
             Scale.
@@ -51,9 +96,14 @@ class Branch(nn.Module):
         super().__init__()
         self.net, self.norm_eval = net, norm_eval
         self.adapters = nn.ModuleList()
-        for (channels, _), (wanted, _) in zip(net.feature_info, teacher.feature_info, strict=True):
+        same_crop = tuple(net.crop) == tuple(teacher.crop)
+        infos, grids = zip(net.feature_info, teacher.feature_info, strict=True), zip(net.grids(), teacher.grids())
+        for ((channels, _), (wanted, _)), (grid, wanted_grid) in zip(infos, grids, strict=True):
             adapter = nn.Identity() if channels == wanted else nn.Conv2d(channels, wanted, 1)
-            self.adapters.append(nn.Sequential(adapter, nn.Identity() if scale is None else Scale(wanted, scale)))
+            layers = nn.Sequential(adapter, nn.Identity() if scale is None else Scale(wanted, scale))
+            if grid != wanted_grid or not same_crop:
+                layers.append(Regrid(grid, net.crop, wanted_grid, teacher.crop))
+            self.adapters.append(layers)
         he_init(self.adapters)
         self.train()
 
@@ -102,7 +152,8 @@ class HRN(nn.Module):
         assistant: likewise; None for no assistant.
         head: ``teacher``: the teacher's frozen head embeds the fused map | ``own``: the student's head, which only a
             loss on the embedding trains.
-        adapters: bridge other channels than the teacher's by 1x1 convolutions; without, other channels are an error.
+        adapters: bridge other channels than the teacher's by 1x1 convolutions and other grids by interpolation;
+            without, both are an error.
         norm_eval: BatchNorm keeps and uses its running statistics in training: all faces of a batch may have one
             probe size, and so other statistics than at inference. For networks that start from trained weights.
         assistant_view: what the assistant sees: ``sr``: the student's image, as in the paper | ``probe``: the probe
@@ -247,10 +298,10 @@ def _matching(
 
 
 def _require_match(role: str, net: Recogniser, teacher: Recogniser, adapters: bool, own_head: bool) -> None:
-    strides, wanted = ([info.stride for info in each.feature_info] for each in (net, teacher))
-    same_grids = strides == wanted and tuple(net.crop) == tuple(teacher.crop) and net.grids() == teacher.grids()
-    if not same_grids or not adapters and net.feature_info != teacher.feature_info:
-        hint = '; adapters: true bridges channels' if same_grids else ''
+    bridged = len(net.feature_info) == len(teacher.feature_info)
+    ours, theirs = ((each.feature_info, each.grids(), tuple(each.crop)) for each in (net, teacher))
+    if ours != theirs and not (adapters and bridged):
+        hint = '; adapters: true bridges channels and grids' if bridged else '; they need as many blocks'
         raise OptionsError(f'{role}: {_describe(net)} does not match the teacher, {_describe(teacher)}{hint}')
     if own_head and (net.feature_info[-1], net.embedding_size) != (teacher.feature_info[-1], teacher.embedding_size):
         raise OptionsError(f'head: own: {role} {_describe(net)} has to end like the teacher, {_describe(teacher)}')

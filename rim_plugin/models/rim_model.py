@@ -33,8 +33,9 @@ class RIMModel(SRModel):
     """Resolution Invariant Model.
 
     Networks: ``network_g`` (TriPathGenerator, theta_G; or another SR network), ``network_d``
-    (MixAdversarialDiscriminator: theta_i and theta_d), ``network_t`` (the teacher, frozen) and ``network_r`` (HRN:
-    theta_S and theta_A).
+    (MixAdversarialDiscriminator: theta_i and theta_d; or a discriminator of images), ``network_c``
+    (ComponentDiscriminator: of face components), ``network_t`` (the teacher, frozen) and ``network_r`` (HRN: theta_S
+    and theta_A).
 
     The phases of a run, see :mod:`rim_plugin.models.phases`, follow each other, each beginning with the averaged
     weights of the one before. :meth:`feed_data` makes a :class:`Batch`, :meth:`Trainer.step` takes it to the losses.
@@ -194,7 +195,7 @@ class RIMModel(SRModel):
         """Write each network, and the FHN composed of generator and integrator; then the training state."""
         nets, ema_nets = self.nets, self.trainer.ema_nets
         pairs: dict[str, Any] = {label: (net, ema_nets.learning[label]) for label, net in nets.learning.items()}
-        if nets.discriminator is not None:
+        if nets.mixed is not None:
             pairs['fhn'] = (nets.fhn, ema_nets.fhn)
         for label, pair in pairs.items():
             if ema_nets is nets:
