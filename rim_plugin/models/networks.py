@@ -217,10 +217,18 @@ def build_block(name: str, options: Mapping[str, Any]) -> Any:
     """
     try:
         return build_network(options)
-    except ValueError:  # of networks that say what is wrong
+    except OptionsError:  # of networks that say what is wrong
         raise
     except Exception as error:
         raise OptionsError(f'{name}: {options["type"]} cannot be built so ({first_words(error)})') from error
+
+
+def in_layout(net: nn.Module, layout: torch.memory_format) -> nn.Module:
+    """The network with its 2-d convolutions in a memory format; torch's own ``to`` fails on weights of five axes."""
+    for value in (*net.parameters(), *net.buffers()):
+        if value.ndim == 4:
+            value.data = value.data.contiguous(memory_format=layout)
+    return net
 
 
 def load_weights(model: BaseModel, nets: RIMNets, param_key: str | None = None) -> None:

@@ -14,7 +14,14 @@ from torch.utils.data import DataLoader
 from rim_plugin.batch import Batch
 from rim_plugin.evaluation.image_evaluator import IdentityEmbedder, face_data
 from rim_plugin.evaluation.metric import METRICS
-from rim_plugin.models.networks import build_nets, build_teacher, describe, load_weights, warn_of_other_options
+from rim_plugin.models.networks import (
+    build_nets,
+    build_teacher,
+    describe,
+    in_layout,
+    load_weights,
+    warn_of_other_options,
+)
 from rim_plugin.models.phases.base import PARTS, PHASES, Setting, loss_terms
 from rim_plugin.models.phases.schedule import Schedule
 from rim_plugin.models.trainer import Trainer, recogniser_is_trained
@@ -112,7 +119,7 @@ class RIMModel(SRModel):
             nets.start_from_teacher()
         for net in (*nets.learning.values(), nets.teacher):
             if net is not None:
-                net.to(self.device).to(memory_format=self.layout)
+                in_layout(net.to(self.device), self.layout)
         load_weights(self, nets)
         for net in nets.learning.values():
             self.print_network(net)

@@ -204,15 +204,21 @@ def _check_length(scheduler: Mapping[str, Any], place: Place, total_iter: int) -
 
 
 def _check_solvers(optimizers: Mapping[str, Mapping[str, Any]], scheduler: Mapping[str, Any], place: Place) -> None:
-    """That optimizers and their scheduler accept their arguments, on a weight of its own."""
+    """That optimizers and their scheduler accept their arguments, and step, on a weight of its own."""
     course = {key: value for key, value in scheduler.items() if key != 'type'}
     for key, block in optimizers.items():
         rates = {name: value for name, value in block.items() if name != 'type'}
         try:
             optimizer: Any = optimizer_types()[block['type']]
-            optimizer = optimizer([torch.zeros(1, 1, requires_grad=True)], **rates)
+            weight = torch.zeros(1, 1, requires_grad=True)
+            optimizer = optimizer([weight], **rates)
         except (ValueError, TypeError, RuntimeError) as error:
             raise (place / key).error(first_words(error)) from None
+        weight.grad = torch.ones(1, 1)
+        try:
+            optimizer.step()
+        except (TypeError, RuntimeError) as error:  # LBFGS, SparseAdam
+            raise (place / key).error(f'{block["type"]} cannot step in a training ({first_words(error)})') from None
         try:
             scheduler_types()[scheduler['type']](optimizer, **course)
         except (ValueError, TypeError, ZeroDivisionError) as error:

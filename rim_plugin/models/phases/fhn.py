@@ -53,6 +53,8 @@ class FHNPhase(Phase):
         return self.image_terms if self.nets.mixed is None else self.terms
 
     def check(self) -> None:
+        if (generator := self.nets.generator) is not None and not any(True for _ in generator.parameters()):
+            raise ValueError(f'network_g: {type(generator).__name__} has no parameters to train')
         if 'sr_identity' in self.setting.losses and self.nets.teacher is None:
             raise ValueError('network_t is missing: sr_identity_opt compares faces as the teacher sees them')
         if 'gan' in self.setting.losses and self.nets.image_discriminator is None:
