@@ -151,7 +151,8 @@ class _Checker:
         declared = getattr(model, 'train_options', None)
         fields = fields_of(declared or TrainOptions)
         losses = {key for key, value in block.items() if key.endswith('_opt')} - fields.keys()
-        optimizers = {key for key in block if key.startswith('optim_')}
+        # a model that declares its options says what it needs, or has a default
+        optimizers = {key for key in block if key.startswith('optim_') and not (declared and block[key] is None)}
         known = losses | optimizers
         if declared is not None:
             known = {f'{name}_opt' for name in model.loss_terms()} | {

@@ -11,7 +11,8 @@ from torch import Tensor, nn
 
 from rim_plugin.archs.fhn_arch import TriPathOutput
 from rim_plugin.batch import Batch
-from rim_plugin.models.fitting import called, check_faces
+from rim_plugin.errors import OptionsError
+from rim_plugin.models.fitting import bare, called, check_faces
 from rim_plugin.models.optimisation import Optimisation
 from rim_plugin.models.phases.base import Losses, Phase, Requirements
 from rim_plugin.options.schema import RIMTrain
@@ -53,8 +54,11 @@ class FHNPhase(Phase):
         return self.image_terms if self.nets.mixed is None else self.terms
 
     def check(self) -> None:
-        if (generator := self.nets.generator) is not None and not any(True for _ in generator.parameters()):
-            raise ValueError(f'network_g: {type(generator).__name__} has no parameters to train')
+        nets = self.nets
+        learning = {'network_g': nets.generator, 'network_d': nets.image_discriminator, 'network_c': nets.components}
+        for place, net in learning.items():
+            if net is not None and not any(True for _ in net.parameters()):
+                raise ValueError(f'{place}: {type(bare(net)).__name__} has no parameters to train')
         if 'sr_identity' in self.setting.losses and self.nets.teacher is None:
             raise ValueError('network_t is missing: sr_identity_opt compares faces as the teacher sees them')
         if 'gan' in self.setting.losses and self.nets.image_discriminator is None:
@@ -178,9 +182,10 @@ class FHNPhase(Phase):
             given: what it needs to know of all 2 N images.
         """
         with self.setting.autocast():
-            true, false = _halves(called(place, discriminator, torch.cat([truth, sr.detach()]), *given))
-            with _held_constant(discriminator) as constant:
-                fooled = _halves(constant(torch.cat([truth, sr]), *given))[1]  # with the same batch statistics
+            logits = called(place, discriminator, torch.cat([truth, sr.detach()]), *given)
+            true, false = _halves(place, discriminator, logits)
+            with _held_constant(discriminator) as constant:  # with the same batch statistics
+                fooled = _halves(place, discriminator, constant(torch.cat([truth, sr]), *given))[1]
         loss = self.setting.loss
         halves = loss(term, true, True, is_disc=True), loss(term, false, False, is_disc=True)
         return {term: loss(term, fooled, True, is_disc=False), f'{term}_d': (halves[0] + halves[1]) / 2}
@@ -236,13 +241,17 @@ def _held_constant(net: nn.Module) -> Iterator[nn.Module]:
     net.requires_grad_(True)
 
 
-def _halves(logits: Any) -> tuple[Any, Any]:
+def _halves(place: str, discriminator: Any, logits: Any) -> tuple[Any, Any]:
     """What a discriminator says of the first and of the second half of the images, in float32; in lists of several
     scales, too."""
     if isinstance(logits, Tensor):
         first, second = logits.float().chunk(2)
         return first, second
-    pairs = [_halves(each) for each in logits]
+    if not isinstance(logits, list | tuple):
+        raise OptionsError(
+            f'{place}: {type(bare(discriminator)).__name__} gives {logits} where numbers of images belong'
+        )
+    pairs = [_halves(place, discriminator, each) for each in logits]
     return [first for first, _ in pairs], [second for _, second in pairs]
 
 
