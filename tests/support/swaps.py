@@ -47,10 +47,10 @@ def names(registry):
     return sorted(name.removesuffix('_basicsr') for name, package in known if package in ('basicsr', 'rim_plugin'))
 
 
-def small(name):
-    """The block of a registered network."""
+def small(name, **changes):
+    """The block of a registered network; ``changes`` of arguments that it has."""
     parameters = inspect.signature(ARCH_REGISTRY.get(name)).parameters
-    arguments = {**ARGUMENTS, **SMALL.get(name, {}), **OWN.get(name, {})}
+    arguments = {**ARGUMENTS, **SMALL.get(name, {}), **OWN.get(name, {}), **changes}
     return {'type': name, **{key: value for key, value in arguments.items() if key in parameters}}
 
 
