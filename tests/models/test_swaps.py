@@ -126,7 +126,7 @@ def test_every_kind_of_gan(gan_type):
 
 @pytest.mark.slow
 def test_discriminators_of_several_scales_learn_by_basicsrs_loss_of_several_scales():
-    net = {**small('HiFaceGANDiscriminator'), 'norm_d': 'spectralinstance', 'num_in_ch': 0}
+    net = small('HiFaceGANDiscriminator')
     blocks = PLACES['of another SR network'](net)
     trains(blocks, **PLAIN, gan_opt={'type': 'MultiScaleGANLoss', 'gan_type': 'hinge'})
     told = line(trains, blocks, **PLAIN, **GAN)
