@@ -31,7 +31,7 @@ ARROWS = {
     'batch': {'data'},
     'sheets': {'data'},
     'losses': {'archs', 'discovery', 'errors', 'options'},
-    'archs': BASE | {'discovery', 'heatmaps', 'options', 'packages'},
+    'archs': BASE | {'data', 'discovery', 'heatmaps', 'options', 'packages'},
     'data': BASE | {'discovery', 'heatmaps', 'options'},
     'options': BASE | {'muon'},
     'weights_file': {'errors', 'files'},

@@ -155,6 +155,7 @@ class TriPathGenerator(nn.Module):
         'parsing': ('parsing',),
         'none': (),
     }
+    integrator_type: ClassVar[str] = 'FeatureIntegrator'  # on the grid of the fused features
     coarse: nn.Module
     global_path: nn.Module
 

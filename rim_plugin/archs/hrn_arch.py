@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from rim_plugin.archs.layers import he_init
 from rim_plugin.archs.recogniser import Recogniser
+from rim_plugin.archs.regrid import Regrid
 from rim_plugin.archs.resnet_arch import ResNet
 from rim_plugin.errors import OptionsError, check_choice
 from rim_plugin.options.kinds import Positive
@@ -37,7 +38,7 @@ class Branch(nn.Module):
     """A recogniser ``net`` whose K block maps are brought to the shapes of the teacher's.
 
     Args:
-        net: strides and crop as the teacher's; where it has other channels, a 1x1 convolution follows.
+        net: with as many blocks; where it has other channels, a 1x1 convolution follows, on other grids a Regrid.
         teacher: not kept.
         scale: multiply every map by a Scale that starts there: from zero, an untrained network gives zero. None: no
             Scale.
@@ -51,9 +52,14 @@ class Branch(nn.Module):
         super().__init__()
         self.net, self.norm_eval = net, norm_eval
         self.adapters = nn.ModuleList()
-        for (channels, _), (wanted, _) in zip(net.feature_info, teacher.feature_info, strict=True):
+        same_crop = tuple(net.crop) == tuple(teacher.crop)
+        infos, grids = zip(net.feature_info, teacher.feature_info, strict=True), zip(net.grids(), teacher.grids())
+        for ((channels, _), (wanted, _)), (grid, wanted_grid) in zip(infos, grids, strict=True):
             adapter = nn.Identity() if channels == wanted else nn.Conv2d(channels, wanted, 1)
-            self.adapters.append(nn.Sequential(adapter, nn.Identity() if scale is None else Scale(wanted, scale)))
+            layers = nn.Sequential(adapter, nn.Identity() if scale is None else Scale(wanted, scale))
+            if grid != wanted_grid or not same_crop:
+                layers.append(Regrid(grid, net.crop, wanted_grid, teacher.crop))
+            self.adapters.append(layers)
         he_init(self.adapters)
         self.train()
 
@@ -102,7 +108,8 @@ class HRN(nn.Module):
         assistant: likewise; None for no assistant.
         head: ``teacher``: the teacher's frozen head embeds the fused map | ``own``: the student's head, which only a
             loss on the embedding trains.
-        adapters: bridge other channels than the teacher's by 1x1 convolutions; without, other channels are an error.
+        adapters: bridge other channels than the teacher's by 1x1 convolutions and other grids by interpolation;
+            without, both are an error.
         norm_eval: BatchNorm keeps and uses its running statistics in training: all faces of a batch may have one
             probe size, and so other statistics than at inference. For networks that start from trained weights.
         assistant_view: what the assistant sees: ``sr``: the student's image, as in the paper | ``probe``: the probe
@@ -247,10 +254,10 @@ def _matching(
 
 
 def _require_match(role: str, net: Recogniser, teacher: Recogniser, adapters: bool, own_head: bool) -> None:
-    strides, wanted = ([info.stride for info in each.feature_info] for each in (net, teacher))
-    same_grids = strides == wanted and tuple(net.crop) == tuple(teacher.crop) and net.grids() == teacher.grids()
-    if not same_grids or not adapters and net.feature_info != teacher.feature_info:
-        hint = '; adapters: true bridges channels' if same_grids else ''
+    bridged = len(net.feature_info) == len(teacher.feature_info)
+    ours, theirs = ((each.feature_info, each.grids(), tuple(each.crop)) for each in (net, teacher))
+    if ours != theirs and not (adapters and bridged):
+        hint = '; adapters: true bridges channels and grids' if bridged else '; they need as many blocks'
         raise OptionsError(f'{role}: {_describe(net)} does not match the teacher, {_describe(teacher)}{hint}')
     if own_head and (net.feature_info[-1], net.embedding_size) != (teacher.feature_info[-1], teacher.embedding_size):
         raise OptionsError(f'head: own: {role} {_describe(net)} has to end like the teacher, {_describe(teacher)}')

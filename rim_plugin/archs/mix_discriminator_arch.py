@@ -1,5 +1,6 @@
 """RIM's mix-adversarial discriminator, section 3.1.2 of the paper: feature integrator and domain discriminator."""
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import torch
@@ -136,3 +137,20 @@ class MixAdversarialDiscriminator(nn.Module):
 
     def forward(self, fused: Tensor, coarse: Tensor) -> tuple[Tensor, Tensor]:
         return self.integrator(fused, coarse), self.discriminator(fused)
+
+
+def is_mixed(options: Mapping[str, Any]) -> bool:
+    """Whether a block names a discriminator with an integrator, no other one."""
+    return issubclass(ARCH_REGISTRY.get(options['type']), MixAdversarialDiscriminator)
+
+
+def mixed_options(options: Mapping[str, Any], integrator: str) -> dict[str, Any]:
+    """Options of the MixAdversarialDiscriminator that a tri-path generator needs.
+
+    Args:
+        options: its own; or those of a discriminator of images, which becomes ``image`` beside a default integrator.
+        integrator: ``type`` of that.
+    """
+    if is_mixed(options):
+        return dict(options)
+    return {'type': MixAdversarialDiscriminator.__name__, 'integrator': {'type': integrator}, 'image': dict(options)}

@@ -240,6 +240,7 @@ class SubPixelTriPathGenerator(TriPathGenerator):
     PATHS: ClassVar[dict[str, tuple[str, ...]]] = {
         name: path for name, path in TriPathGenerator.PATHS.items() if name != 'shared'
     }
+    integrator_type: ClassVar[str] = 'SubPixelIntegrator'
 
     def __init__(
         self,

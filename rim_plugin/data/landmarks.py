@@ -37,6 +37,12 @@ _FIVE_POINTS = {
     194: (slice(134, 154), slice(114, 134), slice(41, 58), slice(58, 59), slice(72, 73)),
 }
 EYE_POINTS = {count: parts[:2] for count, parts in _FIVE_POINTS.items()}
+_MOUTH_POINTS = {5: slice(3, 5), 68: slice(48, 68), 194: slice(58, 114)}
+# Landmarks of each component of a face, by number of landmarks.
+COMPONENT_POINTS = {
+    count: {'left_eye': left, 'right_eye': right, 'mouth': _MOUTH_POINTS[count]}
+    for count, (left, right) in EYE_POINTS.items()
+}
 
 
 def _swapped(*ranges: tuple[int, int]) -> list[tuple[int, int]]:
@@ -85,6 +91,23 @@ def eye_centres(points: Points) -> tuple[Points, Points]:
     _check_scheme(points.shape[-2])
     left, right = EYE_POINTS[points.shape[-2]]
     return points[..., left, :].mean(-2), points[..., right, :].mean(-2)
+
+
+def component_points(points: Points, name: str) -> Points:
+    """The landmarks of a component of the face.
+
+    Args:
+        points: (..., L, 2), x and y, L = 5, 68 or 194.
+        name: ``left_eye``, ``right_eye`` or ``mouth``.
+
+    Returns:
+        (..., n, 2).
+
+    Raises:
+        ValueError: no scheme has L points.
+    """
+    _check_scheme(points.shape[-2])
+    return points[..., COMPONENT_POINTS[points.shape[-2]][name], :]
 
 
 def five_points(points: ArrayLike) -> np.ndarray:

@@ -1,12 +1,12 @@
 """What losses share about their inputs: number types and shapes."""
 
 from collections.abc import Sequence
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor
 
-from rim_plugin.errors import check_choice
+from rim_plugin.errors import OptionsError, check_choice
 
 Reduction = Literal['mean', 'sum']
 
@@ -62,3 +62,26 @@ def check_blocks(loss: str, **networks: Sequence[Tensor]) -> None:
         raise ValueError(f'{loss}: every network must give equally many block maps, one or more: {message}')
     for number, maps in enumerate(zip(*networks.values(), strict=True), 1):
         check_shapes(loss, f'block {number}', **dict(zip(networks, maps, strict=True)))
+
+
+def one_number(loss: object, value: Any) -> Tensor:
+    """What any registered loss gives as a scalar: BasicSR's perceptual loss gives content and style, one may be None.
+
+    Args:
+        loss: which gave it.
+        value: a tensor of one element, or a list of such, or of None.
+
+    Raises:
+        OptionsError: there is no number.
+    """
+    parts = [part for part in (value if isinstance(value, list | tuple) else [value]) if part is not None]
+    if parts and all(isinstance(part, Tensor) and part.numel() == 1 for part in parts):
+        return torch.stack([part.reshape(()) for part in parts]).sum()
+    raise OptionsError(f'{type(loss).__name__} gives {shapes(value)} instead of one number')
+
+
+def shapes(value: Any) -> str:
+    """Shapes of tensors, within lists, too; another value as it is."""
+    if isinstance(value, Tensor):
+        return str(tuple(value.shape))
+    return f'[{", ".join(map(shapes, value))}]' if isinstance(value, list | tuple) else str(value)

@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader
 from rim_plugin.archs.layers import resize, resize_groups
 from rim_plugin.data.face_item import split_probes
 from rim_plugin.evaluation.metric import METRICS
-from rim_plugin.models.networks import build_block, describe
+from rim_plugin.models.networks import build_block, describe, in_layout
 from rim_plugin.models.validation import Board, Validation
 from rim_plugin.options.conversion import convert
 from rim_plugin.options.schema import BaselineGANTrain, BaselineTrain, BaselineVal
@@ -80,7 +80,7 @@ class FaceSRModel(SRModel):
 
     def model_to_device(self, net: nn.Module) -> nn.Module:
         """As BasicSR's, in the memory format."""
-        return super().model_to_device(net.to(memory_format=self.layout))
+        return super().model_to_device(in_layout(net, self.layout))
 
     def feed_data(self, data: Mapping[str, Any]) -> None:
         """Take a batch: ``lq``, and ``gt`` where it has one. Padded probes (``lq_size``) come to the network's input

@@ -13,10 +13,11 @@ from typing import Any, TypeVar
 import torch
 from torch import nn
 
+from rim_plugin.archs.component_discriminator_arch import ComponentDiscriminator
 from rim_plugin.archs.fhn_arch import FHN, TriPathGenerator
 from rim_plugin.archs.hrn_arch import HRN, template_options
 from rim_plugin.archs.layers import assembled, build_network
-from rim_plugin.archs.mix_discriminator_arch import MixAdversarialDiscriminator
+from rim_plugin.archs.mix_discriminator_arch import MixAdversarialDiscriminator, is_mixed, mixed_options
 from rim_plugin.archs.recogniser import Recogniser
 from rim_plugin.archs.recogniser_weights import load_recogniser_weights
 from rim_plugin.errors import OptionsError, first_words
@@ -25,7 +26,6 @@ from rim_plugin.weights_file import packed_options
 
 from basicsr.models.base_model import BaseModel
 from basicsr.utils import get_root_logger
-from basicsr.utils.registry import ARCH_REGISTRY
 
 Built = TypeVar('Built')
 
@@ -36,28 +36,40 @@ class RIMNets:
 
     Attributes:
         generator: ``network_g``: theta_G, or another SR network.
-        discriminator: ``network_d``: theta_i and theta_d; None for another SR network.
+        discriminator: ``network_d``: theta_i and theta_d; beside another SR network a discriminator of images.
+        components: ``network_c``: a discriminator for each component of a face.
         recogniser: ``network_r``: theta_S and theta_A.
         teacher: ``network_t``, frozen.
     """
 
     generator: nn.Module | None = None
-    discriminator: MixAdversarialDiscriminator | None = None
+    discriminator: nn.Module | None = None
+    components: ComponentDiscriminator | None = None
     recogniser: HRN | None = None
     teacher: Recogniser | None = None
 
     @property
     def learning(self) -> dict[str, nn.Module]:
         """The networks that learn, by the letter of their options and files."""
-        nets = {'g': self.generator, 'd': self.discriminator, 'r': self.recogniser}
+        nets = {'g': self.generator, 'd': self.discriminator, 'c': self.components, 'r': self.recogniser}
         return {label: net for label, net in nets.items() if net is not None}
+
+    @property
+    def mixed(self) -> MixAdversarialDiscriminator | None:
+        """RIM's own discriminator, with the integrator, where the generator is tri-path."""
+        return self.discriminator if isinstance(self.discriminator, MixAdversarialDiscriminator) else None
+
+    @property
+    def image_discriminator(self) -> nn.Module | None:
+        """What tells SR images from HR ones, for ``gan_opt``."""
+        return self.discriminator if self.mixed is None else self.mixed.image
 
     @property
     def fhn(self) -> nn.Module | None:
         """Probe to SR image: the FHN of generator and integrator, another SR network itself, or None."""
-        if self.discriminator is None:
+        if self.mixed is None:
             return self.generator
-        return assembled(FHN, generator=self.generator, integrator=self.discriminator.integrator)
+        return assembled(FHN, generator=self.generator, integrator=self.mixed.integrator)
 
     def pipeline(self, gallery: str | None = None) -> RIMPipeline:
         """RIM over these networks, which share their parameters with it."""
@@ -71,9 +83,10 @@ class RIMNets:
     def parts(self, losses: Mapping[str, nn.Module]) -> dict[str, nn.Module]:
         """What learns by an optimizer of its own, by the name of the part, see :data:`~.phases.base.PARTS`."""
         parts: dict[str, nn.Module | None] = {'generator': self.generator}
-        if (both := self.discriminator) is not None:
+        if (both := self.mixed) is not None:
             parts.update(integrator=both.integrator, discriminator=both.discriminator if 'domain' in losses else None)
-            parts.update(image_discriminator=both.image if 'gan' in losses else None)
+        parts.update(image_discriminator=self.image_discriminator if 'gan' in losses else None)
+        parts.update(component_discriminator=self.components if 'gan_component' in losses else None)
         if self.recogniser is not None:
             # the weights of the loss on identities, one vector a person, learn with the student
             classifier = [losses['identity']] if 'identity' in losses else []
@@ -83,7 +96,7 @@ class RIMNets:
 
     def copy(self) -> RIMNets:
         """Constant copies of the networks that learn, with the same teacher."""
-        nets = deepcopy((self.generator, self.discriminator, self.recogniser))
+        nets = deepcopy((self.generator, self.discriminator, self.components, self.recogniser))
         for net in nets:
             if net is not None:
                 net.eval().requires_grad_(False)
@@ -103,11 +116,13 @@ class RIMNets:
             return None if net is None else wrap(net)
 
         teacher: Any = torch.compile(self.teacher) if compiled and self.teacher is not None else self.teacher
-        generator, discriminator = ready('generator', self.generator), self.discriminator
-        if discriminator is not None:
-            parts = {name: ready(name, part) for name, part in discriminator.named_children()}
+        generator, components = ready('generator', self.generator), ready('components', self.components)
+        if (both := self.mixed) is None:
+            discriminator = ready('image', self.discriminator)
+        else:
+            parts = {name: ready(name, part) for name, part in both.named_children()}
             discriminator = assembled(MixAdversarialDiscriminator, **{'image': None, **parts})
-        return RIMNets(generator, discriminator, ready('recogniser', self.recogniser), teacher)
+        return RIMNets(generator, discriminator, components, ready('recogniser', self.recogniser), teacher)
 
 
 def describe(build: Callable[..., Built], *args: Any) -> Built:
@@ -138,7 +153,7 @@ def build_teacher(opt: Mapping[str, Any], with_weights: bool = True) -> Recognis
 
 
 def build_nets(blocks: Mapping[str, Any], teacher: Recogniser | None = None) -> RIMNets:
-    """The networks that learn, ``network_g``, ``network_d`` and ``network_r``, as far as they are there; and a teacher.
+    """The networks that learn, ``network_g``, ``_d``, ``_c`` and ``_r``, as far as they are there; and a teacher.
 
     Args:
         blocks: options by the names of their blocks; others are passed over.
@@ -150,17 +165,10 @@ def build_nets(blocks: Mapping[str, Any], teacher: Recogniser | None = None) -> 
     nets = RIMNets(teacher=teacher)
     if 'network_g' in blocks:
         nets = replace(nets, generator=build_block('network_g', blocks['network_g']))
-    if isinstance(nets.generator, TriPathGenerator):
-        needs = f'{type(nets.generator).__name__} needs a MixAdversarialDiscriminator'
-        if 'network_d' not in blocks:
-            raise ValueError(f'network_d is missing: {needs}')
-        if not issubclass(ARCH_REGISTRY.get(other := blocks['network_d']['type']), MixAdversarialDiscriminator):
-            raise ValueError(
-                f'network_d is {other}: {needs}, in which its integrator is; discriminators of images are for '
-                'BaselineGANModel'
-            )
-        sizes = {'in_channels': nets.generator.fused_channels, 'image_size': nets.generator.image_size}
-        nets = replace(nets, discriminator=build_block('network_d', {**blocks['network_d'], **sizes}))
+    if nets.generator is not None:
+        nets = replace(nets, discriminator=build_discriminator(blocks.get('network_d'), nets.generator))
+    if 'network_c' in blocks:
+        nets = replace(nets, components=build_components(blocks['network_c']))
     if 'network_r' in blocks:
         if (like := template_options(blocks['network_r'], blocks.get('network_t'))) is None:
             raise ValueError(
@@ -171,6 +179,36 @@ def build_nets(blocks: Mapping[str, Any], teacher: Recogniser | None = None) -> 
     return nets
 
 
+def build_discriminator(options: Mapping[str, Any] | None, generator: nn.Module) -> nn.Module | None:
+    """``network_d``, as its generator needs it: RIM's, of features, for a tri-path one; else of images, or None.
+
+    Raises:
+        ValueError: see :func:`build_nets`.
+    """
+    name = type(generator).__name__
+    if isinstance(generator, TriPathGenerator):
+        if options is None:
+            raise ValueError(f'network_d is missing: {name} needs a MixAdversarialDiscriminator')
+        sizes = {'in_channels': generator.fused_channels, 'image_size': generator.image_size}
+        return build_block('network_d', {**mixed_options(options, generator.integrator_type), **sizes})
+    if options is not None and is_mixed(options):
+        raise ValueError(
+            f'network_d is {options["type"]}: it takes the features of a TriPathGenerator, and network_g is {name}; '
+            'leave network_d out, or name a discriminator of images for gan_opt'
+        )
+    return None if options is None else build_block('network_d', options)
+
+
+def build_components(options: Mapping[str, Any]) -> ComponentDiscriminator:
+    """``network_c``; raises ValueError, see :func:`build_nets`."""
+    net = build_block('network_c', options)
+    if not isinstance(net, ComponentDiscriminator):
+        raise ValueError(
+            f'network_c is {options["type"]}: give it as net of a ComponentDiscriminator, one for each component'
+        )
+    return net
+
+
 def build_block(name: str, options: Mapping[str, Any]) -> Any:
     """The registered network of the block ``name``.
 
@@ -179,10 +217,18 @@ def build_block(name: str, options: Mapping[str, Any]) -> Any:
     """
     try:
         return build_network(options)
-    except ValueError:  # of networks that say what is wrong
+    except OptionsError:  # of networks that say what is wrong
         raise
     except Exception as error:
         raise OptionsError(f'{name}: {options["type"]} cannot be built so ({first_words(error)})') from error
+
+
+def in_layout(net: nn.Module, layout: torch.memory_format) -> nn.Module:
+    """The network with its 2-d convolutions in a memory format; torch's own ``to`` fails on weights of five axes."""
+    for value in (*net.parameters(), *net.buffers()):
+        if value.ndim == 4:
+            value.data = value.data.contiguous(memory_format=layout)
+    return net
 
 
 def load_weights(model: BaseModel, nets: RIMNets, param_key: str | None = None) -> None:

@@ -14,7 +14,14 @@ from torch.utils.data import DataLoader
 from rim_plugin.batch import Batch
 from rim_plugin.evaluation.image_evaluator import IdentityEmbedder, face_data
 from rim_plugin.evaluation.metric import METRICS
-from rim_plugin.models.networks import build_nets, build_teacher, describe, load_weights, warn_of_other_options
+from rim_plugin.models.networks import (
+    build_nets,
+    build_teacher,
+    describe,
+    in_layout,
+    load_weights,
+    warn_of_other_options,
+)
 from rim_plugin.models.phases.base import PARTS, PHASES, Setting, loss_terms
 from rim_plugin.models.phases.schedule import Schedule
 from rim_plugin.models.trainer import Trainer, recogniser_is_trained
@@ -33,8 +40,9 @@ class RIMModel(SRModel):
     """Resolution Invariant Model.
 
     Networks: ``network_g`` (TriPathGenerator, theta_G; or another SR network), ``network_d``
-    (MixAdversarialDiscriminator: theta_i and theta_d), ``network_t`` (the teacher, frozen) and ``network_r`` (HRN:
-    theta_S and theta_A).
+    (MixAdversarialDiscriminator: theta_i and theta_d; or a discriminator of images), ``network_c``
+    (ComponentDiscriminator: of face components), ``network_t`` (the teacher, frozen) and ``network_r`` (HRN: theta_S
+    and theta_A).
 
     The phases of a run, see :mod:`rim_plugin.models.phases`, follow each other, each beginning with the averaged
     weights of the one before. :meth:`feed_data` makes a :class:`Batch`, :meth:`Trainer.step` takes it to the losses.
@@ -111,7 +119,7 @@ class RIMModel(SRModel):
             nets.start_from_teacher()
         for net in (*nets.learning.values(), nets.teacher):
             if net is not None:
-                net.to(self.device).to(memory_format=self.layout)
+                in_layout(net.to(self.device), self.layout)
         load_weights(self, nets)
         for net in nets.learning.values():
             self.print_network(net)
@@ -194,7 +202,7 @@ class RIMModel(SRModel):
         """Write each network, and the FHN composed of generator and integrator; then the training state."""
         nets, ema_nets = self.nets, self.trainer.ema_nets
         pairs: dict[str, Any] = {label: (net, ema_nets.learning[label]) for label, net in nets.learning.items()}
-        if nets.discriminator is not None:
+        if nets.mixed is not None:
             pairs['fhn'] = (nets.fhn, ema_nets.fhn)
         for label, pair in pairs.items():
             if ema_nets is nets:

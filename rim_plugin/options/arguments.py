@@ -64,7 +64,7 @@ def check_arguments(
     """Check a block against a signature: unknown and missing keys, and types.
 
     A type is that of the annotation, or of the default where there is none. Blocks within the block are known where the
-    class has ``inner_blocks`` (key to class, or to a dict of classes by type).
+    class has ``inner_blocks`` (key to class, to a dict of classes by type, or to a registry).
 
     Args:
         block: what was read.
@@ -122,8 +122,11 @@ def registered(registry: Registry | Mapping[str, Any], kind: str, name: object, 
 
 
 def _check_inner(block: dict[str, Any], inner: Any, place: Place) -> None:
-    """A network within a network, of whose arguments the outer one gives some. A dict of classes: the first is the
-    default, and a registered one will do."""
+    """A loss within a loss (a registry), or a network within a network, of whose arguments the outer one gives some. A
+    dict of classes: the first is the default, and a registered one will do."""
+    if isinstance(inner, Registry):
+        check_built(block, inner, inner._name, place)
+        return
     if isinstance(inner, dict):
         kind = block.get('type', next(iter(inner), None))
         inner = registered({**dict(iter(ARCH_REGISTRY)), **inner}, 'network', kind, place / 'type')

@@ -151,7 +151,8 @@ class _Checker:
         declared = getattr(model, 'train_options', None)
         fields = fields_of(declared or TrainOptions)
         losses = {key for key, value in block.items() if key.endswith('_opt')} - fields.keys()
-        optimizers = {key for key in block if key.startswith('optim_')}
+        # a model that declares its options says what it needs, or has a default
+        optimizers = {key for key in block if key.startswith('optim_') and not (declared and block[key] is None)}
         known = losses | optimizers
         if declared is not None:
             known = {f'{name}_opt' for name in model.loss_terms()} | {
@@ -204,15 +205,21 @@ def _check_length(scheduler: Mapping[str, Any], place: Place, total_iter: int) -
 
 
 def _check_solvers(optimizers: Mapping[str, Mapping[str, Any]], scheduler: Mapping[str, Any], place: Place) -> None:
-    """That optimizers and their scheduler accept their arguments, on a weight of its own."""
+    """That optimizers and their scheduler accept their arguments, and step, on a weight of its own."""
     course = {key: value for key, value in scheduler.items() if key != 'type'}
     for key, block in optimizers.items():
         rates = {name: value for name, value in block.items() if name != 'type'}
         try:
             optimizer: Any = optimizer_types()[block['type']]
-            optimizer = optimizer([torch.zeros(1, 1, requires_grad=True)], **rates)
+            weight = torch.zeros(1, 1, requires_grad=True)
+            optimizer = optimizer([weight], **rates)
         except (ValueError, TypeError, RuntimeError) as error:
             raise (place / key).error(first_words(error)) from None
+        weight.grad = torch.ones(1, 1)
+        try:
+            optimizer.step()
+        except (TypeError, RuntimeError) as error:  # LBFGS, SparseAdam
+            raise (place / key).error(f'{block["type"]} cannot step in a training ({first_words(error)})') from None
         try:
             scheduler_types()[scheduler['type']](optimizer, **course)
         except (ValueError, TypeError, ZeroDivisionError) as error:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from rim_plugin.archs.hrn_arch import template_options
+from rim_plugin.archs.mix_discriminator_arch import mixed_options
 from rim_plugin.data.face_pairs import FacePairs
 from rim_plugin.environment import environment
 from rim_plugin.errors import OptionsError
@@ -23,7 +24,7 @@ from rim_plugin.tools.calibration import calibrate, calibration_size
 from rim_plugin.tools.card import model_card
 from rim_plugin.weights_file import GENERATORS, Calibration, Weights, build_packed, read_weights, save_weights
 
-from basicsr.utils.registry import DATASET_REGISTRY
+from basicsr.utils.registry import ARCH_REGISTRY, DATASET_REGISTRY
 
 _HALF_MAX = torch.finfo(torch.float16).max
 
@@ -189,7 +190,8 @@ def _network_options(options: Mapping[str, Any], label: str) -> dict[str, Any]:
     if label == 'fhn':
         if block['type'] not in GENERATORS:
             return dict(block)
-        return {'type': 'FHN', 'generator': dict(block), 'integrator': options['network_d'].get('integrator') or {}}
+        mixed = mixed_options(options['network_d'], ARCH_REGISTRY.get(block['type']).integrator_type)
+        return {'type': 'FHN', 'generator': dict(block), 'integrator': mixed.get('integrator') or {}}
     if block.get('head', 'teacher') != 'own':
         raise OptionsError(
             'network_r.head is teacher: embeddings would need the weights of the teacher, which do not '

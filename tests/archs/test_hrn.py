@@ -219,3 +219,22 @@ def test_without_a_face_or_a_head_it_says_so():
         hrn(None, branches=('assistant',))
     with pytest.raises(ValueError, match='head: teacher'):
         hrn.embed(hrn(torch.rand(1, 3, 112, 112)), None)
+
+
+class Wide(Narrow):
+    """Sees the whole width of the face."""
+
+    def __init__(self):
+        super().__init__()
+        self.crop = (0, 112)
+
+
+def test_a_student_that_sees_other_columns_matches_with_adapters():
+    ARCH_REGISTRY.register(Wide)
+    try:
+        hrn = HRN(MOBILE, {'type': 'Wide'}, MOBILE, adapters=True)
+        output = hrn.eval()(torch.rand(2, 3, 112, 112))
+        assert shapes(output.student) == shapes(output.assistant)
+        assert not any('rows' in key or 'columns' in key for key in hrn.state_dict())
+    finally:
+        del ARCH_REGISTRY._obj_map['Wide']

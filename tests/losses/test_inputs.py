@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from rim_plugin.losses.inputs import check_blocks, check_shapes, full_precision, widened
+from rim_plugin.losses.inputs import check_blocks, check_shapes, full_precision, one_number, shapes, widened
 
 
 @pytest.mark.parametrize(
@@ -44,3 +44,19 @@ def test_block_maps_that_differ_are_named_by_their_number():
     for student, teacher in ((maps, maps[:1]), ([], [])):
         with pytest.raises(ValueError, match=f'student {len(student)}, teacher {len(teacher)}'):
             check_blocks('L', student=student, teacher=teacher)
+
+
+@pytest.mark.parametrize('value, expected', [((2.0,), 2), ([2.0, None], 2), ((2.0, 3.0), 5)])
+def test_content_and_style_are_one_number(value, expected):
+    parts = type(value)(None if each is None else torch.tensor(each) for each in value)
+    assert one_number(torch.nn.L1Loss(), parts).item() == expected
+
+
+@pytest.mark.parametrize('value', [torch.rand(2, 3), [None, None], [torch.rand(2)], 'x'])
+def test_what_is_no_number_is_told(value):
+    with pytest.raises(ValueError, match='^L1Loss gives .* instead of one number'):
+        one_number(torch.nn.L1Loss(), value)
+
+
+def test_shapes_in_words():
+    assert shapes([torch.rand(2, 3), (torch.rand(1), None)]) == '[(2, 3), [(1,), None]]'

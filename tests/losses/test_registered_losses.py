@@ -19,6 +19,13 @@ REQUIRED = {'ArcFaceLoss': {'num_classes': 4, 'embedding_size': 7}}
 DEFAULTS = {
     'ArcFaceLoss': {'margin': 0.5, 'scale': 64.0, 'loss_weight': 1.0},
     'ContrastiveDistillationLoss': {'loss_weight': 1.0, 'temperature': 0.07, 'queue_size': 4096, 'same_person': 0.5},
+    'ComponentLoss': {
+        'loss': {'type': 'L1Loss'},
+        'components': ('left_eye', 'right_eye', 'mouth'),
+        'size': 32,
+        'enlarge': 1.4,
+        'loss_weight': 1.0,
+    },
     'CosineIdentityLoss': {'loss_weight': 1.0},
     'DistillationLoss': {'loss_weight': 1.0, 'target': 'last', 'distance': 'l2', 'reduction': 'mean'},
     'HeatmapLoss': {'loss_weight': 1.0, 'reduction': 'mean'},
@@ -39,6 +46,7 @@ def output(seed):
 # a loss that is not named here gets two random maps
 INPUTS = {
     'ArcFaceLoss': lambda: (output(0), torch.tensor([1, -1, 3])),
+    'ComponentLoss': lambda: (random(0, 2, 3, 16, 16), random(1, 2, 3, 16, 16), 8 + 4 * random(2, 2, 5, 2)),
     'CosineIdentityLoss': lambda: (random(0, 3, 7), random(1, 3, 7)),
     'ContrastiveDistillationLoss': lambda: (output(0), output(1)),
     'DistillationLoss': lambda: (output(0), output(1)),
@@ -49,6 +57,7 @@ INPUTS = {
 SMOOTH = {  # options under which finite differences exist: a median is no smooth function of the samples
     'MKMMDLoss': {'bandwidth': [0.5, 2.0]},
     'ArcFaceLoss': {'scale': 5.0},
+    'ComponentLoss': {'size': 4},  # for time
     'ContrastiveDistillationLoss': {'temperature': 0.5},
 }
 

@@ -72,6 +72,19 @@ METRIC = {'type': 'calculate_psnr'}
             dict(train__optim_g={'type': 'Adam', 'lr': 1, 'betas': [0.9]}),
             'train.optim_g.betas: [0.9] is not a list of 2',
         ),
+        (
+            dict(train__component_opt={'type': 'ComponentLoss', 'loss': {'type': 'L1Loss', 'weight': 1}}),
+            "train.component_opt.loss.weight: unknown key; did you mean 'loss_weight'?",
+        ),
+        (
+            dict(train__component_opt={'type': 'ComponentLoss', 'loss': {'type': 'L1'}}),
+            "train.component_opt.loss.type: unknown loss 'L1'; did you mean 'L1Loss'?",
+        ),
+        (
+            dict(train__component_opt={'type': 'ComponentLoss', 'components': ['nose']}),
+            "train.component_opt.components: ['nose'] is not a list, each one of left_eye, right_eye, mouth",
+        ),
+        (dict(train__optim_g={'type': 'LBFGS', 'lr': 1}), 'train.optim_g: LBFGS cannot step in a training ('),
         # metrics, those too that stand for one of BasicSR's
         (dict(val__metrics__psnr={**METRIC, 'input_order': 'HWC'}), 'val.metrics.psnr.input_order: unknown key'),
         (dict(val__metrics__psnr={**METRIC, 'crop_border': -1}), 'val.metrics.psnr.crop_border: -1 is not a whole'),
@@ -99,14 +112,23 @@ METRIC = {'type': 'calculate_psnr'}
         # networks that cannot be built, or not together
         (dict(network_g=TRI), 'network_d is missing: TriPathGenerator needs a MixAdversarialDiscriminator'),
         (
-            dict(network_g=TRI, network_d={'type': 'UNetDiscriminatorSN', 'num_in_ch': 3}),
-            'network_d is UNetDiscriminatorSN: TriPathGenerator needs a MixAdversarialDiscriminator',
+            dict(network_g=SRCNN, network_d=MIX),
+            'network_d is MixAdversarialDiscriminator: it takes the features of a TriPathGenerator, and network_g is',
         ),
         (dict(network_g={'type': 'SwinIR'}), 'network_g: SwinIR cannot be built so (shape '),
         (
             dict(network_g=TRI, network_d={**MIX, 'image': {'type': 'UNetDiscriminator'}}),
             "network_d.image.type: unknown network 'UNetDiscriminator'; did you mean 'UNetDiscriminatorSN'?",
         ),
+        (
+            dict(network_g=SRCNN, train__gan_opt={'type': 'GANLoss', 'gan_type': 'vanilla'}),
+            'network_d is missing: gan_opt needs a discriminator of images',
+        ),
+        (
+            dict(network_g=SRCNN, train__gan_component_opt={'type': 'GANLoss', 'gan_type': 'vanilla'}),
+            'network_c is missing: gan_component_opt needs discriminators of face components',
+        ),
+        (dict(network_c={'type': 'VGGDiscriminator'}), 'network_c is VGGDiscriminator: give it as net of a Component'),
         (
             dict(network_g=TRI, network_d=MIX, train__gan_opt={'type': 'GANLoss', 'gan_type': 'vanilla'}),
             'network_d.image is missing: gan_opt needs a discriminator of images',

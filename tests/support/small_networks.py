@@ -42,6 +42,7 @@ SMALL = {
         'integrator': SMALL_INTEGRATOR,
         'discriminator': {'channels': 4, 'embedding': 8, 'pool': 2},
     },
+    'ComponentDiscriminator': {'net': {'type': 'VGGDiscriminator', 'num_feat': 4, 'pool': 1}},
     'IResNet': {'depth': 18},
     'HRN': {
         'teacher': {'type': 'TinyRecogniser'},
@@ -66,6 +67,7 @@ INPUTS = {
     'SubPixelIntegrator': lambda: (torch.rand(2, 16, 8, 8), torch.rand(2, 3, 64, 64)),
     'FHN': lambda: (torch.rand(2, 3, 8, 8),),
     'MixAdversarialDiscriminator': lambda: (torch.rand(2, 12, 16, 16), torch.rand(2, 3, 64, 64)),
+    'ComponentDiscriminator': lambda: (torch.rand(2, 3, 64, 64), 64 * torch.rand(2, 68, 2)),
     'IResNet': lambda: (torch.rand(2, 3, 112, 112),),
     'MobileFaceNet': lambda: (torch.rand(2, 3, 112, 112),),
     'TimmRecogniser': lambda: (torch.rand(2, 3, 112, 112),),

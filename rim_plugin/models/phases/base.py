@@ -12,6 +12,8 @@ from torch import Tensor
 
 from rim_plugin.batch import Batch
 from rim_plugin.errors import OptionsError
+from rim_plugin.losses.inputs import one_number
+from rim_plugin.models.fitting import called
 from rim_plugin.models.networks import RIMNets
 from rim_plugin.models.optimisation import Optimisation
 from rim_plugin.options.schema import RIMTrain
@@ -24,6 +26,7 @@ PARTS = {
     'integrator': 'i',
     'discriminator': 'd',
     'image_discriminator': 'd',
+    'component_discriminator': 'd',
     'student': 's',
     'assistant': 'a',
 }
@@ -71,6 +74,16 @@ class Setting:
     recogniser_is_trained: bool
     device: torch.device
     warn: Callable[[str], Any]
+
+    def loss(self, term: str, *inputs: Any, **options: Any) -> Tensor:
+        """A term of the options, scalar.
+
+        Raises:
+            OptionsError: the loss cannot take these inputs, or gives no number.
+        """
+        place, loss = f'train.{term}_opt', self.losses[term]
+        value = called(place, loss, *inputs, **options)
+        return called(place, one_number, loss, value)
 
     def autocast(self) -> torch.autocast:
         """Mixed precision as ``train.amp`` has it, as a context."""

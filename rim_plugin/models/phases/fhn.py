@@ -11,6 +11,8 @@ from torch import Tensor, nn
 
 from rim_plugin.archs.fhn_arch import TriPathOutput
 from rim_plugin.batch import Batch
+from rim_plugin.errors import OptionsError
+from rim_plugin.models.fitting import bare, called, check_faces
 from rim_plugin.models.optimisation import Optimisation
 from rim_plugin.models.phases.base import Losses, Phase, Requirements
 from rim_plugin.options.schema import RIMTrain
@@ -29,28 +31,46 @@ class FHNPhase(Phase):
     """The face hallucination network.
 
     ``network_g`` is a TriPathGenerator, with ``network_d``; or any SR network of the registry, which then learns from
-    the losses of SR images alone: pixel loss, BasicSR's perceptual loss, identity as the teacher sees it.
+    the losses of SR images alone: pixel loss, BasicSR's perceptual loss, identity as the teacher sees it, face
+    components, discriminators of images.
     """
 
     name = 'fhn'
-    parts: ClassVar[tuple[str, ...]] = ('generator', 'integrator', 'discriminator', 'image_discriminator')
-    image_terms: ClassVar[tuple[str, ...]] = ('pixel', 'perceptual', 'sr_identity')
-    terms: ClassVar[tuple[str, ...]] = (*image_terms, 'coarse', 'landmark', 'points', 'parsing', 'domain', 'gan')
+    parts: ClassVar[tuple[str, ...]] = (
+        *('generator', 'integrator', 'discriminator'),
+        *('image_discriminator', 'component_discriminator'),
+    )
+    image_terms: ClassVar[tuple[str, ...]] = (
+        *('pixel', 'perceptual', 'sr_identity', 'component'),
+        *('gan', 'gan_component'),
+    )
+    terms: ClassVar[tuple[str, ...]] = (*image_terms, 'coarse', 'landmark', 'points', 'parsing', 'domain')
 
     @classmethod
     def requirements(cls, options: RIMTrain) -> Requirements:
         return Requirements(('network_g',), (('pixel',),))
 
     def active_terms(self) -> Iterable[str]:
-        return self.image_terms if self.nets.discriminator is None else self.terms
+        return self.image_terms if self.nets.mixed is None else self.terms
 
     def check(self) -> None:
+        nets = self.nets
+        learning = {'network_g': nets.generator, 'network_d': nets.image_discriminator, 'network_c': nets.components}
+        for place, net in learning.items():
+            if net is not None and not any(True for _ in net.parameters()):
+                raise ValueError(f'{place}: {type(bare(net)).__name__} has no parameters to train')
         if 'sr_identity' in self.setting.losses and self.nets.teacher is None:
             raise ValueError('network_t is missing: sr_identity_opt compares faces as the teacher sees them')
-        if 'gan' in self.setting.losses and (both := self.nets.discriminator) is not None and both.image is None:
+        if 'gan' in self.setting.losses and self.nets.image_discriminator is None:
+            place = 'network_d' if self.nets.mixed is None else 'network_d.image'
             raise ValueError(
-                'network_d.image is missing: gan_opt needs a discriminator of images, e.g. {type: UNetDiscriminatorSN, '
+                f'{place} is missing: gan_opt needs a discriminator of images, e.g. {{type: UNetDiscriminatorSN, '
                 'num_in_ch: 3}'
+            )
+        if 'gan_component' in self.setting.losses and self.nets.components is None:
+            raise ValueError(
+                'network_c is missing: gan_component_opt needs discriminators of face components, e.g. {type: '
+                'ComponentDiscriminator, net: {type: VGGDiscriminator}}'
             )
 
     def step(self, chunks: Sequence[Batch], iteration: int, optimisation: Optimisation) -> Losses:
@@ -64,7 +84,7 @@ class FHNPhase(Phase):
 
     def has_domain_loss(self, iteration: int) -> bool:
         """Whether the iteration is one of every ``domain_interval``; never without the loss."""
-        compares = self.nets.discriminator is not None and 'domain' in self.setting.losses
+        compares = self.nets.mixed is not None and 'domain' in self.setting.losses
         return compares and iteration % self.options.domain_interval == 0
 
     def losses(self, batch: Batch, output: TriPaths | None = None, adversarial: bool = False) -> Losses:
@@ -79,71 +99,104 @@ class FHNPhase(Phase):
 
     def hallucinate(self, batch: Batch, output: TriPaths | None, adversarial: bool) -> tuple[Tensor, Losses]:
         """SR images (N, 3, S, S) with their graph, and :meth:`losses`."""
-        generator, discriminator = self.nets.generator, self.nets.discriminator
-        assert generator is not None  # as the requirements say
-        if discriminator is None:
-            with self.setting.autocast():
-                sr = torch.cat([generator(probes) for probes in batch.probes])
+        both = self.nets.mixed
+        if both is None:
+            sr = self._sr_faces(batch)
             return sr, self._image_losses(sr.float(), batch)
         probe, hr = output or self.tri_paths(batch, adversarial)
         with self.setting.autocast():
-            sr = discriminator.integrator(probe.fused, probe.coarse)
+            sr = called('network_d.integrator', both.integrator, probe.fused, probe.coarse)
+        check_faces('network_d.integrator', both.integrator, sr, batch.truth)
         losses = {**self._image_losses(sr.float(), batch), **self._tri_path_losses(probe, batch)}
-        if 'gan' in self.setting.losses:
-            losses.update(self._gan_losses(discriminator.image, sr.float(), batch))
         if hr is not None:
-            losses['domain'] = self._constant_discriminator_loss(discriminator.discriminator, probe.fused, hr.fused)
+            losses['domain'] = self._constant_discriminator_loss(both.discriminator, probe.fused, hr.fused)
         return sr, losses
+
+    def _sr_faces(self, batch: Batch) -> Tensor:
+        """What another SR network than RIM's makes of the probes."""
+        generator: Any = self.nets.generator  # there is one, as the requirements say
+        with self.setting.autocast():
+            faces = [called('network_g', generator, probes) for probes in batch.probes]
+        truth = batch.truth.split([len(probes) for probes in batch.probes])
+        return torch.cat([check_faces('network_g', generator, *pair) for pair in zip(faces, truth, strict=True)])
 
     def _image_losses(self, sr: Tensor, batch: Batch) -> Losses:
         """The pixel loss of Eqs. 2 and 5, which the requirements ask for, and others of SR and HR images."""
-        losses = {'pixel': self.setting.losses['pixel'](sr, batch.truth)}
-        if perceptual := self.setting.losses.get('perceptual'):
-            parts: Any = perceptual(sr, batch.truth)  # BasicSR's: content and style, of which one may be None
-            losses['perceptual'] = sum(part for part in parts if part is not None)
-        if (identity := self.setting.losses.get('sr_identity')) and (teacher := self.nets.teacher) is not None:
+        wanted, loss = self.setting.losses, self.setting.loss
+        losses = {term: loss(term, sr, batch.truth) for term in ('pixel', 'perceptual') if term in wanted}
+        if 'sr_identity' in wanted and (teacher := self.nets.teacher) is not None:
             with self.setting.autocast():
                 with torch.no_grad():
                     truth = teacher(batch.truth).embedding
-                losses['sr_identity'] = identity(teacher(sr).embedding, truth)
+                embedding = called('network_t', teacher, sr).embedding
+            losses['sr_identity'] = loss('sr_identity', embedding, truth)
+        if 'gan' in wanted:
+            losses.update(self._gan_losses('gan', 'network_d', self.nets.image_discriminator, sr, batch.truth))
+        return {**losses, **self._component_losses(sr, batch)}
+
+    def _component_losses(self, sr: Tensor, batch: Batch) -> Losses:
+        """Losses of crops by landmarks."""
+        wanted, losses = {'component', 'gan_component'} & self.setting.losses.keys(), {}
+        if batch.landmarks is None:
+            for term in wanted:
+                self.setting.warn(f"{term}_opt is off: the training data have no 'landmarks'.")
+            return {}
+        if 'component' in wanted:
+            losses['component'] = self.setting.loss('component', sr, batch.truth, batch.landmarks)
+        if 'gan_component' in wanted:
+            points = batch.landmarks.repeat(2, 1, 1)
+            discriminator = self.nets.components
+            losses.update(self._gan_losses('gan_component', 'network_c', discriminator, sr, batch.truth, points))
         return losses
 
     def _tri_path_losses(self, probe: TriPathOutput, batch: Batch) -> Losses:
         """The coarse loss, and those of the priors (Eqs. 3 and 4)."""
         losses = {}
-        if coarse := self.setting.losses.get('coarse'):
-            losses['coarse'] = coarse(probe.coarse.float(), batch.truth)
+        if 'coarse' in self.setting.losses:
+            losses['coarse'] = self.setting.loss('coarse', probe.coarse.float(), batch.truth)
         priors = (
             ('landmark', probe.heatmaps, batch.heatmaps),
             ('points', probe.points, batch.points),
             ('parsing', probe.parsing, batch.parsing),
         )
         for term, estimate, truth in priors:
-            if not (loss := self.setting.losses.get(term)):
+            if term not in self.setting.losses:
                 continue
             if fault := _prior_fault(term, estimate, truth):
                 self.setting.warn(f'{term}_opt is off: {fault}.')
             elif estimate is not None and truth is not None:
-                losses[term] = loss(estimate.float(), truth)
+                losses[term] = self.setting.loss(term, estimate.float(), truth)
         return losses
 
-    def _gan_losses(self, discriminator: Any, sr: Tensor, batch: Batch) -> Losses:
-        """What the parts that make SR images minimise, the discriminator of images being constant, and what it does."""
-        loss: Any = self.setting.losses['gan']  # BasicSR's GANLoss
+    def _gan_losses(
+        self, term: str, place: str, discriminator: Any, sr: Tensor, truth: Tensor, *given: Tensor
+    ) -> Losses:
+        """What the parts that make SR images minimise, a discriminator being constant, and what that one does.
+
+        Args:
+            term: of the loss, BasicSR's GANLoss.
+            place: of the discriminator in the options.
+            discriminator: of images.
+            sr: (N, 3, S, S), SR images with their graph.
+            truth: (N, 3, S, S), HR images.
+            given: what it needs to know of all 2 N images.
+        """
         with self.setting.autocast():
-            true, false = discriminator(torch.cat([batch.truth, sr.detach()])).float().chunk(2)
-            with _held_constant(discriminator) as constant:
-                fooled = constant(torch.cat([batch.truth, sr])).float().chunk(2)[1]  # with the same batch statistics
-        halves = loss(true, True, is_disc=True), loss(false, False, is_disc=True)
-        return {'gan': loss(fooled, True, is_disc=False), 'gan_d': (halves[0] + halves[1]) / 2}
+            logits = called(place, discriminator, torch.cat([truth, sr.detach()]), *given)
+            true, false = _halves(place, discriminator, logits)
+            with _held_constant(discriminator) as constant:  # with the same batch statistics
+                fooled = _halves(place, discriminator, constant(torch.cat([truth, sr]), *given))[1]
+        loss = self.setting.loss
+        halves = loss(term, true, True, is_disc=True), loss(term, false, False, is_disc=True)
+        return {term: loss(term, fooled, True, is_disc=False), f'{term}_d': (halves[0] + halves[1]) / 2}
 
     def tri_paths(self, batch: Batch, adversarial: bool) -> TriPaths:
         """The generator's output for the probes, and for the HR faces where a domain loss compares the two."""
         assert self.nets.generator is not None  # as the requirements say
         with self.setting.autocast():
             if adversarial:
-                return TriPaths(*self.nets.generator(batch.probes, batch.truth))
-            return TriPaths(self.nets.generator(batch.probes), None)
+                return TriPaths(*called('network_g', self.nets.generator, batch.probes, batch.truth))
+            return TriPaths(called('network_g', self.nets.generator, batch.probes), None)
 
     def step_discriminator(self, chunks: Sequence[Batch], optimisation: Optimisation) -> list[TriPaths | None]:
         """Eq. 6 on detached features: theta_d's step.
@@ -153,8 +206,8 @@ class FHNPhase(Phase):
             that one graph lies in memory at a time.
         """
         outputs: list[TriPaths | None] = []
-        assert self.nets.discriminator is not None  # as has_domain_loss says
-        discriminator = self.nets.discriminator.discriminator
+        assert self.nets.mixed is not None  # as has_domain_loss says
+        discriminator = self.nets.mixed.discriminator
         for chunk in chunks:
             with nullcontext() if len(chunks) == 1 else torch.no_grad():
                 output = self.tri_paths(chunk, True)
@@ -175,7 +228,7 @@ class FHNPhase(Phase):
         with self.setting.autocast():
             embeddings: Tensor = discriminator(torch.cat([fused_probe, fused_hr]))
         source, target = embeddings.float().chunk(2)
-        return self.setting.losses['domain'](source, target)
+        return self.setting.loss('domain', source, target)
 
 
 @contextmanager
@@ -186,6 +239,20 @@ def _held_constant(net: nn.Module) -> Iterator[nn.Module]:
     net.requires_grad_(False)
     yield net
     net.requires_grad_(True)
+
+
+def _halves(place: str, discriminator: Any, logits: Any) -> tuple[Any, Any]:
+    """What a discriminator says of the first and of the second half of the images, in float32; in lists of several
+    scales, too."""
+    if isinstance(logits, Tensor):
+        first, second = logits.float().chunk(2)
+        return first, second
+    if not isinstance(logits, list | tuple):
+        raise OptionsError(
+            f'{place}: {type(bare(discriminator)).__name__} gives {logits} where numbers of images belong'
+        )
+    pairs = [_halves(place, discriminator, each) for each in logits]
+    return [first for first, _ in pairs], [second for _, second in pairs]
 
 
 def _prior_fault(term: str, estimate: Tensor | None, truth: Tensor | None) -> str:

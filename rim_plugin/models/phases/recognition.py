@@ -82,14 +82,14 @@ class RecognitionLosses:
             output: HRNOutput = nets.recogniser(faces, probe, branches=self.branches)
             embedding = HRN.embed(output, self.pipeline.teacher)
         student = RecogniserOutput(output.assistant if self.branches == ('assistant',) else output.student, embedding)
-        losses = {name: loss for name, loss in self.setting.losses.items() if name in self.terms}
-        terms = {name: losses[name](student, teacher) for name in LIKENESS if name in losses}
-        if 'residual' in losses and output.student and output.assistant and teacher is not None:
-            terms['residual'] = losses['residual'](output.assistant, output.student, teacher.blocks)
-        if 'identity' in losses:
+        wanted, loss = self.setting.losses.keys() & set(self.terms), self.setting.loss
+        terms = {name: loss(name, student, teacher) for name in LIKENESS if name in wanted}
+        if 'residual' in wanted and output.student and output.assistant and teacher is not None:
+            terms['residual'] = loss('residual', output.assistant, output.student, teacher.blocks)
+        if 'identity' in wanted:
             if batch.identity is None:
                 raise OptionsError(
                     "identity_opt needs to know who the faces are: set the dataset's identities, or leave it out"
                 )
-            terms['identity'] = losses['identity'](student, batch.identity)
+            terms['identity'] = loss('identity', student, batch.identity)
         return terms

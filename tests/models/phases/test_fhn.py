@@ -10,6 +10,8 @@ from support.small_networks import SMALL_SUBPIXEL
 from support.tiny_recognition import recogniser
 from support.tiny_rim import OPTIONS, batch, changed, gradients, rim_model, state_of, steps
 
+from rim_plugin.archs.component_crops import component_crops
+
 
 def test_one_step_trains_all_three_and_logs_every_term_by_name():
     model = rim_model()
@@ -235,3 +237,36 @@ def test_a_discriminator_of_images_rests_without_its_loss_and_is_missed_with_it(
     assert not changed(before, model.nets.discriminator.image)
     with pytest.raises(ValueError, match='network_d.image is missing: gan_opt needs a discriminator of images'):
         rim_model(**GAN)
+
+
+ON_COMPONENTS = {
+    'component_opt': {'type': 'ComponentLoss', 'loss': {'type': 'MSELoss'}, 'loss_weight': 2},
+    'gan_component_opt': GAN['gan_opt'],
+}
+COMPONENTS = {'network_c': {'type': 'ComponentDiscriminator', 'net': VGG}}
+
+
+def test_components_are_compared_and_their_discriminators_learn_beside():
+    model, data = rim_model(networks=COMPONENTS, **ON_COMPONENTS), batch()
+    model.feed_data(data)
+    nets, phase = model.nets, model.trainer.enter_phase(1)
+    sr, terms = phase.hallucinate(model.batch, None, False)
+    crops = [component_crops(faces, data['landmarks']) for faces in (sr, data['gt'])]
+    assert terms['component'].item() == pytest.approx(2 * (crops[0] - crops[1]).square().mean().item(), rel=1e-5)
+    both = terms['gan_component'] + terms['gan_component_d']
+    for net, own in ((nets.components, 'gan_component_d'), (nets.generator.coarse, 'gan_component')):
+        ours, all_of_it = (gradients(net, loss) for loss in (terms[own], both))
+        assert all(torch.equal(a, b) for a, b in zip(ours, all_of_it, strict=True)), own
+        assert any(value.any() for value in ours)
+
+
+def test_losses_of_components_rest_without_landmarks(caplog):
+    model = rim_model(networks=COMPONENTS, **ON_COMPONENTS)
+    data = {key: value for key, value in batch().items() if key != 'landmarks'}
+    logging.getLogger('basicsr').addHandler(caplog.handler)
+    model.feed_data(data)
+    model.optimize_parameters(1)
+    logging.getLogger('basicsr').removeHandler(caplog.handler)
+    assert 'l_component' not in model.get_current_log()
+    for term in ON_COMPONENTS:
+        assert f"{term} is off: the training data have no 'landmarks'." in caplog.text
