@@ -112,7 +112,10 @@ def prepare(argv: Sequence[str]) -> None:
     )
     detectors = f'faces without annotation: {common.DETECTORS} from an RGB image to (k, 5, 2) points'
     how.add_argument('--detector', help=detectors)
-    parser.add_argument('--parsing', help='folder of parsing maps: palette or grey PNG, classes 0 to 10')
+    parser.add_argument(
+        '--parsing',
+        help="folder of parsing maps: NAME.png of classes 0 to 10, or Helen's own NAME/NAME_lbl00.png to _lbl10.png",
+    )
     parser.add_argument('--size', type=int, default=224, help='side of the faces in pixels (%(default)s)')
     parser.add_argument('--quality', type=int, default=95, help='JPEG quality (%(default)s)')
     parser.add_argument('--backend', choices=('lmdb', 'disk'), default='lmdb', help='LMDB or a folder (%(default)s)')

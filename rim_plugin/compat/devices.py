@@ -21,8 +21,8 @@ _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4  # of glibc's malloc.h
 def keep_memory() -> None:
     """Let freed tensors stay with this process: no page of the next one has to be fetched from the system again.
 
-    By default glibc maps every large tensor anew. Without it a step of rim.yml's student takes 12 % less time on a CPU,
-    one through the hallucination network 2 %. Nothing happens with another C library.
+    By default glibc maps every large tensor anew. Without it a step of rim_fast.yml's student takes 12 % less time on
+    a CPU, one through the hallucination network 2 %. Nothing happens with another C library.
     """
     try:
         mallopt = ctypes.CDLL(None).mallopt

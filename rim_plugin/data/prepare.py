@@ -9,14 +9,14 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from PIL import Image
 from tqdm import tqdm
 
 from rim_plugin.data.alignment import align_face, warp_parsing, warp_points
 from rim_plugin.data.annotations import AnnotationReader, open_annotations
 from rim_plugin.data.detect import Detected, Detector, load_detector
 from rim_plugin.data.face_store import FaceStoreWriter, face_key
-from rim_plugin.data.landmarks import PARSING_CLASSES, five_points
+from rim_plugin.data.landmarks import five_points
+from rim_plugin.data.parsing_files import read_parsing
 from rim_plugin.data.photo_files import read_rgb
 from rim_plugin.errors import SkippedPhoto, UnreadableImage
 from rim_plugin.files import write_atomically
@@ -34,7 +34,7 @@ class PrepareOptions:
         photos: folder of photos, searched with its sub-folders.
         output: the store's folder.
         landmarks: annotations, see :func:`~rim_plugin.data.annotations.open_annotations`.
-        parsing: folder of parsing maps, PNG of the photos' paths and names, classes 0 to 10.
+        parsing: folder of parsing maps, see :func:`~rim_plugin.data.parsing_files.read_parsing`.
         detector: instead of ``landmarks``, see :func:`~rim_plugin.data.detect.load_detector`.
         size: side of the faces in pixels, 4 to 4096.
         quality: JPEG quality, 1 to 100.
@@ -144,24 +144,6 @@ def read_photo(path: Path, upright: bool) -> np.ndarray:
         raise SkippedPhoto('unreadable or truncated photo', str(error)) from None
 
 
-def _read_parsing(path: Path, shape: tuple[int, ...]) -> np.ndarray:
-    """uint8 class map of ``shape``, from a palette or 8-bit grey PNG."""
-    if not path.is_file():
-        raise SkippedPhoto('no parsing map', f'{path} is missing')
-    try:
-        with Image.open(path) as image:
-            mode, parsing = image.mode, np.array(image)
-    except (OSError, SyntaxError, ValueError) as error:
-        raise SkippedPhoto('bad parsing map', f'{path}: {error}') from None
-    if mode not in ('P', 'L') or parsing.shape != shape or parsing.max() >= len(PARSING_CLASSES):
-        raise SkippedPhoto(
-            'bad parsing map',
-            f'{path}: mode {mode}, shape {parsing.shape}, highest class {parsing.max()}; '
-            f'wanted a palette or grey PNG of shape {shape}, classes 0 to {len(PARSING_CLASSES) - 1}',
-        )
-    return parsing
-
-
 def _encode(extension: str, image: np.ndarray, *params: int) -> bytes:
     return cv2.imencode(extension, image, params)[1].tobytes()
 
@@ -180,7 +162,7 @@ def _make_face(options: PrepareOptions, annotations: AnnotationReader, name: Pat
     gt = _encode('.jpg', cv2.cvtColor(face, cv2.COLOR_RGB2BGR), cv2.IMWRITE_JPEG_QUALITY, options.quality)
     parsing = None
     if options.parsing:
-        classes = _read_parsing((options.parsing / name).with_suffix('.png'), photo.shape[:2])
+        classes = read_parsing(options.parsing, name, photo.shape[:2])
         warped = warp_parsing(classes, matrix, options.size)
         parsing = _encode('.png', warped, cv2.IMWRITE_PNG_COMPRESSION, 9)
     return gt, parsing, warp_points(points, matrix)

@@ -61,6 +61,10 @@ class RIMModel(SRModel):
     val_options = ValOptions
     metric_types = METRICS
     network_arguments = {'network_d': ('in_channels', 'image_size'), 'network_r': ('teacher',)}  # which it gives itself
+    remedies = {  # where a file of ``path`` is absent
+        'pretrain_network_t': "; name the teacher's weights, or take another teacher, e.g. --force_yml "
+        "'network_t={type: MobileFaceNet}' path:pretrain_network_t=weights/rim.safetensors"
+    }
 
     @classmethod
     def loss_terms(cls) -> list[str]:
@@ -138,6 +142,17 @@ class RIMModel(SRModel):
     def optimize_parameters(self, current_iter: int) -> None:
         """One step, see :meth:`Trainer.step`."""
         self.log_dict = self.reduce_loss_dict(OrderedDict(self.trainer.step(self.batch, current_iter)))
+
+    def update_learning_rate(self, current_iter: int, warmup_iter: int = -1) -> None:
+        """The schedule's learning rates; in the first ``warmup_iter`` iterations of each phase a linear rise to them.
+
+        Optimizers begin with a phase: RMSprop's mean of squared gradients is at zero then, and its steps too large.
+        """
+        super().update_learning_rate(current_iter)
+        done = self.trainer.schedule.since(current_iter)
+        if done < warmup_iter:
+            for group in (group for optimizer in self.optimizers for group in optimizer.param_groups):
+                group['lr'] *= done / warmup_iter
 
     @property
     def amp_state(self) -> dict[str, Any]:

@@ -5,8 +5,8 @@ constructor. What a model or dataset reads, it declares in class attributes:
 
 * models: ``train_options`` and ``val_options``, structs; ``loss_terms()`` and ``optimizer_letters()``, the names
   in ``NAME_opt`` and ``optim_NAME``; ``network_arguments``, network to arguments that the model works out itself;
-  ``metric_types``, metrics by name that it builds in place of the registry's; ``check_options(options, is_train)``,
-  what else it needs, which raises ValueError;
+  ``metric_types``, metrics by name that it builds in place of the registry's; ``remedies``, a key of ``path`` to what
+  helps where its file is absent; ``check_options(options, is_train)``, what else it needs, which raises ValueError;
 * datasets: ``options_type``, a struct.
 
 Those that declare nothing may read any key: there a key is only an error when it looks like a known one.
@@ -134,9 +134,9 @@ class _Checker:
         kind = block['io_backend'].get('type') if block.get('io_backend') else 'disk'
         registered(FileClient._backends, 'backend', kind, place / 'io_backend' / 'type')
 
-    def exists(self, value: str, place: Place) -> None:
+    def exists(self, value: str, place: Place, remedy: str = '') -> None:
         if self.look_for_files and not os.path.exists(os.path.expanduser(value)):
-            raise place.error(f'{value}: no such file or folder (from {os.getcwd()})')
+            raise place.error(f'{value}: no such file or folder (from {os.getcwd()}){remedy}')
 
     def path(self, block: Mapping[str, Any], place: Place, networks: list[str], model: type, auto_resume: bool) -> None:
         labels = [key.removeprefix('network_') for key in networks]
@@ -144,7 +144,7 @@ class _Checker:
         check_block(block, {**fields_of(PathOptions), **own}, place, strict=hasattr(model, 'train_options'))
         for key, value in block.items():
             if value is not None and (key.startswith('pretrain_') or key == 'resume_state' and not auto_resume):
-                self.exists(value, place / key)
+                self.exists(value, place / key, getattr(model, 'remedies', {}).get(key, ''))
 
     def train(self, block: object, place: Place, model: Any) -> None:
         block = require_block(block, place)

@@ -66,7 +66,9 @@ class TrainOptions(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True
     open_keys: ClassVar[tuple[str, ...]] = ('*_opt', 'optim_*')
 
     total_iter: Annotated[Count, about('Iterations of the whole training.')]
-    warmup_iter: Annotated[Annotated[int, Meta(ge=-1)], about('Iterations of rising learning rate; -1 for none.')] = -1
+    warmup_iter: Annotated[
+        Annotated[int, Meta(ge=-1)], about('Iterations of rising learning rate (RIMModel: in each phase); -1: none.')
+    ] = -1
     scheduler: Annotated[
         dict[str, Any],
         about('Course of the learning rate: a block with a type, of BasicSR or torch.optim.lr_scheduler.'),
@@ -81,7 +83,9 @@ class _FaceTrain(TrainOptions, kw_only=True, frozen=True, forbid_unknown_fields=
 class RIMTrain(_FaceTrain, kw_only=True, frozen=True, forbid_unknown_fields=True):
     """Block ``train`` of RIMModel."""
 
-    phase: Annotated[str | None, about('The only phase: fhn, student, assistant or joint. Default: fhn.')] = None
+    phase: Annotated[str | None, about('The only phase: fhn, student, assistant or joint. Without network_r: fhn.')] = (
+        None
+    )
     phases: Annotated[dict[str, Count] | None, about('Phases in order, with iterations, total_iter in all.')] = None
     start_from_teacher: Annotated[bool, about("Student and assistant begin with the teacher's weights.")] = False
     assistant_target: Annotated[

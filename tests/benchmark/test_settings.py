@@ -97,14 +97,16 @@ def project(tmp_path, monkeypatch):
     """The project's options and weights in a folder with the names, not the contents, of the faces they are for."""
     for name in ('options', 'weights'):
         (tmp_path / name).symlink_to(ROOT / name)
-    for name in ('helen_test', 'lfw', 'raw/lfw'):
+    for name in ('helen_test', 'lfw', 'calfw', 'cplfw', 'xqlfw'):
         (tmp_path / 'datasets' / name).mkdir(parents=True)
-    for name in ('pairs', 'sr_1000'):
-        (tmp_path / f'datasets/raw/lfw/{name}.txt').touch()
+    lists = ('lfw/pairs', 'lfw/sr_1000', 'calfw/pairs_CALFW', 'cplfw/pairs_CPLFW', 'xqlfw/xqlfw_pairs')
+    for file in (tmp_path / f'datasets/raw/{name}.txt' for name in lists):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch()
     monkeypatch.chdir(tmp_path)
 
 
-@pytest.mark.parametrize('name', ['demo', pytest.param('lfw', marks=pytest.mark.slow), 'table1'])
+@pytest.mark.parametrize('name', ['demo', pytest.param('lfw', marks=pytest.mark.slow), 'table1', 'table2', 'table3'])
 def test_the_options_of_this_project_are_right(name, project):
     for method in read_benchmark(f'options/benchmark/{name}.yml').methods:
         if method.force:  # without, the file is checked with all of the project's

@@ -115,6 +115,35 @@ def test_aligned_faces_in_one_folder_and_a_bin_of_them_are_the_same(faces):
     )
 
 
+SETS = {  # list, and names of the photos, as each publishes them
+    'XQLFW': ('1 2\nAnn 1 2\nBo 1 2\nAnn 1 Bo 2\nCy_D 1 Bo 1\n', '{0}/{0}_{1:04d}'),
+    'CALFW': (
+        'Ann_0001.jpg 1\nAnn_0002.jpg 1\nBo_0001.jpg 2\nBo_0002.jpg 2\n'
+        'Ann_0001.jpg 0\nBo_0002.jpg 0\nCy_D_0001.jpg 0\nBo_0001.jpg 0\n',
+        '{0}_{1:04d}',
+    ),
+    'CPLFW': (
+        'Ann_1.jpg 1\nAnn_2.jpg 1\nBo_1.jpg 1\nBo_2.jpg 1\nAnn_1.jpg 0\nBo_2.jpg 0\nCy_D_1.jpg 0\nBo_1.jpg 0\n',
+        '{0}_{1}',
+    ),
+}
+
+
+@pytest.mark.parametrize('name', SETS)
+def test_other_sets_with_lists_and_names_as_they_are_published(tmp_path, name):
+    pair_list, stem = SETS[name]
+    stems = [stem.format(*face) for face in (('Ann', 1), ('Ann', 2), ('Bo', 1), ('Bo', 2), ('Cy_D', 1))]
+    make_photos(tmp_path, [f'{stem}.jpg' for stem in stems])
+    prepare_faces(PrepareOptions(tmp_path / 'images', tmp_path / 'lmdb', tmp_path / 'landmarks', workers=1))
+    (tmp_path / 'pairs.txt').write_text(pair_list)
+    found = dataset(tmp_path)
+    pairs = [[found[i]['gt_path'] for i in pair] for pair in found.pairs]
+    assert pairs == [[stems[0], stems[1]], [stems[2], stems[3]], [stems[0], stems[3]], [stems[4], stems[2]]]
+    assert found.issame.tolist() == [True, True, False, False]
+    assert found.folds.tolist() == [0, 1, 0, 1]
+    assert set(found.names) == {'Ann', 'Bo', 'Cy_D'}
+
+
 @pytest.mark.parametrize('side, columns', [('none', ()), ('first', (0,)), ('second', (1,)), ('both', (0, 1))])
 def test_the_protocol_says_what_was_done(faces, side, columns):
     found = dataset(faces, probe_side=side, query_size=7)

@@ -51,6 +51,20 @@ def test_faces_landmarks_and_parsing_are_warped_alike(tmp_path):
         assert np.abs(decode(store, 'gt', key) - photo[24:248, 30:254]).mean() < 6
 
 
+def test_helens_own_parsing_files_give_the_same_store(tmp_path):
+    make_photos(tmp_path, NAMES)
+    run(tmp_path)
+    for name in NAMES:
+        classes = np.array(Image.open((tmp_path / 'parsing' / name).with_suffix('.png')))
+        folder = (tmp_path / 'labels' / name).with_suffix('')
+        folder.mkdir(parents=True)
+        for index in range(11):
+            layer = Image.fromarray(np.where(classes == index, 255, 0).astype(np.uint8))
+            layer.save(folder / f'{folder.name}_lbl{index:02d}.png')
+    assert run(tmp_path, 'of_layers', parsing=tmp_path / 'labels').written == len(NAMES)
+    assert content(FaceStore(tmp_path / 'of_layers', 'lmdb')) == content(FaceStore(tmp_path / 'out', 'lmdb'))
+
+
 def test_lmdb_and_folder_hold_identical_bytes(tmp_path):
     make_photos(tmp_path, NAMES)
     run(tmp_path, 'as_lmdb')

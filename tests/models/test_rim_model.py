@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from support.tiny_recognition import recogniser
 from support.tiny_rim import INTEGRATOR, OPTIONS, PATHS, Faces, batch, changed, rim_model, state_of, steps
 
 from rim_plugin.archs.fhn_arch import FHN
@@ -74,6 +75,24 @@ def test_gradients_are_clipped_by_norm():
     moved = torch.cat([(value - before[key]).flatten() for key, value in clipped.nets.generator.state_dict().items()])
     assert 0 <= moved.norm() < 2e-9
     assert changed(before, free.nets.generator)
+
+
+def test_learning_rates_rise_anew_in_every_phase(tiny_teacher):
+    phases = {'fhn': 4, 'student': 6}
+    course = {'type': 'CosineAnnealingRestartLR', 'periods': [4, 6], 'restart_weights': [1, 0.1], 'eta_min': 1e-6}
+    plain, warm = (
+        recogniser(tiny_teacher, total_iter=10, phases=phases, scheduler=course, optim_s={'type': 'Adam', 'lr': 1e-3})
+        for _ in range(2)
+    )
+    ratios = []
+    for iteration in range(1, 11):
+        plain.update_learning_rate(iteration)
+        warm.update_learning_rate(iteration, 3)
+        rates = [[each.param_groups[0]['lr'] for each in model.optimizers] for model in (warm, plain)]
+        ratios.append([rate / full for rate, full in zip(*rates)])
+    rise = [1 / 3, 2 / 3]
+    assert [pytest.approx(min(each)) for each in ratios] == [max(each) for each in ratios]
+    assert [max(each) for each in ratios] == pytest.approx([*rise, 1, 1, *rise, 1, 1, 1, 1])
 
 
 def test_ema_moves_by_the_decay():

@@ -35,6 +35,22 @@ def test_options_of_this_project_pass(file):
     check(read_options(str(file)), str(file), file.parent.name != 'test', look_for_files=False)
 
 
+@pytest.mark.parametrize(
+    'forced',
+    [['network_t={type: MobileFaceNet}'], ['network_t={type: IResNet, depth: 18}'], ['network_g:num_landmarks=194']],
+)
+def test_the_papers_rim_takes_another_teacher_and_other_landmarks_by_one_option(forced):
+    file = str(Path(__file__).parents[2] / 'options/rim.yml')
+    check(read_options(file, forced), file, True, look_for_files=False)
+
+
+def test_the_papers_rim_says_what_to_do_without_its_teachers_weights():
+    file = str(Path(__file__).parents[2] / 'options/rim.yml')
+    data = ['datasets:val=~', 'datasets:val_lfw=~', 'datasets:train:dataroot_gt=tests']
+    with pytest.raises(OptionsError, match=r'rim.yml: path.pretrain_network_t: none.pth: no such .*; name the teacher'):
+        check(read_options(file, [*data, 'path:pretrain_network_t=none.pth']), file, True)
+
+
 RIM = [
     file
     for file in OURS
@@ -44,7 +60,7 @@ RIM = [
 
 @pytest.mark.parametrize(
     'file',
-    [file if file.stem in ('fhn_small', 'rim_cpu') else pytest.param(file, marks=pytest.mark.slow) for file in RIM],
+    [file if file.stem in ('fhn_small', 'rim_fast') else pytest.param(file, marks=pytest.mark.slow) for file in RIM],
     ids=lambda f: f.stem,
 )
 def test_models_of_this_project_are_built(file, monkeypatch):

@@ -1,5 +1,7 @@
 """What constructors and models would refuse once folders exist is told by the check."""
 
+import os
+
 import pytest
 import torch
 from support.tiny_training import write_options
@@ -144,6 +146,15 @@ METRIC = {'type': 'calculate_psnr'}
         (dict(network_g={**TRI, 'image_size': 100}, network_d=MIX), 'image_size'),
         (dict(STUDENT), 'network_t is missing: student and assistant, network_r, learn from a teacher'),
         (dict(STUDENT, network_t=ALIKE), 'path.pretrain_network_t is missing: name the weights of the teacher'),
+        (
+            dict(TAUGHT, path__pretrain_network_t='ir50.pth'),
+            f'path.pretrain_network_t: ir50.pth: no such file or folder (from {os.getcwd()}); name the '
+            "teacher's weights, or take another teacher, e.g. --force_yml 'network_t={type: MobileFaceNet}'",
+        ),
+        (
+            dict(TAUGHT, train__phase=None),
+            'train.phases is missing: the default, phase fhn alone, does not train network_r; name the phases, e.g.',
+        ),
         (
             dict(TAUGHT, network_r={'type': 'HRN', 'student': {'type': 'IResNet'}}),
             'student: IResNet (blocks of channels/stride ',

@@ -14,7 +14,7 @@ class Schedule:
 
     Args:
         train: with ``phases``, phase to its number of iterations, which add up to ``total_iter``; or ``phase``, the
-            only one. Default: the phase ``fhn``.
+            only one. Default: the phase ``fhn``, see :meth:`check_requirements`.
 
     Attributes:
         names: of the phases, in order.
@@ -43,8 +43,13 @@ class Schedule:
             train: that block.
 
         Raises:
-            ValueError: a network or a loss is missing; names it, and an example.
+            ValueError: a network or a loss is missing, or the phases of a recogniser; names it, and an example.
         """
+        if not (train.phases or train.phase) and 'network_r' in options:
+            raise ValueError(
+                'train.phases is missing: the default, phase fhn alone, does not train network_r; name the phases, '
+                'e.g. phases: {fhn: 1000, student: 1000}, or phase: fhn to leave network_r as it is'
+            )
         losses = [key.removesuffix('_opt') for key, block in options['train'].items() if key.endswith('_opt') and block]
         for name in self.names:
             check_requirements(name, PHASES[name].requirements(train), options, losses)

@@ -139,7 +139,7 @@ IDENTITY = {'sr_identity_opt': {'type': 'CosineIdentityLoss', 'loss_weight': 0.5
 
 
 def test_identity_of_sr_faces_is_what_the_teacher_sees(tiny_teacher):
-    model, data = recogniser(tiny_teacher, **IDENTITY), batch()
+    model, data = recogniser(tiny_teacher, phase='fhn', **IDENTITY), batch()
     with torch.no_grad():
         probe = model.nets.generator(data['lq'])
         sr = model.nets.discriminator.integrator(probe.fused, probe.coarse)
