@@ -33,7 +33,7 @@ ARROWS = {
     'losses': {'archs', 'discovery', 'errors', 'options'},
     'archs': BASE | {'discovery', 'options', 'packages'},
     'data': BASE | {'discovery', 'options'},
-    'options': BASE | {'muon'},
+    'options': BASE | {'muon', 'randomness'},
     'weights_file': {'errors', 'files'},
     'link': {'errors'},
     'packages': {'errors'},

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from rim_plugin.compat import changed_options
 from rim_plugin.compat.patching import Function, replaces
 from rim_plugin.errors import OptionsError
 from rim_plugin.files import atomic_file, file_digest
@@ -114,6 +115,8 @@ def flush(model: Any) -> None:
     state = {
         **place,
         'networks': written,
+        'options': RUN.options,
+        'solvers': changed_options.solvers(model),
         'optimizers': [optimizer.state_dict() for optimizer in model.optimizers],
         'schedulers': [scheduler.state_dict() for scheduler in model.schedulers],
         'rng': _all_ranks(model, rng_state()),
@@ -144,12 +147,24 @@ def _all_ranks(model: Any, value: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 @replaces(BaseModel, 'resume_training')
-def _resume_training(original: Function, self: Any, resume_state: dict[str, Any]) -> None:
-    """Besides optimizers and schedulers: best metrics and, when as many ranks go on, each rank's random states."""
-    original(self, resume_state)
+def _resume_training(_original: Function, self: Any, resume_state: dict[str, Any]) -> None:
+    """Besides optimizers and schedulers: best metrics and, when as many ranks go on, each rank's random states.
+
+    BasicSR takes the learning rate and all of its course from the state, whatever the options say, and ends in a
+    traceback where these have another optimizer or other parts.
+    """
+    log = get_root_logger()
     for problem in RUN.passed_over:
-        get_root_logger().warning(f'Not resumed from: {problem}')
-    for name, value in resume_state.get('carried', {}).items():
+        log.warning(f'Not resumed from: {problem}')
+    frozen = [key for key in self.opt if key.startswith('network_') and key not in _saved_networks(self.opt, resume_state)]
+    for change in changed_options.since_state(resume_state):
+        log.warning(f'Changed since the training state: {change.told(frozen)}')
+    for line in changed_options.resume_solvers(self, resume_state):
+        log.warning(line)
+    carried = resume_state.get('carried', {})
+    if 'best_metric_results' in carried and self.opt.get('val'):
+        changed_options.fit_best_results(carried['best_metric_results'], self.opt['val'].get('metrics') or {})
+    for name, value in carried.items():
         setattr(self, name, value.to(self.device) if torch.is_tensor(value) else value)
     states = resume_state.get('rng', [])
     if len(states) == self.opt['world_size']:
@@ -172,7 +187,10 @@ def _load_network(
 ) -> None:
     """Never unpickles; also reads safetensors; weights of another network give one error instead of pages of keys."""
     net = self.get_bare_model(net)
-    weights = load_into(net, load_path, param_key, strict)
+    try:
+        weights = load_into(net, load_path, param_key, strict)
+    except OptionsError as error:
+        raise OptionsError(f'{error}{changed_options.networks_changed()}') from None
     if not strict:
         self._print_different_keys_loading(net, weights, strict)
     get_root_logger().info(f'Loaded {type(net).__name__} from {load_path}.')

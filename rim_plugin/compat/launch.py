@@ -39,6 +39,7 @@ def _parse_options(original: Function, root_path: str, is_train: bool = True) ->
     path = checking.check_command(argv, forced, is_train)
     opt, args = _with_changes(original, argv, path, forced, root_path, is_train)
     RUN.reset(opt['manual_seed'])
+    RUN.options = reading.read_options(path, forced) if path else {}
     if is_train:
         run_lock.take(opt)
     _fit_to_machine(opt)

@@ -11,7 +11,7 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 import torch
 from torch.optim.lr_scheduler import LRScheduler
 
-from rim_plugin.errors import did_you_mean
+from rim_plugin.errors import did_you_mean, shown
 from rim_plugin.muon import Muon
 from rim_plugin.options.conversion import Field, Place, check_block, plain
 from rim_plugin.options.kinds import NotNegative, Size
@@ -117,7 +117,7 @@ def registered(registry: Registry | Mapping[str, Any], kind: str, name: object, 
     if name is None:
         raise place.error('missing')
     if not isinstance(name, str) or name not in {*entries, *names}:
-        raise place.error(f'unknown {kind} {name!r}{did_you_mean(name, names)}')
+        raise place.error(f'unknown {kind} {shown(name)}{did_you_mean(name, names)}')
     return entries.get(name, names.get(name))
 
 
