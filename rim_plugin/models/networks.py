@@ -31,7 +31,7 @@ from basicsr.utils import get_root_logger
 from basicsr.utils.registry import ARCH_REGISTRY
 
 Built = TypeVar('Built')
-_MOST_LAYERS = 20_000
+_MOST_LAYERS = 5_000
 
 
 @dataclass(frozen=True)
@@ -118,7 +118,7 @@ def describe(build: Callable[..., Built], *args: Any) -> Built:
     """What ``build(*args)`` gives, networks to look at and not to run, which take no memory and no random numbers.
 
     Raises:
-        OptionsError: networks of more than 20,000 layers.
+        OptionsError: networks of more than 5,000 layers.
     """
     with torch.random.fork_rng([]), _limited_layers():
         try:

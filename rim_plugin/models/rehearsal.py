@@ -94,7 +94,9 @@ def rehearse(phases: Iterable[Phase], item: Mapping[str, Any], device: str, doma
             phase.step([batch], domain_interval, optimisation)
 
 
-def rehearse_sr(nets: Mapping[str, nn.Module], losses: Mapping[str, Loss], item: Mapping[str, Any], device: str) -> None:
+def rehearse_sr(
+    nets: Mapping[str, nn.Module], losses: Mapping[str, Loss], item: Mapping[str, Any], device: str
+) -> None:
     """A step of an SR network, ``network_g``, and of a discriminator of images, ``network_d``, if there is one.
 
     Raises:

@@ -15,14 +15,7 @@ from rim_plugin.batch import Batch
 from rim_plugin.data.face_pairs import FacePairs
 from rim_plugin.evaluation.image_evaluator import IdentityEmbedder, face_data
 from rim_plugin.evaluation.metric import METRICS
-from rim_plugin.models.networks import (
-    RIMNets,
-    build_nets,
-    build_teacher,
-    describe,
-    load_weights,
-    warn_of_other_options,
-)
+from rim_plugin.models.networks import RIMNets, build_nets, build_teacher, describe, load_weights, warn_of_other_options
 from rim_plugin.models.phases.base import PARTS, PHASES, Phase, Setting, loss_terms
 from rim_plugin.models.phases.schedule import Schedule
 from rim_plugin.models.rehearsal import check_by_rehearsal, check_metrics, gt_size, rehearse, rehearsed_losses

@@ -140,13 +140,14 @@ def _hints(function: Callable[..., Any]) -> dict[str, Any]:
 def _annotation(parameter: inspect.Parameter, hints: Mapping[str, Any], signed: bool) -> Any:
     """The type that a value has to have: as annotated, else that of the default.
 
-    Whole numbers (sizes, counts) and weights of losses are not negative unless the default is.
+    Whole numbers (sizes, counts), weights of losses and what keeps divisions finite (``eps``) are not negative unless
+    the default is.
     """
     default = None if parameter.default is parameter.empty else parameter.default
     annotation = plain(hints[parameter.name]) if parameter.name in hints else _type_of(default)
     if isinstance(default, (int, float)) and default < 0:
         return annotation
-    if type(default) is int and annotation is float or parameter.name.endswith('weight'):
+    if type(default) is int and annotation is float or parameter.name.endswith(('weight', 'eps')):
         signed = False
     bounded = {int: Size, float: float if signed else NotNegative}
     if get_origin(annotation) in (Union, UnionType):

@@ -218,9 +218,15 @@ class _Checker:
             check_built(metric, known, 'metric', where, given=('data', 'img', 'img2'))
 
 
-def require_folder_name(name: str, place: Place) -> None:
+def require_folder_name(name: object, place: Place) -> None:
     """OptionsError where a name is none of a folder."""
-    if name in ('', '.', '..') or {'/', os.sep} & set(name) or not name.isprintable() or name != name.strip():
+    if (
+        not isinstance(name, str)
+        or name in ('', '.', '..')
+        or {'/', os.sep} & set(name)
+        or not name.isprintable()
+        or name != name.strip()
+    ):
         raise place.error(f'{shown(name)} is no name of a folder, without / in it')
     if len(name.encode()) > _LONGEST_NAME:
         raise place.error(f'{shown(name)} is too long for the name of a folder')

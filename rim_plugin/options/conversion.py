@@ -173,7 +173,8 @@ def convert_value(value: Any, annotation: Any, place: Place, exact: bool = False
         with suppress(msgspec.ValidationError):
             return _check_order(msgspec.convert(spelling, annotation), annotation, place)
     near = did_you_mean(value, choices) if isinstance(value, str) else ''
-    if isinstance(value, (int, float)) and value > LARGEST:
+    whole = LARGEST in [_meta(member).get('le') for member in (annotation, *_members(annotation))]
+    if whole and isinstance(value, (int, float)) and value > LARGEST:
         raise place.error(f'{shown(value)} is more than {LARGEST}, the largest whole number that is taken')
     raise place.error(f'{shown(value)} is not {words(annotation)}' + (near if 'mean' in near else ''))
 
@@ -201,7 +202,10 @@ def words(annotation: Any) -> str:
         count = f' of {fixed}' if fixed else ''
         text += f'{count}, each {words(Union[tuple(each for each in inner if each is not ...)])}'  # noqa: UP007
     return ' '.join(
-        [text, ' and '.join(f'{word} {meta[key]:g}' for key, word in _BOUNDS.items() if meta.get(key, LARGEST) != LARGEST)]
+        [
+            text,
+            ' and '.join(f'{word} {meta[key]:g}' for key, word in _BOUNDS.items() if meta.get(key, LARGEST) != LARGEST),
+        ]
     ).strip()
 
 

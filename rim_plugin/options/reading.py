@@ -12,6 +12,10 @@ from rim_plugin.errors import OptionsError, did_you_mean, shown
 from rim_plugin.options.yaml_values import Loader, load_yaml
 from rim_plugin.weights_file import SHIPPED, present_names, shipped_weights
 
+_WHOLE = {'manual_seed', 'num_gpu', 'scale', 'batch_size_per_gpu', 'num_worker_per_gpu', 'num_prefetch_queue'}
+_WHOLE |= {'total_iter', 'warmup_iter', 'val_freq', 'print_freq', 'save_checkpoint_freq'}
+_CHOICES = {'prefetch_mode', 'better', 'backend'}
+
 
 def read_options(path: str, forced: Iterable[str] = ()) -> dict[str, Any]:
     """The options file ``path`` as a dict, with its ``_base_`` and ``forced`` applied.
@@ -65,7 +69,18 @@ def _changed(options: dict[str, Any], forced: Iterable[str]) -> dict[str, Any]:
         options['datasets'] = _present(options['datasets'])
     if isinstance(options.get('val'), dict) and isinstance(options['val'].get('metrics'), dict):
         options['val'] = {**options['val'], 'metrics': _present(options['val']['metrics'])}
-    return options
+    return _as_basicsr_reads(options)
+
+
+def _as_basicsr_reads(value: Any) -> Any:
+    """A tree in which ``5e3`` is whole, and ``CPU`` a choice, where BasicSR takes these as they are."""
+    if not isinstance(value, dict):
+        return value
+    tree = {key: _as_basicsr_reads(inner) for key, inner in value.items()}
+    for key in _WHOLE & tree.keys():
+        if isinstance(tree[key], float) and tree[key].is_integer():
+            tree[key] = int(tree[key])
+    return {key: inner.lower() if key in _CHOICES and isinstance(inner, str) else inner for key, inner in tree.items()}
 
 
 def _present(block: dict[str, Any]) -> dict[str, Any]:
@@ -100,7 +115,7 @@ def _value(text: str, entry: str) -> Any:
         return None
     try:
         return load_yaml(text.replace('!!float', ''))
-    except ValueError as error:
+    except ValueError:
         raise OptionsError(f'--force_yml {entry}: {shown(text)} is not a YAML value') from None
 
 

@@ -66,7 +66,9 @@ class TrainOptions(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True
     open_keys: ClassVar[tuple[str, ...]] = ('*_opt', 'optim_*')
 
     total_iter: Annotated[Count, about('Iterations of the whole training.')]
-    warmup_iter: Annotated[Annotated[int, Meta(ge=-1, le=LARGEST)], about('Iterations of rising learning rate; -1 for none.')] = -1
+    warmup_iter: Annotated[
+        Annotated[int, Meta(ge=-1, le=LARGEST)], about('Iterations of rising learning rate; -1 for none.')
+    ] = -1
     scheduler: Annotated[
         dict[str, Any],
         about('Course of the learning rate: a block with a type, of BasicSR or torch.optim.lr_scheduler.'),

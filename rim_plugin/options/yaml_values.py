@@ -47,6 +47,14 @@ def load_yaml(text: str) -> Any:
         raise ValueError(f'{place}not valid YAML ({problem})') from None
 
 
+class _Extent(ValueError):
+    """A text that is too much, and where."""
+
+    def __init__(self, problem: str, event: Any) -> None:
+        super().__init__(problem)
+        self.problem_mark = event.start_mark
+
+
 def _check_extent(text: str) -> None:
     """Depth and number of values, from the events of the parser, which builds nothing yet."""
     anchors: dict[str, int] = {}
@@ -61,9 +69,9 @@ def _check_extent(text: str) -> None:
                 anchors[anchor] = count
             more = count
         elif isinstance(event, yaml.NodeEvent):
-            more = anchors.get(event.anchor, 1) if isinstance(event, yaml.AliasEvent) else 1
+            more = anchors.get(str(event.anchor), 1) if isinstance(event, yaml.AliasEvent) else 1
         open_blocks[-1] = (open_blocks[-1][0], open_blocks[-1][1] + more)
         if len(open_blocks) > _DEEPEST:
-            raise yaml.MarkedYAMLError(problem=f'nested more than {_DEEPEST} deep', problem_mark=event.start_mark)
+            raise _Extent(f'nested more than {_DEEPEST} deep', event)
         if open_blocks[-1][1] > _MOST:
-            raise yaml.MarkedYAMLError(problem=f'more than {_MOST:,} values', problem_mark=event.start_mark)
+            raise _Extent(f'more than {_MOST:,} values', event)

@@ -59,7 +59,7 @@ def changed(path, value):
 
 
 def memory(optimizer):
-    return {key: value for key, value in optimizer.state_dict()['state'].items()}
+    return optimizer.state_dict()['state']
 
 
 def equal(one, two):

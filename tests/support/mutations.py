@@ -1,6 +1,5 @@
 """Options files as hurried or hostile hands leave them: one change of a tree of options, or of its text."""
 
-import random
 from copy import deepcopy
 
 import yaml

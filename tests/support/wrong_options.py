@@ -26,7 +26,7 @@ EMPTY = (
     *('phases', 'grad_clip', 'clip_over_lr', 'last_layer_lr', 'level_weights', 'classifier_lr', 'gallery', 'suffix'),
     *('project', 'resume_id', 'better', 'prefetch_mode', 'port', 'identities', 'max_faces', 'meta_info_file'),
     *('pair_list', 'landmarks', 'io_backend', 'degradation', 'gt_size', 'name', 'phase', 'val_freq', 'loss_weight'),
-    *('prior_paths', 'norm', 'prior_norm', 'perceptual_opt', 'momentum', 'bandwidth', 'fused', 'foreach', 'dropout'),
+    *('prior_paths', 'norm', 'prior_norm', 'perceptual_opt', 'momentum', 'bandwidth', 'fused', 'foreach', 'dropout', 'amp'),
 )
 # keys whose text is anything that names something
 FREE = (
@@ -45,7 +45,7 @@ OTHER_KINDS = {
 SIGNED = ('warmup_iter', 'assistant_scale', 'last_epoch', 'same_person', 'image_noise')
 WHOLE = (
     *('*_iter', '*_freq', '*_size', '*_per_gpu', '*_blocks', '*_channels', '*_per_batch', '*_identity', 'num_*'),
-    *('folds', 'seed', 'manual_seed', 'k', 'accumulate', 'domain_interval', 'crop_border', 'depth', 'port', 'scale'),
+    *('folds', 'seed', 'manual_seed', 'k', 'accumulate', 'domain_interval', 'crop_border', 'depth', 'port'),
 )
 COUNTED = (
     *('total_iter', 'print_freq', 'save_checkpoint_freq', 'val_freq', 'batch_size', 'batch_size_per_gpu', 'folds'),
@@ -68,7 +68,9 @@ def _blocks(tree):
 
 
 _TREES = [yaml.safe_load(file.read_text()) for file in (ROOT / 'options').rglob('*.yml')]
-_TEXTS = {(key, value) for tree in _TREES for block in _blocks(tree) for key, value in block.items() if type(value) is str}
+_TEXTS = {
+    (key, value) for tree in _TREES for block in _blocks(tree) for key, value in block.items() if type(value) is str
+}
 _REFERENCE = (ROOT / 'docs/options.md').read_text()
 _KNOWN = {key for tree in _TREES for block in _blocks(tree) for key in block} | set(re.findall(r'`(\w+)`', _REFERENCE))
 _CHOICES = set(re.findall(r'\w+', _REFERENCE))
@@ -113,7 +115,7 @@ def _reason(before, after, path):
     if isinstance(before, str):
         return _text(key, after, above)
     if isinstance(before, (list, dict)) and before is not None:
-        same = isinstance(after, type(before)) or isinstance(after, OTHER_KINDS.get(key, ()))
+        same = isinstance(after, (type(before), *OTHER_KINDS.get(key, ())))
         alone = key == 'query_size' and isinstance(after, int)
         return '' if same or alone else 'another kind of value'
     return ''
@@ -140,6 +142,6 @@ def _text(key, after, above):
         return 'no text'
     if key == 'name' and (not after.strip() or not after.isprintable() or '/' in after or len(after) > 250):
         return 'no name of a folder'
-    if _matches(key, FREE) or (key, after) in _TEXTS or after in _CHOICES:
+    if _matches(key, FREE) or (key, after) in _TEXTS or after.lower() in _CHOICES:
         return ''
     return 'none of the choices'
