@@ -13,7 +13,7 @@ from torch.utils.data import default_collate
 
 from rim_plugin.batch import Batch
 from rim_plugin.errors import OptionsError, first_words
-from rim_plugin.evaluation.metric import ImageMetric, build_metric
+from rim_plugin.evaluation.metric import FunctionMetric, ImageMetric, build_metric
 from rim_plugin.models.optimisation import Optimisation
 from rim_plugin.models.phases.base import Phase
 
@@ -147,7 +147,7 @@ def gt_size(options: Mapping[str, Any]) -> int:
 
 
 def check_metrics(blocks: Mapping[str, Any], side: int) -> None:
-    """Build every metric of ``val: metrics``, and measure a grey ramp with those that compare two images.
+    """Build every metric of ``val: metrics``, and measure a grey ramp with ours that compare two images.
 
     Args:
         blocks: metrics by name.
@@ -160,7 +160,7 @@ def check_metrics(blocks: Mapping[str, Any], side: int) -> None:
     for name, block in blocks.items():
         try:
             metric = build_metric(block)
-            if isinstance(metric, ImageMetric) and {*metric.needs} <= {'sr', 'gt'}:
+            if isinstance(metric, ImageMetric) and not isinstance(metric, FunctionMetric) and metric.images_alone:
                 metric.update({'sr': face, 'gt': face})
         except Exception as error:
             raise OptionsError(f'val.metrics.{name}: {first_words(error)}') from None

@@ -114,8 +114,9 @@ class RIMModel(SRModel):
         val, datasets = options.get('val') or {}, options.get('datasets', {})
         check_metrics(val.get('metrics') or {}, gt_size(options))
         for key, block in datasets.items():
-            pairs = issubclass(DATASET_REGISTRY.get(block['type']), FacePairs)
-            if pairs and key != 'train' and not {'network_t', 'network_r'} & options.keys():
+            if key == 'train' or {'network_t', 'network_r'} & options.keys():
+                continue
+            if issubclass(DATASET_REGISTRY.get(block['type']), FacePairs):
                 raise ValueError(f'network_t is missing: datasets.{key}, {block["type"]}, is for recognition')
 
     @staticmethod

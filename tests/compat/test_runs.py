@@ -50,12 +50,14 @@ def wait_for(process, text):
 
 
 def content(root, name='20'):
-    """Weights (with EMA) of a run's end and the whole training state, bit for bit."""
+    """Weights (with EMA) of a run's end and the whole training state but its options, bit for bit."""
     folder = root / 'experiments' / 'tiny'
-    return {
-        file: leaves(torch.load(folder / file, weights_only=True))
+    contents = {
+        file: torch.load(folder / file, weights_only=True)
         for file in (f'models/net_g_{name}.pth', f'training_states/{name}.state')
     }
+    assert contents[f'training_states/{name}.state'].pop('options')['name'] == 'tiny'
+    return {file: leaves(value) for file, value in contents.items()}
 
 
 @pytest.fixture(scope='module')

@@ -19,6 +19,11 @@ TAUGHT = {**STUDENT, 'network_t': ALIKE, 'path__pretrain_network_t': __file__}
 MOBILE = {'type': 'HRN', 'teacher': {'type': 'MobileFaceNet'}}
 SRCNN = {'type': 'SRCNN'}
 METRIC = {'type': 'calculate_psnr'}
+SMALL = {
+    **{**TRI, 'feature_size': 28, 'coarse_channels': 8, 'coarse_blocks': 1, 'global_channels': 8, 'global_blocks': 1},
+    **{'prior_channels': 8, 'prior_blocks': 0, 'hourglass_depth': 2, 'hourglass_blocks': 1},
+}
+SMALL_MIX = {**MIX, 'integrator': {'feature_size': 56, 'channels': 8, 'blocks': 1}}
 PAIRS = {'name': 'b', 'type': 'DrawnPairDataset', 'num_identities': 4, 'faces_per_identity': 2, 'folds': 2}
 DRAWN = {
     **{'name': 'a', 'type': 'DrawnFaceDataset', 'num_identities': 2, 'query_size': 28},
@@ -169,14 +174,14 @@ DRAWN = {
         # what the first iteration would meet
         (dict(network_g=SRCNN), 'train.pixel_opt: L1Loss cannot be computed from what it gets'),
         (
-            dict(datasets__train=DRAWN, network_g=TRI, network_d=MIX, train__parsing_opt={'type': 'L1Loss'}),
+            dict(datasets__train=DRAWN, network_g=SMALL, network_d=SMALL_MIX, train__parsing_opt={'type': 'L1Loss'}),
             'train.parsing_opt: L1Loss cannot be computed from what it gets',
         ),
         (
             dict(
                 datasets__train=DRAWN,
-                network_g=TRI,
-                network_d=MIX,
+                network_g=SMALL,
+                network_d=SMALL_MIX,
                 train__pixel_opt={'type': 'L1Loss', 'reduction': 'none'},
             ),
             'train.pixel_opt: gives ',

@@ -26,7 +26,18 @@ EMPTY = (
     *('phases', 'grad_clip', 'clip_over_lr', 'last_layer_lr', 'level_weights', 'classifier_lr', 'gallery', 'suffix'),
     *('project', 'resume_id', 'better', 'prefetch_mode', 'port', 'identities', 'max_faces', 'meta_info_file'),
     *('pair_list', 'landmarks', 'io_backend', 'degradation', 'gt_size', 'name', 'phase', 'val_freq', 'loss_weight'),
-    *('prior_paths', 'norm', 'prior_norm', 'perceptual_opt', 'momentum', 'bandwidth', 'fused', 'foreach', 'dropout', 'amp'),
+    *(
+        'prior_paths',
+        'norm',
+        'prior_norm',
+        'perceptual_opt',
+        'momentum',
+        'bandwidth',
+        'fused',
+        'foreach',
+        'dropout',
+        'amp',
+    ),
 )
 # keys whose text is anything that names something
 FREE = (
