@@ -1,8 +1,12 @@
 """Errors that end in one line for the user, and the words that help to mend them."""
 
 import difflib
+import re
 import textwrap
 from collections.abc import Iterable
+
+# what moves a terminal's cursor, colours it or turns the direction of writing
+_CONTROLS = re.compile('[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]')
 
 
 class OptionsError(ValueError):
@@ -63,3 +67,15 @@ def some(names: Iterable[object]) -> str:
 def first_words(error: BaseException) -> str:
     """What an exception says, on one line of at most 150 characters; its type where it says nothing."""
     return textwrap.shorten(str(error), 150) or type(error).__name__
+
+
+def one_line(text: object) -> str:
+    """A text for the terminal: blanks for line breaks, and control characters, as names of files may have them,
+    written as ``\\x1b``."""
+    return _CONTROLS.sub(lambda match: ascii(match[0])[1:-1], ' '.join(str(text).split()))
+
+
+def shown(value: object) -> str:
+    """A value as an options file has it, ``~`` for None, on one line of at most 60 characters."""
+    text = '~' if value is None else one_line(repr(value))
+    return text if len(text) <= 60 else f'{text[:57]}...'

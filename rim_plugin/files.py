@@ -10,8 +10,9 @@ import json
 import os
 import shutil
 import threading
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -25,6 +26,9 @@ def atomic_file(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
 
     A reader finds the old file or the new one, whole. Several may write at once. A file that is replaced keeps its
     permissions, a link to it stays a link.
+
+    Raises:
+        OSError: the disk is full, or the folder cannot be written to; names the file.
     """
     target = Path(os.path.realpath(path))
     draft = target.with_name(f'.{os.getpid()}-{threading.get_native_id()}.tmp')  # BasicSR passes over hidden names
@@ -36,8 +40,36 @@ def atomic_file(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
         if target.exists():
             shutil.copymode(target, draft)
         os.replace(draft, target)
+    except OSError as error:
+        if error.filename is None:  # of a full disk Python does not say which
+            raise OSError(error.errno, error.strerror, str(target)) from None
+        raise
     finally:
         draft.unlink(missing_ok=True)
+
+
+def remove_drafts(folder: Path, age: float = 3600) -> None:
+    """Remove what killed processes left of :func:`atomic_file` below a folder.
+
+    Args:
+        folder: may be absent.
+        age: seconds; younger drafts may be those of a process on another machine.
+    """
+    for draft in folder.rglob('.*-*.tmp'):
+        process = draft.name[1:].partition('-')[0]
+        with suppress(FileNotFoundError):  # another process may remove it, too
+            if process.isdecimal() and time.time() - draft.stat().st_mtime >= age and not _is_alive(int(process)):
+                draft.unlink()
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError):
+        return True
+    return True
 
 
 def write_atomically(path: str | os.PathLike[str], content: str | bytes) -> None:

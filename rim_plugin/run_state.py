@@ -25,6 +25,7 @@ class Run:
         written: SHA-256 of the networks' files that are written already for the next state, by name.
         lock: of the run's folder, see :mod:`rim_plugin.compat.run_lock`.
         passed_over: why newer states than the resumed one were not taken.
+        options: of the run, as its file and the command line have them.
     """
 
     seed: int = 0
@@ -38,6 +39,7 @@ class Run:
     written: dict[str, str] = field(default_factory=dict)
     passed_over: list[str] = field(default_factory=list)
     lock: Any = None
+    options: dict[str, Any] = field(default_factory=dict)
     _epoch_began: int = 0
 
     def reset(self, seed: int = 0) -> None:

@@ -7,6 +7,10 @@ import pytest
 REAL_FACES = Path(__file__).parent.parent / 'datasets' / 'raw'
 
 
+def pytest_addoption(parser):
+    parser.addoption('--mutations', type=int, default=400, help='of every options file, in the slow tests (400)')
+
+
 def pytest_configure(config):
     """Import the package, before BasicSR, in processes that run tests: with ``-n`` in pytest-xdist's workers alone."""
     if config.getoption('numprocesses', None) and not hasattr(config, 'workerinput'):

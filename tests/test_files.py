@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from rim_plugin.files import atomic_file, locked, require_folder, write_atomically
+from rim_plugin.files import atomic_file, locked, remove_drafts, require_folder, write_atomically
 
 # without rim_plugin's __init__, which takes seconds
 PROGRAM = f"""
@@ -193,3 +193,24 @@ def test_a_file_in_the_way_of_the_folder_is_named(tmp_path):
     (tmp_path / 'file').write_text('')
     with pytest.raises(NotADirectoryError, match='file is a file: name a folder'):
         require_folder(tmp_path / 'file' / 'deeper')
+
+
+def test_drafts_of_killed_processes_go_and_those_of_others_stay(tmp_path):
+    process = subprocess.Popen([sys.executable, '-c', ''])
+    process.wait()
+    dead, mine, foreign = (
+        tmp_path / name for name in (f'.{process.pid}-1.tmp', f'.{os.getpid()}-1.tmp', '.notes-a.tmp')
+    )
+    for file in (dead, mine, foreign):
+        file.touch()
+    remove_drafts(tmp_path)
+    assert dead.exists()  # may be that of another machine, as young as it is
+    remove_drafts(tmp_path, age=0)
+    assert sorted(tmp_path.iterdir()) == sorted([mine, foreign])
+    remove_drafts(tmp_path / 'absent')
+
+
+def test_an_error_without_a_name_gets_that_of_the_file(tmp_path):
+    with pytest.raises(OSError, match='No space left.*a.txt') as caught, atomic_file(tmp_path / 'a.txt'):
+        raise OSError(28, 'No space left on device')
+    assert caught.value.filename == str(tmp_path / 'a.txt') and os.listdir(tmp_path) == []

@@ -33,7 +33,7 @@ ARROWS = {
     'losses': {'archs', 'discovery', 'errors', 'options'},
     'archs': BASE | {'data', 'discovery', 'heatmaps', 'options', 'packages'},
     'data': BASE | {'discovery', 'heatmaps', 'options'},
-    'options': BASE | {'muon'},
+    'options': BASE | {'muon', 'randomness'},
     'weights_file': {'errors', 'files'},
     'link': {'errors'},
     'packages': {'errors'},

@@ -21,7 +21,7 @@ import cv2, numpy
 from rim_plugin import RIM
 from rim_plugin.tools.hallucinate_files import hallucinate_files
 cv2.imwrite(FILE, numpy.zeros((20, 20, 3), numpy.uint8))
-hallucinate_files(RIM.from_pretrained(device='cpu'), [FILE], FOLDER, None, 1, compare=True, priors=True, force=False)
+hallucinate_files(RIM.from_pretrained(device='cpu'), [FILE], FOLDER, None, 1, compare=True, priors=True)
 """
 CALLS = """
 from rim_plugin import cli

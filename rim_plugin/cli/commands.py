@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from functools import partial
 
 from rim_plugin.cli import common
+from rim_plugin.errors import one_line
 
 
 @common.command
@@ -19,18 +20,21 @@ def hallucinate(argv: Sequence[str]) -> None:
     parser.add_argument('--scale', type=scale, default=4, help='of photos, with --detect, 1 to 8 (%(default)s)')
     parser.add_argument('--compare', action='store_true', help='also NAME_compare.png: bicubic interpolation, result')
     parser.add_argument('--priors', action='store_true', help='also NAME_priors.png: landmarks and parsing maps')
-    parser.add_argument('--force', action='store_true', help='replace files that are there')
+    existing = parser.add_mutually_exclusive_group()
+    existing.add_argument('--force', action='store_true', help='replace files that are there')
+    existing.add_argument('--skip-existing', action='store_true', help='go on with pictures whose files are not there')
     args = common.add_networks(parser).parse_args(argv)
 
     from rim_plugin.tools.hallucinate_files import hallucinate_files
 
     rim = common.load_rim(args)
-    flags = args.compare, args.priors, args.force
+    flags = args.compare, args.priors, 'replace' if args.force else 'skip' if args.skip_existing else 'refuse'
     report = hallucinate_files(rim, args.inputs, args.output, common.load_detector(args, rim), args.scale, *flags)
     common.print_skipped(report.skipped)
-    if not report.written:
+    if not report.written and not report.present:
         raise ValueError('nothing was written: none of the pictures can be used')
-    print(f'{len(report.written)} pictures written to {args.output}')
+    before = f', {report.present} were there already' if report.present else ''
+    print(f'{report.written} pictures written to {args.output}{before}')
 
 
 @common.command
@@ -100,8 +104,11 @@ def prepare(argv: Sequence[str]) -> None:
     parser = ArgumentParser(
         description='Prepare aligned faces, with landmarks and parsing maps, from a folder of photos.',
         epilog='Stopped, it goes on where it was when run again. Run for several folders of photos with the same '
-        'output, it joins them.',
+        'output, it joins them. --check FOLDER alone reads every face of a prepared folder and tells what is damaged.',
     )
+    if argv and argv[0] == '--check':
+        _check_store(argv[1:])
+        return
     parser.add_argument('photos', help='folder of photos, with sub-folders')
     parser.add_argument('output', help='folder to make; name it as dataroot_gt in an options file')
     how = parser.add_mutually_exclusive_group(required=True)
@@ -131,6 +138,22 @@ def prepare(argv: Sequence[str]) -> None:
     except KeyboardInterrupt:
         print('Stopped. The same command goes on from here.', file=sys.stderr)
         raise
+
+
+def _check_store(argv: Sequence[str]) -> None:
+    """``--check FOLDER``."""
+    parser = ArgumentParser(prog=f'{sys.argv[0]} --check', description='Read every face of a prepared folder.')
+    parser.add_argument('folder', metavar='FOLDER', help='as it was made')
+    folder = parser.parse_args(argv).folder
+
+    from rim_plugin.data.store_check import check_store
+
+    report = check_store(folder)
+    for line in report.faults:
+        print(one_line(line))
+    if report.faults:
+        raise ValueError(f'{folder}: {len(report.faults)} faults, {report.faces} faces')
+    print(f'{folder}: {report.faces} faces, all of them whole')
 
 
 @common.command

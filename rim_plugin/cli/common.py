@@ -9,7 +9,7 @@ from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from rim_plugin.errors import OptionsError
+from rim_plugin.errors import OptionsError, one_line
 from rim_plugin.tools.engine_names import AUTO, POSSIBLE, parse_engine
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def command(main: Callable[[Sequence[str]], None]) -> Callable[..., None]:
         except Exception as error:
             if not isinstance(error, (OSError, RuntimeError, ValueError)) and type(error).__module__ not in _OTHERS:
                 raise
-            sys.exit(f'Error: {" ".join(str(error).split())}')
+            sys.exit(f'Error: {one_line(error)}')
 
     return run
 
@@ -116,4 +116,4 @@ def print_skipped(lines: Iterable[str]) -> None:
     """Print a line about each input that was left out."""
     lines = list(lines)
     if lines:
-        print('\n'.join([f'Left out, {len(lines)}:', *lines]), file=sys.stderr)
+        print('\n'.join([f'Left out, {len(lines)}:', *map(one_line, lines)]), file=sys.stderr)

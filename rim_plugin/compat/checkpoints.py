@@ -1,21 +1,24 @@
 """Files of a run: written whole or not at all, read without running code, resumed exactly."""
 
+import itertools
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
+import cv2
 import numpy as np
 import torch
 from torch import nn
 
+from rim_plugin.compat import changed_options
 from rim_plugin.compat.patching import Function, replaces
 from rim_plugin.errors import OptionsError
-from rim_plugin.files import atomic_file, file_digest
+from rim_plugin.files import atomic_file, file_digest, write_atomically
 from rim_plugin.randomness import rng_state, set_rng_state
 from rim_plugin.run_state import RUN, last_checkpoint, training_states
 from rim_plugin.weights_file import State, load_into, read_tensors
 
 from basicsr.models.base_model import BaseModel
-from basicsr.utils import check_resume, get_root_logger
+from basicsr.utils import check_resume, get_root_logger, img_util
 from basicsr.utils.dist_util import master_only
 
 # what BasicSR's own models and RIMModel carry from one iteration to the next besides networks and optimizers
@@ -25,15 +28,56 @@ _CARRIED = ('best_metric_results', 'mean_path_length', 'queue_lr', 'queue_gt', '
 def write(content: dict[str, Any], path: Path) -> None:
     """Save ``content`` (for ``torch.save``) under ``path``: a reader finds the old file or the whole new one.
 
+    A folder in its place is moved aside.
+
     Raises:
         OSError: it cannot be written; BasicSR would log that and go on.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        _move_folder_aside(path)
         with atomic_file(path) as file:
-            torch.save(content, file)
+            _save(content, file)
+    except OSError as error:
+        raise OSError(error.errno, f'cannot save {path}: {error.strerror}') from error
     except Exception as error:
         raise OSError(f'cannot save {path}: {error}') from error
+
+
+class _Noting:
+    """A file to write into that keeps the error of a write: torch makes another one of it, without a reason."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self.file = file
+        self.error: OSError | None = None
+
+    def write(self, content: bytes) -> int:
+        try:
+            return self.file.write(content)
+        except OSError as error:
+            self.error = error
+            raise
+
+    def flush(self) -> None:
+        self.file.flush()
+
+
+def _save(content: dict[str, Any], file: IO[bytes]) -> None:
+    noting = _Noting(file)
+    try:
+        torch.save(content, noting)  # type: ignore[arg-type]  # all that it needs of a file
+    except Exception:
+        if noting.error is not None:
+            raise noting.error from None
+        raise
+
+
+def _move_folder_aside(path: Path) -> None:
+    if path.is_dir():
+        names = (path.with_name(f'{path.name}.folder{number}') for number in itertools.count(1))
+        free = next(name for name in names if not name.exists())
+        path.rename(free)
+        get_root_logger().warning(f'{path} is a folder: moved to {free}, to save the file of that name.')
 
 
 @replaces(BaseModel, 'save_network')
@@ -54,6 +98,18 @@ def _save_network(
     path = Path(self.opt['path']['models'], f'{net_label}_{"latest" if current_iter == -1 else current_iter}.pth')
     write(content, path)
     RUN.written[path.name] = file_digest(path)
+
+
+@replaces(img_util, 'imwrite')
+def _imwrite(
+    _original: Function, img: np.ndarray, file_path: str, params: list[int] | None = None, auto_mkdir: bool = True
+) -> bool:
+    """BasicSR writes in place, and where that fails says neither which file nor why."""
+    path = Path(file_path)
+    if auto_mkdir:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(path, cv2.imencode(path.suffix, img, params or [])[1].tobytes())
+    return True
 
 
 def _on_cpu(net: nn.Module) -> State:
@@ -114,6 +170,8 @@ def flush(model: Any) -> None:
     state = {
         **place,
         'networks': written,
+        'options': RUN.options,
+        'solvers': changed_options.solvers(model),
         'optimizers': [optimizer.state_dict() for optimizer in model.optimizers],
         'schedulers': [scheduler.state_dict() for scheduler in model.schedulers],
         'rng': _all_ranks(model, rng_state()),
@@ -144,12 +202,26 @@ def _all_ranks(model: Any, value: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 @replaces(BaseModel, 'resume_training')
-def _resume_training(original: Function, self: Any, resume_state: dict[str, Any]) -> None:
-    """Besides optimizers and schedulers: best metrics and, when as many ranks go on, each rank's random states."""
-    original(self, resume_state)
+def _resume_training(_original: Function, self: Any, resume_state: dict[str, Any]) -> None:
+    """Besides optimizers and schedulers: best metrics and, when as many ranks go on, each rank's random states.
+
+    BasicSR takes the learning rate and all of its course from the state, whatever the options say, and ends in a
+    traceback where these have another optimizer or other parts.
+    """
+    log = get_root_logger()
     for problem in RUN.passed_over:
-        get_root_logger().warning(f'Not resumed from: {problem}')
-    for name, value in resume_state.get('carried', {}).items():
+        log.warning(f'Not resumed from: {problem}')
+    frozen = [
+        key for key in self.opt if key.startswith('network_') and key not in _saved_networks(self.opt, resume_state)
+    ]
+    for change in changed_options.since_state(resume_state):
+        log.warning(f'Changed since the training state: {change.told(frozen)}')
+    for line in changed_options.resume_solvers(self, resume_state):
+        log.warning(line)
+    carried = resume_state.get('carried', {})
+    if 'best_metric_results' in carried and self.opt.get('val'):
+        changed_options.fit_best_results(carried['best_metric_results'], self.opt['val'].get('metrics') or {})
+    for name, value in carried.items():
         setattr(self, name, value.to(self.device) if torch.is_tensor(value) else value)
     states = resume_state.get('rng', [])
     if len(states) == self.opt['world_size']:
@@ -172,7 +244,10 @@ def _load_network(
 ) -> None:
     """Never unpickles; also reads safetensors; weights of another network give one error instead of pages of keys."""
     net = self.get_bare_model(net)
-    weights = load_into(net, load_path, param_key, strict)
+    try:
+        weights = load_into(net, load_path, param_key, strict)
+    except OptionsError as error:
+        raise OptionsError(f'{error}{changed_options.networks_changed()}') from None
     if not strict:
         self._print_different_keys_loading(net, weights, strict)
     get_root_logger().info(f'Loaded {type(net).__name__} from {load_path}.')

@@ -1,5 +1,7 @@
 """From the command line to the first iteration: options, folders, loggers."""
 
+import errno
+import logging
 import os
 import sys
 import traceback
@@ -14,7 +16,7 @@ import yaml
 
 from rim_plugin.compat import checkpoints, devices, loading, run_lock
 from rim_plugin.compat.patching import Function, replaces, wrapped
-from rim_plugin.errors import OptionsError
+from rim_plugin.errors import OptionsError, one_line
 from rim_plugin.files import write_atomically
 from rim_plugin.options import reading
 from rim_plugin.run_state import RUN
@@ -22,6 +24,8 @@ from rim_plugin.run_state import RUN
 from basicsr.utils import misc
 from basicsr.utils import options as basicsr_options
 
+# no room, a quota, files as large as allowed, a disk that is for reading alone, no leave to write, a broken disk
+_OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO)
 _FOLDERS = ('experiments_root', 'results_root', 'models', 'training_states', 'log', 'visualization')
 
 
@@ -35,10 +39,12 @@ def _parse_options(original: Function, root_path: str, is_train: bool = True) ->
     from rim_plugin.options import checking  # which imports BasicSR, see the package
 
     sys.excepthook = partial(_one_line_error, sys.excepthook)
+    logging.raiseExceptions = False  # a log that cannot be written is no traceback for each of its lines
     argv, forced = reading.take_forced(sys.argv)
     path = checking.check_command(argv, forced, is_train)
     opt, args = _with_changes(original, argv, path, forced, root_path, is_train)
     RUN.reset(opt['manual_seed'])
+    RUN.options = reading.read_options(path, forced) if path else {}
     if is_train:
         run_lock.take(opt)
     _fit_to_machine(opt)
@@ -97,7 +103,14 @@ def _one_line_error(
     """
     if issubclass(kind, (OptionsError, FloatingPointError)) or issubclass(kind, ValueError) and _is_of_options(trace):
         if os.environ.get('RANK', '0') == '0' or issubclass(kind, FloatingPointError):
-            print(f'Error: {_without_worker(str(error))}', file=sys.stderr)
+            print(f'Error: {one_line(_without_worker(str(error)))}', file=sys.stderr)
+    elif isinstance(error, OSError) and error.errno in _OF_THE_DISK:
+        place = f': {error.filename}' if error.filename else ''
+        print(
+            f'Error: {one_line(error.strerror)}{place}. With room there, and leave to write, a training goes on from '
+            'its last checkpoint by the same command with --auto_resume.',
+            file=sys.stderr,
+        )
     elif issubclass(kind, KeyboardInterrupt):
         print('Interrupted before the training began: nothing to save.', file=sys.stderr)
     else:

@@ -12,6 +12,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from rim_plugin.compat.patching import Function, replaces
 from rim_plugin.errors import OptionsError
+from rim_plugin.options.datasets import require_batch
 from rim_plugin.randomness import SampleIndex, SeededBatches, SeededDataset, mix
 from rim_plugin.run_state import RUN
 
@@ -156,12 +157,10 @@ def create_train_val_dataloader(original: Function, opt: dict[str, Any], logger:
     """
     RUN.seed = opt['manual_seed'] = _agreed_seed(opt)
     train_loader, sampler, val_loaders, _, total_iters = original(opt, logger)
-    if len(train_loader) == 0:
-        raise OptionsError(
-            f'datasets.train: {len(sampler.dataset)} images are fewer than one batch of '
-            f'{train_loader.batch_size} x {opt["world_size"]}; lower batch_size_per_gpu or raise '
-            'dataset_enlarge_ratio'
-        )
+    try:
+        require_batch(len(sampler.dataset), opt['datasets']['train'], opt['world_size'])
+    except OptionsError as error:
+        raise OptionsError(f'datasets.train: {error}') from None
     RUN.batches_per_epoch, sampler.batch_size = len(train_loader), train_loader.batch_size
     state = RUN.resumed
     if state and state.get('batches_per_epoch') != len(train_loader):

@@ -8,7 +8,7 @@ from typing import Any
 from filelock import Timeout
 
 from rim_plugin.errors import OptionsError
-from rim_plugin.files import lock_of, write_atomically
+from rim_plugin.files import lock_of, remove_drafts, write_atomically
 from rim_plugin.run_state import RUN
 
 # Of a run that was killed, workers of its data loader hold the lock until they look for it, every five seconds.
@@ -35,6 +35,7 @@ def take(opt: Mapping[str, Any], patience: float = _PATIENCE) -> None:
         RUN.lock = lock_of(folder)
         RUN.lock.acquire(timeout=patience)
         write_atomically(holder, str(os.getpid()))
+        remove_drafts(folder, age=0)  # nobody else writes there
     except Timeout:
         process = holder.read_text() if holder.is_file() else 'unknown'
         raise OptionsError(

@@ -21,7 +21,7 @@ import zlib
 from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import quote
 
 import lmdb
@@ -67,7 +67,7 @@ class FaceStoreWriter:
 
     def __enter__(self) -> 'FaceStoreWriter':
         self._check_settings()
-        _lmdb_environment.cache_clear()  # those of this process's readers, who reopen them when they read again
+        lmdb_environment.cache_clear()  # those of this process's readers, who reopen them when they read again
         self.root.mkdir(parents=True, exist_ok=True)
         write_atomically(self.root / 'prepare.json', json.dumps(self._settings, indent=2) + '\n')
         with ExitStack() as stack:
@@ -140,7 +140,10 @@ class FaceStoreWriter:
         """A face counts as done by all its parts (see :meth:`done`), so that their order does not matter."""
         if self._parsing:
             self._parsing.flush()
-        self._journal.flush()
+        try:
+            self._journal.flush()
+        except OSError as error:  # of a full disk Python does not say which
+            raise OSError(error.errno, error.strerror, str(self.root / 'landmarks.partial')) from None
         self._gt.flush()
         self._pending = 0
 
@@ -153,8 +156,8 @@ class FaceStoreWriter:
             (self.root / 'landmarks.partial').unlink()
 
 
-def read_landmarks(root: str | os.PathLike[str]) -> dict[str, np.ndarray]:
-    """Key to landmarks, float32 (L, 2), of the store at ``root``.
+def load_landmarks(root: str | os.PathLike[str]) -> tuple[list[str], np.ndarray]:
+    """Keys (N) and landmarks (N, L, 2), float32 and whatever they are, of the store at ``root``.
 
     Raises:
         OptionsError: the file is damaged, or holds something else.
@@ -167,23 +170,58 @@ def read_landmarks(root: str | os.PathLike[str]) -> dict[str, np.ndarray]:
         raise OptionsError(f"'{path}' is damaged ({first_words(error)}); prepare the faces again") from None
     if points.ndim != 3 or points.shape[::2] != (len(names), 2):
         raise OptionsError(f"'{path}': points of shape {points.shape} for {len(names)} names; prepare the faces again")
+    return names, points
+
+
+def read_landmarks(root: str | os.PathLike[str]) -> dict[str, np.ndarray]:
+    """Key to landmarks, float32 (L, 2), of the store at ``root``.
+
+    Raises:
+        OptionsError: the file is damaged, holds something else, or a face's landmarks are not finite.
+    """
+    names, points = load_landmarks(root)
     for name, finite in zip(names, np.isfinite(points).all((1, 2))):
         if not finite:
+            path = Path(root) / 'landmarks.npz'
             raise OptionsError(f"'{path}': the landmarks of '{name}' are not finite; prepare the faces again")
     return dict(zip(names, points))
 
 
+class Listed(NamedTuple):
+    """A line of ``meta_info.txt``: key, extension and shape (h, w, c) of an image."""
+
+    key: str
+    extension: str
+    shape: tuple[int, ...]
+
+
+def read_meta(path: Path) -> list[Listed]:
+    """The images that a ``meta_info.txt`` lists, in order.
+
+    Raises:
+        OptionsError: it lists none, or a line is no ``NAME.jpg (H,W,3) QUALITY``.
+    """
+    lines = [line.split(' ') for line in path.read_text(encoding='ascii', errors='replace').splitlines()]
+    try:
+        return [
+            Listed(line[0].split('.')[0], line[0].rsplit('.', 1)[1], tuple(map(int, line[1].strip('()').split(','))))
+            for line in lines or [[]]
+        ]
+    except (IndexError, ValueError):
+        raise OptionsError(f"'{path}' does not list faces as NAME.jpg (H,W,3) QUALITY; prepare them again") from None
+
+
 @functools.cache
-def _lmdb_environment(path: str) -> lmdb.Environment:
+def lmdb_environment(path: str) -> lmdb.Environment:
     """One environment per LMDB and process, since LMDB must not be opened twice in one."""
     return lmdb.open(path, readonly=True, lock=False, readahead=False)
 
 
-def _require_whole(folder: Path) -> None:
+def require_whole(folder: Path) -> None:
     """OptionsError where an LMDB lacks pages: reading one of these ends the process."""
     file = folder / 'data.mdb'
     try:
-        environment = _lmdb_environment(str(folder.resolve()))
+        environment = lmdb_environment(str(folder.resolve()))
     except lmdb.Error as error:
         raise OptionsError(f"'{file}' is no LMDB, or damaged ({first_words(error)}); prepare the faces again") from None
     needed = (environment.info()['last_pgno'] + 1) * environment.stat()['psize']
@@ -192,7 +230,7 @@ def _require_whole(folder: Path) -> None:
 
 
 # An environment must not be used across a fork: a forked data worker opens its own.
-os.register_at_fork(after_in_child=_lmdb_environment.cache_clear)
+os.register_at_fork(after_in_child=lmdb_environment.cache_clear)
 
 
 class FaceStore:
@@ -218,19 +256,13 @@ class FaceStore:
         meta = self._folder('gt') / META_INFO
         if not meta.is_file():
             raise FileNotFoundError(self._explain_absence())
-        lines = [line.split(' ') for line in meta.read_text(encoding='ascii').splitlines()]
-        try:
-            self.keys = [line[0].split('.')[0] for line in lines]
-            self.shape = tuple(int(v) for v in lines[0][1].strip('()').split(','))
-            self._extension = {'gt': lines[0][0].rsplit('.', 1)[1], 'parsing': 'png'}
-        except (IndexError, ValueError):
-            raise OptionsError(
-                f"'{meta}' does not list faces as NAME.jpg (H,W,3) QUALITY; prepare them again"
-            ) from None
+        listed = read_meta(meta)
+        self.keys, self.shape = [each.key for each in listed], listed[0].shape
+        self._extension = {'gt': listed[0].extension, 'parsing': 'png'}
         self.has_parsing = (self._folder('parsing') / META_INFO).is_file()
         if backend == 'lmdb':
             for kind in ('gt', 'parsing') if self.has_parsing else ('gt',):
-                _require_whole(self._folder(kind))
+                require_whole(self._folder(kind))
         self.landmarks = read_landmarks(self.root) if (self.root / 'landmarks.npz').is_file() else None
         if self.landmarks is not None and (absent := [key for key in self.keys if key not in self.landmarks]):
             raise OptionsError(f"'{self.root / 'landmarks.npz'}' lacks the face '{absent[0]}'; prepare the faces again")
@@ -265,7 +297,7 @@ class FaceStore:
             FileNotFoundError: the face is not there.
         """
         if self.backend == 'lmdb':
-            with _lmdb_environment(str(self._folder(kind).resolve())).begin() as transaction:
+            with lmdb_environment(str(self._folder(kind).resolve())).begin() as transaction:
                 encoded = transaction.get(key.encode('ascii'))
             if encoded is None:
                 raise FileNotFoundError(f"'{self._folder(kind)}' holds no face '{key}', though its {META_INFO} does.")

@@ -143,6 +143,9 @@ class LmdbWriter(ImageWriter):
                 self._pending = {}
             except lmdb.MapFullError:
                 self._env.set_mapsize(2 * self._env.info()['map_size'])
+            except lmdb.Error as error:  # of a full disk it does not say which
+                self._pending = {}
+                raise lmdb.Error(f'{self.path}: {error}') from None
 
 
 class FolderWriter(ImageWriter):

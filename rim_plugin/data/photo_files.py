@@ -2,6 +2,7 @@
 
 import os
 import warnings
+from collections.abc import Callable
 
 import cv2
 import numpy as np
@@ -13,19 +14,22 @@ MAX_PIXELS = 100_000_000
 MIN_SIDE = 4
 
 
-def read_rgb(path: str | os.PathLike[str], upright: bool = True) -> np.ndarray:
+def read_rgb(
+    path: str | os.PathLike[str], upright: bool = True, check: Callable[[int, int], None] | None = None
+) -> np.ndarray:
     """A picture as 8-bit RGB; 16-bit grey is scaled, grey repeated, transparency laid over white.
 
     Args:
         path: whatever Pillow reads; of several frames the first.
         upright: turn it as its EXIF data say; else the stored pixels, to which annotations refer.
+        check: of width and height, which are known before the picture is decoded; raises ValueError.
 
     Returns:
         uint8, (H, W, 3).
 
     Raises:
-        UnreadableImage: missing, no picture, damaged, of floating point, smaller than 4 pixels or larger than 100
-            megapixels.
+        UnreadableImage: what ``check`` says; or missing, no picture, damaged, of floating point, smaller than 4 pixels
+            or larger than 100 megapixels.
     """
     if os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path):
         raise UnreadableImage(f'{path}: a pipe or a device, not a file')  # which may never come to an end
@@ -34,6 +38,8 @@ def read_rgb(path: str | os.PathLike[str], upright: bool = True) -> np.ndarray:
             warnings.simplefilter('ignore', Image.DecompressionBombWarning)  # MAX_PIXELS decides, before decoding
             with Image.open(path) as image:
                 _check_size(path, *image.size)
+                if check is not None:
+                    _check_by(path, check, *image.size)
                 return _to_rgb(path, ImageOps.exif_transpose(image) if upright else image)
     except UnreadableImage:
         raise
@@ -72,6 +78,13 @@ def _check_size(path: str | os.PathLike[str], width: int, height: int) -> None:
         )
     if width * height > MAX_PIXELS:
         raise UnreadableImage(_too_large(path, f'{width * height / 1e6:.0f}'))
+
+
+def _check_by(path: str | os.PathLike[str], check: Callable[[int, int], None], width: int, height: int) -> None:
+    try:
+        check(width, height)
+    except ValueError as error:
+        raise UnreadableImage(f'{path}: {error}') from None
 
 
 def _too_large(path: str | os.PathLike[str], megapixels: str) -> str:

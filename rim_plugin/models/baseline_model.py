@@ -14,6 +14,7 @@ from rim_plugin.archs.layers import resize, resize_groups
 from rim_plugin.data.face_item import split_probes
 from rim_plugin.evaluation.metric import METRICS
 from rim_plugin.models.networks import build_block, describe, in_layout
+from rim_plugin.models.rehearsal import check_by_rehearsal, check_metrics, gt_size, rehearse_sr, rehearsed_losses
 from rim_plugin.models.validation import Board, Validation
 from rim_plugin.options.conversion import convert
 from rim_plugin.options.schema import BaselineGANTrain, BaselineTrain, BaselineVal
@@ -35,8 +36,15 @@ class FaceSRModel(SRModel):
     output: Tensor
 
     @classmethod
-    def check_options(cls, options: Mapping[str, Any], is_train: bool = True) -> None:
+    def check_options(
+        cls, options: Mapping[str, Any], is_train: bool = True, item: Mapping[str, Any] | None = None
+    ) -> None:
         """Check that networks can be built, and in a training that they have what its options ask for.
+
+        Args:
+            options: a whole file.
+            is_train: training, or test.
+            item: of the training data, where these are at hand; the losses are then rehearsed on it.
 
         Raises:
             ValueError: a block is missing or does not fit; the message names the option.
@@ -45,8 +53,16 @@ class FaceSRModel(SRModel):
             if not reduce(lambda block, key: block.get(key) or {}, place.split('.'), options):
                 raise ValueError(f'{place} is missing; add e.g. {{type: {example}}}')
         nets = {key: describe(build_block, key, options[key]) for key in options if key.startswith('network_')}
+        check_metrics((options.get('val') or {}).get('metrics') or {}, gt_size(options))
         if is_train:
             cls.check_network(nets['network_g'], convert(options['train'], cls.train_options, path='train'))
+        if item is not None and 'lq' in item:
+            losses = rehearsed_losses(options['train'], cls.loss_terms())
+
+            def rehearsal(nets: Mapping[str, nn.Module], device: str) -> None:
+                rehearse_sr(nets, losses, item, device)
+
+            check_by_rehearsal(rehearsal, nets, lambda: {key: build_block(key, options[key]) for key in nets})
 
     @classmethod
     def check_network(cls, net: Any, train: Any) -> None:

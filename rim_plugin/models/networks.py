@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from inspect import signature
@@ -12,6 +14,7 @@ from typing import Any, TypeVar
 
 import torch
 from torch import nn
+from torch.nn.modules.module import register_module_module_registration_hook
 
 from rim_plugin.archs.component_discriminator_arch import ComponentDiscriminator
 from rim_plugin.archs.fhn_arch import FHN, TriPathGenerator
@@ -28,6 +31,7 @@ from basicsr.models.base_model import BaseModel
 from basicsr.utils import get_root_logger
 
 Built = TypeVar('Built')
+_MOST_LAYERS = 5_000
 
 
 @dataclass(frozen=True)
@@ -126,13 +130,39 @@ class RIMNets:
 
 
 def describe(build: Callable[..., Built], *args: Any) -> Built:
-    """What ``build(*args)`` gives, networks to look at and not to run, which take no memory and no random numbers."""
-    with torch.random.fork_rng([]):
+    """What ``build(*args)`` gives, networks to look at and not to run, which take no memory and no random numbers.
+
+    Raises:
+        OptionsError: networks of more than 5,000 layers.
+    """
+    with torch.random.fork_rng([]), _limited_layers():
         try:
             with torch.device('meta'):
                 return build(*args)
+        except TooLarge:
+            raise
         except Exception:  # a network that computes with its weights while it is built, or one that cannot be built
             return build(*args)
+
+
+class TooLarge(OptionsError):
+    """A network that no machine holds."""
+
+
+@contextmanager
+def _limited_layers() -> Iterator[None]:
+    """Building a network of a million layers takes hours."""
+    count = itertools.count(1)
+
+    def hook(*_: Any) -> None:
+        if next(count) > _MOST_LAYERS:
+            raise TooLarge(f'network: more than {_MOST_LAYERS:,} layers; a number of blocks is too large')
+
+    handle = register_module_module_registration_hook(hook)
+    try:
+        yield
+    finally:
+        handle.remove()
 
 
 def build_teacher(opt: Mapping[str, Any], with_weights: bool = True) -> Recogniser | None:
@@ -143,7 +173,9 @@ def build_teacher(opt: Mapping[str, Any], with_weights: bool = True) -> Recognis
     """
     if 'network_t' not in opt:
         return None
-    net = build_network(opt['network_t'])
+    net = build_block('network_t', opt['network_t'])
+    if not isinstance(net, Recogniser):
+        raise ValueError(f'network_t: {type(net).__name__} is no recogniser; take e.g. MobileFaceNet')
     path = opt['path'].get('pretrain_network_t')
     if path is None and list(net.parameters()):  # an OnnxRecogniser brings its own
         raise ValueError('path.pretrain_network_t is missing: name the weights of the teacher, network_t')
@@ -216,11 +248,17 @@ def build_block(name: str, options: Mapping[str, Any]) -> Any:
         ValueError: the network cannot be built with its options.
     """
     try:
-        return build_network(options)
+        net = build_network(options)
+    except TooLarge as error:
+        raise TooLarge(str(error).replace('network', name, 1)) from None
     except OptionsError:  # of networks that say what is wrong
         raise
     except Exception as error:
         raise OptionsError(f'{name}: {options["type"]} cannot be built so ({first_words(error)})') from error
+    needed = 4 * sum(parameter.numel() for parameter in net.parameters())
+    if needed > (memory := os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES')):
+        raise TooLarge(f'{name}: {needed / 1e9:,.0f} GB of weights, and this machine has {memory / 1e9:,.0f} GB')
+    return net
 
 
 def in_layout(net: nn.Module, layout: torch.memory_format) -> nn.Module:

@@ -12,9 +12,11 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from rim_plugin.batch import Batch
+from rim_plugin.data.face_pairs import FacePairs
 from rim_plugin.evaluation.image_evaluator import IdentityEmbedder, face_data
 from rim_plugin.evaluation.metric import METRICS
 from rim_plugin.models.networks import (
+    RIMNets,
     build_nets,
     build_teacher,
     describe,
@@ -22,8 +24,9 @@ from rim_plugin.models.networks import (
     load_weights,
     warn_of_other_options,
 )
-from rim_plugin.models.phases.base import PARTS, PHASES, Setting, loss_terms
+from rim_plugin.models.phases.base import PARTS, PHASES, Phase, Setting, loss_terms
 from rim_plugin.models.phases.schedule import Schedule
+from rim_plugin.models.rehearsal import check_by_rehearsal, check_metrics, gt_size, rehearse, rehearsed_losses
 from rim_plugin.models.trainer import Trainer, recogniser_is_trained
 from rim_plugin.models.validation import Validation
 from rim_plugin.options.conversion import convert
@@ -32,7 +35,7 @@ from rim_plugin.pipeline import inference_mode
 
 from basicsr.models.base_model import BaseModel
 from basicsr.models.sr_model import SRModel
-from basicsr.utils.registry import MODEL_REGISTRY
+from basicsr.utils.registry import DATASET_REGISTRY, MODEL_REGISTRY
 
 
 @MODEL_REGISTRY.register()
@@ -77,27 +80,57 @@ class RIMModel(SRModel):
         return list(dict.fromkeys(PARTS[part] for phase in PHASES.values() for part in phase.parts))
 
     @classmethod
-    def check_options(cls, options: Mapping[str, Any], is_train: bool = True) -> None:
+    def check_options(
+        cls, options: Mapping[str, Any], is_train: bool = True, item: Mapping[str, Any] | None = None
+    ) -> None:
         """Check what the parts of the options need of each other.
+
+        Args:
+            options: a whole file.
+            is_train: training, or test.
+            item: of the training data, where these are at hand; every phase then rehearses a step on it.
 
         Raises:
             ValueError: phases that do not add up, one without its network or loss, a batch that cannot be divided,
-                networks that cannot be built or do not match.
+                networks that cannot be built or do not match, losses that do not take what they get.
         """
         train = cls._check_training(options) if is_train else None
         teacher = describe(build_teacher, options, False)
         nets = describe(build_nets, options, teacher)
-        pipeline = nets.pipeline((options.get('val') or {}).get('gallery'))
+        nets.pipeline((options.get('val') or {}).get('gallery'))
+        cls._check_validation(options)
         if train is None:
             return
+        for phase in cls._described_phases(options, train, nets):
+            phase.check()
+        if item is not None:
+            interval = train.domain_interval
+
+            def rehearsal(nets: RIMNets, device: str) -> None:
+                rehearse(cls._described_phases(options, train, nets), item, device, interval)
+
+            check_by_rehearsal(rehearsal, nets, lambda: build_nets(options, build_teacher(options, False)))
+
+    @classmethod
+    def _described_phases(cls, options: Mapping[str, Any], train: RIMTrain, nets: RIMNets) -> list[Phase]:
+        """The phases of a training without warnings: these come with the training, whose log has no file yet."""
         if train.start_from_teacher:
             nets.start_from_teacher()
-        losses = {term: nn.Identity() for term in cls.loss_terms() if options['train'].get(f'{term}_opt')}
+        losses = rehearsed_losses(options['train'], cls.loss_terms())
         is_trained = recogniser_is_trained(options)
-        # without warnings: they come with the training, whose log has no file yet
+        pipeline = nets.pipeline((options.get('val') or {}).get('gallery'))
         setting = Setting(nets, losses, pipeline, train, is_trained, torch.device('cpu'), lambda message: None)
-        for name in Schedule(train).names:
-            PHASES[name](setting).check()
+        return [PHASES[name](setting) for name in Schedule(train).names]
+
+    @staticmethod
+    def _check_validation(options: Mapping[str, Any]) -> None:
+        val, datasets = options.get('val') or {}, options.get('datasets', {})
+        check_metrics(val.get('metrics') or {}, gt_size(options))
+        for key, block in datasets.items():
+            if key == 'train' or {'network_t', 'network_r'} & options.keys():
+                continue
+            if issubclass(DATASET_REGISTRY.get(block['type']), FacePairs):
+                raise ValueError(f'network_t is missing: datasets.{key}, {block["type"]}, is for recognition')
 
     @staticmethod
     def _check_training(options: Mapping[str, Any]) -> RIMTrain:
@@ -155,13 +188,19 @@ class RIMModel(SRModel):
                 group['lr'] *= done / warmup_iter
 
     @property
+    def optimizer_names(self) -> list[str]:
+        """Which part each optimizer trains, by which a resumed training finds its own again."""
+        return list(self.trainer.optimisation.parts)
+
+    @property
     def amp_state(self) -> dict[str, Any]:
         """The loss scale of fp16 training, which the training state carries; empty otherwise."""
         return self.trainer.optimisation.scaler.state_dict()
 
     @amp_state.setter
     def amp_state(self, state: dict[str, Any]) -> None:
-        self.trainer.optimisation.scaler.load_state_dict(state)
+        if state:  # else that of a training in another precision
+            self.trainer.optimisation.scaler.load_state_dict(state)
 
     @property
     def loss_state(self) -> dict[str, dict[str, Tensor]]:
@@ -170,13 +209,14 @@ class RIMModel(SRModel):
 
     @loss_state.setter
     def loss_state(self, state: Mapping[str, Mapping[str, Tensor]]) -> None:
-        for name, values in state.items():
+        there = {name: values for name, values in state.items() if name in self.trainer.losses}
+        for name, values in there.items():
             for key, value in values.items():
                 loss = self.trainer.losses[name]
-                if isinstance(kept := getattr(loss, key), nn.Parameter):
-                    kept.data.copy_(value)
-                else:  # a queue may have another length
+                if not isinstance(kept := getattr(loss, key, None), nn.Parameter):  # a queue may have another length
                     setattr(loss, key, value.to(self.device))
+                elif kept.shape == value.shape:
+                    kept.data.copy_(value)
 
     def test(self) -> None:
         """Hallucinate the batch with the averaged networks, or the current ones without EMA.

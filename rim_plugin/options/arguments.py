@@ -11,7 +11,7 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 import torch
 from torch.optim.lr_scheduler import LRScheduler
 
-from rim_plugin.errors import did_you_mean
+from rim_plugin.errors import did_you_mean, shown
 from rim_plugin.muon import Muon
 from rim_plugin.options.conversion import Field, Place, check_block, plain
 from rim_plugin.options.kinds import NotNegative, Size
@@ -117,7 +117,7 @@ def registered(registry: Registry | Mapping[str, Any], kind: str, name: object, 
     if name is None:
         raise place.error('missing')
     if not isinstance(name, str) or name not in {*entries, *names}:
-        raise place.error(f'unknown {kind} {name!r}{did_you_mean(name, names)}')
+        raise place.error(f'unknown {kind} {shown(name)}{did_you_mean(name, names)}')
     return entries.get(name, names.get(name))
 
 
@@ -143,13 +143,14 @@ def _hints(function: Callable[..., Any]) -> dict[str, Any]:
 def _annotation(parameter: inspect.Parameter, hints: Mapping[str, Any], signed: bool) -> Any:
     """The type that a value has to have: as annotated, else that of the default.
 
-    Whole numbers (sizes, counts) and weights of losses are not negative unless the default is.
+    Whole numbers (sizes, counts), weights of losses and what keeps divisions finite (``eps``) are not negative unless
+    the default is.
     """
     default = None if parameter.default is parameter.empty else parameter.default
     annotation = plain(hints[parameter.name]) if parameter.name in hints else _type_of(default)
     if isinstance(default, (int, float)) and default < 0:
         return annotation
-    if type(default) is int and annotation is float or parameter.name.endswith('weight'):
+    if type(default) is int and annotation is float or parameter.name.endswith(('weight', 'eps')):
         signed = False
     bounded = {int: Size, float: float if signed else NotNegative}
     if get_origin(annotation) in (Union, UnionType):

@@ -6,21 +6,23 @@ constructor. What a model or dataset reads, it declares in class attributes:
 * models: ``train_options`` and ``val_options``, structs; ``loss_terms()`` and ``optimizer_letters()``, the names
   in ``NAME_opt`` and ``optim_NAME``; ``network_arguments``, network to arguments that the model works out itself;
   ``metric_types``, metrics by name that it builds in place of the registry's; ``remedies``, a key of ``path`` to what
-  helps where its file is absent; ``check_options(options, is_train)``, what else it needs, which raises ValueError;
-* datasets: ``options_type``, a struct.
+  helps where its file is absent; ``check_options(options, is_train, item)``, what else it needs, which raises
+  ValueError, item being the first of the training data or None;
+* datasets: ``options_type``, a struct; their constructors raise ValueError or OSError where the data are not right.
 
 Those that declare nothing may read any key: there a key is only an error when it looks like a known one.
 """
 
 import argparse
 import os
+from collections import Counter
 from collections.abc import Collection, Mapping
 from typing import Any, Literal
 
 import msgspec
 import torch
 
-from rim_plugin.errors import first_words
+from rim_plugin.errors import first_words, shown
 from rim_plugin.options.arguments import check_built, optimizer_types, registered, scheduler_types
 from rim_plugin.options.conversion import (
     Field,
@@ -32,14 +34,16 @@ from rim_plugin.options.conversion import (
     require_block,
     require_finite,
 )
-from rim_plugin.options.datasets import BASICSR_ROOTS, BasicSRDatasetOptions
+from rim_plugin.options.datasets import BASICSR_ROOTS, BasicSRDatasetOptions, require_batch
 from rim_plugin.options.kinds import Count, NotNegative
 from rim_plugin.options.reading import read_options
 from rim_plugin.options.schema import BasicSRVal, LoggerOptions, NetworkPathOptions, Options, PathOptions, TrainOptions
+from rim_plugin.randomness import SampleIndex
 
 from basicsr.utils.file_client import FileClient
 from basicsr.utils.registry import ARCH_REGISTRY, DATASET_REGISTRY, LOSS_REGISTRY, METRIC_REGISTRY, MODEL_REGISTRY
 
+_LONGEST_NAME = 200  # bytes; file systems allow 255, and BasicSR adds a date
 _FILES = ('dataroot', 'meta_info_file', 'identities')  # beginnings of keys that name files
 
 
@@ -94,12 +98,12 @@ class _Checker:
         networks = [key for key in options if key.startswith('network_')]
         fields = {**fields_of(Options), **dict.fromkeys(networks, Field())}
         check_block(options, fields, root, strict=hasattr(model, 'train_options'))
-        if options['name'] in ('', '.', '..') or {'/', os.sep} & set(options['name']):
-            raise (root / 'name').error(f'{options["name"]!r} is no name of a folder, without / in it')
+        require_folder_name(options['name'], root / 'name')
         worked_out = getattr(model, 'network_arguments', {})
         for key in networks:
             check_built(options[key], ARCH_REGISTRY, 'network', root / key, optional=worked_out.get(key, ()))
         self.datasets(options['datasets'], root / 'datasets', is_train)
+        item = self.data(options, root / 'datasets')
         self.path(options['path'], root / 'path', networks, model, auto_resume)
         if is_train:
             self.train(options['train'], root / 'train', model)
@@ -108,7 +112,7 @@ class _Checker:
             self.val(options['val'], root / 'val', model, is_train)
         require_finite(options, root)
         try:
-            getattr(model, 'check_options', lambda options, is_train: None)(options, is_train)
+            getattr(model, 'check_options', lambda *_: None)(options, is_train, item)
         except ValueError as error:
             raise root.error(str(error)) from error
 
@@ -119,6 +123,30 @@ class _Checker:
                 raise (place / phase).error("has to be train, val, test, or to begin with 'val_' or 'test_'")
             needed = ('type', 'name', *(('batch_size_per_gpu', 'num_worker_per_gpu') if phase == 'train' else ()))
             self.dataset(block, place / phase, dict.fromkeys(needed, ''))
+
+            require_folder_name(block['name'], place / phase / 'name')
+        names = Counter(block['name'] for phase, block in datasets.items() if phase != 'train')
+        if names and names.most_common(1)[0][1] > 1:
+            raise place.error(f'two have the name {names.most_common(1)[0][0]!r}, under which results are kept')
+
+    def data(self, options: Mapping[str, Any], place: Place) -> Any:
+        """Make the datasets that declare their options, where files are looked for; the first item to train on."""
+        item = None
+        for phase, block in options['datasets'].items() if self.look_for_files else ():
+            cls = registered(DATASET_REGISTRY, 'dataset', block['type'], place / phase / 'type')
+            if not hasattr(cls, 'options_type'):
+                continue
+            ranks = int(os.environ.get('WORLD_SIZE', 1))
+            batch = block.get('batch_size_per_gpu', 1) * ranks  # divided by the draws of probe sizes
+            given = {**block, 'phase': phase.split('_')[0], 'batch_size_per_gpu': batch}
+            try:
+                dataset = cls({**given, 'scale': options['scale']} if options.get('scale') else given)
+                if phase == 'train':
+                    require_batch(len(dataset), block, ranks)
+                    item = dataset[SampleIndex(0, 0, 0)]
+            except (OSError, ValueError) as error:
+                raise (place / phase).error(str(error)) from None
+        return item
 
     def dataset(self, block: object, place: Place, needed: Mapping[str, str]) -> None:
         block = require_block(block, place)
@@ -134,9 +162,12 @@ class _Checker:
         kind = block['io_backend'].get('type') if block.get('io_backend') else 'disk'
         registered(FileClient._backends, 'backend', kind, place / 'io_backend' / 'type')
 
-    def exists(self, value: str, place: Place, remedy: str = '') -> None:
-        if self.look_for_files and not os.path.exists(os.path.expanduser(value)):
+    def exists(self, value: str, place: Place, remedy: str = '', folders: bool = True) -> None:
+        path = os.path.expanduser(value)
+        if self.look_for_files and not os.path.exists(path):
             raise place.error(f'{value}: no such file or folder (from {os.getcwd()}){remedy}')
+        if self.look_for_files and not folders and os.path.isdir(path):
+            raise place.error(f'{value}: a folder; name a file in it')
 
     def path(self, block: Mapping[str, Any], place: Place, networks: list[str], model: type, auto_resume: bool) -> None:
         labels = [key.removeprefix('network_') for key in networks]
@@ -144,7 +175,7 @@ class _Checker:
         check_block(block, {**fields_of(PathOptions), **own}, place, strict=hasattr(model, 'train_options'))
         for key, value in block.items():
             if value is not None and (key.startswith('pretrain_') or key == 'resume_state' and not auto_resume):
-                self.exists(value, place / key, getattr(model, 'remedies', {}).get(key, ''))
+                self.exists(value, place / key, getattr(model, 'remedies', {}).get(key, ''), folders=False)
 
     def train(self, block: object, place: Place, model: Any) -> None:
         block = require_block(block, place)
@@ -187,6 +218,20 @@ class _Checker:
                 metric = {key: value for key, value in metric.items() if key != 'better'}
             known = {**dict(iter(METRIC_REGISTRY)), **getattr(model, 'metric_types', {})}
             check_built(metric, known, 'metric', where, given=('data', 'img', 'img2'))
+
+
+def require_folder_name(name: object, place: Place) -> None:
+    """OptionsError where a name is none of a folder."""
+    if (
+        not isinstance(name, str)
+        or name in ('', '.', '..')
+        or {'/', os.sep} & set(name)
+        or not name.isprintable()
+        or name != name.strip()
+    ):
+        raise place.error(f'{shown(name)} is no name of a folder, without / in it')
+    if len(name.encode()) > _LONGEST_NAME:
+        raise place.error(f'{shown(name)} is too long for the name of a folder')
 
 
 def _check_length(scheduler: Mapping[str, Any], place: Place, total_iter: int) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import fnmatch
 import inspect
 import math
-import textwrap
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from difflib import get_close_matches
@@ -14,8 +13,8 @@ from typing import Annotated, Any, Literal, NamedTuple, TypeVar, Union, get_args
 
 import msgspec
 
-from rim_plugin.errors import OptionsError, did_you_mean
-from rim_plugin.options.kinds import ASCENDING
+from rim_plugin.errors import OptionsError, did_you_mean, one_line, shown
+from rim_plugin.options.kinds import ASCENDING, LARGEST
 
 Block = TypeVar('Block', bound=msgspec.Struct)
 
@@ -38,7 +37,7 @@ class Place(NamedTuple):
 
     def error(self, message: str) -> OptionsError:
         """``FILE: path.to.key: message``, of which file and path may be empty."""
-        return OptionsError(': '.join(part for part in (self.file, self.path, message) if part))
+        return OptionsError(one_line(': '.join(part for part in (self.file, self.path, message) if part)))
 
 
 class Field(NamedTuple):
@@ -173,9 +172,11 @@ def convert_value(value: Any, annotation: Any, place: Place, exact: bool = False
     for spelling in spellings:
         with suppress(msgspec.ValidationError):
             return _check_order(msgspec.convert(spelling, annotation), annotation, place)
-    shown = '~' if value is None else textwrap.shorten(repr(value), 60)
     near = did_you_mean(value, choices) if isinstance(value, str) else ''
-    raise place.error(f'{shown} is not {words(annotation)}' + (near if 'mean' in near else ''))
+    whole = LARGEST in [_meta(member).get('le') for member in (annotation, *_members(annotation))]
+    if whole and isinstance(value, (int, float)) and value > LARGEST:
+        raise place.error(f'{shown(value)} is more than {LARGEST}, the largest whole number that is taken')
+    raise place.error(f'{shown(value)} is not {words(annotation)}' + (near if 'mean' in near else ''))
 
 
 def _check_order(value: Any, annotation: Any, place: Place) -> Any:
@@ -201,7 +202,10 @@ def words(annotation: Any) -> str:
         count = f' of {fixed}' if fixed else ''
         text += f'{count}, each {words(Union[tuple(each for each in inner if each is not ...)])}'  # noqa: UP007
     return ' '.join(
-        [text, ' and '.join(f'{word} {meta[key]:g}' for key, word in _BOUNDS.items() if key in meta)]
+        [
+            text,
+            ' and '.join(f'{word} {meta[key]:g}' for key, word in _BOUNDS.items() if meta.get(key, LARGEST) != LARGEST),
+        ]
     ).strip()
 
 

@@ -1,5 +1,7 @@
 """Options of datasets: what BasicSR's loaders read, and what each of ours does beside."""
 
+import math
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct
@@ -210,3 +212,13 @@ BASICSR_ROOTS = {
     'RealESRGANPairedDataset': ('dataroot_gt', 'dataroot_lq'),
     'SingleImageDataset': ('dataroot_lq',),
 }
+
+
+def require_batch(length: int, block: Mapping[str, Any], ranks: int) -> None:
+    """OptionsError unless a dataset to train on, of so many items, has a whole batch for all ranks."""
+    batch, ratio = block['batch_size_per_gpu'], block.get('dataset_enlarge_ratio', 1)
+    if math.ceil(length * ratio) // ranks < batch:
+        raise OptionsError(
+            f'{length} images are fewer than one batch of {batch} x {ranks}; lower batch_size_per_gpu or raise '
+            'dataset_enlarge_ratio'
+        )

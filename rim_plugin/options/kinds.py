@@ -4,8 +4,9 @@ from typing import Annotated
 
 from msgspec import Meta
 
-Count = Annotated[int, Meta(ge=1)]
-Size = Annotated[int, Meta(ge=0)]
+LARGEST = 2**32 - 1  # of whole numbers: what seeds can be, and more than any size or number of iterations
+Count = Annotated[int, Meta(ge=1, le=LARGEST)]
+Size = Annotated[int, Meta(ge=0, le=LARGEST)]
 NotNegative = Annotated[float, Meta(ge=0)]
 Positive = Annotated[float, Meta(gt=0)]
 Rate = Annotated[float, Meta(ge=0, le=1)]

@@ -2,32 +2,19 @@
 
 import argparse
 import os
-import re
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 import yaml
 
-from rim_plugin.errors import OptionsError, did_you_mean
+from rim_plugin.errors import OptionsError, did_you_mean, shown
+from rim_plugin.options.yaml_values import Loader, load_yaml
 from rim_plugin.weights_file import SHIPPED, present_names, shipped_weights
 
-_SafeLoader: type[yaml.SafeLoader] = getattr(yaml, 'CSafeLoader', yaml.SafeLoader)
-
-
-class _Loader(_SafeLoader):  # type: ignore[valid-type, misc]  # yaml has one or the other
-    """YAML without Python objects; ``1e-4`` is a number (YAML 1.1 wants ``1.0e-4``); a key given twice is an error."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        keys = [key.value for key, _ in node.value if key.value != '<<']
-        for key in keys:
-            if keys.count(key) > 1:
-                raise yaml.constructor.ConstructorError(None, None, f"key '{key}' is given twice", node.start_mark)
-        return super().construct_mapping(node, deep=True)
-
-
-_Loader.add_implicit_resolver(
-    'tag:yaml.org,2002:float', re.compile(r'^[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$'), list('-+.0123456789')
-)
+_WHOLE = {'manual_seed', 'num_gpu', 'scale', 'batch_size_per_gpu', 'num_worker_per_gpu', 'num_prefetch_queue'}
+_WHOLE |= {'total_iter', 'warmup_iter', 'val_freq', 'print_freq', 'save_checkpoint_freq'}
+_CHOICES = {'prefetch_mode', 'better', 'backend'}
 
 
 def read_options(path: str, forced: Iterable[str] = ()) -> dict[str, Any]:
@@ -49,11 +36,11 @@ def read_options(path: str, forced: Iterable[str] = ()) -> dict[str, Any]:
 def yaml_loader(path: str, forced: Iterable[str] = ()) -> type[yaml.SafeLoader]:
     """A loader class for ``yaml.load`` that gives what :func:`read_options` gives for the file ``path``."""
 
-    class Loader(_Loader):
+    class OptionsLoader(Loader):
         def get_single_data(self) -> dict[str, Any]:
             return _changed(_with_base(super().get_single_data(), path), forced)
 
-    return Loader
+    return OptionsLoader
 
 
 def take_forced(argv: list[str]) -> tuple[list[str], list[str]]:
@@ -82,7 +69,18 @@ def _changed(options: dict[str, Any], forced: Iterable[str]) -> dict[str, Any]:
         options['datasets'] = _present(options['datasets'])
     if isinstance(options.get('val'), dict) and isinstance(options['val'].get('metrics'), dict):
         options['val'] = {**options['val'], 'metrics': _present(options['val']['metrics'])}
-    return options
+    return _as_basicsr_reads(options)
+
+
+def _as_basicsr_reads(value: Any) -> Any:
+    """A tree in which ``5e3`` is whole, and ``CPU`` a choice, where BasicSR takes these as they are."""
+    if not isinstance(value, dict):
+        return value
+    tree = {key: _as_basicsr_reads(inner) for key, inner in value.items()}
+    for key in _WHOLE & tree.keys():
+        if isinstance(tree[key], float) and tree[key].is_integer():
+            tree[key] = int(tree[key])
+    return {key: inner.lower() if key in _CHOICES and isinstance(inner, str) else inner for key, inner in tree.items()}
 
 
 def _present(block: dict[str, Any]) -> dict[str, Any]:
@@ -116,9 +114,9 @@ def _value(text: str, entry: str) -> Any:
     if text.lower() == 'none':
         return None
     try:
-        return yaml.load(text.replace('!!float', ''), Loader=_Loader)
-    except yaml.YAMLError as error:
-        raise OptionsError(f'--force_yml {entry}: {text!r} is not a YAML value') from error
+        return load_yaml(text.replace('!!float', ''))
+    except ValueError:
+        raise OptionsError(f'--force_yml {entry}: {shown(text)} is not a YAML value') from None
 
 
 def _read(path: str, seen: tuple[str, ...] = ()) -> dict[str, Any]:
@@ -126,12 +124,11 @@ def _read(path: str, seen: tuple[str, ...] = ()) -> dict[str, Any]:
         origin = f'named as _base_ in {seen[-1]}' if seen else f'from {os.getcwd()}'
         raise OptionsError(f'{path}: no such options file ({origin})')
     try:
-        with open(path, encoding='utf-8') as file:
-            options = yaml.load(file, Loader=_Loader)
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        mark = getattr(error, 'problem_mark', None)
-        place = f' line {mark.line + 1}' if mark else ''
-        raise OptionsError(f'{path}:{place} not valid YAML ({getattr(error, "problem", None) or error})') from error
+        options = load_yaml(Path(path).read_text(encoding='utf-8'))
+    except UnicodeDecodeError as error:
+        raise OptionsError(f'{path}: not valid YAML ({error})') from None
+    except ValueError as error:
+        raise OptionsError(f'{path}: {error}') from None
     if not isinstance(options, dict):
         raise OptionsError(f'{path}: not an options file (it has no "key: value" lines)')
     return _with_base(options, path, seen)

@@ -9,7 +9,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from msgspec import Meta, Struct, field
 
-from rim_plugin.options.kinds import Count, NotNegative, Rate, Size, about
+from rim_plugin.options.kinds import LARGEST, Count, NotNegative, Rate, Size, about
 
 
 class DistOptions(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
@@ -67,7 +67,8 @@ class TrainOptions(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True
 
     total_iter: Annotated[Count, about('Iterations of the whole training.')]
     warmup_iter: Annotated[
-        Annotated[int, Meta(ge=-1)], about('Iterations of rising learning rate (RIMModel: in each phase); -1: none.')
+        Annotated[int, Meta(ge=-1, le=LARGEST)],
+        about('Iterations of rising learning rate (RIMModel: in each phase); -1: none.'),
     ] = -1
     scheduler: Annotated[
         dict[str, Any],

@@ -131,9 +131,14 @@ class RIM:
     def check_small(self, image: np.ndarray) -> None:
         """ValueError unless hallucination can enlarge ``image``: a square face, 4 pixels to below ``image_size``."""
         check_face(image)
-        if len(image) >= self.image_size:
+        self.check_small_side(len(image), len(image))
+
+    def check_small_side(self, width: int, height: int) -> None:
+        """:meth:`check_small` of a picture by its size in pixels, before it is read."""
+        check_side(width, height)
+        if width >= self.image_size:
             raise ValueError(
-                f'{len(image)}x{len(image)} pixels: hallucination makes faces of {self.image_size} pixels '
+                f'{width}x{height} pixels: hallucination makes faces of {self.image_size} pixels '
                 'out of smaller ones; in whole photos faces are detected first (--detect)'
             )
 
@@ -279,7 +284,11 @@ def _listed(images: Any) -> list[np.ndarray]:
 def check_face(image: np.ndarray) -> None:
     """ValueError unless ``image`` is a square uint8 (q, q, 3) of at least 4 pixels."""
     check_image(image)
-    height, width = image.shape[:2]
+    check_side(*image.shape[1::-1])
+
+
+def check_side(width: int, height: int) -> None:
+    """ValueError unless an aligned face may have this size in pixels."""
     if height != width or width < MIN_SIDE:
         raise ValueError(
             f'{width}x{height} pixels are no aligned face, which is square and of at least {MIN_SIDE} '

@@ -1,9 +1,15 @@
 """Folders of faces or photos through the hallucination network."""
 
+from __future__ import annotations
+
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple, TypeAlias
 
 import cv2
 import numpy as np
@@ -15,10 +21,16 @@ from rim_plugin.data.detect import Detector
 from rim_plugin.data.photo_files import read_rgb
 from rim_plugin.data.resize import to_tensor
 from rim_plugin.errors import UnreadableImage
-from rim_plugin.files import require_folder, write_atomically
+from rim_plugin.files import remove_drafts, require_folder, write_atomically
 from rim_plugin.sheets import GAP, comparison_sheet
 from rim_plugin.tools.api import RIM
-from rim_plugin.tools.photos import enlarged_photo, find_faces, paste_faces
+from rim_plugin.tools.photos import check_enlarged, enlarged_photo, find_faces, paste_faces
+
+Existing = Literal['refuse', 'replace', 'skip']
+Read: TypeAlias = 'tuple[Path, Path, np.ndarray | UnreadableImage]'  # path, target, picture or why there is none
+_BATCHES = 4  # of the network, that are read at a time: faces of several sizes still make full batches
+_THREADS = 4  # that read, and that write
+_PICTURES_TO_WRITE = 64
 
 
 class Picture(NamedTuple):
@@ -47,11 +59,19 @@ class Picture(NamedTuple):
             yield _file(self.target, '_priors'), prior_sheet(rim, self.small, self.large)
 
 
-class Report(NamedTuple):
-    """What a run did: files written, and a line about each input that was left out."""
+@dataclass
+class Report:
+    """What a run did.
 
-    written: list[Path]
-    skipped: list[str]
+    Attributes:
+        written: pictures, without comparisons and priors.
+        present: pictures that were there already, with ``existing='skip'``.
+        skipped: a line about each input that was left out.
+    """
+
+    written: int = 0
+    present: int = 0
+    skipped: list[str] = field(default_factory=list)
 
 
 def hallucinate_files(
@@ -62,9 +82,11 @@ def hallucinate_files(
     scale: int,
     compare: bool,
     priors: bool,
-    force: bool,
+    existing: Existing = 'refuse',
 ) -> Report:
     """Hallucinate the faces of files and folders, into PNG files of the same names.
+
+    Files are read ahead and written behind the network in threads; memory does not grow with their number.
 
     Args:
         rim: with a hallucination network.
@@ -75,30 +97,94 @@ def hallucinate_files(
         scale: how much larger whole photos become.
         compare: also write NAME_compare.png: bicubic enlargement and result.
         priors: also write NAME_priors.png: LR, SR, landmarks and parsing map of each face.
-        force: replace files that are there.
+        existing: what becomes of inputs whose files are there: ``refuse`` all, ``replace`` them, ``skip`` them.
 
     Raises:
         FileNotFoundError: an input is not there, or a folder without pictures.
-        FileExistsError: a file to be written is there already, without ``force``; nothing is done.
+        FileExistsError: a file to be written is there already, with ``refuse``; nothing is done.
+        OSError: a file cannot be written.
         ValueError: two inputs would become one file, or an input be overwritten; the weights lack what is asked for.
     """
-    jobs = list(plan_files(inputs, Path(output), ['_compare'] * compare + ['_priors'] * priors, force).items())
-    step, report = 1 if detector else rim.batch, Report([], [])
-    with tqdm(total=len(jobs), unit='file') as bar:
-        for start in range(0, len(jobs), step):
-            part = jobs[start : start + step]
+    remove_drafts(Path(output))
+    plan = plan_files(inputs, Path(output), ['_compare'] * compare + ['_priors'] * priors, existing)
+    jobs, report = list(plan.jobs.items()), Report(present=plan.present)
+    step = 1 if detector else _BATCHES * rim.batch
+    parts = [jobs[start : start + step] for start in range(0, len(jobs), step)]
+    check = partial(check_enlarged, scale=scale) if detector else rim.check_small_side
+    with Writer() as writer, tqdm(total=len(jobs), unit='file') as bar:
+        for part in read_ahead(parts, check):
             pictures = _photos(rim, part, report, detector, scale) if detector else _faces(rim, part, report)
-            for file, image in (item for picture in pictures for item in picture.files(rim, compare, priors)):
-                write_png(file, image)
-                report.written.append(file)
+            for picture in pictures:
+                for file, image in picture.files(rim, compare, priors):
+                    writer.write(file, image)
+                report.written += 1
             bar.update(len(part))
     return report
 
 
+def read_ahead(parts: Sequence[Sequence[tuple[Path, Path]]], check: Callable[[int, int], None]) -> Iterator[list[Read]]:
+    """Part by part, (path, target) with the picture or why there is none; the next part is read meanwhile.
+
+    Args:
+        parts: paths and targets.
+        check: see :func:`read_rgb`.
+    """
+
+    def read(path: Path) -> np.ndarray | UnreadableImage:
+        try:
+            return read_rgb(path, check=check)
+        except UnreadableImage as error:
+            return error
+
+    with ThreadPoolExecutor(_THREADS) as pool:
+        waiting: deque[list[Future[np.ndarray | UnreadableImage]]] = deque()
+        try:
+            for number, part in enumerate(parts):
+                for ahead in parts[number + len(waiting) : number + 2]:
+                    waiting.append([pool.submit(read, path) for path, _ in ahead])
+                pictures = [future.result() for future in waiting.popleft()]
+                yield [(path, target, picture) for (path, target), picture in zip(part, pictures, strict=True)]
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+class Writer:
+    """Writes pictures in threads; as a context manager it ends when all are there. A bounded number waits.
+
+    Raises:
+        OSError: a picture could not be written, told with one of the next or at the end.
+    """
+
+    def __init__(self) -> None:
+        self._pool, self._waiting = ThreadPoolExecutor(_THREADS), deque[Future[None]]()
+
+    def __enter__(self) -> Writer:
+        return self
+
+    def write(self, path: Path, image: np.ndarray) -> None:
+        """Write a picture, see :func:`write_png`, now or soon."""
+        self._waiting.append(self._pool.submit(write_png, path, image))
+        while len(self._waiting) > _PICTURES_TO_WRITE:
+            self._waiting.popleft().result()
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self._pool.shutdown(cancel_futures=kind is not None)
+        if kind is None:
+            for future in self._waiting:
+                future.result()
+
+
+class Plan(NamedTuple):
+    """Each picture's path to its target without extension, and how many are there already."""
+
+    jobs: dict[Path, Path]
+    present: int
+
+
 def plan_files(
-    inputs: Iterable[str | os.PathLike[str]], output: Path, suffixes: Sequence[str], force: bool
-) -> dict[Path, Path]:
-    """Each picture's path to its target without extension; raises what :func:`hallucinate_files` says."""
+    inputs: Iterable[str | os.PathLike[str]], output: Path, suffixes: Sequence[str], existing: Existing
+) -> Plan:
+    """What there is to do; raises what :func:`hallucinate_files` says."""
     require_folder(output)
     jobs = {path: (output / name).with_suffix('') for each in inputs for path, name in _pictures(Path(each))}
     own = {os.path.realpath(path) for path in jobs}
@@ -113,11 +199,14 @@ def plan_files(
                     'different output folders'
                 )
             sources[file] = path
-    present = [] if force else [file for file in sources if file.exists()]
+    present = [] if existing == 'replace' else [file for file in sources if file.exists()]
+    if existing == 'skip':
+        missing = {path for file, path in sources.items() if file not in set(present)}
+        return Plan({path: target for path, target in jobs.items() if path in missing}, len(jobs) - len(missing))
     if present:
         more = f' and {len(present) - 1} more files are' if len(present) > 1 else ' is'
-        raise FileExistsError(f'{present[0]}{more} there already: --force replaces them')
-    return jobs
+        raise FileExistsError(f'{present[0]}{more} there already: --force replaces them, --skip-existing goes on')
+    return Plan(jobs, 0)
 
 
 def _pictures(path: Path) -> list[tuple[Path, str | Path]]:
@@ -135,38 +224,31 @@ def _file(target: Path, suffix: str = '') -> Path:
     return target.with_name(f'{target.name}{suffix}.png')
 
 
-def _faces(rim: RIM, jobs: Iterable[tuple[Path, Path]], report: Report) -> Iterator[Picture]:
-    """Picture of each aligned face of ``jobs``, all of them as one batch."""
+def _faces(rim: RIM, part: Iterable[Read], report: Report) -> Iterator[Picture]:
+    """Picture of each aligned face of a part."""
     faces = {}
-    for path, target in jobs:
-        try:
-            face = read_rgb(path)
-            rim.check_small(face)
+    for _, target, face in part:
+        if isinstance(face, UnreadableImage):
+            report.skipped.append(str(face))
+        else:
             faces[target] = face
-        except UnreadableImage as error:
-            report.skipped.append(str(error))
-        except ValueError as error:
-            report.skipped.append(f'{path}: {error}')
     for (target, face), result in zip(faces.items(), rim.hallucinate(list(faces.values()))):
         before = cv2.resize(face, result.shape[1::-1], interpolation=cv2.INTER_CUBIC)
         yield Picture(target, before, result, [face], [result])
 
 
-def _photos(
-    rim: RIM, jobs: Iterable[tuple[Path, Path]], report: Report, detector: Detector, scale: int
-) -> Iterator[Picture]:
-    """Picture of each photo of ``jobs``; faces that the recogniser takes as they are stay as they are, too."""
+def _photos(rim: RIM, part: Iterable[Read], report: Report, detector: Detector, scale: int) -> Iterator[Picture]:
+    """Picture of each photo of a part; faces that the recogniser takes as they are stay as they are, too."""
     largest = min(rim.image_size, FACE_SIZE)
-    for path, target in jobs:
-        try:
-            photo = read_rgb(path)
-            canvas = enlarged_photo(path, photo, scale)
-            faces = find_faces(photo, detector, largest)
-            if not faces:
-                raise UnreadableImage(f'{path}: no face below {largest} pixels found in it')
-        except UnreadableImage as error:
-            report.skipped.append(str(error))
+    for path, target, photo in part:
+        if isinstance(photo, UnreadableImage):
+            report.skipped.append(str(photo))
             continue
+        faces = find_faces(photo, detector, largest)
+        if not faces:
+            report.skipped.append(f'{path}: no face below {largest} pixels found in it')
+            continue
+        canvas = enlarged_photo(photo, scale)
         small = [face.image for face in faces]
         large = rim.hallucinate(small)
         after = paste_faces(canvas, scale, [(face.points, image) for face, image in zip(faces, large)])

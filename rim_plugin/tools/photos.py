@@ -76,14 +76,18 @@ def read_face(path: str | os.PathLike[str], detector: Detector | None = None) ->
         raise UnreadableImage(f'{path}: {error}') from None
 
 
-def enlarged_photo(path: str | os.PathLike[str], photo: np.ndarray, scale: int) -> np.ndarray:
-    """The photo ``scale`` times as large by bicubic interpolation; UnreadableImage where that has too many pixels."""
-    height, width = (scale * side for side in photo.shape[:2])
-    if height * width > MAX_PIXELS:
-        raise UnreadableImage(
-            f'{path}: {scale} times as large it has {height * width / 1e6:.0f} megapixels, more '
-            f'than {MAX_PIXELS // 10**6}; give a smaller --scale'
+def check_enlarged(width: int, height: int, scale: int) -> None:
+    """ValueError where a photo of this size in pixels has too many when it is ``scale`` times as large."""
+    if scale**2 * height * width > MAX_PIXELS:
+        raise ValueError(
+            f'{scale} times as large it has {scale**2 * height * width / 1e6:.0f} megapixels, more than '
+            f'{MAX_PIXELS // 10**6}; give a smaller --scale'
         )
+
+
+def enlarged_photo(photo: np.ndarray, scale: int) -> np.ndarray:
+    """The photo, uint8 (H, W, 3), ``scale`` times as large by bicubic interpolation."""
+    height, width = (scale * side for side in photo.shape[:2])
     return cv2.resize(photo, (width, height), interpolation=cv2.INTER_CUBIC)
 
 

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from support.commands import NOBODY, TWO_FACES, failed, files_below
+from support.disks import limited, small_disk
 
 from rim_plugin import cli
 from rim_plugin.data.photo_files import read_rgb
@@ -98,3 +99,68 @@ def test_photos_without_faces_or_too_large_are_left_out(run, photo, tmp_path, ca
 def test_wrong_arguments_of_a_command_are_named(run, faces, monkeypatch, argv, message):
     monkeypatch.chdir(faces.parent)
     assert message in failed(run, 'faces', '-o', 'out', *argv)
+
+
+def test_it_goes_on_with_what_is_not_there(run, faces, tmp_path, capsys):
+    out = tmp_path / 'out'
+    run([faces / 'a.png', '-o', out])
+    first = (out / 'a.png').stat().st_mtime_ns
+    capsys.readouterr()
+    run([faces, '-o', out, '--skip-existing'])
+    printed = capsys.readouterr()
+    assert printed.out == f'2 pictures written to {out}, 1 were there already\n'
+    assert (out / 'a.png').stat().st_mtime_ns == first and files_below(out) == ['a.png', 'b.png', 'süb/c.png']
+    run([faces, '-o', out, '--skip-existing', '--compare'])
+    assert '3 pictures written' in capsys.readouterr().out and 'b_compare.png' in files_below(out)
+    run([faces / 'a.png', '-o', out, '--skip-existing'])
+    assert capsys.readouterr().out == f'0 pictures written to {out}, 1 were there already\n'
+
+
+def test_to_replace_and_to_skip_exclude_each_other(run, faces, tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        run([faces, '-o', tmp_path / 'out', '--skip-existing', '--force'])
+    assert 'not allowed with' in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    'size, argv, message',
+    [
+        ((9000, 9000), [], '9000x9000 pixels: hallucination makes faces of 64 pixels'),
+        ((9000, 8999), [], '9000x8999 pixels are no aligned face'),
+        ((12000, 9000), [], '108 megapixels; at most 100 are read'),
+        ((6000, 5000), ['--detect', TWO_FACES], '4 times as large it has 480 megapixels'),
+    ],
+)
+def test_a_large_picture_is_refused_by_its_header(run, tmp_path, capsys, size, argv, message):
+    """Of the file nothing but the header is there: whoever decoded it would call it damaged."""
+    path = tmp_path / 'large.png'
+    Image.new('1', size).save(path)
+    path.write_bytes(path.read_bytes()[:60])
+    failed(run, path, '-o', tmp_path / 'out', *argv)
+    assert message in capsys.readouterr().err
+
+
+def test_no_room_is_told_with_the_file_and_leaves_nothing_half(run, faces, tmp_path):
+    with limited(200):
+        message = failed(run, faces, '-o', tmp_path / 'out')
+    assert 'File too large' in message and str(tmp_path / 'out') in message
+    assert files_below(tmp_path / 'out') == []
+
+
+@pytest.mark.slow
+def test_a_full_disk_is_told_and_the_rest_follows_later(run, faces, tmp_path):
+    with small_disk(tmp_path / 'disk', '16k') as mounted:
+        if not mounted:
+            pytest.skip('only root mounts disks')
+        message = failed(run, faces, '-o', tmp_path / 'disk/out', '--compare')
+        assert 'No space left on device' in message and str(tmp_path / 'disk/out') in message
+        assert not list((tmp_path / 'disk').rglob('*.tmp'))
+        for path in (tmp_path / 'disk/out').rglob('*.png'):
+            read_rgb(path)  # whole
+
+
+def test_control_characters_in_names_are_written_out(run, tmp_path, capsys):
+    (tmp_path / 'a\x1b[31m\n.png').write_text('no picture')
+    message = failed(run, tmp_path / 'a\x1b[31m\n.png', '-o', tmp_path / 'out')
+    printed = capsys.readouterr().err
+    assert '\x1b' not in printed + message and '\\x1b[31m .png: not a picture' in printed

@@ -2,6 +2,7 @@
 
 import pytest
 from support.commands import failed
+from support.disks import limited, small_disk
 from support.face_photos import make_photos
 
 from rim_plugin import cli
@@ -35,3 +36,34 @@ def test_landmarks_or_a_detector_have_to_be_named(argv, capsys):
     with pytest.raises(SystemExit) as caught:
         cli.prepare(argv[:2])
     assert caught.value.code == 2 and '--landmarks --detector' in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_a_store_is_checked(argv, tmp_path, capsys):
+    cli.prepare([*argv, '--backend', 'disk'])
+    capsys.readouterr()
+    cli.prepare(['--check', argv[1]])
+    assert 'out: 2 faces, all of them whole' in capsys.readouterr().out
+    (tmp_path / 'out/gt/b.jpg').write_bytes(b'no picture')
+    assert 'out: 1 faults, 2 faces' in failed(cli.prepare, '--check', argv[1])
+    assert capsys.readouterr().out == 'b: gt: it cannot be decoded\n'
+    assert 'no such folder' in failed(cli.prepare, '--check', tmp_path / 'absent')
+
+
+@pytest.mark.parametrize('backend', ['lmdb', 'disk'])
+def test_no_room_is_told_and_the_run_goes_on_later(argv, tmp_path, backend, capsys):
+    with limited(6000):
+        message = failed(cli.prepare, *argv, '--backend', backend)
+    assert str(tmp_path / 'out') in message and ('large' in message or 'space' in message)
+    cli.prepare([*argv, '--backend', backend])
+    assert 'out: 2 faces' in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_a_full_disk_is_told(argv, tmp_path):
+    with small_disk(tmp_path / 'disk', '20k') as mounted:
+        if not mounted:
+            pytest.skip('only root mounts disks')
+        argv[1] = str(tmp_path / 'disk/out')
+        message = failed(cli.prepare, *argv, '--size', '512')
+        assert 'No space left on device' in message and str(tmp_path / 'disk/out') in message

@@ -50,12 +50,14 @@ def wait_for(process, text):
 
 
 def content(root, name='20'):
-    """Weights (with EMA) of a run's end and the whole training state, bit for bit."""
+    """Weights (with EMA) of a run's end and the whole training state but its options, bit for bit."""
     folder = root / 'experiments' / 'tiny'
-    return {
-        file: leaves(torch.load(folder / file, weights_only=True))
+    contents = {
+        file: torch.load(folder / file, weights_only=True)
         for file in (f'models/net_g_{name}.pth', f'training_states/{name}.state')
     }
+    assert contents[f'training_states/{name}.state'].pop('options')['name'] == 'tiny'
+    return {file: leaves(value) for file, value in contents.items()}
 
 
 @pytest.fixture(scope='module')
@@ -146,3 +148,49 @@ def test_small_dataset_reaches_total_iter(tmp_path):
     assert 'done 20' in done.stdout
     done = train(tmp_path, write_options(tmp_path / 'o.yml', datasets__train__length=3), check=False)
     assert 'fewer than one batch' in done.stderr and 'Traceback' not in done.stderr
+
+
+CHANGED = {
+    'manual_seed': 8,
+    'datasets__train__batch_size_per_gpu': 2,
+    'datasets__train__length': 30,
+    'train__optim_g': {'type': 'Adam', 'lr': 2e-3},
+    'train__scheduler': {'type': 'StepLR', 'step_size': 4, 'gamma': 0.25},
+    'train__pixel_opt': {'type': 'MSELoss', 'loss_weight': 2},
+    'train__ema_decay': 0,
+    'train__total_iter': 12,
+    'val__metrics': {'ssim': {'type': 'calculate_ssim', 'crop_border': 0}},
+    'logger__save_checkpoint_freq': 4,
+}
+
+
+def test_every_key_that_changed_is_told_once_and_takes_effect(tmp_path):
+    train(tmp_path, write_options(tmp_path / 'o.yml', train__total_iter=8))
+    done = train(tmp_path, write_options(tmp_path / 'o.yml', **CHANGED), '--auto_resume')
+    told = [line.partition('Changed since the training state: ')[2] for line in done.stderr.splitlines()]
+    keys = sorted(line.partition(':')[0] for line in told if line)
+    assert keys == [
+        *('datasets.train.batch_size_per_gpu', 'datasets.train.length', 'logger.save_checkpoint_freq', 'manual_seed'),
+        *('train.ema_decay', 'train.optim_g.lr', 'train.optim_g.momentum', 'train.optim_g.type'),
+        *('train.pixel_opt.loss_weight', 'train.pixel_opt.type', 'train.scheduler.gamma'),
+        *('train.scheduler.milestones', 'train.scheduler.step_size', 'train.scheduler.type', 'train.total_iter'),
+        *('val.metrics.psnr', 'val.metrics.ssim'),
+    ]
+    assert [line.partition(':')[0] for line in told if 'not applied' in line] == ['manual_seed']
+    assert 'optimizer of 0, Adam, begins without memory' in done.stderr and 'done 12' in done.stdout
+    folder = tmp_path / 'experiments/tiny'
+    state = torch.load(folder / 'training_states/12.state', weights_only=True)
+    (group,) = state['optimizers'][0]['param_groups']
+    assert group['initial_lr'] == 2e-3 and group['lr'] == pytest.approx(2e-3 * 0.25**2) and 'betas' in group
+    assert list(torch.load(folder / 'models/net_g_12.pth', weights_only=True)) == ['params']
+    assert state['manual_seed'] == 7 and 'ssim' in state['carried']['best_metric_results']['b']
+
+
+def test_networks_that_changed_end_the_resumption_in_one_line(tmp_path):
+    train(tmp_path, write_options(tmp_path / 'o.yml', train__total_iter=4))
+    before = sorted((tmp_path / 'experiments').rglob('*.state'))
+    options = write_options(tmp_path / 'o.yml', network_g={'type': 'TinyNet', 'width': 8})
+    done = train(tmp_path, options, '--auto_resume', check=False)
+    assert done.returncode == 1 and 'Traceback' not in done.stderr
+    assert 'network_g.width: absent -> 8: take that back' in done.stderr.splitlines()[-1]
+    assert sorted((tmp_path / 'experiments').rglob('*.state')) == before

@@ -19,6 +19,16 @@ TAUGHT = {**STUDENT, 'network_t': ALIKE, 'path__pretrain_network_t': __file__}
 MOBILE = {'type': 'HRN', 'teacher': {'type': 'MobileFaceNet'}}
 SRCNN = {'type': 'SRCNN'}
 METRIC = {'type': 'calculate_psnr'}
+SMALL = {
+    **{**TRI, 'feature_size': 28, 'coarse_channels': 8, 'coarse_blocks': 1, 'global_channels': 8, 'global_blocks': 1},
+    **{'prior_channels': 8, 'prior_blocks': 0, 'hourglass_depth': 2, 'hourglass_blocks': 1},
+}
+SMALL_MIX = {**MIX, 'integrator': {'feature_size': 56, 'channels': 8, 'blocks': 1}}
+PAIRS = {'name': 'b', 'type': 'DrawnPairDataset', 'num_identities': 4, 'faces_per_identity': 2, 'folds': 2}
+DRAWN = {
+    **{'name': 'a', 'type': 'DrawnFaceDataset', 'num_identities': 2, 'query_size': 28},
+    **{'batch_size_per_gpu': 2, 'num_worker_per_gpu': 0},
+}
 
 
 @pytest.mark.parametrize(
@@ -175,6 +185,38 @@ METRIC = {'type': 'calculate_psnr'}
         (dict(name=''), "name: '' is no name of a folder"),
         (dict(name='a/b'), "name: 'a/b' is no name of a folder"),
         (dict(name='..'), "name: '..' is no name of a folder"),
+        (dict(name='a\nb'), "name: 'a\\nb' is no name of a folder"),
+        (dict(name='a' * 250), "name: 'aaa"),
+        (dict(datasets__val__name=''), "datasets.val.name: '' is no name of a folder"),
+        (dict(datasets__val__name=None), 'datasets.val.name: ~ is no name of a folder'),
+        (dict(datasets__val_b={'name': 'b', 'type': 'TinySet'}), "datasets: two have the name 'b'"),
+        (dict(datasets__train__batch_size_per_gpu=23), 'datasets.train: 22 images are fewer than one batch of 23 x 1'),
+        (dict(train__total_iter=2**32), 'train.total_iter: 4294967296 is more than 4294967295'),
+        (dict(path__pretrain_network_g=os.path.dirname(__file__)), 'path.pretrain_network_g: /'),
+        (dict(val__metrics__psnr={**METRIC, 'crop_border': 112}), 'val.metrics.psnr: PSNR: 0 x 0 pixels are left'),
+        (dict(network_t={'type': 'Bicubic'}), 'network_t: Bicubic is no recogniser'),
+        (
+            dict(train__pixel_opt={'type': 'CharbonnierLoss', 'eps': -1}),
+            'train.pixel_opt.eps: -1 is not a number of at',
+        ),
+        (dict(network_g={**TRI, 'coarse_blocks': 10**6}, network_d=MIX), 'network_g: more than 5,000 layers'),
+        (dict(network_g={**TRI, 'coarse_channels': 10**6}, network_d=MIX), 'network_g: '),
+        (dict(datasets__val=PAIRS), 'network_t is missing: datasets.val, DrawnPairDataset, is for recognition'),
+        # what the first iteration would meet
+        (dict(network_g=SRCNN), 'train.pixel_opt: L1Loss cannot be computed from what it gets'),
+        (
+            dict(datasets__train=DRAWN, network_g=SMALL, network_d=SMALL_MIX, train__parsing_opt={'type': 'L1Loss'}),
+            'train.parsing_opt: L1Loss cannot be computed from what it gets',
+        ),
+        (
+            dict(
+                datasets__train=DRAWN,
+                network_g=SMALL,
+                network_d=SMALL_MIX,
+                train__pixel_opt={'type': 'L1Loss', 'reduction': 'none'},
+            ),
+            'train.pixel_opt: gives ',
+        ),
         (
             dict(dist_params={'backend': 'ncll'}),
             "dist_params.backend: 'ncll' is not one of nccl, gloo, mpi; did you mean",
@@ -205,7 +247,7 @@ def test_what_constructors_and_models_would_refuse(problem, changes, message):
 def test_what_they_take(tmp_path, changes):
     changes = {'model_type': 'RIMModel', 'datasets__train__batch_size_per_gpu': 2, **changes}
     file = write_options(tmp_path / 'o.yml', **changes)
-    check(read_options(file), file, True)
+    check(read_options(file), file, True, look_for_files=False)  # faces of 8 pixels suit no network
 
 
 SGD = {'type': 'SGD', 'lr': 0.1}
@@ -240,6 +282,11 @@ def test_networks_of_a_test_are_looked_at_too(problem, model):
     assert 'feature_size: 100 has to be' in problem(is_train=False, model_type=model, network_g=net)
 
 
+def test_a_baseline_rehearses_its_first_iteration(problem):
+    message = problem(model_type='BaselineModel', network_g=SRCNN)
+    assert message == '/o.yml: network_g: makes images of 224x224 pixels, but the faces have 8x8 pixels'
+
+
 def test_a_network_that_computes_while_it_is_built_is_looked_at(problem):
     net = {'type': 'SwinIR', 'depths': [1], 'num_heads': [1], 'embed_dim': 4, 'window_size': 7, 'img_size': 7}
     message = problem(model_type='BaselineModel', network_g=net, train__last_layer_lr=0.1)
@@ -252,7 +299,7 @@ def test_the_check_neither_draws_random_numbers_nor_opens_the_log(tmp_path):
     for network in (net, {'type': 'FHN'}):
         file = write_options(tmp_path / 'o.yml', model_type='BaselineModel', network_g=network)
         initialized_logger.pop('basicsr', None)
-        check(read_options(file), file, True)
+        check(read_options(file), file, True, look_for_files=False)
         assert 'basicsr' not in initialized_logger
     initialized_logger.update(dict.fromkeys(opened, True))
     assert torch.equal(torch.get_rng_state(), before)

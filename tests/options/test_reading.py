@@ -10,6 +10,10 @@ from rim_plugin.errors import OptionsError
 from rim_plugin.options.reading import read_options, take_forced, yaml_loader
 
 
+def aliases(number):
+    return ', '.join([f'*a{number}'] * 9)
+
+
 class TestFile:
     def test_missing_or_broken(self, tmp_path):
         with pytest.raises(OptionsError, match='no such options file'):
@@ -19,10 +23,33 @@ class TestFile:
             ('only words', 'not an options file'),
             ('a: 1\nb: 2\na: 3', "line 1.*'a' is given twice"),
             ('a: !!python/object:os.x {}', 'not valid YAML'),
+            ('a: !!int x', 'not valid YAML .invalid literal'),
+            ('a: !!timestamp x', 'not valid YAML'),
+            ('a: &a [*a]', 'recursive'),
+            ('a: "\x1b[31m"', 'control characters are not allowed'),
+            ('a: ' + '[' * 200_000, 'nested more than 50 deep'),  # the C library ends the process
+            ('a: ' + '{a: ' * 60 + '1' + '}' * 60, 'nested more than 50 deep'),
+            (f'a: [&a0 [x], {", ".join(f"&a{n} [{aliases(n - 1)}]" for n in range(1, 12))}]', '100,000 values'),
         ):
             (tmp_path / 'o.yml').write_text(text)
             with pytest.raises(OptionsError, match=message):
                 read_options(str(tmp_path / 'o.yml'))
+
+    def test_few_aliases_are_right(self, tmp_path):
+        (tmp_path / 'o.yml').write_text(f'a: &a0 [x]\nb: &a1 [{aliases(0)}]\nc: [{aliases(1)}]')
+        assert read_options(str(tmp_path / 'o.yml'))['c'] == [[['x']] * 9] * 9
+
+    def test_what_basicsr_takes_as_it_is_written(self, tmp_path):
+        (tmp_path / 'o.yml').write_text(
+            'manual_seed: 1e3\nnum_gpu: 1.5\ndatasets: {train: {batch_size_per_gpu: 4.0, prefetch_mode: CPU}}\n'
+            'val: {metrics: {a: {better: Lower, x: 2.0}}}\ndist_params: {backend: GLOO}'
+        )
+        options = read_options(str(tmp_path / 'o.yml'))
+        assert type(options['manual_seed']) is int and options['num_gpu'] == 1.5
+        assert options['datasets']['train'] == {'batch_size_per_gpu': 4, 'prefetch_mode': 'cpu'}
+        assert type(options['datasets']['train']['batch_size_per_gpu']) is int
+        assert options['val']['metrics']['a'] == {'better': 'lower', 'x': 2.0}
+        assert options['dist_params']['backend'] == 'gloo'
 
     @pytest.mark.parametrize('text', ['1e-4', '1E-4', '1.0e-4', '!!float 1e-4', '.1e-3'])
     def test_small_numbers_are_numbers(self, tmp_path, text):

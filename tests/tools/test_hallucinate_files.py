@@ -7,7 +7,8 @@ import pytest
 from PIL import Image
 
 from rim_plugin.data.photo_files import read_rgb
-from rim_plugin.tools.hallucinate_files import Picture, plan_files, prior_sheet, write_png
+from rim_plugin.errors import UnreadableImage
+from rim_plugin.tools.hallucinate_files import Picture, Writer, plan_files, prior_sheet, read_ahead, write_png
 
 
 @pytest.fixture
@@ -19,13 +20,13 @@ def folder(tmp_path):
 
 
 def test_places_below_a_folder_are_kept(folder):
-    jobs = plan_files([folder / 'in', folder / 'in/below/b.jpg'], folder / 'out', [], False)
-    assert {path.name: target.relative_to(folder / 'out').as_posix() for path, target in jobs.items()} == {
+    jobs = plan_files([folder / 'in', folder / 'in/below/b.jpg'], folder / 'out', [], 'refuse')
+    assert {path.name: target.relative_to(folder / 'out').as_posix() for path, target in jobs.jobs.items()} == {
         'a.png': 'a',
         'b.jpg': 'b',  # named directly last
     }
-    jobs = plan_files([folder / 'in'], folder / 'out', [], False)
-    assert [target.relative_to(folder / 'out').as_posix() for target in jobs.values()] == ['a', 'below/b']
+    jobs = plan_files([folder / 'in'], folder / 'out', [], 'refuse')
+    assert [target.relative_to(folder / 'out').as_posix() for target in jobs.jobs.values()] == ['a', 'below/b']
 
 
 def test_several_files_that_are_there_are_counted(folder):
@@ -33,10 +34,10 @@ def test_several_files_that_are_there_are_counted(folder):
     for name in ('a.png', 'a_priors.png'):
         (folder / 'out' / name).write_text('mine')
     with pytest.raises(FileExistsError, match='a.png is there already: --force'):
-        plan_files([folder / 'in'], folder / 'out', [], False)
+        plan_files([folder / 'in'], folder / 'out', [], 'refuse')
     with pytest.raises(FileExistsError, match='a.png and 1 more files are there already: --force'):
-        plan_files([folder / 'in'], folder / 'out', ['_priors'], False)
-    assert len(plan_files([folder / 'in'], folder / 'out', ['_priors'], True)) == 2
+        plan_files([folder / 'in'], folder / 'out', ['_priors'], 'refuse')
+    assert len(plan_files([folder / 'in'], folder / 'out', ['_priors'], 'replace').jobs) == 2
 
 
 def test_white_lies_between_pictures(rim):
@@ -58,3 +59,32 @@ def test_the_sheet_has_a_row_for_each_face(rim, make_face):
     sheet = prior_sheet(rim, small, large)
     assert sheet.shape[1] == 4 * (64 + 4)  # LR, SR, landmarks, parsing
     assert np.array_equal(sheet[-68:-4, 68:132], large[1])  # RGB, the second face
+
+
+def test_parts_are_read_in_order_and_one_ahead(tmp_path, make_face):
+    parts = []
+    for number in range(5):
+        paths = [tmp_path / f'{number}_{place}.png' for place in range(3)]
+        for path in paths:
+            write_png(path, np.full((8, 8, 3), number, np.uint8))
+        parts.append([(path, path.with_suffix('')) for path in paths])
+    parts[3][1][0].write_text('no picture')
+    seen = []
+    for number, part in enumerate(read_ahead(parts, lambda width, height: None)):
+        assert [read[:2] for read in part] == parts[number]
+        seen += [read[2] for read in part]
+    assert [image if isinstance(image, Exception) else image[0, 0, 0] for image in seen[:9]] == [0] * 3 + [1] * 3 + [
+        2
+    ] * 3
+    assert [isinstance(image, UnreadableImage) for image in seen].index(True) == 10
+
+
+def test_a_writer_has_written_all_when_it_ends_and_tells_what_failed(tmp_path):
+    image = np.zeros((8, 8, 3), np.uint8)
+    with Writer() as writer:
+        for number in range(100):
+            writer.write(tmp_path / f'{number}.png', image)
+    assert len(list(tmp_path.iterdir())) == 100
+    (tmp_path / 'file').touch()
+    with pytest.raises(FileExistsError), Writer() as writer:
+        writer.write(tmp_path / 'file/a.png', image)

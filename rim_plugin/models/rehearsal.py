@@ -1,0 +1,166 @@
+"""A training step without numbers: what does not go together shows in shapes, before anything is made on disk."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, TypeVar, cast
+
+import torch
+from torch import Tensor, nn
+from torch.utils._pytree import tree_map
+from torch.utils.data import default_collate
+
+from rim_plugin.batch import Batch
+from rim_plugin.errors import OptionsError, first_words
+from rim_plugin.evaluation.metric import FunctionMetric, ImageMetric, build_metric
+from rim_plugin.models.optimisation import Optimisation
+from rim_plugin.models.phases.base import Phase
+
+from basicsr.losses import build_loss
+
+Loss = Callable[..., Any]
+Nets = TypeVar('Nets')
+
+
+class _Shapes:
+    """In the place of an :class:`Optimisation`: looks at what it is given."""
+
+    def backward(self, losses: Mapping[str, Tensor]) -> None:
+        for name, loss in losses.items():
+            if loss.dim():
+                raise OptionsError(f'train.{name}_opt: gives {tuple(loss.shape)} values, not one; see its reduction')
+
+    def step(self, names: Iterable[str]) -> None:
+        """Nothing learns."""
+
+    def finish(self) -> dict[str, Tensor]:
+        return {}
+
+
+def rehearsed_losses(blocks: Mapping[str, Any], terms: Iterable[str]) -> dict[str, Loss]:
+    """The losses ``TERM_opt`` of the block ``train``, whose errors name the option.
+
+    They are computed on the CPU, from zeros where tensors have no numbers. The perceptual loss, whose network has to be
+    downloaded, is a mean instead.
+    """
+    losses: dict[str, Loss] = {}
+    for term in terms:
+        if term == 'perceptual':
+            losses[term] = lambda sr, gt: (sr.mean(), None)
+        elif blocks.get(f'{term}_opt'):
+            losses[term] = _naming(f'train.{term}_opt', blocks[f'{term}_opt'])
+    return losses
+
+
+def _naming(place: str, block: Mapping[str, Any]) -> Loss:
+    try:
+        loss = build_loss(block)
+    except Exception as error:
+        raise OptionsError(f'{place}: {first_words(error)}') from None
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return loss(*tree_map(_with_numbers, args), **kwargs)
+        except Exception as error:
+            kind = type(loss).__name__
+            raise OptionsError(f'{place}: {kind} cannot be computed from what it gets ({first_words(error)})') from None
+
+    return call
+
+
+def _with_numbers(value: Any) -> Any:
+    return torch.zeros(value.shape, dtype=value.dtype) if torch.is_tensor(value) and value.is_meta else value
+
+
+def rehearse(phases: Iterable[Phase], item: Mapping[str, Any], device: str, domain_interval: int) -> None:
+    """One step of every phase on two copies of an item of the training data.
+
+    Args:
+        phases: over networks on ``device``.
+        item: as the dataset gives it.
+        device: ``meta`` for shapes alone.
+        domain_interval: an iteration in which every term is computed.
+
+    Raises:
+        Exception: whatever a network or a loss raises where something does not fit.
+    """
+    batch = Batch.from_data(default_collate([item, item]), device)
+    optimisation = cast(Optimisation, _Shapes())
+    with warnings.catch_warnings(), torch.no_grad():
+        warnings.simplefilter('ignore')  # they come again with the training
+        for phase in phases:
+            phase.check_data(batch)
+            phase.step([batch], domain_interval, optimisation)
+
+
+def rehearse_sr(
+    nets: Mapping[str, nn.Module], losses: Mapping[str, Loss], item: Mapping[str, Any], device: str
+) -> None:
+    """A step of an SR network, ``network_g``, and of a discriminator of images, ``network_d``, if there is one.
+
+    Raises:
+        Exception: see :func:`rehearse`.
+    """
+    batch = Batch.from_data(default_collate([item, item]), device)
+    with warnings.catch_warnings(), torch.no_grad():
+        warnings.simplefilter('ignore')
+        sr = torch.cat([nets['network_g'](probes) for probes in batch.probes])
+        if sr.shape != batch.truth.shape:
+            raise OptionsError(f'network_g: makes images of {_size(sr)}, but the faces have {_size(batch.truth)}')
+        for name in {'pixel', 'perceptual'} & losses.keys():
+            losses[name](sr, batch.truth)
+        if 'network_d' in nets:
+            nets['network_d'](sr)
+
+
+def _size(image: Tensor) -> str:
+    return f'{image.shape[-1]}x{image.shape[-2]} pixels'
+
+
+def check_by_rehearsal(rehearsal: Callable[[Nets, str], None], described: Nets, build: Callable[[], Nets]) -> None:
+    """A rehearsal on networks without numbers; where it fails, on real ones, which decide.
+
+    Args:
+        rehearsal: of networks on a device.
+        described: networks on ``meta``.
+        build: makes them on the CPU.
+
+    Raises:
+        OptionsError: it fails.
+    """
+    try:
+        rehearsal(described, 'meta')
+    except Exception:  # not everything can be told without numbers
+        try:
+            rehearsal(build(), 'cpu')
+        except OptionsError:
+            raise
+        except Exception as error:
+            raise OptionsError(f'the first iteration would fail: {first_words(error)}') from None
+
+
+def gt_size(options: Mapping[str, Any]) -> int:
+    """Side of the faces of validation, pixels, as a whole options file says."""
+    sizes = [block.get('gt_size') or 224 for key, block in options.get('datasets', {}).items() if key != 'train']
+    return min(sizes, default=224)
+
+
+def check_metrics(blocks: Mapping[str, Any], side: int) -> None:
+    """Build every metric of ``val: metrics``, and measure a grey ramp with ours that compare two images.
+
+    Args:
+        blocks: metrics by name.
+        side: of the faces that they will measure, pixels.
+
+    Raises:
+        OptionsError: an argument cannot be.
+    """
+    face = torch.linspace(0, 1, side).expand(1, 3, side, side)
+    for name, block in blocks.items():
+        try:
+            metric = build_metric(block)
+            if isinstance(metric, ImageMetric) and not isinstance(metric, FunctionMetric) and metric.images_alone:
+                metric.update({'sr': face, 'gt': face})
+        except Exception as error:
+            raise OptionsError(f'val.metrics.{name}: {first_words(error)}') from None
