@@ -56,10 +56,10 @@ class CodeIndex:
     def nearest(self, embedding: np.ndarray, count: int) -> np.ndarray:
         """Rows (count, ) of the codes most like an embedding, float32 (D, ), of length 1, in no order.
 
-        Of the 4 * count nearest by Hamming distance, those with the largest product of embedding and signs.
+        Of the 8 * count nearest by Hamming distance, those with the largest product of embedding and signs.
         """
         projected = _projections(len(embedding)) @ embedding
-        rows = self._scan.search(np.packbits(projected > 0)[None], min(4 * count, len(self._codes)))[1][0]
+        rows = self._scan.search(np.packbits(projected > 0)[None], min(8 * count, len(self._codes)))[1][0]
         products = _products_with_signs(projected, self._codes[rows])
         return rows[np.argpartition(-products, count - 1)[:count]]
 

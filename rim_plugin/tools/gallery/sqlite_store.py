@@ -53,7 +53,7 @@ _TABLES = (
     TABLE,
 )
 _PART = 1024  # embeddings read at a time
-_RESCORED = 1000  # least number of photos whose embeddings a search of many compares
+_RESCORED = 600  # least number of photos whose embeddings a search of many compares
 _SECONDS = 120  # that one writer waits for another
 _TROUBLES = {
     'locked': 'another process is writing: try again',
@@ -191,8 +191,8 @@ class SqliteStore:
         ids, similarities = [np.empty(0, np.int64)], [np.empty(0, np.float32)]
         cursor = self._database.execute(query)
         while rows := cursor.fetchmany(_PART):
-            ids.append(np.fromiter((row[0] for row in rows), np.int64, len(rows)))
-            values = np.frombuffer(_values(rows, 2 * len(probe)), '<f2').reshape(len(rows), -1)
+            numbers, values = _values(rows, len(probe))
+            ids.append(numbers)
             similarities.append(unit_rows(values, len(probe), str(self._path)) @ probe)
         return np.concatenate(ids), np.concatenate(similarities)
 
@@ -319,12 +319,13 @@ def _photo(row: tuple[int, str, str, int, int]) -> Enrolled:
     return Enrolled(*row[1:4])
 
 
-def _values(rows: list[tuple[int, bytes, int]], length: int) -> bytes:
-    """The values of embeddings' rows, of ``length`` bytes each, checked."""
+def _values(rows: list[tuple[int, bytes, int]], dimension: int) -> tuple[np.ndarray, np.ndarray]:
+    """Ids (n, ) and embeddings, float16 (n, dimension), of rows of the table of embeddings, checked."""
     ids, values, crcs = zip(*rows)
-    if {*map(type, values)} != {bytes} or {*map(len, values)} != {length} or tuple(map(crc32, values, ids)) != crcs:
+    kinds = {*map(type, values)} == {bytes} and {*map(len, values)} == {2 * dimension}
+    if not kinds or tuple(map(crc32, values, ids)) != crcs:
         raise Damage(f'embeddings {ids[0]} to {ids[-1]}')
-    return b''.join(values)
+    return np.array(ids), np.frombuffer(b''.join(values), '<f2').reshape(len(rows), dimension)
 
 
 def _halves(rows: np.ndarray) -> Iterator[bytes]:

@@ -10,7 +10,6 @@ from rim_plugin.tools.gallery.opening import open_store
 from rim_plugin.tools.gallery.store import EXACT, Enrolled, GalleryError, NoSuchGallery, best_photos, newest
 
 
-
 @pytest.fixture
 def store(opened):
     return opened(SHA256, make=True)
