@@ -6,26 +6,29 @@ import json
 import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rim_plugin.cli.common import add_networks, command, load_detector, load_rim, print_skipped, whole_number
 
 if TYPE_CHECKING:
-    from rim_plugin.tools.gallery import Gallery
+    from rim_plugin.tools.gallery.store import Store
 
 
 @command
 def gallery(argv: Sequence[str]) -> None:
     """rim-gallery."""
-    parser = ArgumentParser(description='Enrol people in an index file and search it for faces.')
+    parser = ArgumentParser(description='Enrol people in a gallery and search it for faces.')
+    parser.add_argument(
+        '--store', metavar='postgresql://...', help='a database with pgvector that holds galleries (a file is one)'
+    )
     actions = parser.add_subparsers(dest='action', required=True)
-    enrol = add_networks(actions.add_parser('enrol', help='add people to an index, which is made if need be'))
+    enrol = add_networks(actions.add_parser('enrol', help='add people to a gallery, which is made if need be'))
     search = add_networks(actions.add_parser('search', help='who is that?'))
     listing = actions.add_parser('list', help='who is enrolled')
     remove = actions.add_parser('remove', help='take a person out')
-    for action in (enrol, search, listing, remove):
-        action.add_argument('index', metavar='INDEX', help='the index file')
+    taking = actions.add_parser('import', help='take over an index file of an earlier version')
+    for action in (enrol, search, listing, remove, taking):
+        action.add_argument('index', metavar='INDEX', help="the gallery's file; with --store, its name there")
     enrol.add_argument(
         'people', metavar='PEOPLE', help='folder with a folder a person, or file of lines NAME<tab>PHOTO'
     )
@@ -34,42 +37,40 @@ def gallery(argv: Sequence[str]) -> None:
     search.add_argument('-k', '--ranks', type=ranks, default=5, help='how many persons to show (%(default)s)')
     search.add_argument('--json', action='store_true', help='print JSON')
     remove.add_argument('name', metavar='NAME')
+    taking.add_argument('file', metavar='FILE', help='the index file')
     args = parser.parse_args(argv)
-    {'enrol': _enrol, 'search': _search, 'list': _list, 'remove': _remove}[args.action](args)
+    run = {'enrol': _enrol, 'search': _search, 'list': _list, 'remove': _remove, 'import': _import}
+    run[args.action](args)
+
+
+def _open(args: Namespace, sha256: str | None = None, make: bool = False) -> Store:
+    from rim_plugin.tools.gallery.opening import open_store
+
+    return open_store(args.index, args.store, sha256, make)
 
 
 def _enrol(args: Namespace) -> None:
-    from rim_plugin.files import locked
-    from rim_plugin.tools.gallery import Gallery, enrol
+    from rim_plugin.tools.gallery.enrolment import enrol
+    from rim_plugin.tools.gallery.opening import check_store
 
     rim = load_rim(args)
     sha256 = rim.weights.sha256
-    _load_or_new(args.index, sha256)  # a wrong one is named before the work
-    enrolled = Gallery(sha256)
-    count, skipped = enrol(enrolled, rim, args.people, load_detector(args, rim))
-    with locked(args.index):
-        index = _load_or_new(args.index, sha256)
-        index.add(enrolled.photos, enrolled.embeddings)
-        index.save(args.index)
+    check_store(args.index, args.store, sha256)  # a wrong one is named before the work
+    count, skipped = enrol(lambda: _open(args, sha256, make=True), rim, args.people, load_detector(args, rim))
     print_skipped(skipped)
-    print(f'{count} photos enrolled; {args.index}: {_size(index)}')
-
-
-def _load_or_new(path: str, sha256: str) -> Gallery:
-    from rim_plugin.tools.gallery import Gallery
-
-    return Gallery.load(path, sha256) if Path(path).exists() else Gallery(sha256)
+    with _open(args) as index:
+        print(f'{count} photos enrolled; {args.index}: {_size(index)}')
 
 
 def _search(args: Namespace) -> None:
-    from rim_plugin.tools.gallery import Gallery
     from rim_plugin.tools.photos import read_face
 
     rim = load_rim(args)
-    index = Gallery.load(args.index, rim.weights.sha256)
-    face = read_face(args.photo, load_detector(args, rim))
+    with _open(args, rim.weights.sha256) as index:
+        face = read_face(args.photo, load_detector(args, rim))
+        hits = index.search(rim.embed(face), args.ranks)
     rows = []
-    for hit in index.search(rim.embed(face), args.ranks):
+    for hit in hits:
         verdict = rim.judge(hit.similarity, (len(face), hit.side))
         rows.append({**hit._asdict(), 'threshold': verdict.threshold, 'same': verdict.same})
         if not args.json:
@@ -80,24 +81,32 @@ def _search(args: Namespace) -> None:
 
 
 def _list(args: Namespace) -> None:
-    from rim_plugin.tools.gallery import Gallery
-
-    index = Gallery.load(args.index)
-    for name, count in index.people().items():
+    with _open(args) as index:
+        people = index.people()
+    for name, count in people.items():
         print(f'{name}\t{count}')
-    print(_size(index), file=sys.stderr)
+    print(_told(people), file=sys.stderr)
 
 
 def _remove(args: Namespace) -> None:
-    from rim_plugin.files import locked
-    from rim_plugin.tools.gallery import Gallery
-
-    with locked(args.index):
-        index = Gallery.load(args.index)
+    with _open(args) as index:
         count = index.remove(args.name)
-        index.save(args.index)
-    print(f'{args.name}: {count} photos removed; {args.index}: {_size(index)}')
+        print(f'{args.name}: {count} photos removed; {args.index}: {_size(index)}')
 
 
-def _size(index: Gallery) -> str:
-    return f'{len(index.people())} persons, {len(index.photos)} photos'
+def _import(args: Namespace) -> None:
+    from rim_plugin.tools.gallery.index_file import read_index
+
+    sha256, photos, embeddings = read_index(args.file)
+    with _open(args, sha256, make=True) as index:
+        if photos:
+            index.add(photos, embeddings)
+        print(f'{len(photos)} photos taken over; {args.index}: {_size(index)}')
+
+
+def _size(index: Store) -> str:
+    return _told(index.people())
+
+
+def _told(people: dict[str, int]) -> str:
+    return f'{len(people)} persons, {sum(people.values())} photos'

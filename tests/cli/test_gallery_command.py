@@ -1,12 +1,16 @@
 """rim-gallery: enrol, search, list, remove."""
 
+import importlib.util
 import json
 from pathlib import Path
 
 import pytest
+from safetensors.numpy import save_file
 from support.commands import failed
+from support.galleries import SHA256, photos_of, unit
 
 from rim_plugin import cli
+from rim_plugin.tools.gallery.opening import open_store
 
 
 def test_from_enrolment_to_removal(networks, faces, tmp_path, capsys):
@@ -34,3 +38,35 @@ def test_ranks_out_of_range_are_named(ranks, capsys):
     with pytest.raises(SystemExit):
         cli.gallery(['search', 'index', 'photo.png', '-k', ranks])
     assert f'{ranks} is no whole number from 1 to 1000' in capsys.readouterr().err
+
+
+def test_an_index_of_an_earlier_version_is_taken_over_once(tmp_path, capsys):
+    old, new = tmp_path / 'old.rim', tmp_path / 'new.rim'
+    header = json.dumps({'sha256': SHA256, 'photos': photos_of(['Ann', 'Bob', 'Ann'])})
+    save_file({'embeddings': unit(3)}, old, {'gallery': header})
+    assert f'earlier version: take it over by rim-gallery import NEW {old}' in failed(cli.gallery, 'list', old)
+    for _ in range(2):
+        cli.gallery(['import', str(new), str(old)])
+        assert capsys.readouterr().out == f'3 photos taken over; {new}: 2 persons, 3 photos\n'
+    with open_store(new, sha256=SHA256) as store:
+        assert [hit.name for hit in store.search(unit(3)[1])] == ['Bob', 'Ann']
+    assert 'damaged, or no index' in failed(cli.gallery, 'import', new, new)
+    assert 'no such gallery' in failed(cli.gallery, 'import', new, tmp_path / 'nowhere')
+
+
+def test_a_wrong_gallery_is_named_before_the_work(networks, faces, tmp_path):
+    (tmp_path / 'index').write_text('text')
+    assert 'damaged, or no gallery' in failed(cli.gallery, 'enrol', tmp_path / 'index', faces, *networks)
+    assert 'no such gallery' in failed(cli.gallery, 'search', tmp_path / 'new', faces / 'a.png', *networks)
+    assert 'no such gallery' in failed(cli.gallery, 'list', tmp_path / 'new')
+    assert [file.name for file in tmp_path.iterdir() if 'new' in file.name] == []
+
+
+def test_addresses_of_no_server_end_in_one_line():
+    assert 'no postgresql://... address' in failed(cli.gallery, '--store', 'people.rim', 'list', 'people')
+    if importlib.util.find_spec('psycopg') and importlib.util.find_spec('pgvector'):
+        nobody = 'postgresql://somebody:secret@127.0.0.1:1/faces'
+        message = failed(cli.gallery, '--store', nobody, 'list', 'people')
+        assert 'people: the database says: ' in message and 'secret' not in message
+    else:
+        assert "pip install 'rim-plugin[postgres]'" in failed(cli.gallery, '--store', 'postgresql://', 'list', 'people')

@@ -1,0 +1,1 @@
+"""Galleries of enrolled faces: stores, the search in them, and enrolling."""

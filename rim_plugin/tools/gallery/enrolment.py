@@ -1,0 +1,127 @@
+"""Who is on which photo, and enrolling them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from rim_plugin.errors import UnreadableImage
+from rim_plugin.tools.gallery.store import AnyPath, Enrolled, GalleryError, Store
+
+if TYPE_CHECKING:
+    from rim_plugin.data.detect import Detector
+    from rim_plugin.tools.api import RIM
+
+_PART = 1024  # photos that are enrolled in one transaction
+
+
+def gallery_photos(source: AnyPath) -> list[tuple[str, Path]]:
+    """Who is on which photo.
+
+    Args:
+        source: a folder with a sub-folder for each person, photos directly in it being persons of their own names; or
+            a text file with lines ``NAME<tab>PHOTO``, paths being relative to it.
+
+    Returns:
+        Name and photo.
+
+    Raises:
+        FileNotFoundError: no such folder or list, or a folder without photos.
+        GalleryError: a line of the list is none.
+    """
+    from rim_plugin.data.prepare import find_photos
+
+    source = Path(source)
+    if source.is_dir():
+        return [(path.parts[0] if len(path.parts) > 1 else path.stem, source / path) for path in find_photos(source)]
+    if not source.is_file():
+        raise FileNotFoundError(f'{source}: no such folder, nor a list of people')
+    try:
+        lines = source.read_text(encoding='utf-8-sig').splitlines()
+    except UnicodeDecodeError:
+        raise GalleryError(f'{source}: neither a folder nor a text file (UTF-8) with lines NAME<tab>PHOTO') from None
+    people = []
+    for number, line in enumerate(lines, 1):
+        name, tab, photo = (part.strip() for part in line.partition('\t'))
+        if line.strip() and not (name and photo):
+            raise GalleryError(f'{source} line {number}: has to be NAME<tab>PHOTO')
+        if line.strip():
+            people.append((name, source.parent / photo))
+    if not people:
+        raise GalleryError(f'{source}: names nobody; lines are NAME<tab>PHOTO')
+    return people
+
+
+class _Part(NamedTuple):
+    photos: list[Enrolled]
+    embeddings: list[np.ndarray]  # each (n, D)
+
+
+def enrol(
+    open_gallery: Callable[[], Store], rim: RIM, source: AnyPath, detector: Detector | None = None
+) -> tuple[int, list[str]]:
+    """Enrol all readable photos of a folder or list, :data:`_PART` in a transaction: what is enrolled stays enrolled.
+
+    Args:
+        open_gallery: opens the gallery, called when the first photos are embedded: without any, none is made.
+        rim: embeds them.
+        source: see :func:`gallery_photos`.
+        detector: see :func:`rim_plugin.tools.photos.read_face`.
+
+    Returns:
+        How many were enrolled, and a line about each that was not.
+
+    Raises:
+        FileNotFoundError, GalleryError: as :func:`gallery_photos`; or not one photo can be used.
+    """
+    skipped: list[str] = []
+    parts = _embedded(rim, source, detector, skipped)
+    first = next(parts, None)
+    if first is None:
+        raise GalleryError(f'{source}: not one photo can be used; the first: {skipped[0]}')
+    count = 0
+    with open_gallery() as gallery:
+        for part in chain([first], parts):
+            gallery.add(part.photos, np.concatenate(part.embeddings))
+            count += len(part.photos)
+    return count, skipped
+
+
+def _embedded(rim: RIM, source: AnyPath, detector: Detector | None, skipped: list[str]) -> Iterator[_Part]:
+    """Photos and their embeddings in parts that hold some; appends to ``skipped`` a line about each other photo."""
+    from tqdm import tqdm
+
+    people = gallery_photos(source)
+    part = _Part([], [])
+    with tqdm(total=len(people), unit='photo') as bar:
+        for start in range(0, len(people), rim.batch):
+            batch = people[start : start + rim.batch]
+            photos, faces = _read(batch, detector, skipped)
+            part.photos.extend(photos)
+            part.embeddings.append(rim.embed(faces))
+            bar.update(len(batch))
+            if len(part.photos) >= _PART:
+                yield part
+                part = _Part([], [])
+    if part.photos:
+        yield part
+
+
+def _read(
+    batch: list[tuple[str, Path]], detector: Detector | None, skipped: list[str]
+) -> tuple[list[Enrolled], list[np.ndarray]]:
+    from rim_plugin.tools.photos import read_face
+
+    photos, faces = [], []
+    for name, path in batch:
+        try:
+            faces.append(read_face(path, detector))
+            photos.append(Enrolled(name, os.path.abspath(path), len(faces[-1])))
+        except UnreadableImage as error:
+            skipped.append(str(error))
+    return photos, faces

@@ -1,0 +1,342 @@
+"""A gallery in one SQLite file.
+
+Three tables beside the gallery's own row: who is on which photo, the embeddings in half precision, and blocks of binary
+codes (:mod:`rim_plugin.tools.gallery.codes`) that a search of many photos reads into memory. Every row carries a CRC-32
+over its key and content, the gallery's row the number of photos and the sum of their CRCs: whatever is used is checked
+when it is read.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import NamedTuple
+from urllib.parse import quote
+from zlib import crc32
+
+import numpy as np
+
+from rim_plugin.tools.gallery.codes import CodeIndex, code_bytes, encode
+from rim_plugin.tools.gallery.index_file import is_index_file
+from rim_plugin.tools.gallery.sqlite_blocks import TABLE, Blocks, Damage
+from rim_plugin.tools.gallery.store import (
+    EXACT,
+    AnyPath,
+    Enrolled,
+    GalleryError,
+    Hit,
+    best_photos,
+    check_weights,
+    newest,
+    no_such_gallery,
+    nobody_enrolled,
+    nobody_to_find,
+    readable_text,
+    unit_rows,
+)
+
+_APPLICATION = 0x52494D47  # 'RIMG', SQLite's application_id
+_FORMAT = 2
+_TABLES = (
+    'CREATE TABLE gallery (sha256 TEXT NOT NULL, dimension INTEGER NOT NULL, photos INTEGER NOT NULL, '
+    'total INTEGER NOT NULL, crc INTEGER NOT NULL)',
+    'CREATE TABLE photo (id INTEGER PRIMARY KEY, name TEXT NOT NULL, file TEXT NOT NULL, side INTEGER NOT NULL, '
+    'crc INTEGER NOT NULL)',
+    'CREATE UNIQUE INDEX photo_of_person ON photo (name, file)',
+    'CREATE TABLE embedding (id INTEGER PRIMARY KEY, value BLOB NOT NULL, crc INTEGER NOT NULL)',
+    TABLE,
+)
+_PART = 1024  # embeddings read at a time
+_RESCORED = 600  # least number of photos whose embeddings a search of many compares
+_SECONDS = 120  # that one writer waits for another
+_TROUBLES = {
+    'locked': 'another process is writing: try again',
+    'disk is full': 'no space left on the disk: make room; the gallery is as it was',
+    'readonly': 'the file or its folder may not be written to',
+    'unable to open': 'cannot be opened: look at the permissions of file and folder',
+    'disk i/o error': 'the disk reports an error in reading or writing',
+}
+
+
+class _Gallery(NamedTuple):
+    sha256: str
+    dimension: int  # of embeddings, 0 before the first
+    photos: int
+    total: int  # sum of the photos' CRCs
+
+
+class SqliteStore:
+    """A gallery in a file, see :class:`rim_plugin.tools.gallery.store.Store`. Several processes may write to it.
+
+    Args:
+        path: the file.
+        sha256: of the weights in use; None where no face is compared.
+        make: make an empty gallery, of these weights, where there is no file.
+
+    Raises:
+        GalleryError: no such file, no gallery, a damaged one, or one made with other weights.
+    """
+
+    def __init__(self, path: AnyPath, sha256: str | None = None, make: bool = False) -> None:
+        self._path = Path(path)
+        self._checked = False  # before the first writing
+        self._index: tuple[int, np.ndarray, CodeIndex] | None = None  # version of the data, ids of photos, their codes
+        if self._path.is_dir():
+            raise GalleryError(f'{path}: a folder; a gallery is a file, named first')
+        if not make and not self._path.is_file():
+            raise no_such_gallery(str(path))
+        if self._path.is_file() and is_index_file(self._path):
+            raise GalleryError(f'{path}: an index of an earlier version: take it over by rim-gallery import NEW {path}')
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        with self._troubles():
+            uri = f'file:{quote(os.path.abspath(path))}?mode=rw{"c" * make}'
+            self._database = sqlite3.connect(uri, uri=True, timeout=_SECONDS, isolation_level=None)
+        self._blocks = Blocks(self._database)
+        try:
+            self.sha256 = self._open(sha256 if make else None)
+            check_weights(str(path), self.sha256, sha256)
+        except BaseException:
+            self.close()
+            raise
+
+    def _open(self, sha256: str | None) -> str:
+        with self._troubles():
+            self._database.execute('PRAGMA trusted_schema = OFF')
+            if sha256 is not None and not self._objects():
+                self._make(sha256)
+            with self._transaction('DEFERRED'):
+                if self._objects() != sorted(_TABLES) or self._pragma('application_id') != _APPLICATION:
+                    raise Damage('no gallery')
+                if self._pragma('user_version') != _FORMAT:
+                    raise Damage(f'format {self._pragma("user_version")}, not {_FORMAT}')
+                return self._gallery().sha256
+
+    def _objects(self) -> list[str]:
+        return sorted(sql for (sql,) in self._database.execute('SELECT sql FROM sqlite_master WHERE sql IS NOT NULL'))
+
+    def _pragma(self, name: str) -> int:
+        return int(self._database.execute(f'PRAGMA {name}').fetchone()[0])
+
+    def _make(self, sha256: str) -> None:
+        with self._transaction('IMMEDIATE'):
+            if not self._objects():  # nobody else made it meanwhile
+                for table in _TABLES:
+                    self._database.execute(table)
+                self._database.execute(f'PRAGMA application_id = {_APPLICATION}')
+                self._database.execute(f'PRAGMA user_version = {_FORMAT}')
+                self._set_gallery(_Gallery(sha256, 0, 0, 0))
+
+    def close(self) -> None:
+        """Free the file."""
+        self._database.close()
+
+    def __enter__(self) -> SqliteStore:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def people(self) -> dict[str, int]:
+        """See :class:`Store`; checks every photo's row."""
+        with self._reading() as gallery:
+            count: Counter[str] = Counter()
+            total = 0
+            for row in self._database.execute('SELECT id, name, file, side, crc FROM photo NOT INDEXED'):
+                count[_photo(row).name] += 1
+                total += row[4]
+            if (count.total(), total) != (gallery.photos, gallery.total):
+                raise Damage(f'{count.total()} photos, not {gallery.photos}')
+            return dict(sorted(count.items()))
+
+    def search(self, embedding: np.ndarray, ranks: int = 5) -> list[Hit]:
+        """See :class:`Store`."""
+        with self._reading() as gallery:
+            if not gallery.photos:
+                raise nobody_to_find()
+            probe = unit_rows(np.asarray(embedding)[None], gallery.dimension, 'the probe')[0]
+            width = max(_RESCORED, 4 * ranks)
+            while True:
+                found = best_photos(self._found(gallery, probe, width), ranks)
+                if len(found) == ranks or width >= gallery.photos:
+                    return found
+                width *= 8  # few persons with many photos each
+
+    def _found(self, gallery: _Gallery, probe: np.ndarray, width: int) -> Iterator[tuple[float, Enrolled]]:
+        """Photos by falling similarity: all, or about the ``width`` nearest."""
+        if max(width, EXACT) >= gallery.photos:
+            ids, similarities = self._compare(probe, 'SELECT id, value, crc FROM embedding ORDER BY id')
+            if len(ids) != gallery.photos or not (np.diff(ids) > 0).all():
+                raise Damage(f'{len(ids)} embeddings, not {gallery.photos}')
+        else:
+            wanted, codes = self._codes(gallery)
+            near = np.sort(wanted[codes.nearest(probe, width)])
+            parts = [self._compare(probe, _those('embedding', 'id, value, crc', part)) for part in _parts(near)]
+            ids, similarities = (np.concatenate(each) for each in zip(*parts))
+            if not np.array_equal(ids, near):
+                raise Damage('embeddings are missing')
+        order = np.argsort(-similarities, kind='stable')
+        for row in order:
+            yield float(similarities[row]), self._photo_of(int(ids[row]))
+
+    def _compare(self, probe: np.ndarray, query: str) -> tuple[np.ndarray, np.ndarray]:
+        """Ids and similarities, both (n, ), of a probe, float32 (D, ), and rows of the table of embeddings."""
+        ids, similarities = [np.empty(0, np.int64)], [np.empty(0, np.float32)]
+        cursor = self._database.execute(query)
+        while rows := cursor.fetchmany(_PART):
+            numbers, values = _values(rows, len(probe))
+            ids.append(numbers)
+            similarities.append(unit_rows(values, len(probe), str(self._path)) @ probe)
+        return np.concatenate(ids), np.concatenate(similarities)
+
+    def _photo_of(self, number: int) -> Enrolled:
+        row = self._database.execute('SELECT id, name, file, side, crc FROM photo WHERE id = ?', (number,)).fetchone()
+        if row is None:
+            raise Damage(f'photo {number} is missing')
+        return _photo(row)
+
+    def _codes(self, gallery: _Gallery) -> tuple[np.ndarray, CodeIndex]:
+        """Ids (N, ) of the photos and the index of their codes; read again when anybody has written."""
+        version = self._pragma('data_version')
+        if self._index is None or self._index[0] != version:
+            self._index = None
+            ids, codes = self._blocks.read()
+            if codes.shape != (gallery.photos, code_bytes(gallery.dimension)):
+                raise Damage(f'codes {codes.shape} of {gallery.photos} photos')
+            self._index = version, ids, CodeIndex(codes)
+        return self._index[1:]
+
+    def add(self, photos: Sequence[Enrolled], embeddings: np.ndarray) -> None:
+        """See :class:`Store`."""
+        photos, embeddings = newest(photos, embeddings)
+        with self._writing() as gallery:
+            rows = unit_rows(embeddings, gallery.dimension, str(self._path))
+            gallery = self._delete(gallery, self._same(photos))
+            start = 1 + self._database.execute('SELECT coalesce(max(id), 0) FROM photo').fetchone()[0]
+            ids = range(start, start + len(photos))
+            named = [(number, *photo, _crc(number, *photo)) for number, photo in zip(ids, photos)]
+            self._database.executemany('INSERT INTO photo VALUES (?, ?, ?, ?, ?)', named)
+            values = ((number, value, crc32(value, number)) for number, value in zip(ids, _halves(rows)))
+            self._database.executemany('INSERT INTO embedding VALUES (?, ?, ?)', values)
+            self._blocks.append(np.array(ids, np.int64), encode(rows))
+            count, total = gallery.photos + len(photos), gallery.total + sum(row[4] for row in named)
+            self._set_gallery(_Gallery(gallery.sha256, rows.shape[1], count, total))
+
+    def _same(self, photos: Sequence[Enrolled]) -> list[tuple[int, int]]:
+        """Ids and CRCs of the rows that these photos replace."""
+        query = 'SELECT id, name, file, side, crc FROM photo WHERE name = ? AND file = ?'
+        found = (self._database.execute(query, photo[:2]).fetchone() for photo in photos)
+        return [(row[0], row[4]) for row in found if row is not None and _photo(row)]
+
+    def remove(self, name: str) -> int:
+        """See :class:`Store`."""
+        name = readable_text(name)
+        with self._writing() as gallery:
+            rows = self._database.execute('SELECT id, name, file, side, crc FROM photo WHERE name = ?', (name,))
+            old = [(row[0], row[4]) for row in rows if _photo(row)]
+            if not old:
+                raise nobody_enrolled(name, self._names())
+            self._set_gallery(self._delete(gallery, old))
+            return len(old)
+
+    def _names(self) -> list[str]:
+        return [name for (name,) in self._database.execute('SELECT DISTINCT name FROM photo')]
+
+    def _delete(self, gallery: _Gallery, old: list[tuple[int, int]]) -> _Gallery:
+        """Delete photos of these ids and CRCs; the gallery's row without them, not yet written."""
+        for table in ('photo', 'embedding'):
+            cursor = self._database.executemany(f'DELETE FROM {table} WHERE id = ?', [(number,) for number, _ in old])
+            if old and cursor.rowcount != len(old):
+                raise Damage('embeddings are missing')
+        self._blocks.delete(np.array([number for number, _ in old], np.int64))
+        return gallery._replace(photos=gallery.photos - len(old), total=gallery.total - sum(crc for _, crc in old))
+
+    def _gallery(self) -> _Gallery:
+        rows = self._database.execute('SELECT sha256, dimension, photos, total, crc FROM gallery').fetchall()
+        if len(rows) != 1 or _crc(*rows[0][:4]) != rows[0][4]:
+            raise Damage('its description')
+        return _Gallery(*rows[0][:4])
+
+    def _set_gallery(self, gallery: _Gallery) -> None:
+        self._database.execute('DELETE FROM gallery')
+        self._database.execute('INSERT INTO gallery VALUES (?, ?, ?, ?, ?)', (*gallery, _crc(*gallery)))
+
+    @contextmanager
+    def _reading(self) -> Iterator[_Gallery]:
+        """One state of the gallery, whatever others write meanwhile."""
+        with self._troubles(), self._transaction('DEFERRED'):
+            yield self._gallery()
+
+    @contextmanager
+    def _writing(self) -> Iterator[_Gallery]:
+        """Alone with the gallery; all that is written, or nothing."""
+        self._index = None
+        with self._troubles(), self._transaction('IMMEDIATE'):
+            if not self._checked:  # searching a damaged index of names would miss photos
+                (verdict,) = self._database.execute('PRAGMA integrity_check(photo)').fetchone()
+                if verdict != 'ok':
+                    raise Damage(verdict)
+                self._checked = True
+            yield self._gallery()
+
+    @contextmanager
+    def _transaction(self, kind: str) -> Iterator[None]:
+        self._database.execute(f'BEGIN {kind}')
+        try:
+            yield
+            self._database.execute('COMMIT')
+        finally:
+            if self._database.in_transaction:
+                self._database.execute('ROLLBACK')
+
+    @contextmanager
+    def _troubles(self) -> Iterator[None]:
+        """SQLite's errors in one line."""
+        try:
+            yield
+        except (sqlite3.Error, Damage) as error:
+            told = [remedy for words, remedy in _TROUBLES.items() if words in str(error).lower()]
+            damaged = f'damaged, or no gallery of rim-gallery ({error}): restore a copy, or name another file'
+            raise GalleryError(f'{self._path}: {told[0] if told else damaged}') from None
+
+
+def _crc(*values: object) -> int:
+    """CRC-32 of a row's values; of another kind than was written, another CRC."""
+    return crc32(json.dumps(values, default=repr).encode())
+
+
+def _photo(row: tuple[int, str, str, int, int]) -> Enrolled:
+    """A photo's row, checked."""
+    if _crc(*row[:4]) != row[4]:
+        raise Damage(f'photo {row[0]}')
+    return Enrolled(*row[1:4])
+
+
+def _values(rows: list[tuple[int, bytes, int]], dimension: int) -> tuple[np.ndarray, np.ndarray]:
+    """Ids (n, ) and embeddings, float16 (n, dimension), of rows of the table of embeddings, checked."""
+    ids, values, crcs = zip(*rows)
+    kinds = {*map(type, values)} == {bytes} and {*map(len, values)} == {2 * dimension}
+    if not kinds or tuple(map(crc32, values, ids)) != crcs:
+        raise Damage(f'embeddings {ids[0]} to {ids[-1]}')
+    return np.array(ids), np.frombuffer(b''.join(values), '<f2').reshape(len(rows), dimension)
+
+
+def _halves(rows: np.ndarray) -> Iterator[bytes]:
+    """Each of the rows float32 (n, D) in half precision."""
+    return (row.tobytes() for row in rows.astype('<f2'))
+
+
+def _parts(ids: np.ndarray) -> Iterator[np.ndarray]:
+    return (ids[start : start + _PART] for start in range(0, len(ids), _PART))
+
+
+def _those(table: str, columns: str, ids: np.ndarray) -> str:
+    """A query of the rows with these ids, by rising id."""
+    return f'SELECT {columns} FROM {table} WHERE id IN ({",".join(map(str, ids.tolist()))}) ORDER BY id'

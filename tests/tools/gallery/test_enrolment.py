@@ -1,0 +1,83 @@
+"""Who is enrolled from a folder or a list."""
+
+from functools import partial
+
+import numpy as np
+import pytest
+from PIL import Image
+from support.galleries import SHA256
+
+from rim_plugin.tools.gallery import enrolment
+from rim_plugin.tools.gallery.enrolment import enrol, gallery_photos
+from rim_plugin.tools.gallery.opening import open_store
+from rim_plugin.tools.gallery.store import GalleryError
+
+
+@pytest.fixture
+def gallery(tmp_path):
+    """Opens a gallery, which it makes."""
+    return partial(open_store, tmp_path / 'index', None, SHA256, True)
+
+
+def test_people_are_enrolled_from_a_folder(people, rim, gallery):
+    count, skipped = enrol(gallery, rim, people)
+    assert count == 4 and len(skipped) == 1 and 'text.jpg: not a picture' in skipped[0]
+    with gallery() as store:
+        assert store.people() == {'Ann': 2, 'Bob': 1, 'Çelik': 1}
+        hit = store.search(rim.embed(np.array(Image.open(people / 'Çelik.png'))), 1)[0]
+    assert hit.name == 'Çelik' and hit.similarity == pytest.approx(1, abs=1e-3) and hit.side == 31
+
+
+def test_people_are_enrolled_from_a_list(people, rim, gallery):
+    (people / 'list.txt').write_text('Ann Ö\tAnn/1.png\n\nBob\tBob/1.png\n', encoding='utf-8')
+    assert enrol(gallery, rim, people / 'list.txt') == (2, [])
+    with gallery() as store:
+        assert store.people() == {'Ann Ö': 1, 'Bob': 1}
+
+
+def test_what_was_enrolled_before_an_error_stays(people, rim, gallery, monkeypatch):
+    """Photos are enrolled part by part."""
+    monkeypatch.setattr(enrolment, '_PART', 1)
+    monkeypatch.setattr(rim, 'batch', 2)
+    embed = rim.embed
+    answers = iter([embed, embed])
+    monkeypatch.setattr(rim, 'embed', lambda faces: next(answers)(faces))
+    (people / 'Dan.png').write_bytes((people / 'Çelik.png').read_bytes())
+    with pytest.raises(RuntimeError):  # of a generator without answers
+        enrol(gallery, rim, people)
+    with gallery() as store:
+        assert sum(store.people().values()) == 3
+
+
+def test_a_photo_named_in_two_ways_is_enrolled_once(people, rim, gallery, monkeypatch):
+    enrol(gallery, rim, people)
+    monkeypatch.chdir(people.parent)
+    enrol(gallery, rim, 'people')
+    (people / 'twice.txt').write_text('Ann\tAnn/1.png\nAnn\tAnn/1.png\n')
+    enrol(gallery, rim, people / 'twice.txt')
+    with gallery() as store:
+        assert store.people() == {'Ann': 2, 'Bob': 1, 'Çelik': 1}
+
+
+def test_without_a_usable_photo_no_gallery_is_made(tmp_path, rim, gallery):
+    (tmp_path / 'people').mkdir()
+    (tmp_path / 'people/text.jpg').write_text('no picture')
+    with pytest.raises(GalleryError, match='not one photo can be used; the first: .*text.jpg'):
+        enrol(gallery, rim, tmp_path / 'people')
+    assert not (tmp_path / 'index').exists()
+
+
+@pytest.mark.parametrize(
+    'content, message',
+    [
+        (b'Ann Ann/1.png\n', 'line 1: has to be NAME<tab>PHOTO'),
+        (b'', 'names nobody'),
+        (b'\xff\xfe', 'neither a folder'),
+    ],
+)
+def test_lists_that_are_none_are_refused(tmp_path, content, message):
+    (tmp_path / 'list.txt').write_bytes(content)
+    with pytest.raises(GalleryError, match=message):
+        gallery_photos(tmp_path / 'list.txt')
+    with pytest.raises(FileNotFoundError, match='no such folder'):
+        gallery_photos(tmp_path / 'nowhere')
