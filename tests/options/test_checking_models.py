@@ -78,7 +78,7 @@ METRIC = {'type': 'calculate_psnr'}
         ),
         (
             dict(train__component_opt={'type': 'ComponentLoss', 'loss': {'type': 'L1'}}),
-            "train.component_opt.loss.type: unknown loss 'L1'; did you mean 'L1Loss'?",
+            "train.component_opt.loss.type: unknown loss 'L1'",
         ),
         (
             dict(train__component_opt={'type': 'ComponentLoss', 'components': ['nose']}),
