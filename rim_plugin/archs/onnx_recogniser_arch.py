@@ -86,7 +86,8 @@ class OnnxRecogniser(Recogniser):
     def _try(self, model: str) -> int:
         """Length of the embedding, by a run on a black face."""
         try:
-            embedding = self._embed(self.prepare(torch.zeros(1, 3, FACE_SIZE, FACE_SIZE)))
+            face = torch.zeros(1, 3, FACE_SIZE, FACE_SIZE, device='cpu')  # also where networks are only described
+            embedding = self._embed(self.prepare(face))
         except Exception as error:
             raise OptionsError(f'{model}: onnxruntime cannot run it on a face ({first_words(error)})') from error
         count = len(self._session.get_outputs())

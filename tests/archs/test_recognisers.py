@@ -3,12 +3,11 @@
 import sys
 from pathlib import Path
 
-import onnx
 import pytest
 import torch
 import torch.nn.functional as F
-from onnx import TensorProto, helper
 from safetensors.torch import load_file
+from support.onnx_models import mean_colour
 
 from rim_plugin.archs.iresnet_arch import IResNet
 from rim_plugin.archs.mobilefacenet_arch import MobileFaceNet
@@ -175,33 +174,6 @@ def test_crop_and_normalisation(make, columns, lowest, highest):
 def test_anything_but_a_batch_of_rgb_images_is_refused(image):
     with pytest.raises(ValueError, match=r'image: .*\(N, 3, h, w\)'):
         MobileFaceNet()(image)
-
-
-def mean_colour(path, shape=('N', 3, 112, 112), normalises=False, extra_output=False):
-    """An ONNX file whose embedding is the mean of what it is fed, in each channel."""
-    nodes, data, constants = [], 'data', []
-    if normalises:  # as MXNet's recognisers: (x - 127.5) * 0.0078125, on values up to 255
-        constants = [
-            helper.make_tensor(name, TensorProto.FLOAT, [1], [value])
-            for name, value in (('mean', 127.5), ('scale', 0.0078125))
-        ]
-        nodes = [
-            helper.make_node('Sub', ['data', 'mean'], ['shifted']),
-            helper.make_node('Mul', ['shifted', 'scale'], ['scaled']),
-        ]
-        data = 'scaled'
-    nodes += [
-        helper.make_node('GlobalAveragePool', [data], ['pooled']),
-        helper.make_node('Flatten', ['pooled'], ['embedding']),
-    ]
-    outputs = [helper.make_tensor_value_info('embedding', TensorProto.FLOAT, [shape[0], 3])]
-    if extra_output:
-        outputs.append(helper.make_tensor_value_info('pooled', TensorProto.FLOAT, [shape[0], 3, 1, 1]))
-    graph = helper.make_graph(
-        nodes, 'mean', [helper.make_tensor_value_info('data', TensorProto.FLOAT, shape)], outputs, constants
-    )
-    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid('', 13)], ir_version=8), path)
-    return str(path)
 
 
 @pytest.mark.parametrize('batch', ['N', 1])

@@ -90,7 +90,7 @@ DRAWN = {
         ),
         (
             dict(train__component_opt={'type': 'ComponentLoss', 'loss': {'type': 'L1'}}),
-            "train.component_opt.loss.type: unknown loss 'L1'; did you mean 'L1Loss'?",
+            "train.component_opt.loss.type: unknown loss 'L1'",
         ),
         (
             dict(train__component_opt={'type': 'ComponentLoss', 'components': ['nose']}),

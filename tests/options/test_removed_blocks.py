@@ -46,6 +46,7 @@ def test_what_is_left_passes_the_check_or_is_told(file, block):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)  # seven runs
 def test_a_training_without_all_that_it_can_do_without(tmp_path):
     """What the check lets pass trains: each group of blocks away in a run of its own."""
     options = write_options(tmp_path)
