@@ -5,6 +5,7 @@ import sys
 from argparse import ArgumentParser
 from collections.abc import Sequence
 from functools import partial
+from typing import Literal
 
 from rim_plugin.cli import common
 from rim_plugin.errors import one_line
@@ -20,16 +21,19 @@ def hallucinate(argv: Sequence[str]) -> None:
     parser.add_argument('--scale', type=scale, default=4, help='of photos, with --detect, 1 to 8 (%(default)s)')
     parser.add_argument('--compare', action='store_true', help='also NAME_compare.png: bicubic interpolation, result')
     parser.add_argument('--priors', action='store_true', help='also NAME_priors.png: landmarks and parsing maps')
-    existing = parser.add_mutually_exclusive_group()
-    existing.add_argument('--force', action='store_true', help='replace files that are there')
-    existing.add_argument('--skip-existing', action='store_true', help='go on with pictures whose files are not there')
+    there = parser.add_mutually_exclusive_group()
+    there.add_argument('--force', action='store_true', help='replace files that are there')
+    there.add_argument('--skip-existing', action='store_true', help='go on with pictures whose files are not there')
     args = common.add_networks(parser).parse_args(argv)
 
     from rim_plugin.tools.hallucinate_files import hallucinate_files
 
     rim = common.load_rim(args)
-    flags = args.compare, args.priors, 'replace' if args.force else 'skip' if args.skip_existing else 'refuse'
-    report = hallucinate_files(rim, args.inputs, args.output, common.load_detector(args, rim), args.scale, *flags)
+    existing: Literal['refuse', 'replace', 'skip'] = (
+        'replace' if args.force else 'skip' if args.skip_existing else 'refuse'
+    )
+    detector, wanted = common.load_detector(args, rim), (args.compare, args.priors)
+    report = hallucinate_files(rim, args.inputs, args.output, detector, args.scale, *wanted, existing)
     common.print_skipped(report.skipped)
     if not report.written and not report.present:
         raise ValueError('nothing was written: none of the pictures can be used')

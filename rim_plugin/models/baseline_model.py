@@ -65,6 +65,11 @@ class FaceSRModel(SRModel):
             check_by_rehearsal(rehearsal, nets, lambda: {key: build_block(key, options[key]) for key in nets})
 
     @classmethod
+    def loss_terms(cls) -> frozenset[str]:
+        """Names of the losses: keys ``NAME_opt``."""
+        raise NotImplementedError
+
+    @classmethod
     def check_network(cls, net: Any, train: Any) -> None:
         """Check the SR network against the block ``train``; raises ValueError."""
         if not any(True for _ in net.parameters()):

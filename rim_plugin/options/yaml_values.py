@@ -15,14 +15,20 @@ _DEEPEST, _MOST = 50, 100_000
 
 
 class Loader(_SafeLoader):  # type: ignore[valid-type, misc]  # yaml has one or the other
-    """YAML without Python objects; ``1e-4`` is a number (YAML 1.1 wants ``1.0e-4``); a key given twice is an error."""
+    """YAML without Python objects; ``1e-4`` is a number (YAML 1.1 wants ``1.0e-4``); a key that is given twice, or is no
+    text, is an error."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         keys = [key.value for key, _ in node.value if key.value != '<<']
         for key in keys:
             if keys.count(key) > 1:
                 raise yaml.constructor.ConstructorError(None, None, f"key '{key}' is given twice", node.start_mark)
-        return super().construct_mapping(node, deep=True)
+        mapping: dict[Hashable, Any] = super().construct_mapping(node, deep=True)
+        for name in mapping:
+            if not isinstance(name, str):
+                problem = f'key {name!r} is no text; put it in quotes'
+                raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark)
+        return mapping
 
 
 Loader.add_implicit_resolver(

@@ -24,6 +24,8 @@ class TestFile:
             ('a: 1\nb: 2\na: 3', "line 1.*'a' is given twice"),
             ('a: !!python/object:os.x {}', 'not valid YAML'),
             ('a: !!int x', 'not valid YAML .invalid literal'),
+            ('a: {1: x}', 'key 1 is no text'),
+            ('no: x', 'key False is no text; put it in quotes'),
             ('a: !!timestamp x', 'not valid YAML'),
             ('a: &a [*a]', 'recursive'),
             ('a: "\x1b[31m"', 'control characters are not allowed'),

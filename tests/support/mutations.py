@@ -4,6 +4,8 @@ from copy import deepcopy
 
 import yaml
 
+_Dumper = getattr(yaml, 'CSafeDumper', yaml.SafeDumper)  # ten times as fast
+
 ODD = (
     *(None, True, False, '', 'nein', 'ten', '~', '0', ' ', '\x1b[31m', 'a/b', '..', 'ü' * 300),
     *(-1, 0, 1, 7, -0.5, 0.5, 1e30, 2**32, 2**63, 10**40, float('nan'), float('inf'), -float('inf')),
@@ -17,10 +19,14 @@ _BOMB = 'bomb: [&a0 [x], {}]\n'.format(
 def mutated_text(options, chance):
     """A text of ``options``, a tree, with one change."""
     if chance.random() < 0.25:
-        return chance.choice(_TEXTS)(yaml.safe_dump(options, sort_keys=False), chance)
+        return chance.choice(_TEXTS)(_dumped(options), chance)
     tree = deepcopy(options)
     chance.choice(_TREES)(tree, chance)
-    return yaml.safe_dump(tree, sort_keys=False, allow_unicode=True)
+    return _dumped(tree)
+
+
+def _dumped(tree):
+    return yaml.dump(tree, Dumper=_Dumper, sort_keys=False, allow_unicode=True)
 
 
 def _places(tree):
