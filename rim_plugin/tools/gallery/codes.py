@@ -11,7 +11,7 @@ import functools
 import numpy as np
 
 _LEAST_BITS = 512
-_PART = 4096
+_PART = 1024
 
 
 @functools.cache
@@ -34,8 +34,7 @@ def code_bytes(size: int) -> int:
 def encode(embeddings: np.ndarray) -> np.ndarray:
     """Codes uint8 (n, bytes) of embeddings float32 (n, D), whose projections are in memory some thousand at a time."""
     projections = _projections(embeddings.shape[1]).T
-    parts = np.array_split(embeddings, 1 + len(embeddings) // _PART)
-    return np.concatenate([np.packbits(part @ projections > 0, axis=1) for part in parts])
+    return np.concatenate([np.packbits(part @ projections > 0, axis=1) for part in _parts(embeddings)])
 
 
 class CodeIndex:
@@ -56,16 +55,15 @@ class CodeIndex:
     def nearest(self, embedding: np.ndarray, count: int) -> np.ndarray:
         """Rows (count, ) of the codes most like an embedding, float32 (D, ), of length 1, in no order.
 
-        Of the 8 * count nearest by Hamming distance, those with the largest product of embedding and signs.
+        Of the 14 * count nearest by Hamming distance, those with the largest product of embedding and signs (0 or 1).
         """
         projected = _projections(len(embedding)) @ embedding
-        rows = self._scan.search(np.packbits(projected > 0)[None], min(8 * count, len(self._codes)))[1][0]
-        products = _products_with_signs(projected, self._codes[rows])
+        rows = self._scan.search(np.packbits(projected > 0)[None], min(14 * count, len(self._codes)))[1][0]
+        signs = (np.unpackbits(self._codes[part], axis=1) for part in _parts(rows))
+        products = np.concatenate([part.astype(np.float32) @ projected for part in signs])
         return rows[np.argpartition(-products, count - 1)[:count]]
 
 
-def _products_with_signs(projected: np.ndarray, codes: np.ndarray) -> np.ndarray:
-    """Products (n, ) of a vector (bits, ) with the signs that codes (n, bytes) stand for, by a table for each byte."""
-    signs = 2.0 * np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1) - 1
-    tables = (projected.reshape(-1, 8) @ signs.T.astype(np.float32)).ravel()
-    return tables[codes + 256 * np.arange(codes.shape[1])].sum(axis=1)
+def _parts(rows: np.ndarray) -> list[np.ndarray]:
+    """Some thousand rows at a time."""
+    return np.array_split(rows, 1 + len(rows) // _PART)

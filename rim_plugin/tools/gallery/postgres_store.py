@@ -36,8 +36,8 @@ _TABLES = (
     'file text NOT NULL, side integer NOT NULL, embedding halfvec NOT NULL, PRIMARY KEY (gallery, name, file))',
 )
 _MAKING = 0x52494D47  # advisory lock of those who make the tables
-_LEAST_PHOTOS = 400  # of a search through the index
-_MOST_VISITED = 1000  # by one step of a search through the index, pgvector's bound
+_LEAST_PHOTOS = 100  # that a search through the index gives
+_VISITED = 1000  # by one step of it, the most that pgvector allows
 
 
 class _Gallery(NamedTuple):
@@ -155,7 +155,7 @@ class PostgresStore:
 
     def _nearest(self, gallery: _Gallery, embedding: np.ndarray, photos: int) -> list[tuple[float, Enrolled]]:
         probe = unit_rows(embedding[None], gallery.dimension, 'the probe')[0]
-        self._database.execute(f'SET LOCAL hnsw.ef_search = {min(photos, _MOST_VISITED)}')
+        self._database.execute(f'SET LOCAL hnsw.ef_search = {_VISITED}')
         self._database.execute('SET LOCAL hnsw.iterative_scan = strict_order')
         distance = f'embedding::halfvec({gallery.dimension}) <#> %s::halfvec'
         query = (  # numbers are written out: with parameters, the planner would not see that the index serves
@@ -194,5 +194,6 @@ class PostgresStore:
 def _index_statement(gallery: _Gallery) -> str:
     return (
         f'CREATE INDEX IF NOT EXISTS rim_photo_{gallery.id} ON rim_photo '
-        f'USING hnsw ((embedding::halfvec({gallery.dimension})) halfvec_ip_ops) WHERE gallery = {gallery.id}'
+        f'USING hnsw ((embedding::halfvec({gallery.dimension})) halfvec_ip_ops) '
+        f'WITH (m = 24, ef_construction = 200) WHERE gallery = {gallery.id}'
     )

@@ -53,7 +53,8 @@ _TABLES = (
     TABLE,
 )
 _PART = 1024  # embeddings read at a time
-_RESCORED = 600  # least number of photos whose embeddings a search of many compares
+_RESCORED = 700  # least number of photos whose embeddings a search of many compares
+_MOST_SIMILAR = 1.01  # of embeddings in half precision
 _SECONDS = 120  # that one writer waits for another
 _TROUBLES = {
     'locked': 'another process is writing: try again',
@@ -193,7 +194,9 @@ class SqliteStore:
         while rows := cursor.fetchmany(_PART):
             numbers, values = _values(rows, len(probe))
             ids.append(numbers)
-            similarities.append(unit_rows(values, len(probe), str(self._path)) @ probe)
+            similarities.append(values.astype(np.float32) @ probe)
+            if not (np.abs(similarities[-1]) < _MOST_SIMILAR).all():  # NaN, too
+                raise Damage('an embedding whose length is not 1')
         return np.concatenate(ids), np.concatenate(similarities)
 
     def _photo_of(self, number: int) -> Enrolled:
