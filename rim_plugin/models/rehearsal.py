@@ -14,6 +14,7 @@ from torch.utils.data import default_collate
 from rim_plugin.batch import Batch
 from rim_plugin.errors import OptionsError, first_words
 from rim_plugin.evaluation.metric import FunctionMetric, ImageMetric, build_metric
+from rim_plugin.models.fitting import called, check_faces
 from rim_plugin.models.optimisation import Optimisation
 from rim_plugin.models.phases.base import Phase
 
@@ -24,15 +25,13 @@ Nets = TypeVar('Nets')
 
 
 class _Shapes:
-    """In the place of an :class:`Optimisation`: looks at what it is given."""
+    """In the place of an :class:`Optimisation`: nothing learns."""
 
     def backward(self, losses: Mapping[str, Tensor]) -> None:
-        for name, loss in losses.items():
-            if loss.dim():
-                raise OptionsError(f'train.{name}_opt: gives {tuple(loss.shape)} values, not one; see its reduction')
+        """No gradients."""
 
     def step(self, names: Iterable[str]) -> None:
-        """Nothing learns."""
+        """No steps."""
 
     def finish(self) -> dict[str, Tensor]:
         return {}
@@ -49,24 +48,25 @@ def rehearsed_losses(blocks: Mapping[str, Any], terms: Iterable[str]) -> dict[st
         if term == 'perceptual':
             losses[term] = lambda sr, gt: (sr.mean(), None)
         elif blocks.get(f'{term}_opt'):
-            losses[term] = _naming(f'train.{term}_opt', blocks[f'{term}_opt'])
+            losses[term] = _OnZeros(f'train.{term}_opt', blocks[f'{term}_opt'])
     return losses
 
 
-def _naming(place: str, block: Mapping[str, Any]) -> Loss:
-    try:
-        loss = build_loss(block)
-    except Exception as error:
-        raise OptionsError(f'{place}: {first_words(error)}') from None
+class _OnZeros:
+    """A loss of the options, computed from zeros where tensors have no numbers.
 
-    def call(*args: Any, **kwargs: Any) -> Any:
+    Raises:
+        OptionsError: it cannot be built.
+    """
+
+    def __init__(self, place: str, block: Mapping[str, Any]) -> None:
         try:
-            return loss(*tree_map(_with_numbers, args), **kwargs)
+            self.module = build_loss(block)  # by whose name errors call it
         except Exception as error:
-            kind = type(loss).__name__
-            raise OptionsError(f'{place}: {kind} cannot be computed from what it gets ({first_words(error)})') from None
+            raise OptionsError(f'{place}: {first_words(error)}') from None
 
-    return call
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self.module(*tree_map(_with_numbers, args), **kwargs)
 
 
 def _with_numbers(value: Any) -> Any:
@@ -105,17 +105,12 @@ def rehearse_sr(
     batch = Batch.from_data(default_collate([item, item]), device)
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter('ignore')
-        sr = torch.cat([nets['network_g'](probes) for probes in batch.probes])
-        if sr.shape != batch.truth.shape:
-            raise OptionsError(f'network_g: makes images of {_size(sr)}, but the faces have {_size(batch.truth)}')
+        sr = torch.cat([called('network_g', nets['network_g'], probes) for probes in batch.probes])
+        check_faces('network_g', nets['network_g'], sr, batch.truth)
         for name in {'pixel', 'perceptual'} & losses.keys():
-            losses[name](sr, batch.truth)
+            called(f'train.{name}_opt', losses[name], sr, batch.truth)
         if 'network_d' in nets:
             nets['network_d'](sr)
-
-
-def _size(image: Tensor) -> str:
-    return f'{image.shape[-1]}x{image.shape[-2]} pixels'
 
 
 def check_by_rehearsal(rehearsal: Callable[[Nets, str], None], described: Nets, build: Callable[[], Nets]) -> None:

@@ -203,10 +203,10 @@ DRAWN = {
         (dict(network_g={**TRI, 'coarse_channels': 10**6}, network_d=MIX), 'network_g: '),
         (dict(datasets__val=PAIRS), 'network_t is missing: datasets.val, DrawnPairDataset, is for recognition'),
         # what the first iteration would meet
-        (dict(network_g=SRCNN), 'train.pixel_opt: L1Loss cannot be computed from what it gets'),
+        (dict(network_g=SRCNN), 'network_g: SRCNN makes (2, 3, 224, 224) of the probes; the training faces are (2, 3, 8, 8)'),
         (
             dict(datasets__train=DRAWN, network_g=SMALL, network_d=SMALL_MIX, train__parsing_opt={'type': 'L1Loss'}),
-            'train.parsing_opt: L1Loss cannot be computed from what it gets',
+            'train.parsing_opt: L1Loss cannot take (2, 11, ',
         ),
         (
             dict(
@@ -215,7 +215,7 @@ DRAWN = {
                 network_d=SMALL_MIX,
                 train__pixel_opt={'type': 'L1Loss', 'reduction': 'none'},
             ),
-            'train.pixel_opt: gives ',
+            'train.pixel_opt: L1Loss gives (2, 3, 224, 224) instead of one number',
         ),
         (
             dict(dist_params={'backend': 'ncll'}),

@@ -13,7 +13,7 @@ from torch import Tensor
 from rim_plugin.batch import Batch
 from rim_plugin.errors import OptionsError
 from rim_plugin.losses.inputs import one_number
-from rim_plugin.models.fitting import called
+from rim_plugin.models.fitting import bare, called
 from rim_plugin.models.networks import RIMNets
 from rim_plugin.models.optimisation import Optimisation
 from rim_plugin.options.schema import RIMTrain
@@ -83,7 +83,7 @@ class Setting:
         """
         place, loss = f'train.{term}_opt', self.losses[term]
         value = called(place, loss, *inputs, **options)
-        return called(place, one_number, loss, value)
+        return called(place, one_number, bare(loss), value)
 
     def autocast(self) -> torch.autocast:
         """Mixed precision as ``train.amp`` has it, as a context."""
