@@ -15,8 +15,8 @@ _DEEPEST, _MOST = 50, 100_000
 
 
 class Loader(_SafeLoader):  # type: ignore[valid-type, misc]  # yaml has one or the other
-    """YAML without Python objects; ``1e-4`` is a number (YAML 1.1 wants ``1.0e-4``); a key that is given twice, or is no
-    text, is an error."""
+    """YAML without Python objects; ``1e-4`` is a number (YAML 1.1 wants ``1.0e-4``). A key that is given twice, or that
+    is no text, is an error."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         keys = [key.value for key, _ in node.value if key.value != '<<']
