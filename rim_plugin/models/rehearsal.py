@@ -40,16 +40,23 @@ class _Shapes:
 def rehearsed_losses(blocks: Mapping[str, Any], terms: Iterable[str]) -> dict[str, Loss]:
     """The losses ``TERM_opt`` of the block ``train``, whose errors name the option.
 
-    They are computed on the CPU, from zeros where tensors have no numbers. The perceptual loss, whose network has to be
-    downloaded, is a mean instead.
+    They are computed on the CPU, from zeros where tensors have no numbers. Perceptual losses, whose network has to be
+    downloaded, are a mean instead.
     """
     losses: dict[str, Loss] = {}
     for term in terms:
-        if term == 'perceptual':
-            losses[term] = lambda sr, gt: (sr.mean(), None)
+        if _is_perceptual(blocks.get(f'{term}_opt')):
+            losses[term] = lambda sr, *_: sr.mean()
         elif blocks.get(f'{term}_opt'):
             losses[term] = _OnZeros(f'train.{term}_opt', blocks[f'{term}_opt'])
     return losses
+
+
+def _is_perceptual(block: object) -> bool:
+    """Whether a loss is, or has within, BasicSR's perceptual one."""
+    return isinstance(block, Mapping) and (
+        block.get('type') == 'PerceptualLoss' or any(map(_is_perceptual, block.values()))
+    )
 
 
 class _OnZeros:

@@ -325,8 +325,8 @@ class TestInHRN:
         with pytest.raises(
             OptionsError, match='student: TimmRecogniser .*512/32 4x4.* does not match .*168/32 3x3'
         ) as error:
-            HRN(SHORT, {**XXS, 'name': 'resnet10t'}, None, adapters=True)
-        assert 'adapters' not in str(error.value)
+            HRN(SHORT, {**XXS, 'name': 'resnet10t'}, None)
+        assert 'adapters: true bridges channels and grids' in str(error.value)
 
     def test_gradients_reach_the_image_and_the_student(self):
         torch.manual_seed(0)

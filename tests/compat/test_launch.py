@@ -52,6 +52,7 @@ def test_options_for_a_gpu_train_on_the_cpu(monkeypatch, tmp_path):
 def test_one_of_several_gpus_without_a_launcher(monkeypatch, tmp_path, capsys):
     monkeypatch.setattr(torch.cuda, 'is_available', lambda: True)
     monkeypatch.setattr(torch.cuda, 'device_count', lambda: 3)
+    monkeypatch.setattr(torch.optim.Optimizer, '_cuda_graph_capture_health_check', lambda self: None)  # asks the driver
     opt = parse(monkeypatch, '-opt', write_options(tmp_path / 'o.yml', num_gpu='auto'))
     assert opt['num_gpu'] == 1 and 'torchrun --nproc_per_node=3' in capsys.readouterr().out
 
@@ -117,7 +118,7 @@ def test_a_value_error_of_our_constructors_ends_in_one_line(monkeypatch, tmp_pat
     assert told(build_model).startswith('Error: network_d is missing')
     assert told(build_nets) == 'a traceback'  # BasicSR builds no model
     monkeypatch.setattr(networks, 'build_network', lambda options: int('a bug'))
-    assert told(build_model) == 'a traceback'  # not raised by our code
+    assert told(build_model).startswith('Error: network_g: TriPathGenerator cannot be built so (invalid literal')
 
 
 def test_the_options_as_run_lie_beside_the_copied_file(monkeypatch, tmp_path):

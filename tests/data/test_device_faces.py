@@ -103,8 +103,13 @@ def batches(opt, seed, epoch=0, num_gpu=0):
     return list(loader)
 
 
-def test_the_loader_gives_batches_in_a_seeded_order(root, monkeypatch):
-    monkeypatch.setattr(RUN, 'seed', RUN.seed)
+@pytest.fixture
+def run():
+    yield RUN
+    RUN.reset()
+
+
+def test_the_loader_gives_batches_in_a_seeded_order(root, run):
     opt = options(root, use_hflip=True, dataset_enlarge_ratio=4, prefetch_mode='cpu', pin_memory=True)
     torch.manual_seed(3)
     state = torch.get_rng_state()

@@ -46,7 +46,8 @@ def test_the_papers_rim_takes_another_teacher_and_other_landmarks_by_one_option(
 
 def test_the_papers_rim_says_what_to_do_without_its_teachers_weights():
     file = str(Path(__file__).parents[2] / 'options/rim.yml')
-    data = ['datasets:val=~', 'datasets:val_lfw=~', 'datasets:train:dataroot_gt=tests']
+    drawn = '{type: DrawnFaceDataset, name: drawn, num_identities: 8, batch_size_per_gpu: 4, num_worker_per_gpu: 0}'
+    data = ['datasets:val=~', 'datasets:val_lfw=~', 'datasets:train=~', f'datasets:train={drawn}']
     with pytest.raises(OptionsError, match=r'rim.yml: path.pretrain_network_t: none.pth: no such .*; name the teacher'):
         check(read_options(file, [*data, 'path:pretrain_network_t=none.pth']), file, True)
 

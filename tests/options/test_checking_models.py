@@ -203,7 +203,10 @@ DRAWN = {
         (dict(network_g={**TRI, 'coarse_channels': 10**6}, network_d=MIX), 'network_g: '),
         (dict(datasets__val=PAIRS), 'network_t is missing: datasets.val, DrawnPairDataset, is for recognition'),
         # what the first iteration would meet
-        (dict(network_g=SRCNN), 'network_g: SRCNN makes (2, 3, 224, 224) of the probes; the training faces are (2, 3, 8, 8)'),
+        (
+            dict(network_g=SRCNN),
+            'network_g: SRCNN makes (2, 3, 224, 224) of the probes; the training faces are (2, 3, 8, 8)',
+        ),
         (
             dict(datasets__train=DRAWN, network_g=SMALL, network_d=SMALL_MIX, train__parsing_opt={'type': 'L1Loss'}),
             'train.parsing_opt: L1Loss cannot take (2, 11, ',
@@ -284,7 +287,9 @@ def test_networks_of_a_test_are_looked_at_too(problem, model):
 
 def test_a_baseline_rehearses_its_first_iteration(problem):
     message = problem(model_type='BaselineModel', network_g=SRCNN)
-    assert message == '/o.yml: network_g: makes images of 224x224 pixels, but the faces have 8x8 pixels'
+    assert message == (
+        '/o.yml: network_g: SRCNN makes (2, 3, 224, 224) of the probes; the training faces are (2, 3, 8, 8)'
+    )
 
 
 def test_a_network_that_computes_while_it_is_built_is_looked_at(problem):

@@ -130,17 +130,13 @@ FAULTS = (
     ),
     # data
     Fault(
-        'data/heatmaps.py',
-        'sigma: float = 1.3',
-        'sigma: float = 1.5',
-        'data/test_heatmaps.py',
-        'heatmaps: another default sigma',
+        'heatmaps.py', 'sigma: float = 1.3', 'sigma: float = 1.5', 'test_heatmaps.py', 'heatmaps: another default sigma'
     ),
     Fault(
-        'data/heatmaps.py',
-        'centres = (points + 0.5) * (heatmap_size / image_size) - 0.5',
-        'centres = points * (heatmap_size / image_size)',
-        'data/test_heatmaps.py',
+        'heatmaps.py',
+        '(torch.from_numpy(points)[None] + 0.5) / image_size',
+        'torch.from_numpy(points)[None] / image_size',
+        'test_heatmaps.py',
         'heatmaps: scaled about the corner of a pixel',
     ),
     Fault(
@@ -300,17 +296,17 @@ FAULTS = (
         'weights: a damaged file is loaded',
     ),
     Fault(
-        'archs/subpixel_fhn_arch.py',
+        'heatmaps.py',
         'centres = points.float() * size - 0.5',
         'centres = points.float() * size',
-        'archs/test_subpixel_fhn_arch.py',
+        'test_heatmaps.py archs/test_subpixel_fhn_arch.py',
         'Heatmaps half a pixel beside the landmarks that they are drawn around',
     ),
     Fault(
-        'archs/subpixel_fhn_arch.py',
+        'heatmaps.py',
         'gaussian[:, :, 1, :, None] * gaussian[:, :, 0, None, :]',
         'gaussian[:, :, 0, :, None] * gaussian[:, :, 1, None, :]',
-        'archs/test_subpixel_fhn_arch.py',
+        'test_heatmaps.py archs/test_subpixel_fhn_arch.py',
         'x and y of drawn heatmaps changed over',
     ),
     Fault(

@@ -21,7 +21,19 @@ NEEDED = (
 )
 # keys whose value may be empty (~), and then says something
 EMPTY = (
-    *('*_opt', 'val', 'metrics', 'val_*', 'test_*', 'dist_params', 'wandb', 'augment', 'network_?', 'assistant'),
+    *(
+        '*_opt',
+        'optim_*',
+        'val',
+        'metrics',
+        'val_*',
+        'test_*',
+        'dist_params',
+        'wandb',
+        'augment',
+        'network_?',
+        'assistant',
+    ),
     *('manual_seed', 'scale', 'resume_state', 'pretrain_network_?', 'param_key_?', 'ignore_resume_networks', 'phase'),
     *('phases', 'grad_clip', 'clip_over_lr', 'last_layer_lr', 'level_weights', 'classifier_lr', 'gallery', 'suffix'),
     *('project', 'resume_id', 'better', 'prefetch_mode', 'port', 'identities', 'max_faces', 'meta_info_file'),
