@@ -55,10 +55,10 @@ class CodeIndex:
     def nearest(self, embedding: np.ndarray, count: int) -> np.ndarray:
         """Rows (count, ) of the codes most like an embedding, float32 (D, ), of length 1, in no order.
 
-        Of the 14 * count nearest by Hamming distance, those with the largest product of embedding and signs (0 or 1).
+        Of the 13 * count nearest by Hamming distance, those with the largest product of embedding and signs (0 or 1).
         """
         projected = _projections(len(embedding)) @ embedding
-        rows = self._scan.search(np.packbits(projected > 0)[None], min(14 * count, len(self._codes)))[1][0]
+        rows = self._scan.search(np.packbits(projected > 0)[None], min(13 * count, len(self._codes)))[1][0]
         signs = (np.unpackbits(self._codes[part], axis=1) for part in _parts(rows))
         products = np.concatenate([part.astype(np.float32) @ projected for part in signs])
         return rows[np.argpartition(-products, count - 1)[:count]]

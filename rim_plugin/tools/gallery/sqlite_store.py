@@ -53,7 +53,7 @@ _TABLES = (
     TABLE,
 )
 _PART = 1024  # embeddings read at a time
-_RESCORED = 700  # least number of photos whose embeddings a search of many compares
+_RESCORED = 800  # least number of photos whose embeddings a search of many compares
 _MOST_SIMILAR = 1.01  # of embeddings in half precision
 _SECONDS = 120  # that one writer waits for another
 _TROUBLES = {
