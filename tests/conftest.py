@@ -8,7 +8,7 @@ REAL_FACES = Path(__file__).parent.parent / 'datasets' / 'raw'
 
 
 def pytest_addoption(parser):
-    parser.addoption('--mutations', type=int, default=400, help='of every options file, in the slow tests (400)')
+    parser.addoption('--mutations', type=int, default=10, help='of every options file, in the slow tests (10)')
 
 
 def pytest_configure(config):

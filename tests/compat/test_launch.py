@@ -52,7 +52,7 @@ def test_options_for_a_gpu_train_on_the_cpu(monkeypatch, tmp_path):
 def test_one_of_several_gpus_without_a_launcher(monkeypatch, tmp_path, capsys):
     monkeypatch.setattr(torch.cuda, 'is_available', lambda: True)
     monkeypatch.setattr(torch.cuda, 'device_count', lambda: 3)
-    monkeypatch.setattr(torch.optim.Optimizer, '_cuda_graph_capture_health_check', lambda self: None)  # asks the driver
+    monkeypatch.setattr('rim_plugin.options.checking._check_solvers', lambda *_: None)  # a step would ask for a driver
     opt = parse(monkeypatch, '-opt', write_options(tmp_path / 'o.yml', num_gpu='auto'))
     assert opt['num_gpu'] == 1 and 'torchrun --nproc_per_node=3' in capsys.readouterr().out
 
