@@ -217,7 +217,8 @@ class SubPixelTriPathGenerator(TriPathGenerator):
     """G_theta_G of Eq. 1 on a grid of an eighth of the face: 0.6 GFLOP a face at the default widths.
 
     Coarse network, then global, landmark and parsing path over the coarse image, as in TriPathGenerator; the prior
-    paths share the global path's features, and look at the face as a whole on coarser grids.
+    paths take the global path's features as they are, without a gradient into them, and look at the face as a whole on
+    coarser grids.
 
     Args:
         image_size: side of the HR image, a multiple of 32.
@@ -286,11 +287,14 @@ class SubPixelTriPathGenerator(TriPathGenerator):
         image = resize(image, self.image_size)
         features = self.global_path(self.stem(fold(image - 0.5)))
         fused, points, heatmaps, parsing = [features], None, None, None
+        seen = (
+            features.detach()
+        )  # what landmarks and parsing want of these features costs the picture more than it gives
         if 'heatmaps' in self.priors:
-            path, points, heatmaps = self.priors['heatmaps'](features, estimates)
+            path, points, heatmaps = self.priors['heatmaps'](seen, estimates)
             fused.append(path)
         if 'parsing' in self.priors:
-            path, parsing = self.priors['parsing'](features, estimates)
+            path, parsing = self.priors['parsing'](seen, estimates)
             fused.append(path)
         return TriPathOutput(image, torch.cat(fused, 1), heatmaps, parsing, points)
 

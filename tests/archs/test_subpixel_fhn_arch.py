@@ -30,6 +30,16 @@ def flops(net, size=28):
     return gflop(net, torch.rand(1, 3, size, size))
 
 
+def test_landmarks_and_parsing_do_not_change_what_the_picture_is_made_of():
+    torch.manual_seed(0)
+    generator = SubPixelTriPathGenerator(**SMALL_SUBPIXEL)
+    output = generator.encode(torch.rand(2, 3, generator.image_size, generator.image_size))
+    (output.points.sum() + output.parsing.square().sum() + output.heatmaps.sum()).backward()
+    for part in (generator.coarse, generator.stem, generator.global_path):
+        assert all(value.grad is None for value in part.parameters())
+    assert any(value.grad.any() for value in generator.priors.parameters() if value.grad is not None)
+
+
 def test_arithmetic_of_a_face_is_that_of_the_plain_rival_or_less():
     ours = FHN({'type': 'SubPixelTriPathGenerator'}, {'type': 'SubPixelIntegrator'})
     assert flops(ours) < flops(SubPixelResNet()) == pytest.approx(0.652, abs=0.001)
