@@ -7,6 +7,7 @@ nothing is trained, so that a code depends on its embedding alone and photos com
 from __future__ import annotations
 
 import functools
+from typing import Any
 
 import numpy as np
 
@@ -48,7 +49,7 @@ class CodeIndex:
         import faiss
 
         self._codes = codes
-        self._scan = faiss.IndexBinaryFlat(8 * codes.shape[1])
+        self._scan: Any = faiss.IndexBinaryFlat(8 * codes.shape[1])  # whose types lack use_heap
         self._scan.use_heap = False  # counting is faster for thousands of neighbours
         self._scan.add(codes)
 
