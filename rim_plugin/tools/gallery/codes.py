@@ -7,7 +7,6 @@ nothing is trained, so that a code depends on its embedding alone and photos com
 from __future__ import annotations
 
 import functools
-from typing import Any
 
 import numpy as np
 
@@ -49,8 +48,9 @@ class CodeIndex:
         import faiss
 
         self._codes = codes
-        self._scan: Any = faiss.IndexBinaryFlat(8 * codes.shape[1])  # whose types lack use_heap
-        self._scan.use_heap = False  # counting is faster for thousands of neighbours
+        self._scan = faiss.IndexBinaryFlat(8 * codes.shape[1])
+        # counting is faster for thousands of neighbours; the types of faiss lack the choice
+        self._scan.use_heap = False  # type: ignore[attr-defined]
         self._scan.add(codes)
 
     def nearest(self, embedding: np.ndarray, count: int) -> np.ndarray:
