@@ -18,7 +18,8 @@ from rim_plugin.models.fitting import called, check_faces
 from rim_plugin.models.optimisation import Optimisation
 from rim_plugin.models.phases.base import Phase
 
-from basicsr.losses import build_loss
+import basicsr.losses  # noqa: F401  # which registers them
+from basicsr.utils.registry import LOSS_REGISTRY
 
 Loss = Callable[..., Any]
 Nets = TypeVar('Nets')
@@ -67,8 +68,9 @@ class _OnZeros:
     """
 
     def __init__(self, place: str, block: Mapping[str, Any]) -> None:
-        try:
-            self.module = build_loss(block)  # by whose name errors call it
+        arguments = dict(block)
+        try:  # BasicSR's build_loss would open the log, whose file is not known yet
+            self.module = LOSS_REGISTRY.get(arguments.pop('type'))(**arguments)  # by whose name errors call it
         except Exception as error:
             raise OptionsError(f'{place}: {first_words(error)}') from None
 

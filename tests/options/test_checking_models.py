@@ -308,3 +308,12 @@ def test_the_check_neither_draws_random_numbers_nor_opens_the_log(tmp_path):
         assert 'basicsr' not in initialized_logger
     initialized_logger.update(dict.fromkeys(opened, True))
     assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_nor_does_the_rehearsal_of_a_training(tmp_path, monkeypatch):
+    monkeypatch.setattr('basicsr.utils.logger.initialized_logger', opened := {})
+    before = torch.get_rng_state()
+    parts = {'datasets__train': DRAWN, 'network_g': SMALL, 'network_d': SMALL_MIX}
+    file = write_options(tmp_path / 'o.yml', model_type='RIMModel', **parts)
+    check(read_options(file), file, True)
+    assert opened == {} and torch.equal(torch.get_rng_state(), before)

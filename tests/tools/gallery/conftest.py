@@ -13,8 +13,9 @@ def database(tmp_path_factory):
     if not postgres.is_installed():
         pytest.skip('PostgreSQL with pgvector is not installed: pip install .[test]')
     folder = tmp_path_factory.mktemp('postgres')
-    for parent in (folder, *folder.parents[:2]):  # pytest's own, closed to others
-        parent.chmod(0o755)
+    for parent in (folder, *folder.parents):
+        if not parent.stat().st_mode & 0o001:  # pytest's own, closed to the server's user
+            parent.chmod(0o755)
     with postgres.server(folder) as url:
         yield url
 
