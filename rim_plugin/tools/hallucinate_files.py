@@ -199,11 +199,10 @@ def plan_files(
                     'different output folders'
                 )
             sources[file] = path
-    present = [] if existing == 'replace' else [file for file in sources if file.exists()]
     if existing == 'skip':
-        missing = {path for file, path in sources.items() if file not in set(present)}
+        missing = {path for file, path in sources.items() if not file.exists()}
         return Plan({path: target for path, target in jobs.items() if path in missing}, len(jobs) - len(missing))
-    if present:
+    if existing == 'refuse' and (present := [file for file in sources if file.exists()]):
         more = f' and {len(present) - 1} more files are' if len(present) > 1 else ' is'
         raise FileExistsError(f'{present[0]}{more} there already: --force replaces them, --skip-existing goes on')
     return Plan(jobs, 0)
