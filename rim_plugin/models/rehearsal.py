@@ -22,7 +22,7 @@ import basicsr.losses  # noqa: F401  # which registers them
 from basicsr.utils.registry import LOSS_REGISTRY
 
 Loss = Callable[..., Any]
-Nets = TypeVar('Nets')
+Parts = TypeVar('Parts')
 
 
 class _Shapes:
@@ -122,12 +122,12 @@ def rehearse_sr(
             nets['network_d'](sr)
 
 
-def check_by_rehearsal(rehearsal: Callable[[Nets, str], None], described: Nets, build: Callable[[], Nets]) -> None:
+def check_by_rehearsal(rehearsal: Callable[[Parts, str], None], described: Parts, build: Callable[[], Parts]) -> None:
     """A rehearsal on networks without numbers; where it fails, on real ones, which decide.
 
     Args:
-        rehearsal: of networks on a device.
-        described: networks on ``meta``.
+        rehearsal: of networks, or phases over them, on a device.
+        described: these on ``meta``.
         build: makes them on the CPU.
 
     Raises:

@@ -101,15 +101,15 @@ class RIMModel(SRModel):
         cls._check_validation(options)
         if train is None:
             return
-        for phase in cls._described_phases(options, train, nets):
+        phases = cls._described_phases(options, train, nets)
+        for phase in phases:
             phase.check()
         if item is not None:
-            interval = train.domain_interval
-
-            def rehearsal(nets: RIMNets, device: str) -> None:
-                rehearse(cls._described_phases(options, train, nets), item, device, interval)
-
-            check_by_rehearsal(rehearsal, nets, lambda: build_nets(options, build_teacher(options, False)))
+            check_by_rehearsal(
+                lambda phases, device: rehearse(phases, item, device, train.domain_interval),
+                phases,
+                lambda: cls._described_phases(options, train, build_nets(options, build_teacher(options, False))),
+            )
 
     @classmethod
     def _described_phases(cls, options: Mapping[str, Any], train: RIMTrain, nets: RIMNets) -> list[Phase]:

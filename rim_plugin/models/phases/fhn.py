@@ -235,7 +235,7 @@ class FHNPhase(Phase):
 def _held_constant(net: nn.Module) -> Iterator[nn.Module]:
     """A network whose weights are constants meanwhile, without its wrapper: it has no gradients to share with other
     ranks."""
-    net = getattr(net, 'module', net)
+    net = bare(net)
     net.requires_grad_(False)
     yield net
     net.requires_grad_(True)

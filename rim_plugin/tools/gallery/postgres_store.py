@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from types import TracebackType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,6 +15,7 @@ from rim_plugin.tools.gallery.store import (
     Enrolled,
     GalleryError,
     Hit,
+    Store,
     best_photos,
     check_weights,
     newest,
@@ -46,7 +46,7 @@ class _Gallery(NamedTuple):
     dimension: int  # of embeddings, 0 before the first
 
 
-class PostgresStore:
+class PostgresStore(Store):
     """A gallery in a database, see :class:`rim_plugin.tools.gallery.store.Store`.
 
     Args:
@@ -63,6 +63,7 @@ class PostgresStore:
     def __init__(self, url: str, name: str, sha256: str | None = None, make: bool = False) -> None:
         self._psycopg = import_package('psycopg', '--store', _EXTRA)
         self._vectors = import_package('pgvector.psycopg', '--store', _EXTRA)
+        self._half = import_package('pgvector', '--store', _EXTRA).HalfVector
         self._name = readable_text(name)
         with self._troubles():
             self._database = self._psycopg.connect(url, autocommit=True, connect_timeout=10)
@@ -89,14 +90,6 @@ class PostgresStore:
         """Free the connection."""
         self._database.close()
 
-    def __enter__(self) -> PostgresStore:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
     def add(self, photos: Sequence[Enrolled], embeddings: np.ndarray) -> None:
         """See :class:`Store`. From :data:`EXACT` photos on the gallery gets an index of pgvector."""
         photos, embeddings = newest(photos, embeddings)
@@ -110,12 +103,11 @@ class PostgresStore:
                 self._database.execute(_index_statement(gallery))
 
     def _copy(self, gallery: int, photos: Sequence[Enrolled], rows: np.ndarray) -> None:
-        half = import_package('pgvector', '--store', _EXTRA).HalfVector
         self._database.execute('CREATE TEMPORARY TABLE incoming (LIKE rim_photo) ON COMMIT DROP')
         with self._database.cursor().copy('COPY incoming FROM STDIN (FORMAT BINARY)') as copy:
             copy.set_types(['int4', 'text', 'text', 'int4', 'halfvec'])
             for photo, row in zip(photos, rows):
-                copy.write_row((gallery, *photo, half(row)))
+                copy.write_row((gallery, *photo, self._half(row)))
         self._database.execute(
             'INSERT INTO rim_photo SELECT * FROM incoming ON CONFLICT (gallery, name, file) '
             'DO UPDATE SET side = EXCLUDED.side, embedding = EXCLUDED.embedding'
@@ -162,7 +154,7 @@ class PostgresStore:
             f'SELECT name, file, side, -({distance}) FROM rim_photo WHERE gallery = {gallery.id} '
             f'ORDER BY {distance} LIMIT {photos}'
         )
-        vector = import_package('pgvector', '--store', _EXTRA).HalfVector(probe)
+        vector = self._half(probe)
         rows = self._database.execute(query, (vector, vector)).fetchall()
         return [(similarity, Enrolled(*photo)) for *photo, similarity in rows]
 

@@ -15,7 +15,6 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
 from typing import NamedTuple
 from urllib.parse import quote
 from zlib import crc32
@@ -31,6 +30,7 @@ from rim_plugin.tools.gallery.store import (
     Enrolled,
     GalleryError,
     Hit,
+    Store,
     best_photos,
     check_weights,
     newest,
@@ -72,7 +72,7 @@ class _Gallery(NamedTuple):
     total: int  # sum of the photos' CRCs
 
 
-class SqliteStore:
+class SqliteStore(Store):
     """A gallery in a file, see :class:`rim_plugin.tools.gallery.store.Store`. Several processes may write to it.
 
     Args:
@@ -136,14 +136,6 @@ class SqliteStore:
     def close(self) -> None:
         """Free the file."""
         self._database.close()
-
-    def __enter__(self) -> SqliteStore:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def people(self) -> dict[str, int]:
         """See :class:`Store`; checks every photo's row."""

@@ -45,6 +45,8 @@ class Enrolled(NamedTuple):
 class Store(Protocol):
     """A gallery: embeddings with names, made by one set of weights. Each call is one transaction.
 
+    As a context manager it closes itself at the end.
+
     Every method raises :class:`GalleryError` where the store is damaged, cannot be reached or not be written.
     """
 
@@ -86,12 +88,12 @@ class Store(Protocol):
         """Free file or connection."""
 
     def __enter__(self) -> Store:
-        """The store itself; the end of the block closes it."""
+        return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Close it."""
+        self.close()
 
 
 def unit_rows(embeddings: np.ndarray, size: int, what: str) -> np.ndarray:
