@@ -106,6 +106,8 @@ def _force(options: dict[str, Any], entry: str) -> None:
                 f'{did_you_mean(key, known)}'
             )
         block = block[key]
+    if text == os.path.expanduser('~') != '~' and not parents:
+        raise OptionsError(f'--force_yml {entry}: the shell has put your home folder in place of ~; write {last}=null')
     block[last] = _value(text.strip(), entry)
 
 

@@ -155,6 +155,12 @@ class TestForced:
         file = write_options(tmp_path / 'o.yml')
         assert read_options(file, ['val:metrics:psnr=~'])['val']['metrics'] == {}
 
+    def test_a_tilde_that_the_shell_expanded_is_told(self, tmp_path, monkeypatch):
+        monkeypatch.setenv('HOME', str(tmp_path))
+        (tmp_path / 'o.yml').write_text('network_g: {type: SRCNN}\n')
+        with pytest.raises(OptionsError, match='write network_g=null'):
+            read_options(str(tmp_path / 'o.yml'), [f'network_g={tmp_path}'])
+
     def test_text_is_never_run(self, tmp_path):
         file = write_options(tmp_path / 'o.yml')
         options = read_options(file, ['name"]=exit()#=[exit()]'])
