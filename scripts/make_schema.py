@@ -124,8 +124,8 @@ Made by `scripts/make_schema.py` from `rim_plugin/options/`; do not edit.
 
 An options file is YAML. `_base_: OTHER.yml`, or a list of files of which the later wins, takes over the keys of others;
 a block with `_delete_: true` replaces that of the base. `~` takes networks, datasets, metrics, losses and optimizers
-away. On the command line, `--force_yml train:total_iter=1000` changes a key, `train:domain_opt=null` takes a block away.
-[components.md](components.md) says what may stand in the place of which part.
+away. On the command line, `--force_yml train:total_iter=1000` changes a key, `train:domain_opt=null` takes a block
+away. [components.md](components.md) says what may stand in the place of which part.
 
 Networks (`network_*`), losses (`*_opt`), optimizers (`optim_*`), `scheduler` and metrics are blocks with a `type`;
 their other keys are the arguments of that class, which its docstring explains."""
