@@ -1,9 +1,10 @@
 """Files of weights: NAME.safetensors of this package, and whatever else a network's weights come in.
 
 NAME.safetensors holds networks in half precision and how to rebuild them; NAME.json lies beside it. The tensors of the
-hallucination network begin with ``fhn.``, those of the recogniser with ``hrn.``; the metadata ``rim`` hold as JSON the
-format's number, each network's options, the calibrations and how they were trained. NAME.json holds the SHA-256 and the
-same facts to read. The teacher is not inside: only its options, from which HRN takes strides and normalisation.
+hallucination network begin with ``fhn.``, those of the recogniser with ``hrn.``, those of a teacher, where its licence
+lets it travel, with ``teacher.``; the metadata ``rim`` hold as JSON the format's number, each network's options, the
+calibrations and how they were trained. NAME.json holds the SHA-256 and the same facts to read. Where the teacher is not
+inside, its options are, from which HRN takes strides and normalisation.
 
 Nothing is unpickled: ``.pth`` files are read with ``weights_only``.
 """
@@ -28,7 +29,8 @@ from rim_plugin.files import file_digest, read_metadata, write_atomically
 
 from basicsr.utils.registry import ARCH_REGISTRY
 
-FORMAT = 1
+FORMATS = {False: 1, True: 2}  # without and with a teacher inside, by whose embedding faces of 112 pixels go
+LABELS = ('fhn', 'hrn', 'teacher')
 SHIPPED = 'weights/rim.safetensors'
 _HOW_TO_MAKE = 'scripts/pack_weights.py makes one from a training'
 # names of before, which options and files may hold, and those that networks have
@@ -67,7 +69,7 @@ class Weights(NamedTuple):
     """What NAME.safetensors holds.
 
     Attributes:
-        networks: label (``fhn``, ``hrn``) to the options that ARCH_REGISTRY builds the network from; either may lack.
+        networks: label of LABELS to the options that ARCH_REGISTRY builds the network from; each may lack.
         tensors: ``LABEL.KEY`` to tensor, half precision.
         calibrations: one for each size of the probe.
         facts: how the networks were trained and what was measured, JSON values.
@@ -102,7 +104,8 @@ def save_weights(weights: Weights, path: str | os.PathLike[str]) -> Weights:
     """
     path = Path(path)
     calibrations = [each._asdict() for each in weights.calibrations]
-    header = {'format': FORMAT, 'networks': weights.networks, 'calibrations': calibrations, 'facts': weights.facts}
+    number = FORMATS['teacher' in weights.networks]
+    header = {'format': number, 'networks': weights.networks, 'calibrations': calibrations, 'facts': weights.facts}
     content = save(weights.tensors, {'rim': json.dumps(header)})
     digest = hashlib.sha256(content).hexdigest()
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -124,8 +127,9 @@ def load_weights(path: str | os.PathLike[str]) -> Weights:
     header = _read_header(path)
     if not header:
         raise OptionsError(f'{path}: a safetensors file, but no weights file of RIM; {_HOW_TO_MAKE}')
-    if header.get('format') != FORMAT:
-        raise OptionsError(f'{path}: is of format {header.get("format")}; this rim_plugin reads {FORMAT}: update it')
+    if header.get('format') not in FORMATS.values():
+        known = ' and '.join(map(str, FORMATS.values()))
+        raise OptionsError(f'{path}: is of format {header.get("format")}; this rim_plugin reads {known}: update it')
     digest, tensors = require_digest(path), _read_safetensors(path)
     try:
         calibrations = tuple(Calibration(**each) for each in header['calibrations'])
@@ -143,7 +147,7 @@ def _read_header(path: Path) -> dict[str, Any]:
 
 
 def build_packed(weights: Weights, label: str, path: str | os.PathLike[str] = '') -> nn.Module | None:
-    """The network of a label (``fhn``, ``hrn``) with its weights, in single precision; None where the file has none.
+    """The network of a label of LABELS with its weights, in single precision; None where the file has none.
 
     Args:
         weights: holds the network's options and, as ``LABEL.KEY``, its tensors.
@@ -180,7 +184,7 @@ def packed_options(path: str | os.PathLike[str], label: str) -> dict[str, Any]:
 
 def is_packed(weights: Mapping[str, Any]) -> bool:
     """Whether these are the tensors of a NAME.safetensors of this package, by their names."""
-    return bool(weights) and all(key.startswith(('fhn.', 'hrn.')) for key in weights)
+    return bool(weights) and all(key.startswith(tuple(f'{label}.' for label in LABELS)) for key in weights)
 
 
 def packed_student(weights: State) -> State:

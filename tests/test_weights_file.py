@@ -125,7 +125,7 @@ class TestPackedFiles:
     @pytest.mark.parametrize(
         'metadata, told',
         [
-            ('{"format": 2}', 'format 2'),
+            ('{"format": 3}', 'format 3'),
             ('{"format": 1}', "metadata are not of this version of rim_plugin ('calibrations')"),
             ('{"format": 1, "calibrations": [{"side": 8}], "networks": {}, "facts": {}}', 'side'),
             ('{"format"', 'damaged'),

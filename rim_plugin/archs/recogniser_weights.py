@@ -41,11 +41,11 @@ def load_recogniser_weights(net: Recogniser, path: str | os.PathLike[str]) -> No
     """Load a recogniser's weights; all of them or, at an error, none.
 
     Args:
-        net: e.g. IResNet, MobileFaceNet, TimmRecogniser.
+        net: e.g. IResNet, MobileFaceNet, EdgeFace, TimmRecogniser.
         path: ``.safetensors``; ``.pth`` or ``.pt``, as they are or wrapped (``params_ema``, ``params``, ``state_dict``,
             ``state_dict_backbone``), with or without ``module.``; ``.onnx`` for IResNet. Keys are those of
-            arcface_torch or face.evoLVe for IResNet, timm's or EdgeFace's for TimmRecogniser. Of a file that
-            scripts/pack_weights.py made: HRN's student.
+            arcface_torch or face.evoLVe for IResNet, timm's or EdgeFace's for EdgeFace and TimmRecogniser. Of a file
+            that scripts/pack_weights.py made: HRN's student.
 
     Raises:
         OptionsError: missing or damaged file, or weights of another network.

@@ -9,13 +9,13 @@ import torch
 from torch import Tensor, nn
 
 from rim_plugin.archs.recogniser import FACE_SIZE, FeatureInfo, Recogniser
+from rim_plugin.archs.timm_keys import translated_keys
 from rim_plugin.errors import OptionsError, first_words
 from rim_plugin.options.kinds import Count, Positive
 from rim_plugin.packages import import_package
 
 from basicsr.utils.registry import ARCH_REGISTRY
 
-_PREFIX = 'model.'  # of the parameters here, and of those in EdgeFace's checkpoints
 _TOKEN = (
     'its head reads a class token, which no block map has; where the network can do without, '
     'arguments: {class_token: false, global_pool: avg} says so'
@@ -111,11 +111,7 @@ class TimmRecogniser(Recogniser):
 
     def translated(self, weights: dict[str, Tensor]) -> dict[str, Tensor]:
         """Weights under timm's names or EdgeFace's, low-rank layers multiplied out; others as they are."""
-        own = self.state_dict()
-        prefixed = {_PREFIX + key: value for key, value in weights.items()}
-        if prefixed.keys() & own.keys():
-            weights = prefixed
-        return _multiplied_out(weights, own)
+        return translated_keys(weights, self.state_dict())
 
     def _map(self, features: Tensor, stage: Tensor) -> Tensor:
         """What the head takes as a map (N, C, h, w), like the result of the last stage."""
@@ -190,21 +186,3 @@ def _layout(model: Any, features: Tensor, stage: Tensor, name: str) -> str:
             name, f'its head takes {tuple(features.shape)}, no map of {rows}x{columns} as its last stage gives'
         )
     return layout
-
-
-def _multiplied_out(weights: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Weights W2 W1 of each low-rank pair ``LAYER.linear1`` and ``LAYER.linear2`` where ``own`` has one linear layer.
-
-    EdgeFace's LoRaLin replaces y = W x + b by y = W2 (W1 x) + b; the product is the same map.
-    """
-    dense = dict(weights)
-    for key, first in weights.items():
-        layer, ending, _ = key.partition('.linear1.weight')
-        second = weights.get(f'{layer}.linear2.weight')
-        if not ending or second is None or f'{layer}.weight' not in own or second.shape[1:] != first.shape[:1]:
-            continue
-        del dense[key], dense[f'{layer}.linear2.weight']
-        dense[f'{layer}.weight'] = (second.double() @ first.double()).float()
-        if f'{layer}.linear2.bias' in dense:
-            dense[f'{layer}.bias'] = dense.pop(f'{layer}.linear2.bias')
-    return dense

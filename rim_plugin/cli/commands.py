@@ -89,6 +89,7 @@ def pack(argv: Sequence[str]) -> None:
     parser.add_argument('-o', '--output', required=True, help='NAME.safetensors; NAME.json and NAME.md come with it')
     parser.add_argument('--fhn', help='net_fhn_*.pth')
     parser.add_argument('--hrn', nargs='+', default=(), help='net_r_*.pth, trained with head: own; the mean of several')
+    parser.add_argument('--teacher', action='store_true', help='the teacher, too, whose licence has to allow it')
     parser.add_argument('--verify', help='options file with pairs of faces, which teach the thresholds')
     parser.add_argument('--commit', help="of the training (today's)")
     parser.add_argument('--notes', help='text file for the card: data and their terms, other results')
@@ -96,7 +97,7 @@ def pack(argv: Sequence[str]) -> None:
 
     from rim_plugin.tools import packing
 
-    inputs = args.fhn, args.hrn, args.verify, args.commit, args.notes
+    inputs = args.fhn, args.hrn, args.teacher, args.verify, args.commit, args.notes
     command = ['scripts/run.sh', 'python', 'scripts/pack_weights.py', *argv]
     weights = packing.pack(args.opt, args.output, *inputs, command)
     print(f'{args.output}: SHA-256 {weights.sha256}')

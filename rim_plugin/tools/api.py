@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from rim_plugin.archs.hrn_arch import HRN
 from rim_plugin.archs.layers import resize
-from rim_plugin.archs.recogniser import FACE_SIZE
+from rim_plugin.archs.recogniser import FACE_SIZE, Recogniser
 from rim_plugin.data.photo_files import MIN_SIDE
 from rim_plugin.data.resize import check_image, to_tensor
 from rim_plugin.heatmaps import heatmap_landmarks
@@ -21,7 +21,7 @@ from rim_plugin.pipeline import RIMPipeline
 from rim_plugin.tools.calibration import at_size, calibration_size, probability
 from rim_plugin.tools.engine_names import AUTO, parse_engine
 from rim_plugin.tools.engines import Part, Run, make_run
-from rim_plugin.weights_file import Weights, build_packed, load_weights, shipped_weights
+from rim_plugin.weights_file import LABELS, Weights, build_packed, load_weights, shipped_weights
 
 Faces = Sequence[np.ndarray] | Iterator[np.ndarray]  # also a generator
 Result = TypeVar('Result')
@@ -90,8 +90,9 @@ class RIM:
     ) -> None:
         self.weights, self.batch, self.name, self.engine = weights, batch, name, parse_engine(engine)
         self.device = torch.device(device or ('cuda' if torch.cuda.is_available() else 'cpu'))
-        fhn, hrn = (build_packed(weights, label, name) for label in ('fhn', 'hrn'))
-        pipeline = RIMPipeline(fhn, cast(HRN | None, hrn)).eval().requires_grad_(False)
+        fhn, hrn, teacher = (build_packed(weights, label, name) for label in LABELS)
+        parts = fhn, cast(HRN | None, hrn), cast(Recogniser | None, teacher)
+        pipeline = RIMPipeline(*parts).eval().requires_grad_(False)
         self.pipeline = pipeline.to(self.device).to(memory_format=torch.channels_last)
         self._face = self._run('face', fhn, calibration)
         self._embedding = self._run('embedding', self.pipeline, calibration)

@@ -18,6 +18,7 @@ from rim_plugin.evaluation.driver import evaluate
 from rim_plugin.evaluation.embeddings import KnownEmbeddings
 from rim_plugin.evaluation.pair_evaluator import PairEvaluator
 from rim_plugin.files import write_atomically
+from rim_plugin.models.networks import build_teacher
 from rim_plugin.options.reading import read_options
 from rim_plugin.tools.api import RIM
 from rim_plugin.tools.calibration import calibrate, calibration_size
@@ -34,6 +35,7 @@ def pack(
     output: str | os.PathLike[str],
     fhn: str | None = None,
     hrn: Sequence[str] = (),
+    teacher: bool = False,
     verify: str | None = None,
     commit: str | None = None,
     notes: str | None = None,
@@ -44,7 +46,8 @@ def pack(
     Args:
         options_file: of the training.
         output: NAME.safetensors.
-        fhn, hrn: the training's ``net_fhn_*.pth`` and ``net_r_*.pth``, see :func:`trained_weights`.
+        fhn, hrn, teacher: the training's ``net_fhn_*.pth`` and ``net_r_*.pth``, and whether its teacher goes in, see
+            :func:`trained_weights`.
         verify: options file whose pairs of faces are measured, and teach the thresholds.
         commit: of the training. Default: today's.
         notes: text file for the card: data and their terms, other results.
@@ -59,7 +62,7 @@ def pack(
         raise OptionsError(f'{output}: the name of a weights file ends with .safetensors')
     notes = Path(notes).read_text(encoding='utf-8') if notes else ''
     options = read_options(options_file)
-    weights = trained_weights(options, fhn, hrn)
+    weights = trained_weights(options, fhn, hrn, teacher)
     facts = training_facts(options, options_file, [path for path in (fhn, *hrn) if path], commit)
     facts['recognisers'] = len(hrn)
     calibrations, facts['results'] = measure(weights, verify) if verify else ([], {})
@@ -120,7 +123,9 @@ def measure(weights: Weights, options_file: str) -> tuple[list[Calibration], dic
     return list(calibrations.values()), results
 
 
-def trained_weights(options: Mapping[str, Any], fhn: str | None = None, hrn: Sequence[str] = ()) -> Weights:
+def trained_weights(
+    options: Mapping[str, Any], fhn: str | None = None, hrn: Sequence[str] = (), teacher: bool = False
+) -> Weights:
     """The averaged weights (``params_ema``) of a training, in half precision.
 
     Args:
@@ -129,6 +134,8 @@ def trained_weights(options: Mapping[str, Any], fhn: str | None = None, hrn: Seq
         fhn: ``net_fhn_*.pth``, or ``net_g_*.pth`` of an SR network without priors.
         hrn: ``net_r_*.pth``. Of several the mean is taken, which often surpasses each where they began with the same
             weights (model soups: Wortsman et al., ICML 2022).
+        teacher: whether ``network_t`` goes in, with the weights of ``path.pretrain_network_t``: it then embeds faces of
+            112 pixels and more.
 
     Returns:
         Weights without calibrations and facts.
@@ -145,7 +152,19 @@ def trained_weights(options: Mapping[str, Any], fhn: str | None = None, hrn: Seq
     for label, paths in files.items():
         states = [_folded_state(networks, label, path) for path in paths]
         tensors.update({f'{label}.{key}': _half(_mean([state[key] for state in states])) for key in states[0]})
+    if teacher:
+        networks['teacher'], net = _teacher(options)
+        tensors.update({f'teacher.{key}': _half(value) for key, value in net.state_dict().items()})
     return Weights(networks, tensors)
+
+
+def _teacher(options: Mapping[str, Any]) -> tuple[dict[str, Any], nn.Module]:
+    """Options of a training's teacher, and the network with its weights."""
+    has_weights = (options.get('path') or {}).get('pretrain_network_t')
+    net = build_teacher(options) if has_weights else None
+    if net is None:
+        raise OptionsError('--teacher: the options file has no network_t with weights, path.pretrain_network_t')
+    return dict(options['network_t']), fold_statistics(net)
 
 
 def _folded_state(networks: dict[str, dict[str, Any]], label: str, path: str) -> dict[str, Tensor]:

@@ -57,6 +57,7 @@ SMALL = {
     'LapSRN': {'num_feat': 8},
     'RRDBNetX8': {'num_feat': 8, 'num_block': 1, 'num_grow_ch': 4},
     'SRCNN': {'channels': (8, 4)},
+    'EdgeFace': {'widths': [8, 8, 8, 16], 'depths': [1, 2, 2, 2], 'embedding_size': 16},
     'VDSR': {'num_feat': 8, 'num_layer': 4},
     'VGGDiscriminator': {'num_feat': 4, 'pool': 2},
 }
@@ -70,6 +71,7 @@ INPUTS = {
     'ComponentDiscriminator': lambda: (torch.rand(2, 3, 64, 64), 64 * torch.rand(2, 68, 2)),
     'IResNet': lambda: (torch.rand(2, 3, 112, 112),),
     'MobileFaceNet': lambda: (torch.rand(2, 3, 112, 112),),
+    'EdgeFace': lambda: (torch.rand(2, 3, 112, 112),),
     'TimmRecogniser': lambda: (torch.rand(2, 3, 112, 112),),
     'HRN': lambda: (torch.rand(2, 3, 112, 112),),
     'VGGDiscriminator': lambda: (torch.rand(2, 3, 64, 64),),

@@ -12,7 +12,8 @@ from support.refusals import refused
 from support.tiny_recognition import ALIKE
 
 from rim_plugin.archs.recogniser_weights import load_recogniser_weights
-from rim_plugin.models.networks import warn_of_other_options
+from rim_plugin.data.resize import to_tensor
+from rim_plugin.models.networks import build_teacher, warn_of_other_options
 from rim_plugin.options.reading import read_options
 from rim_plugin.pipeline import RIMPipeline
 from rim_plugin.tools.api import RIM
@@ -111,6 +112,24 @@ def copy_of(net):
     for value in net.parameters():
         value.data.normal_()
     return net
+
+
+def test_a_teacher_inside_embeds_faces_of_full_resolution(tiny, tiny_teacher, tmp_path, make_face):
+    options = {**read_options(tiny.options), 'path': {'pretrain_network_t': tiny_teacher}}
+    weights = save_weights(trained_weights(options, tiny.fhn, [tiny.hrn], teacher=True), tmp_path / 'all.safetensors')
+    assert list(weights.networks) == ['fhn', 'hrn', 'teacher']
+    ours, without = RIM.from_pretrained(tmp_path / 'all.safetensors'), RIM.from_pretrained(tiny.weights)
+    teacher = fold_statistics(build_teacher(options))
+    large, small = make_face(112), make_face(20)
+    expected = RIMPipeline(teacher=teacher)(to_tensor(large)[None])
+    torch.testing.assert_close(torch.from_numpy(ours.embed([large])), expected, atol=1e-3, rtol=0)
+    assert torch.equal(torch.from_numpy(ours.embed([small])), torch.from_numpy(without.embed([small])))
+    assert not torch.allclose(torch.from_numpy(without.embed([large])), expected, atol=1e-3)
+
+
+def test_a_teacher_without_weights_cannot_go_in(tiny):
+    options = read_options(tiny.options)
+    assert 'no network_t with weights' in refused(trained_weights, options, None, [tiny.hrn], True)
 
 
 @pytest.mark.slow
