@@ -9,6 +9,8 @@ set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 venv="$root/.venv"
 stamp="$venv/.rim_plugin_is_set_up"
+# GB: 7 stay, with the versions of constraints.txt; 3 are what pip downloads before it installs
+set_up_gb=10
 
 say() { echo "run.sh: $*" >&2; }
 
@@ -32,20 +34,39 @@ find_python() {
     return 1
 }
 
+require_space() {
+    # What is there of the environment counts; a file system without sizes, as df tells of some, is taken as large enough.
+    local free needed=$set_up_gb
+    if [ -d "$venv" ]; then
+        needed=$((set_up_gb - $(du -sk "$venv" | awk '{ print int($1 * 1.024e-6) }')))
+    fi
+    free=$(df -Pk "$root" | awk 'NR == 2 && $2 > 0 { print int($4 * 1.024e-6) }')
+    if [ "${free:-$needed}" -lt "$needed" ]; then
+        say "setting up $venv takes $needed GB, its disk has $free GB free: delete old environments (.venv in other copies)" \
+            "and test folders (/tmp/pytest-of-*) there, or move $root to a larger disk"
+        return 1
+    fi
+}
+
 set_up() {
-    local python pip=("$venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps)
-    rm -f "$stamp"
+    # pip's own folder, as a /tmp in memory would be too small
+    local python downloads="$venv/tmp"
+    local pip=(env TMPDIR="$downloads" "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-cache-dir --no-deps)
+    require_space
+    rm -rf "$stamp" "$downloads"
     if [ "$(cat "$stamp.root" 2>/dev/null)" != "$root" ] || ! "$venv/bin/python" -m pip --version >/dev/null 2>&1; then
         python=$(find_python)
         say "making $venv with $("$python" --version)"
         "$python" -m venv --clear "$venv"
         echo "$root" >"$stamp.root"
     fi
+    mkdir "$downloads"
     say "installing the versions of constraints.txt (the first time some GB and several minutes)"
     "${pip[@]}" -r <(grep -v '^basicsr' "$root/constraints.txt")
     say "building BasicSR"
     "${pip[@]}" --no-build-isolation -r <(grep '^basicsr' "$root/constraints.txt")
     "${pip[@]}" --no-build-isolation -e "$root"
+    rm -rf "$downloads"
     wanted >"$stamp"
     say "ready"
 }

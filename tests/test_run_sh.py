@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ if [ "$1 $2" = "-m venv" ]; then
 elif [ "$1 $2 $3" = "-m pip --version" ]; then
     [ -x "$0" ]
 elif [ "$1 $2" = "-m pip" ]; then
-    echo "pip $*" >>"$NOTES"; sleep "${PIP_SLEEP:-0}"
+    echo "pip $*" >>"$NOTES"; touch "$TMPDIR/half-written"; sleep "${PIP_SLEEP:-0}"
     [ ! -e "$NOTES.fail" ]
 elif [ "$1" = "-c" ] && [[ "$2" == *sys.executable* ]]; then
     echo "$0"
@@ -65,6 +66,7 @@ def test_sets_up_once_and_again_when_the_versions_change(project):
     first = notes(project)
     assert first[0] == 'venv' and len(first) == 4
     assert '--no-build-isolation' in first[2] and first[3].endswith(f'-e {project[0]}')
+    assert not (project[0] / '.venv/tmp').exists() and not Path(tempfile.gettempdir(), 'half-written').exists()
     assert run(project, 'true').returncode == 0 and notes(project) == []
     (project[0] / 'constraints.txt').write_text('numpy==2\nbasicsr==1.4.2\n')
     assert run(project, 'true').returncode == 0
@@ -133,3 +135,49 @@ def test_a_moved_project_or_a_lost_python_is_set_up_anew(project):
     assert run(project, 'true').returncode == 0 and notes(project)[0] == 'venv'
     moved = project[0].rename(project[0].parent / 'a proj')  # the new path is the old one's beginning
     assert run((moved, project[1]), 'true').returncode == 0 and notes(project)[0] == 'venv'
+
+
+@pytest.fixture
+def disk(project):
+    """Stand-ins for ``df`` and ``du``: a disk, all in GB, and what the environment takes of it."""
+    tools = project[0].parent / 'tools'
+    tools.mkdir()
+    project[1]['PATH'] = f'{tools}:{os.environ["PATH"]}'
+
+    def has(free, environment=0, size=100):
+        table = f'Filesystem 1024-blocks Used Available\\n/dev/a {size}000000 1 {free}000000'
+        for name, output in (('df', table), ('du', f'{environment}000000\t/a b/.venv')):
+            (tools / name).write_text(f'#!/bin/bash\nprintf "{output}\\n"')
+            (tools / name).chmod(0o755)
+
+    return has
+
+
+def test_too_little_space_is_told_before_anything_is_made(project, disk):
+    disk(free=9)
+    done = run(project, 'true')
+    assert done.returncode == 1 and done.stderr.count('\n') == 1
+    assert f'{project[0]}/.venv takes 10 GB, its disk has 9 GB free: delete old environments' in done.stderr
+    assert notes(project) == [] and sorted(os.listdir(project[0])) == ['constraints.txt', 'pyproject.toml', 'scripts']
+    disk(free=10)
+    assert run(project, 'true').returncode == 0 and notes(project)[0] == 'venv'
+    disk(free=0)
+    assert run(project, 'true').returncode == 0 and notes(project) == []  # nothing to set up
+
+
+def test_what_is_there_needs_no_space_and_stays_where_an_update_would_fill_the_disk(project, disk):
+    assert run(project, 'true').returncode == 0
+    notes(project)
+    (project[0] / 'constraints.txt').write_text('numpy==2\nbasicsr==1.4.2\n')
+    disk(free=2, environment=7)
+    before = sorted(os.listdir(project[0] / '.venv'))
+    done = run(project, 'true')
+    assert done.returncode == 1 and 'takes 3 GB, its disk has 2 GB free' in done.stderr
+    assert notes(project) == [] and sorted(os.listdir(project[0] / '.venv')) == before
+    disk(free=3, environment=7)
+    assert run(project, 'true').returncode == 0 and len(notes(project)) == 3
+
+
+def test_a_file_system_that_tells_no_size_is_taken_as_large_enough(project, disk):
+    disk(free=0, size=0)
+    assert run(project, 'true').returncode == 0 and notes(project)[0] == 'venv'

@@ -1,6 +1,7 @@
 """The commands but rim-gallery: small faces to large ones, two faces compared, export, packing, preparing."""
 
 import json
+import os
 import sys
 from argparse import ArgumentParser
 from collections.abc import Sequence
@@ -26,6 +27,8 @@ def hallucinate(argv: Sequence[str]) -> None:
     there.add_argument('--skip-existing', action='store_true', help='go on with pictures whose files are not there')
     args = common.add_networks(parser).parse_args(argv)
 
+    if len(args.inputs) == 1 and os.path.isfile(args.inputs[0]):
+        common.check_pictures(args.inputs)
     from rim_plugin.tools.hallucinate_files import hallucinate_files
 
     rim = common.load_rim(args)
@@ -50,6 +53,7 @@ def verify(argv: Sequence[str]) -> None:
     parser.add_argument('--json', action='store_true', help='print JSON')
     args = parser.parse_args(argv)
 
+    common.check_pictures([args.a, args.b])
     from rim_plugin.tools.photos import read_face
 
     rim = common.load_rim(args)

@@ -112,6 +112,18 @@ def load_detector(args: Namespace, rim: RIM) -> Detector | None:
     return load(args.detect, rim)
 
 
+def check_pictures(paths: Iterable[str]) -> None:
+    """Look at the headers of pictures: one that is absent or too large is told before networks are loaded.
+
+    Raises:
+        UnreadableImage: see :func:`rim_plugin.data.photo_files.read_rgb`.
+    """
+    from rim_plugin.data.photo_files import check_picture
+
+    for path in paths:
+        check_picture(path)
+
+
 def print_skipped(lines: Iterable[str]) -> None:
     """Print a line about each input that was left out."""
     lines = list(lines)

@@ -8,7 +8,15 @@ from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from rim_plugin.cli.common import add_networks, command, load_detector, load_rim, print_skipped, whole_number
+from rim_plugin.cli.common import (
+    add_networks,
+    check_pictures,
+    command,
+    load_detector,
+    load_rim,
+    print_skipped,
+    whole_number,
+)
 
 if TYPE_CHECKING:
     from rim_plugin.tools.gallery.store import Store
@@ -63,6 +71,7 @@ def _enrol(args: Namespace) -> None:
 
 
 def _search(args: Namespace) -> None:
+    check_pictures([args.photo])
     from rim_plugin.tools.photos import read_face
 
     rim = load_rim(args)

@@ -32,12 +32,12 @@ def read_parsing(folder: str | os.PathLike[str], name: str | os.PathLike[str], s
 
 
 def _classes(path: Path, shape: tuple[int, int]) -> np.ndarray:
-    mode, parsing = _opened(path)
-    if mode not in ('P', 'L') or parsing.shape != shape or parsing.max() >= len(PARSING_CLASSES):
+    mode, parsing = _opened(path, shape)
+    if mode not in ('P', 'L') or parsing.max() >= len(PARSING_CLASSES):
         raise SkippedPhoto(
             'bad parsing map',
-            f'{path}: mode {mode}, shape {parsing.shape}, highest class {parsing.max()}; '
-            f'wanted a palette or grey PNG of shape {shape}, classes 0 to {len(PARSING_CLASSES) - 1}',
+            f'{path}: mode {mode}, highest class {parsing.max()}; '
+            f'wanted a palette or grey PNG of classes 0 to {len(PARSING_CLASSES) - 1}',
         )
     return parsing
 
@@ -48,20 +48,21 @@ def _strongest(folder: Path, shape: tuple[int, int]) -> np.ndarray:
 
 
 def _layer(path: Path, shape: tuple[int, int]) -> np.ndarray:
-    mode, layer = _opened(path)
-    if mode != 'L' or layer.shape != shape:
-        raise SkippedPhoto(
-            'bad parsing map', f'{path}: mode {mode}, shape {layer.shape}; wanted a grey PNG of shape {shape}'
-        )
+    mode, layer = _opened(path, shape)
+    if mode != 'L':
+        raise SkippedPhoto('bad parsing map', f'{path}: mode {mode}; wanted a grey PNG')
     return layer
 
 
-def _opened(path: Path) -> tuple[str, np.ndarray]:
-    """Mode and pixels of an image."""
+def _opened(path: Path, shape: tuple[int, int]) -> tuple[str, np.ndarray]:
+    """Mode and pixels of an image; one of another shape than the photo's is not decoded."""
     if not path.is_file():
         raise SkippedPhoto('no parsing map', f'{path} is missing')
     try:
         with Image.open(path) as image:
+            if image.size != shape[::-1]:
+                width, height = image.size
+                raise ValueError(f'{width}x{height} pixels, its photo has {shape[1]}x{shape[0]}')
             return image.mode, np.array(image)
-    except (OSError, SyntaxError, ValueError) as error:
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise SkippedPhoto('bad parsing map', f'{path}: {error}') from None

@@ -2,7 +2,8 @@
 
 import os
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import cv2
 import numpy as np
@@ -29,8 +30,25 @@ def read_rgb(
 
     Raises:
         UnreadableImage: what ``check`` says; or missing, no picture, damaged, of floating point, smaller than 4 pixels
-            or larger than 100 megapixels.
+            or of 100 megapixels and more.
     """
+    with _opened(path, check) as image:
+        return _to_rgb(path, ImageOps.exif_transpose(image) if upright else image)
+
+
+def check_picture(path: str | os.PathLike[str], check: Callable[[int, int], None] | None = None) -> None:
+    """What a file's header tells of :func:`read_rgb`'s errors; nothing is decoded.
+
+    Raises:
+        UnreadableImage: see there.
+    """
+    with _opened(path, check):
+        pass
+
+
+@contextmanager
+def _opened(path: str | os.PathLike[str], check: Callable[[int, int], None] | None) -> Iterator[Image.Image]:
+    """Pillow's picture, its header checked; whatever goes wrong in the block, too, becomes an UnreadableImage."""
     if os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path):
         raise UnreadableImage(f'{path}: a pipe or a device, not a file')  # which may never come to an end
     try:
@@ -40,7 +58,7 @@ def read_rgb(
                 _check_size(path, *image.size)
                 if check is not None:
                     _check_by(path, check, *image.size)
-                return _to_rgb(path, ImageOps.exif_transpose(image) if upright else image)
+                yield image
     except UnreadableImage:
         raise
     except FileNotFoundError:
@@ -76,7 +94,7 @@ def _check_size(path: str | os.PathLike[str], width: int, height: int) -> None:
             f'{path}: {width}x{height} pixels are too small for a face: at least {MIN_SIDE}x'
             f'{MIN_SIDE}, and little is recognised below 14x14'
         )
-    if width * height > MAX_PIXELS:
+    if width * height >= MAX_PIXELS:
         raise UnreadableImage(_too_large(path, f'{width * height / 1e6:.0f}'))
 
 
@@ -88,7 +106,7 @@ def _check_by(path: str | os.PathLike[str], check: Callable[[int, int], None], w
 
 
 def _too_large(path: str | os.PathLike[str], megapixels: str) -> str:
-    return f'{path}: {megapixels} megapixels; at most {MAX_PIXELS // 10**6} are read: scale it down first'
+    return f'{path}: {megapixels} megapixels; only below {MAX_PIXELS // 10**6} are read: scale it down first'
 
 
 def _to_rgb(path: str | os.PathLike[str], image: Image.Image) -> np.ndarray:

@@ -131,6 +131,8 @@ def _openvino(engine: Engine) -> Load:
 class Graphs:
     """A part as exported graphs, one for each size of probe, made or read from the cache when the first probe comes.
 
+    At most :attr:`OPEN` are open at a time; the one that was used least recently is closed for another.
+
     Args:
         part: on the CPU.
         engine: of :data:`ON_CPU`, installed.
@@ -139,19 +141,27 @@ class Graphs:
         OptionsError: the engine has no such precision on this machine, or, at the first probe, cannot run the part.
     """
 
+    OPEN = 4  # of the weights of the repository each takes 180 MiB in batches of 32
+
     def __init__(self, part: Part, engine: Engine) -> None:
         self._part, self._engine, self._load = part, engine, _LOADERS[engine.name](engine)
-        self._sessions: dict[int, Session] = {}
+        self._sessions: dict[int, Session] = {}  # the least recently used first
 
     def is_ready(self, size: int) -> bool:
         """Whether there is a graph for probes of ``size`` pixels already, here or in the cache."""
         return size in self._sessions or kept_graph(self._key(size)) is not None
 
+    def has_room(self, size: int) -> bool:
+        """Whether the graph for probes of ``size`` pixels is open, or can be without closing another."""
+        return size in self._sessions or len(self._sessions) < self.OPEN
+
     def __call__(self, probes: Tensor) -> Tensor:
         size = probes.shape[-1]
-        if size not in self._sessions:
-            self._sessions[size] = self._open(size)
-        return torch.from_numpy(self._sessions[size](probes.float().contiguous().numpy()))
+        if not self.has_room(size):
+            del self._sessions[next(iter(self._sessions))]
+        session = self._sessions.pop(size, None) or self._open(size)
+        self._sessions[size] = session
+        return torch.from_numpy(session(probes.float().contiguous().numpy()))
 
     def _open(self, size: int) -> Session:
         try:
@@ -196,6 +206,7 @@ def _code_version() -> str:
 class Auto:
     """The fastest engine that is installed and loses nothing: PyTorch, and from enough faces of one size on a graph.
 
+    Graphs are for the first few sizes that have enough; other sizes stay with PyTorch, so that memory is bounded.
     A graph that differs from PyTorch by more than 1e-4 on the faces at hand, or cannot be made, is not used; that is
     warned of.
 
@@ -240,6 +251,8 @@ class Auto:
         size = probes.shape[-1]
         if self._graphs is None:
             self._graphs = Graphs(self._part, engine)
+        if not self._graphs.has_room(size):  # closing one for each other size would open them again and again
+            return self._torch(probes)
         if self._seen[size] < self.NEW_PAYS and not self._graphs.is_ready(size):
             return self._torch(probes)
         rows = self._graphs(probes)

@@ -12,7 +12,7 @@ from rim_plugin.data.alignment import align_face, alignment_matrix
 from rim_plugin.data.detect import Detected, Detector, detect_faces
 from rim_plugin.data.photo_files import MAX_PIXELS, MIN_SIDE, read_rgb
 from rim_plugin.errors import SkippedPhoto, UnreadableImage
-from rim_plugin.tools.api import check_face
+from rim_plugin.tools.api import check_side
 
 _FADE = 0.12  # of a pasted face's side, over which it fades into the photo
 
@@ -64,12 +64,11 @@ def read_face(path: str | os.PathLike[str], detector: Detector | None = None) ->
     Raises:
         UnreadableImage: no picture, not square, or without a face.
     """
+    if detector is None:
+        return read_rgb(path, check=check_side)
     image = read_rgb(path)
     try:
-        if detector is not None:
-            return cut_face(image, Detected(detector)(path, image), 2 * FACE_SIZE).image
-        check_face(image)
-        return image
+        return cut_face(image, Detected(detector)(path, image), 2 * FACE_SIZE).image
     except SkippedPhoto as error:
         raise UnreadableImage(f'{path}: {error.reason}; is it a photo of a face, upright?') from None
     except ValueError as error:

@@ -5,9 +5,11 @@ import json
 from pathlib import Path
 
 import pytest
+from PIL import Image
 from safetensors.numpy import save_file
-from support.commands import failed
+from support.commands import TWO_FACES, failed
 from support.galleries import SHA256, photos_of, unit
+from support.large_pictures import write_header
 
 from rim_plugin import cli
 from rim_plugin.tools.gallery.opening import open_store
@@ -52,6 +54,19 @@ def test_an_index_of_an_earlier_version_is_taken_over_once(tmp_path, capsys):
         assert [hit.name for hit in store.search(unit(3)[1])] == ['Bob', 'Ann']
     assert 'damaged, or no index' in failed(cli.gallery, 'import', new, new)
     assert 'no such gallery' in failed(cli.gallery, 'import', new, tmp_path / 'nowhere')
+
+
+@pytest.mark.parametrize('options', [[], ['--detect', TWO_FACES]])
+def test_a_large_picture_is_refused_by_its_header(networks, tmp_path, capsys, options):
+    people = tmp_path / 'people'
+    people.mkdir()
+    large = write_header(people / 'large.png', 12000, 9000)
+    weights = ['--weights', tmp_path / 'absent.safetensors']
+    assert '108 megapixels' in failed(cli.gallery, 'search', tmp_path / 'index', large, *weights, *options)
+    Image.new('RGB', (160, 160)).save(people / 'a.png')
+    cli.gallery(['enrol', str(tmp_path / 'index'), str(people), *networks, *options])
+    printed = capsys.readouterr()
+    assert '1 photos enrolled' in printed.out and 'large.png: 108 megapixels' in printed.err
 
 
 def test_a_wrong_gallery_is_named_before_the_work(networks, faces, tmp_path):

@@ -6,6 +6,7 @@ import pytest
 from PIL import Image
 from support.commands import NOBODY, TWO_FACES, failed, files_below
 from support.disks import limited, small_disk
+from support.large_pictures import write_header
 
 from rim_plugin import cli
 from rim_plugin.data.photo_files import read_rgb
@@ -62,8 +63,10 @@ def test_folders_without_pictures_and_missing_files_are_named(run, tmp_path):
     (tmp_path / 'empty').mkdir()
     assert f'{tmp_path / "empty"} holds none' in failed(run, tmp_path / 'empty', '-o', tmp_path / 'out')
     assert 'no such file or folder' in failed(run, tmp_path / 'absent.png', '-o', tmp_path / 'out')
-    (tmp_path / 'text.jpg').write_text('no picture')
-    assert 'nothing was written' in failed(run, tmp_path / 'text.jpg', '-o', tmp_path / 'out')
+    (tmp_path / 'texts').mkdir()
+    (tmp_path / 'texts/text.jpg').write_text('no picture')
+    assert 'text.jpg: not a picture' in failed(run, tmp_path / 'texts/text.jpg', '-o', tmp_path / 'out')
+    assert 'nothing was written' in failed(run, tmp_path / 'texts', '-o', tmp_path / 'out')
     assert not (tmp_path / 'out').exists()
 
 
@@ -127,17 +130,20 @@ def test_to_replace_and_to_skip_exclude_each_other(run, faces, tmp_path, capsys)
     [
         ((9000, 9000), [], '9000x9000 pixels: hallucination makes faces of 64 pixels'),
         ((9000, 8999), [], '9000x8999 pixels are no aligned face'),
-        ((12000, 9000), [], '108 megapixels; at most 100 are read'),
+        ((12000, 9000), [], '108 megapixels; only below 100 are read'),
         ((6000, 5000), ['--detect', TWO_FACES], '4 times as large it has 480 megapixels'),
     ],
 )
 def test_a_large_picture_is_refused_by_its_header(run, tmp_path, capsys, size, argv, message):
-    """Of the file nothing but the header is there: whoever decoded it would call it damaged."""
-    path = tmp_path / 'large.png'
-    Image.new('1', size).save(path)
-    path.write_bytes(path.read_bytes()[:60])
-    failed(run, path, '-o', tmp_path / 'out', *argv)
-    assert message in capsys.readouterr().err
+    path = write_header(tmp_path / 'large.png', *size)
+    ended = failed(run, path, '-o', tmp_path / 'out', *argv)
+    assert message in ended + capsys.readouterr().err
+
+
+def test_a_picture_that_cannot_be_used_is_told_before_networks_are_loaded(tmp_path):
+    path = write_header(tmp_path / 'large.png', 12000, 9000)
+    argv = path, '-o', tmp_path / 'out', '--weights', tmp_path / 'absent.safetensors'
+    assert '108 megapixels' in failed(cli.hallucinate, *argv) and not (tmp_path / 'out').exists()
 
 
 def test_no_room_is_told_with_the_file_and_leaves_nothing_half(run, faces, tmp_path):
@@ -161,6 +167,8 @@ def test_a_full_disk_is_told_and_the_rest_follows_later(run, faces, tmp_path):
 
 def test_control_characters_in_names_are_written_out(run, tmp_path, capsys):
     (tmp_path / 'a\x1b[31m\n.png').write_text('no picture')
-    message = failed(run, tmp_path / 'a\x1b[31m\n.png', '-o', tmp_path / 'out')
-    printed = capsys.readouterr().err
-    assert '\x1b' not in printed + message and '\\x1b[31m .png: not a picture' in printed
+    (tmp_path / 'b.png').write_text('no picture')
+    path = tmp_path / 'a\x1b[31m\n.png'
+    for inputs in ([path], [path, tmp_path / 'b.png']):  # told at once; among what is left out
+        printed = failed(run, *inputs, '-o', tmp_path / 'out') + capsys.readouterr().err
+        assert '\x1b' not in printed and '\\x1b[31m .png: not a picture' in printed

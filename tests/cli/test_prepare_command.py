@@ -4,6 +4,7 @@ import pytest
 from support.commands import failed
 from support.disks import limited, small_disk
 from support.face_photos import make_photos
+from support.large_pictures import write_header
 
 from rim_plugin import cli
 from rim_plugin.data import prepare
@@ -20,6 +21,15 @@ def test_a_store_is_made_once(argv, capsys):
     assert 'out: 2 faces' in capsys.readouterr().out
     assert 'quality' in failed(cli.prepare, *argv, '--quality', '50')
     assert 'size is 3' in failed(cli.prepare, *argv, '--size', '3')
+
+
+def test_a_large_photo_or_parsing_map_is_left_out_by_its_header(argv, tmp_path):
+    write_header(tmp_path / 'images/a.jpg', 12000, 9000)
+    write_header(tmp_path / 'parsing/b.png', 12000, 9000)
+    message = failed(cli.prepare, *argv, '--parsing', tmp_path / 'parsing')
+    assert '1 unreadable or truncated photo' in message and '1 bad parsing map' in message
+    left_out = (tmp_path / 'out/left_out.txt').read_text()
+    assert 'a.jpg: 108 megapixels' in left_out and 'b.png: 12000x9000 pixels, its photo has 300x280' in left_out
 
 
 def test_a_stopped_run_says_how_to_go_on(argv, monkeypatch, capsys):

@@ -4,6 +4,7 @@ import json
 
 import pytest
 from support.commands import NOBODY, TWO_FACES, failed
+from support.large_pictures import write_header
 
 from rim_plugin import cli
 from rim_plugin.data.photo_files import read_rgb
@@ -17,8 +18,16 @@ def test_verdict_and_json(networks, rim, faces, capsys):
     expected = rim.verify(read_rgb(faces / 'a.png'), read_rgb(faces / 'b.jpg'))
     assert printed['sizes'] == [8, 12] and printed['similarity'] == pytest.approx(expected.similarity, abs=1e-5)
     assert 'text.jpg: not a picture' in failed(cli.verify, faces / 'a.png', faces / 'text.jpg', *networks)
-    message = failed(cli.verify, faces / 'a.png', faces / 'wide.png', *networks)
-    assert 'wide.png: 30x20 pixels are no aligned face' in message
+    wide = write_header(faces / 'wide.png', 9000, 8000)
+    assert 'wide.png: 9000x8000 pixels are no aligned face' in failed(cli.verify, faces / 'a.png', wide, *networks)
+
+
+@pytest.mark.parametrize('options', [[], ['--detect', TWO_FACES]])
+def test_a_picture_that_cannot_be_used_is_told_before_networks_are_loaded(faces, options):
+    large = write_header(faces / 'large.png', 12000, 9000)
+    argv = ['--weights', faces / 'absent.safetensors', *options]
+    assert '108 megapixels' in failed(cli.verify, faces / 'a.png', large, *argv)
+    assert 'absent.png: no such file' in failed(cli.verify, faces / 'absent.png', large, *argv)
 
 
 def test_the_largest_face_of_a_photo_counts(networks, photo, capsys):

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from PIL import Image
+from support.large_pictures import write_header
 
 from rim_plugin.data.parsing_files import read_parsing
 from rim_plugin.errors import SkippedPhoto
@@ -49,7 +50,8 @@ def test_pixels_of_no_class_are_background(tmp_path):
     [
         (lambda file: file.unlink(), 'no parsing map', 'a_lbl07.png is missing'),
         (lambda file: file.write_bytes(b'no image'), 'bad parsing map', 'a_lbl07.png: cannot identify'),
-        (lambda file: Image.new('L', (9, 7)).save(file), 'bad parsing map', r'shape \(7, 9\); wanted .* \(6, 9\)'),
+        (lambda file: write_header(file, 9, 7), 'bad parsing map', 'a_lbl07.png: 9x7 pixels, its photo has 9x6'),
+        (lambda file: write_header(file, 20000, 20000), 'bad parsing map', '20000x20000|exceeds limit'),
         (lambda file: Image.new('RGB', (9, 6)).save(file), 'bad parsing map', 'mode RGB'),
     ],
 )

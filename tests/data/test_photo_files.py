@@ -1,15 +1,14 @@
 """Every kind of picture becomes 8-bit RGB, or is refused in one line."""
 
 import os
-import struct
-import zlib
 
 import cv2
 import numpy as np
 import pytest
 from PIL import Image
+from support.large_pictures import write_header
 
-from rim_plugin.data.photo_files import decode_image, read_rgb
+from rim_plugin.data.photo_files import check_picture, decode_image, read_rgb
 from rim_plugin.data.prepare import read_photo
 from rim_plugin.errors import SkippedPhoto, UnreadableImage
 
@@ -119,14 +118,25 @@ def test_truncated_pictures_are_refused(tmp_path, make_face):
 def test_tiny_and_huge_pictures_are_refused(tmp_path):
     Image.new('RGB', (1, 1)).save(tmp_path / 'tiny.png')
     assert '1x1 pixels are too small' in refused(tmp_path / 'tiny.png')
-    Image.new('1', (8, 8)).save(tmp_path / 'small.png')
-    content = (tmp_path / 'small.png').read_bytes()
-    for side in (12_000, 20_000):  # above our limit; above Pillow's own
-        header = content[12:16] + struct.pack('>II', side, side) + content[24:29]
-        (tmp_path / 'huge.png').write_bytes(
-            content[:12] + header + struct.pack('>I', zlib.crc32(header)) + content[33:]
-        )
-        assert 'megapixels; at most 100 are read: scale it down' in refused(tmp_path / 'huge.png')
+    for side in (10_000, 20_000):  # at our limit; above Pillow's own
+        path = write_header(tmp_path / 'huge.png', side, side)
+        assert 'megapixels; only below 100 are read: scale it down' in refused(path)
+        with pytest.raises(UnreadableImage, match='only below 100 are read'):
+            check_picture(path)
+    assert 'damaged' in refused(write_header(tmp_path / 'large.png', 10_000, 9_999))
+
+
+def test_a_header_is_checked_without_decoding(tmp_path):
+    path = write_header(tmp_path / 'large.png', 9_000, 8_000)
+    check_picture(path)
+
+    def check(width, height):
+        raise ValueError(f'{width} by {height} will not do')
+
+    with pytest.raises(UnreadableImage, match='large.png: 9000 by 8000 will not do'):
+        check_picture(path, check)
+    with pytest.raises(UnreadableImage, match='absent.png: no such file'):
+        check_picture(tmp_path / 'absent.png')
 
 
 def test_floating_point_is_refused(tmp_path):

@@ -32,7 +32,7 @@ def slow_fold_accuracy(data):
 @pytest.mark.parametrize('folds', [2, 5, 10])
 def test_fold_accuracy_equals_a_slow_loop(folds, decimals):
     for seed in range(5):
-        data = random_pairs(seed, folds=folds, decimals=decimals)
+        data = random_pairs(seed, 120, folds, decimals)
         output = fold_accuracy(**data)
         expected = slow_fold_accuracy(data)
         accuracies, thresholds = zip(*expected)

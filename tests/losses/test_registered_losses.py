@@ -46,7 +46,7 @@ def output(seed):
 # a loss that is not named here gets two random maps
 INPUTS = {
     'ArcFaceLoss': lambda: (output(0), torch.tensor([1, -1, 3])),
-    'ComponentLoss': lambda: (random(0, 2, 3, 16, 16), random(1, 2, 3, 16, 16), 8 + 4 * random(2, 2, 5, 2)),
+    'ComponentLoss': lambda: (random(0, 2, 3, 5, 5), random(1, 2, 3, 5, 5), 2 + random(2, 2, 5, 2)),
     'CosineIdentityLoss': lambda: (random(0, 3, 7), random(1, 3, 7)),
     'ContrastiveDistillationLoss': lambda: (output(0), output(1)),
     'DistillationLoss': lambda: (output(0), output(1)),

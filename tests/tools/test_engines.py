@@ -156,6 +156,23 @@ def test_a_process_survives_signals_after_its_engines():
     assert done.returncode == 1 and done.stderr.endswith('alive\n')
 
 
+def test_the_least_recently_used_graph_is_closed_for_another(reference, monkeypatch):
+    opened = []
+
+    def load(graph):
+        opened.append(graph)
+        return lambda probes: np.full((1, 1), graph)
+
+    monkeypatch.setattr(Graphs, 'OPEN', 2)
+    monkeypatch.setitem(engines._LOADERS, 'onnxruntime', lambda engine: load)
+    monkeypatch.setattr(engines, 'kept_or_made', lambda key, make: make())
+    monkeypatch.setattr(Graphs, '_graph', lambda self, size: size)
+    graphs = Graphs(part(reference), Engine('onnxruntime'))
+    for size, expected in ((8, [8]), (9, [8, 9]), (8, [8, 9]), (10, [8, 9, 10]), (8, [8, 9, 10]), (9, [8, 9, 10, 9])):
+        assert graphs(torch.zeros(1, 3, size, size)) == size and opened == expected
+    assert not graphs.has_room(10) and graphs.has_room(8) and graphs.has_room(9)
+
+
 def test_a_graph_that_an_engine_cannot_load_is_told_in_one_line(reference, monkeypatch, tmp_path):
     monkeypatch.setenv('RIM_CACHE', str(tmp_path))
     monkeypatch.setattr(engines, 'to_onnx', lambda *_: b'no graph')
@@ -184,6 +201,9 @@ class Counting:
 
     def is_ready(self, size):
         return type(self).ready
+
+    def has_room(self, size):
+        return size != 9
 
     def __call__(self, probes):
         type(self).calls += 1
@@ -217,6 +237,14 @@ def test_auto_makes_a_graph_for_more(reference, counting):
     feed(auto, Auto.NEW_PAYS - 1)
     assert counting.calls == 0
     feed(auto, 1)
+    assert counting.calls == 1
+
+
+def test_auto_closes_no_graph_for_another_size(reference, counting):
+    auto, counting.ready = Auto(part(reference)), True
+    feed(auto, Auto.NEW_PAYS, size=9)
+    assert counting.calls == 0
+    feed(auto, Auto.NEW_PAYS)
     assert counting.calls == 1
 
 

@@ -1,5 +1,7 @@
 """Stores of every kind, people to enrol."""
 
+import shutil
+
 import pytest
 from PIL import Image
 from support import postgres
@@ -18,6 +20,7 @@ def database(tmp_path_factory):
             parent.chmod(0o755)
     with postgres.server(folder) as url:
         yield url
+    shutil.rmtree(folder)  # 150 MB
 
 
 @pytest.fixture(params=['file', pytest.param('server', marks=pytest.mark.slow)])
