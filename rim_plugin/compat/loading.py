@@ -11,6 +11,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from rim_plugin.compat.patching import Function, replaces
+from rim_plugin.data.mixture import Mixture
 from rim_plugin.errors import OptionsError
 from rim_plugin.options.datasets import require_batch
 from rim_plugin.randomness import SampleIndex, SeededBatches, SeededDataset, mix
@@ -23,7 +24,14 @@ from basicsr.utils import get_root_logger
 
 
 def epoch_order(
-    length: int, ratio: float, seed: int, epoch: int, rank: int = 0, world_size: int = 1, skip: int = 0
+    length: int,
+    ratio: float,
+    seed: int,
+    epoch: int,
+    rank: int = 0,
+    world_size: int = 1,
+    skip: int = 0,
+    mixture: Mixture | None = None,
 ) -> list[SampleIndex]:
     """The indices that one rank draws in one epoch.
 
@@ -40,9 +48,13 @@ def epoch_order(
         rank: of this process in the distributed run.
         world_size: processes in it.
         skip: leave out the first ``skip`` items of this rank, those which a stopped run has already used.
+        mixture: of several stores, which has an order of its own.
     """
     total = math.ceil(length * ratio)
-    order = torch.randperm(total, generator=torch.Generator().manual_seed(mix(seed, epoch))).tolist()
+    if mixture is None:
+        order = torch.randperm(total, generator=torch.Generator().manual_seed(mix(seed, epoch))).tolist()
+    else:
+        order = mixture.order(total, seed, epoch)
     positions = range(rank, total - total % world_size, world_size)
     return [SampleIndex(order[position] % length, epoch, position) for position in positions[skip:]]
 
@@ -64,7 +76,8 @@ def _sampler_iter(_original: Function, self: Any) -> Iterator[SampleIndex]:
     """BasicSR shuffles by the epoch alone, whatever ``manual_seed`` is, and begins a resumed epoch anew."""
     skip = RUN.batches_to_skip(self.epoch) * self.batch_size
     length, rank, world_size = len(self.dataset), self.rank, self.num_replicas
-    return iter(epoch_order(length, self.ratio, RUN.seed, self.epoch, rank, world_size, skip))
+    mixture = getattr(self.dataset, 'mixture', None)
+    return iter(epoch_order(length, self.ratio, RUN.seed, self.epoch, rank, world_size, skip, mixture))
 
 
 @replaces(EnlargedSampler, 'set_epoch')

@@ -11,7 +11,7 @@ import pytest
 from rim_plugin.data.face_store import FaceStore, FaceStoreWriter, face_key, read_landmarks
 from rim_plugin.errors import OptionsError
 
-SETTINGS = {'quality': 95, 'parsing': True, 'size': 16}
+SETTINGS = {'num_landmarks': 68, 'quality': 95, 'parsing': True, 'size': 16}
 BACKENDS = ['lmdb', 'disk']
 
 
