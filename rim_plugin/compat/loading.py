@@ -11,7 +11,6 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from rim_plugin.compat.patching import Function, replaces
-from rim_plugin.data.mixture import Mixture
 from rim_plugin.errors import OptionsError
 from rim_plugin.options.datasets import require_batch
 from rim_plugin.randomness import SampleIndex, SeededBatches, SeededDataset, mix
@@ -22,6 +21,8 @@ from basicsr.data.data_sampler import EnlargedSampler
 from basicsr.data.prefetch_dataloader import PrefetchGenerator
 from basicsr.utils import get_root_logger
 
+Order = Callable[[int, int, int], list[int]]  # number of items, seed and epoch to their numbers in the dataset
+
 
 def epoch_order(
     length: int,
@@ -31,7 +32,7 @@ def epoch_order(
     rank: int = 0,
     world_size: int = 1,
     skip: int = 0,
-    mixture: Mixture | None = None,
+    own_order: Order | None = None,
 ) -> list[SampleIndex]:
     """The indices that one rank draws in one epoch.
 
@@ -48,13 +49,13 @@ def epoch_order(
         rank: of this process in the distributed run.
         world_size: processes in it.
         skip: leave out the first ``skip`` items of this rank, those which a stopped run has already used.
-        mixture: of several stores, which has an order of its own.
+        own_order: of a dataset that has one.
     """
     total = math.ceil(length * ratio)
-    if mixture is None:
+    if own_order is None:
         order = torch.randperm(total, generator=torch.Generator().manual_seed(mix(seed, epoch))).tolist()
     else:
-        order = mixture.order(total, seed, epoch)
+        order = own_order(total, seed, epoch)
     positions = range(rank, total - total % world_size, world_size)
     return [SampleIndex(order[position] % length, epoch, position) for position in positions[skip:]]
 
@@ -77,7 +78,8 @@ def _sampler_iter(_original: Function, self: Any) -> Iterator[SampleIndex]:
     skip = RUN.batches_to_skip(self.epoch) * self.batch_size
     length, rank, world_size = len(self.dataset), self.rank, self.num_replicas
     mixture = getattr(self.dataset, 'mixture', None)
-    return iter(epoch_order(length, self.ratio, RUN.seed, self.epoch, rank, world_size, skip, mixture))
+    own_order = None if mixture is None else mixture.order
+    return iter(epoch_order(length, self.ratio, RUN.seed, self.epoch, rank, world_size, skip, own_order))
 
 
 @replaces(EnlargedSampler, 'set_epoch')

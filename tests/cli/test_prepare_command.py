@@ -3,10 +3,11 @@
 import pytest
 from support.commands import failed
 from support.disks import limited, small_disk
-from support.face_photos import make_photos
+from support.face_photos import make_aligned, make_photos
 
 from rim_plugin import cli
 from rim_plugin.data import prepare
+from rim_plugin.data.face_store import FaceStore
 
 
 @pytest.fixture
@@ -20,6 +21,13 @@ def test_a_store_is_made_once(argv, capsys):
     assert 'out: 2 faces' in capsys.readouterr().out
     assert 'quality' in failed(cli.prepare, *argv, '--quality', '50')
     assert 'size is 3' in failed(cli.prepare, *argv, '--size', '3')
+
+
+def test_aligned_faces_need_no_landmarks(tmp_path, capsys):
+    make_aligned(tmp_path / 'aligned', 2)
+    cli.prepare([str(tmp_path / name) for name in ('aligned', 'out')] + ['--aligned', '8', '--size', '128'])
+    assert 'out: 2 faces' in capsys.readouterr().out
+    assert FaceStore(tmp_path / 'out', 'lmdb').margin == 8
 
 
 def test_a_stopped_run_says_how_to_go_on(argv, monkeypatch, capsys):

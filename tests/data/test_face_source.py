@@ -51,7 +51,7 @@ def on_device(root, further=None, **changed):
 
 
 def order(faces, count=BATCH, epoch=0):
-    return epoch_order(len(faces), 10, 1, epoch, mixture=faces.mixture)[:count]
+    return epoch_order(len(faces), 10, 1, epoch, own_order=faces.mixture.order)[:count]
 
 
 def stored(root, number):

@@ -27,6 +27,14 @@ def write(root, backend, seeds, settings=SETTINGS):
             store.put(f'face{seed}', encoded(seed), parsing, np.full((68, 2), seed + 0.25))
 
 
+def test_damaged_settings_are_told(tmp_path):
+    write(tmp_path, 'disk', [0])
+    assert FaceStore(tmp_path, 'disk').margin == 0
+    (tmp_path / 'prepare.json').write_text('{')
+    with pytest.raises(OptionsError, match="prepare.json' is damaged .*; prepare the faces again"):
+        FaceStore(tmp_path, 'disk')
+
+
 @pytest.mark.parametrize('backend', BACKENDS)
 def test_what_was_written_is_read(tmp_path, backend):
     write(tmp_path, backend, [2, 0, 1])
