@@ -147,6 +147,7 @@ def _page() -> Iterator[str]:
         ('`dist_params`', schema.DistOptions, None),
         ('Every dataset', dataset_options.DatasetOptions, None),
         *((name, struct, dataset_options.DatasetOptions) for name, struct in datasets().items()),
+        ('An item of `more` of FacePriorDataset', dataset_options.FurtherFaces, None),
         ('`augment` of FacePriorDataset', dataset_options.AugmentOptions, None),
         ('`degradation` of a dataset', dataset_options.DegradationOptions, None),
         *(

@@ -30,7 +30,7 @@ def pytest_collection_finish():
 
 @pytest.fixture(scope='session')
 def real_faces():
-    """Folder with the unpacked ``helen``, ``celeba`` and ``lfw``; skips where it is absent."""
-    if not (REAL_FACES / 'helen').is_dir():
+    """Folder with the unpacked ``helen``, ``celeba``, ``lfw`` and ``faces128``; skips where it is absent."""
+    if not all((REAL_FACES / name).is_dir() for name in ('helen', 'faces128')):
         pytest.skip(f'real faces are not unpacked in {REAL_FACES.relative_to(REAL_FACES.parents[1])} (see README)')
     return REAL_FACES

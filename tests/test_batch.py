@@ -61,3 +61,32 @@ def test_micro_batches_are_the_batch_in_order(count):
 def test_faces_at_full_resolution_are_asked_for_by_name():
     with pytest.raises(ValueError, match='no gt'):
         _ = Batch.from_data({'lq': torch.zeros(1, 3, 8, 8)}).truth
+
+
+MIXED = {**batch(6), 'is_full': torch.tensor([True, False, False, True, True, False])}
+
+
+def test_full_faces_are_told_apart():
+    found, data = Batch.from_data(MIXED), MIXED
+    places = [0, 3, 4]
+    assert found.full_places.tolist() == places and found.has_full
+    assert torch.equal(found.of_full(data['lq']), data['lq'][places])
+    for name in ('gt', 'landmarks', 'heatmaps', 'parsing'):
+        assert torch.equal(getattr(found.full_faces, name), data[name][places])
+    assert found.full_faces.identity is None and torch.equal(found.full_faces.points, found.points[places])
+
+
+@pytest.mark.parametrize('data', [batch(2), {**batch(2), 'is_full': torch.tensor([True, True])}])
+def test_where_all_faces_are_full_nothing_is_taken_out(data):
+    found = Batch.from_data(data)
+    assert found.full_places is None and found.has_full and found.full_faces is found
+    assert found.of_full(found.gt) is found.gt
+
+
+def test_micro_batches_have_their_own_full_faces():
+    parts = Batch.from_data(MIXED).chunks(3)
+    assert [part.is_full.tolist() for part in parts] == [[True, False], [False, True], [True, False]]
+    assert [part.full_places.tolist() for part in parts] == [[0], [1], [0]]
+    assert torch.equal(torch.cat([part.full_faces.gt for part in parts]), Batch.from_data(MIXED).full_faces.gt)
+    none = Batch.from_data({**MIXED, 'is_full': torch.tensor([True] * 3 + [False] * 3)}).chunks(2)
+    assert none[0].full_places is None and not none[1].has_full and len(none[1].full_faces.gt) == 0

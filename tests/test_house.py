@@ -32,7 +32,7 @@ ARROWS = {
     'sheets': {'data'},
     'losses': {'archs', 'discovery', 'errors', 'options'},
     'archs': BASE | {'data', 'discovery', 'heatmaps', 'options', 'packages'},
-    'data': BASE | {'discovery', 'heatmaps', 'options'},
+    'data': BASE | {'discovery', 'heatmaps', 'options', 'randomness'},
     'options': BASE | {'muon', 'randomness'},
     'weights_file': {'errors', 'files'},
     'link': {'errors'},

@@ -128,6 +128,12 @@ def prepare(argv: Sequence[str]) -> None:
     )
     detectors = f'faces without annotation: {common.DETECTORS} from an RGB image to (k, 5, 2) points'
     how.add_argument('--detector', help=detectors)
+    how.add_argument(
+        '--aligned',
+        type=int,
+        metavar='MARGIN',
+        help="photos are aligned faces of --size pixels: ArcFace's window with so many pixels beyond it on every side",
+    )
     parser.add_argument(
         '--parsing',
         help="folder of parsing maps: NAME.png of classes 0 to 10, or Helen's own NAME/NAME_lbl00.png to _lbl10.png",

@@ -21,9 +21,18 @@ from basicsr.data.data_sampler import EnlargedSampler
 from basicsr.data.prefetch_dataloader import PrefetchGenerator
 from basicsr.utils import get_root_logger
 
+Order = Callable[[int, int, int], list[int]]  # number of items, seed and epoch to their numbers in the dataset
+
 
 def epoch_order(
-    length: int, ratio: float, seed: int, epoch: int, rank: int = 0, world_size: int = 1, skip: int = 0
+    length: int,
+    ratio: float,
+    seed: int,
+    epoch: int,
+    rank: int = 0,
+    world_size: int = 1,
+    skip: int = 0,
+    own_order: Order | None = None,
 ) -> list[SampleIndex]:
     """The indices that one rank draws in one epoch.
 
@@ -40,9 +49,13 @@ def epoch_order(
         rank: of this process in the distributed run.
         world_size: processes in it.
         skip: leave out the first ``skip`` items of this rank, those which a stopped run has already used.
+        own_order: of a dataset that has one.
     """
     total = math.ceil(length * ratio)
-    order = torch.randperm(total, generator=torch.Generator().manual_seed(mix(seed, epoch))).tolist()
+    if own_order is None:
+        order = torch.randperm(total, generator=torch.Generator().manual_seed(mix(seed, epoch))).tolist()
+    else:
+        order = own_order(total, seed, epoch)
     positions = range(rank, total - total % world_size, world_size)
     return [SampleIndex(order[position] % length, epoch, position) for position in positions[skip:]]
 
@@ -64,7 +77,9 @@ def _sampler_iter(_original: Function, self: Any) -> Iterator[SampleIndex]:
     """BasicSR shuffles by the epoch alone, whatever ``manual_seed`` is, and begins a resumed epoch anew."""
     skip = RUN.batches_to_skip(self.epoch) * self.batch_size
     length, rank, world_size = len(self.dataset), self.rank, self.num_replicas
-    return iter(epoch_order(length, self.ratio, RUN.seed, self.epoch, rank, world_size, skip))
+    mixture = getattr(self.dataset, 'mixture', None)
+    own_order = None if mixture is None else mixture.order
+    return iter(epoch_order(length, self.ratio, RUN.seed, self.epoch, rank, world_size, skip, own_order))
 
 
 @replaces(EnlargedSampler, 'set_epoch')

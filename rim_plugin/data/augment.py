@@ -7,6 +7,7 @@ A teacher embeds any face, that of nobody, too, so that morphs enlarge a trainin
 import math
 import random
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -49,7 +50,7 @@ def morph_faces(first: Face, second: Face, shape: float, blend: float | np.ndarr
     """A face between two: both are warped to landmarks between theirs, then blended.
 
     Args:
-        first, second: two faces with landmarks.
+        first, second: two faces with landmarks, or, without, aligned alike, which are blended as they lie.
         shape: weight of the first one's landmarks in the result's, 0 to 1.
         blend: weight of the first one's colours, 0 to 1: everywhere, or (S, S) of each pixel.
 
@@ -57,19 +58,20 @@ def morph_faces(first: Face, second: Face, shape: float, blend: float | np.ndarr
         The face between; its parsing map is, at each pixel, that of the face with the larger weight.
 
     Raises:
-        ValueError: the images or the landmarks differ in shape, or there are no landmarks.
+        ValueError: the images or the landmarks differ in shape, or one alone has landmarks.
     """
     (image, points, parsing), (other_image, other_points, other_parsing) = first, second
-    if points is None or other_points is None:
-        raise ValueError('morph: there are no landmarks')
-    if image.shape != other_image.shape or points.shape != other_points.shape:
+    counts = [0 if each is None else len(each) for each in (points, other_points)]
+    if image.shape != other_image.shape or counts[0] != counts[1]:
         raise ValueError(
-            f'morph: faces of {image.shape} and {other_image.shape} with {len(points)} and '
-            f'{len(other_points)} landmarks do not fit together'
+            f'morph: faces of {image.shape} and {other_image.shape} with {counts[0]} and {counts[1]} landmarks do not '
+            'fit together'
         )
+    weight = np.full(image.shape[:2], blend, np.float32)
+    if points is None or other_points is None:
+        return cv2.blendLinear(image, other_image, weight, 1 - weight), None, None
     landmarks = shape * points + (1 - shape) * other_points
     own, other = (_backward_map(source, landmarks, len(image)) for source in (points, other_points))
-    weight = np.full(image.shape[:2], blend, np.float32)
     morph = cv2.blendLinear(_remap(image, own), _remap(other_image, other), weight, 1 - weight)
     if parsing is not None and other_parsing is not None:
         nearest = (
@@ -99,22 +101,52 @@ def draw_blend(size: int, noise: float) -> np.ndarray:
     return 1 / (1 + np.exp(-field))
 
 
+class Frame(NamedTuple):
+    """Where the wanted window lies in the faces of a store. Such faces have no priors where there is a margin.
+
+    Attributes:
+        margin: pixels of a face beyond its window, on every side.
+        scale: pixels of the window over those of the HR image, in which the options count.
+    """
+
+    margin: int = 0
+    scale: float = 1.0
+
+    def side(self, size: int) -> int:
+        """Pixels of the window along a side, of a face of ``size``."""
+        return size - 2 * self.margin
+
+    def cut(self, image: np.ndarray) -> np.ndarray:
+        """The window of a face (size, size, 3)."""
+        window = slice(self.margin, len(image) - self.margin)
+        return image[window, window]
+
+    def from_face(self, matrix: np.ndarray) -> np.ndarray:
+        """A transform (2, 3) of the window as one from the whole face to the window."""
+        return np.c_[matrix[:, :2], matrix[:, 2] - self.margin * matrix[:, :2].sum(1)]
+
+
+WHOLE = Frame()  # an HR image
+
+
 @dataclass(frozen=True)
 class FaceAugmentation:
     """Draws from Python's ``random`` what becomes of a face.
 
     Args:
         options: what is drawn, and how far from the face as it is.
+        frame: what is given of a face, and what is wanted.
     """
 
     options: AugmentOptions
+    frame: Frame = WHOLE
 
     def wants_morph(self) -> bool:
         """Draw whether the next face becomes a morph."""
         return random.random() < self.options.morph
 
     def __call__(self, face: Face, other: Face | None = None) -> Face:
-        """The face with another pose and light, first morphed with the ``other`` one where there is one."""
+        """The window of the face with another pose and light, first morphed with the ``other`` one if there is one."""
         if other is not None:
             face = morph_faces(
                 face, other, random.uniform(*MORPH_ENDS), draw_blend(len(face[0]), self.options.blend_noise)
@@ -122,20 +154,23 @@ class FaceAugmentation:
         image, landmarks, parsing = face
         options = self.options
         if options.rotate or options.scale or options.shift:
-            matrix = self._pose(len(image))
-            image = warp_image(image, matrix, len(image))
+            size = self.frame.side(len(image))
+            matrix = self.frame.from_face(self._pose(size))
+            image = warp_image(image, matrix, size)
             landmarks = None if landmarks is None else warp_points(landmarks, matrix)
-            parsing = None if parsing is None else warp_parsing(parsing, matrix, len(image))
+            parsing = None if parsing is None else warp_parsing(parsing, matrix, size)
+        else:
+            image = self.frame.cut(image)
         if options.gamma:
             levels = (np.arange(256) / 255) ** math.exp(random.gauss(0, options.gamma)) * 255
             image = cv2.LUT(image, levels.round().astype(np.uint8))
         return image, landmarks, parsing
 
     def _pose(self, size: int) -> np.ndarray:
-        """Similarity transform about the centre of the image, (2, 3)."""
-        options, centre = self.options, (size - 1) / 2
+        """Similarity transform about the centre of the window, (2, 3)."""
+        options, centre, shift = self.options, (size - 1) / 2, self.options.shift * self.frame.scale
         matrix: np.ndarray = cv2.getRotationMatrix2D(
             (centre, centre), random.gauss(0, options.rotate), math.exp(random.gauss(0, options.scale))
         )
-        matrix[:, 2] += random.gauss(0, options.shift), random.gauss(0, options.shift)
+        matrix[:, 2] += random.gauss(0, shift), random.gauss(0, shift)
         return matrix

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from rim_plugin.data.augment import CELL, FIELD, MORPH_ENDS, SMOOTHING, border_points
+from rim_plugin.data.augment import CELL, FIELD, MORPH_ENDS, SMOOTHING, WHOLE, Frame, border_points
 from rim_plugin.data.counter_random import moved, normal, uniform
 from rim_plugin.data.landmarks import PARSING_FLIP, flip_permutation
 from rim_plugin.options.datasets import AugmentOptions
@@ -102,15 +102,16 @@ def morph(first: Faces, second: Faces, shape: Tensor, log_odds: Tensor) -> Faces
     """Faces between two, see :func:`rim_plugin.data.augment.morph_faces`.
 
     Args:
-        first, second: as many faces each, with landmarks.
+        first, second: as many faces each; without landmarks they are blended as they lie.
         shape: (N, ), weight of the first one's landmarks, 0 to 1.
         log_odds: (N, k, k), of the weights of the first one's colours, a coarse field.
     """
     size, share = first.images.shape[-1], shape[:, None, None]
     points, others = first.landmarks, second.landmarks
-    assert points is not None and others is not None  # as FacePriorDataset checks
-    landmarks = share * points + (1 - share) * others
     weight = F.interpolate(log_odds[:, None], (size, size), mode='bicubic', align_corners=False).sigmoid()
+    if points is None or others is None:
+        return Faces(_levels(weight * first.images + (1 - weight) * second.images), None, None)
+    landmarks = share * points + (1 - share) * others
     own, other = backward_maps(points, landmarks, size), backward_maps(others, landmarks, size)
     images = weight * _sample(first.images, own, 'bilinear') + (1 - weight) * _sample(second.images, other, 'bilinear')
     first_map, second_map = _sample_classes(first.parsing, own), _sample_classes(second.parsing, other)
@@ -120,14 +121,19 @@ def morph(first: Faces, second: Faces, shape: Tensor, log_odds: Tensor) -> Faces
     return Faces(_levels(images), landmarks, parsing)
 
 
-def pose(faces: Faces, matrices: Tensor) -> Faces:
-    """Faces after similarity transforms (N, 2, 3), bicubic; see :func:`rim_plugin.data.alignment.warp_image`.
+def pose(faces: Faces, matrices: Tensor, margin: int = 0) -> Faces:
+    """Faces after similarity transforms, bicubic; see :func:`rim_plugin.data.alignment.warp_image`.
 
     Images are not averaged where a transform makes them smaller than two thirds.
+
+    Args:
+        faces: with a margin, without priors.
+        matrices: (N, 2, 3), of the window within the margin.
+        margin: pixels on every side, which the result lacks.
     """
     turn, shift = matrices[:, :, :2], matrices[:, :, 2]
-    pixels = _pixels(faces.images.shape[-1], matrices.device) - shift[:, None, None]
-    places = torch.einsum('nij,nyxj->nyxi', torch.linalg.inv(turn), pixels)
+    pixels = _pixels(faces.images.shape[-1] - 2 * margin, matrices.device) - shift[:, None, None]
+    places = torch.einsum('nij,nyxj->nyxi', torch.linalg.inv(turn), pixels) + margin
     landmarks = None if faces.landmarks is None else faces.landmarks @ turn.mT + shift[:, None]
     images = _levels(_sample(faces.images, places, 'bicubic'))
     return Faces(images, landmarks, _sample_classes(faces.parsing, places))
@@ -152,10 +158,11 @@ class BatchAugmentation:
     Args:
         options: what is drawn, and how far from the face as it is.
         use_hflip: whether half of the faces are mirrored.
+        frame: what is given of a face, and what is wanted.
     """
 
-    def __init__(self, options: AugmentOptions | None, use_hflip: bool) -> None:
-        self._options, self._use_hflip = options or AugmentOptions(), use_hflip
+    def __init__(self, options: AugmentOptions | None, use_hflip: bool, frame: Frame = WHOLE) -> None:
+        self._options, self._use_hflip, self._frame = options or AugmentOptions(), use_hflip, frame
 
     def partners(self, seeds: Tensor, faces: int) -> tuple[Tensor, Tensor]:
         """Which faces of a batch become morphs, and with which of all ``faces``: places, numbers, int64 on the CPU."""
@@ -173,15 +180,23 @@ class BatchAugmentation:
         return faces.with_others(places, morph(faces.taken(places), others, shape, log_odds))
 
     def posed(self, faces: Faces, seeds: Tensor) -> Faces:
-        """The faces with another pose and light, as the options say."""
+        """The windows of faces with another pose and light, as the options say."""
         options, drawn = self._options, normal(seeds, 5, (5,))
         if options.rotate or options.scale or options.shift:
-            faces = pose(faces, moved(self._matrices(drawn, faces.images.shape[-1]), faces.images))
+            size = self._frame.side(faces.images.shape[-1])
+            faces = pose(faces, moved(self._matrices(drawn, size), faces.images), self._frame.margin)
+        else:
+            faces = self.windows(faces)
         if options.gamma:
             exponents = moved((drawn[:, 4] * options.gamma).exp(), faces.images)
             light = (faces.images / 255) ** exponents[:, None, None, None] * 255
             faces = faces._replace(images=_levels(light))
         return faces
+
+    def windows(self, faces: Faces) -> Faces:
+        """The faces without their margin."""
+        margin = self._frame.margin
+        return faces._replace(images=F.pad(faces.images, [-margin] * 4)) if margin else faces
 
     def mirrored(self, faces: Faces, seeds: Tensor) -> Faces:
         """Half of the faces mirrored, if the dataset mirrors."""
@@ -192,10 +207,10 @@ class BatchAugmentation:
         return faces.with_others(places, mirror(faces.taken(places)))
 
     def _matrices(self, drawn: Tensor, size: int) -> Tensor:
-        """Similarity transforms about the centre of the image, (N, 2, 3), of standard normal numbers (N, 5)."""
+        """Similarity transforms about the centre of the window, (N, 2, 3), of standard normal numbers (N, 5)."""
         options, centre = self._options, (size - 1) / 2
         angle, scale = drawn[:, 0] * math.radians(options.rotate), (drawn[:, 1] * options.scale).exp()
         cosine, sine = scale * angle.cos(), scale * angle.sin()
         turn = torch.stack([cosine, sine, -sine, cosine], 1).view(-1, 2, 2)
-        shift = drawn[:, 2:4] * options.shift + centre - turn.sum(2) * centre
+        shift = drawn[:, 2:4] * (options.shift * self._frame.scale) + centre - turn.sum(2) * centre
         return torch.cat([turn, shift[:, :, None]], 2)

@@ -14,7 +14,7 @@ from torch.utils.data import get_worker_info
 
 from rim_plugin.data.degradations import degrade_face
 from rim_plugin.data.landmarks import PARSING_FLIP, flip_permutation
-from rim_plugin.data.resize import degrade, to_tensor
+from rim_plugin.data.resize import degrade, enlarge, to_tensor
 from rim_plugin.errors import OptionsError
 from rim_plugin.heatmaps import landmark_heatmaps
 from rim_plugin.options.datasets import DegradationOptions, FaceOptions
@@ -34,17 +34,17 @@ def leave_threads_to_workers() -> None:
 
 
 class QuerySize:
-    """Side of the low-resolution probe: one number, or drawn from several in training, once or more for each batch.
+    """Side of the low-resolution probe: one number, or one of several in training, drawn once or more for each batch.
 
-    The draws follow from the epoch and the batch's number; the items of a batch, over all ranks, share them evenly, in
-    order.
+    The draws follow from the epoch and the batch's number, or are all sizes in their order; the items of a batch, over
+    all ranks, share them evenly, in order.
 
     Args:
         sizes: side of the probe in pixels, or those to draw from.
         largest: side of the faces, which probes do not exceed.
         place: how errors name the dataset.
         training: whether a list may hold several.
-        draws: how many a batch has.
+        draws: how many a batch has; ``all``: each size once.
         batch_size: faces of a batch, on each rank.
 
     Attributes:
@@ -64,11 +64,12 @@ class QuerySize:
         largest: int,
         place: str = 'dataset',
         training: bool = False,
-        draws: int = 1,
+        draws: int | Literal['all'] = 1,
         batch_size: int = 1,
     ) -> None:
-        self._place, self._draws = place, draws
+        self._place, self._in_order = place, draws == 'all'
         self._sizes = [sizes] if isinstance(sizes, int) else list(sizes)
+        self._draws = len(self._sizes) if draws == 'all' else draws
         if max(self._sizes) > largest:
             raise OptionsError(
                 f'{place}: query_size: {max(self._sizes)} is larger than the faces, which have {largest} pixels.'
@@ -78,11 +79,12 @@ class QuerySize:
         from basicsr.utils.dist_util import get_dist_info
 
         self.global_batch = batch_size * get_dist_info()[1]
-        if self.global_batch % draws:
+        if self.global_batch % self._draws:
+            number = f'{self._draws}, the number of query_size,' if self._in_order else self._draws
             raise OptionsError(
-                f'{place}: query_sizes_per_batch: {draws} does not divide the batch of {self.global_batch} faces.'
+                f'{place}: query_sizes_per_batch: {number} does not divide the batch of {self.global_batch} faces.'
             )
-        self.canvas = max(self._sizes) if draws > 1 and len(self._sizes) > 1 else None
+        self.canvas = max(self._sizes) if self._draws > 1 and len(self._sizes) > 1 else None
 
     def __call__(self, index: int) -> int:
         """The size for an item; ``index`` is an int or, in training, a SampleIndex with its epoch and position."""
@@ -92,7 +94,8 @@ class QuerySize:
         if position is None or epoch is None:
             raise ValueError(f'{self._place}: {self._ONE_NUMBER}')
         batch, place = divmod(position, self.global_batch)
-        return self._sizes[self._drawn(epoch, batch)[place * self._draws // self.global_batch]]
+        draw = place * self._draws // self.global_batch
+        return self._sizes[draw if self._in_order else self._drawn(epoch, batch)[draw]]
 
     @lru_cache(maxsize=2)  # noqa: B019  # a dataset lives as long as its training
     def _drawn(self, epoch: int, batch: int) -> list[int]:
@@ -119,16 +122,17 @@ class ItemMaker:
     Args:
         options: of the dataset.
         place: how errors name it.
+        smallest: pixels along a side of its smallest faces, which probes do not exceed; None: ``gt_size``.
 
     Attributes:
         query_size: side of each probe.
     """
 
-    def __init__(self, options: FaceOptions, place: str) -> None:
+    def __init__(self, options: FaceOptions, place: str, smallest: int | None = None) -> None:
         self._options = options
         self.query_size = QuerySize(
             options.query_size,
-            options.gt_size,
+            smallest or options.gt_size,
             place,
             options.phase == 'train',
             options.query_sizes_per_batch,
@@ -145,7 +149,7 @@ class ItemMaker:
         size, canvas = self.query_size(index), self.query_size.canvas
         reduction = reduction_of(key, options.degradation, options.phase == 'train')
         priors = landmarks, parsing, options.prior_size, options.heatmap_sigma
-        return face_item(face, size, *priors, canvas, reduction)
+        return face_item(face, size, *priors, canvas, reduction, options.gt_size)
 
 
 def mirror_face(
@@ -178,6 +182,7 @@ def face_item(
     heatmap_sigma: float = 1.3,
     canvas: int | None = None,
     reduction: Reduction = degrade,
+    gt_size: int | None = None,
 ) -> dict[str, torch.Tensor]:
     """Tensors of a dataset item.
 
@@ -190,6 +195,7 @@ def face_item(
         heatmap_sigma: standard deviation in heatmap pixels.
         canvas: pad the probe with zeros, right and below, to this side, for a batch of several sizes.
         reduction: makes the probe.
+        gt_size: side to which ``gt`` is enlarged, once the probe is made; None leaves it.
 
     Returns:
         ``lq`` (3, query_size, query_size) and ``gt`` (3, H, W) float32 in [0, 1]; with ``canvas`` ``lq`` (3, canvas,
@@ -198,6 +204,8 @@ def face_item(
         prior_size) int64.
     """
     item = {'lq': to_tensor(reduction(gt, query_size)), 'gt': to_tensor(gt)}
+    if gt_size is not None and gt_size > len(gt):
+        item['gt'] = enlarge(item['gt'][None], gt_size)[0]
     if canvas is not None:
         item['lq'] = F.pad(item['lq'], (0, canvas - query_size, 0, canvas - query_size))
         item['lq_size'] = torch.tensor(query_size)

@@ -10,9 +10,10 @@ import numpy as np
 
 from rim_plugin.data.alignment import align_face
 from rim_plugin.data.annotations import open_annotations
+from rim_plugin.data.augment import Frame
 from rim_plugin.data.face_item import dataset_name
 from rim_plugin.data.face_pairs import FacePairs, Faces
-from rim_plugin.data.face_prior_dataset import open_store
+from rim_plugin.data.face_source import open_store
 from rim_plugin.data.landmarks import five_points
 from rim_plugin.data.pair_lists import PairListError, read_pair_list
 from rim_plugin.data.photo_files import decode_image
@@ -135,7 +136,7 @@ class _StoredFaces(_NamedFaces):
         self.alignment = "five points to ArcFace's template by a similarity transform, in the prepared store"
 
     def read(self, index: int, size: int) -> np.ndarray:
-        return decode_image(self._store.read('gt', self._keys[self._chosen[index]]))
+        return Frame(self._store.margin).cut(decode_image(self._store.read('gt', self._keys[self._chosen[index]])))
 
 
 class _Photos(_NamedFaces):

@@ -1,23 +1,25 @@
-"""Aligned faces with their landmarks and parsing maps, from a prepared face store."""
+"""Aligned faces with their landmarks and parsing maps, from prepared face stores."""
 
 import math
-import os
 import random
+from bisect import bisect
 from collections.abc import Sequence
+from functools import cached_property
+from itertools import accumulate
 from typing import Any
 
-import numpy as np
 import torch
 from torch.utils import data
 
-from rim_plugin.data.augment import Face, FaceAugmentation
-from rim_plugin.data.device_faces import DeviceFaces
+from rim_plugin.data.augment import FaceAugmentation
+from rim_plugin.data.batched_augment import BatchAugmentation
+from rim_plugin.data.device_faces import DeviceFaces, DeviceStore
 from rim_plugin.data.face_item import ItemMaker, dataset_name, leave_threads_to_workers
-from rim_plugin.data.face_store import FaceStore
-from rim_plugin.data.photo_files import decode_image
-from rim_plugin.errors import OptionsError, UnreadableImage
+from rim_plugin.data.face_source import further_sources, main_source
+from rim_plugin.data.mixture import Mixture
+from rim_plugin.errors import OptionsError
 from rim_plugin.options.conversion import convert
-from rim_plugin.options.datasets import AugmentOptions, BackendOptions, FacePriorOptions
+from rim_plugin.options.datasets import AugmentOptions, FacePriorOptions
 
 from basicsr.utils.registry import DATASET_REGISTRY
 
@@ -34,8 +36,15 @@ class FacePriorDataset(data.Dataset):
     persons in the file, or -1 for faces that it does not name, and for morphs. With several probe sizes in a batch,
     ``lq`` is padded and comes with ``lq_size``, see :func:`~rim_plugin.data.face_item.face_item`.
 
+    With ``more``, further stores of smaller faces, items have ``is_full``, bool scalar: whether the face has the detail
+    of ``gt_size`` pixels. The others are enlarged to it once the probe is made; their landmarks, heatmaps and parsing
+    maps are 0. Persons of different stores are different ones, numbered one store after the other.
+
     Args:
         opt: the keys of :class:`~rim_plugin.options.datasets.FacePriorOptions`.
+
+    Attributes:
+        mixture: the order in which faces of several stores are drawn; None with one.
 
     Raises:
         FileNotFoundError: there is no finished store at ``dataroot_gt`` for this ``io_backend``.
@@ -47,78 +56,90 @@ class FacePriorDataset(data.Dataset):
     def __init__(self, opt: dict[str, Any]) -> None:
         self.opt, self._name = opt, dataset_name(opt)
         self._options = options = convert(opt, self.options_type, self._name)
-        self._store = open_store(options.dataroot_gt, options.io_backend, self._name)
-        if self._store.shape != (options.gt_size, options.gt_size, 3):
-            raise OptionsError(
-                f'{self._name}: gt_size is {options.gt_size}, but the faces in dataroot_gt {options.dataroot_gt} have '
-                f'the shape {self._store.shape}: set gt_size, or prepare them again with --size {options.gt_size}.'
-            )
-        self._keys = self._listed(options.meta_info_file)[: options.max_faces]
-        self._make_item = ItemMaker(options, self._name)
-        self._identities = self._read_identities(options.identities)
-        self._augment = self._augmentation(options.augment)
+        self._sources = [main_source(options, self._name), *further_sources(options, self._name)]
+        self._ends = list(accumulate(len(source.keys) for source in self._sources))
+        self._make_item = ItemMaker(options, self._name, min(source.window for source in self._sources))
+        self._has_identities = self._number_persons()
+        self._augments = self._augmentation(options.augment)
+        self.mixture = self._mixture()
         self._device_faces: DeviceFaces | None = None
         if options.on_device and options.phase != 'train':
             raise OptionsError(f'{self._name}: on_device: batches are made on the device in training alone')
 
-    def _augmentation(self, options: AugmentOptions | None) -> FaceAugmentation | None:
+    def _augmentation(self, options: AugmentOptions | None) -> list[FaceAugmentation]:
+        """What changes the faces of each store; nothing does without options."""
         if options is None:
-            return None
+            return []
         if self._options.phase != 'train':
             raise OptionsError(
                 f'{self._name}: augment: augmentation is for training; take it out of the other datasets'
             )
-        if options.morph and self._store.landmarks is None:
+        if options.morph and not self._sources[0].has_landmarks:
             raise OptionsError(
                 f'{self._name}: augment.morph: the faces in dataroot_gt {self._options.dataroot_gt} have no landmarks, '
                 'by which two faces are joined. Prepare them with --landmarks, or set morph: 0.'
             )
-        return FaceAugmentation(options)
+        return [FaceAugmentation(options, source.frame) for source in self._sources]
 
-    def _read_identities(self, path: str | None) -> dict[str, int] | None:
-        if path is None:
+    def _number_persons(self) -> bool:
+        """Whether persons are known, whom it numbers."""
+        number = 0
+        for source in self._sources:
+            number = source.number_persons(number)
+        return any([self._options.identities, *(each.identities for each in self._options.more)])
+
+    def _mixture(self) -> Mixture | None:
+        if not self._options.more:
             return None
-        rows = _rows('identities', path)
-        if not all(len(row) > 1 for row in rows):
-            raise OptionsError(
-                f'{self._name}: identities {path}: a line has one word; it takes the name of a face and its person'
-            )
-        numbers = {person: number for number, person in enumerate(sorted({row[1] for row in rows}))}
-        persons = {os.path.splitext(row[0])[0]: numbers[row[1]] for row in rows}
-        if not persons.keys() & set(self._keys):
-            raise OptionsError(
-                f'{self._name}: identities {path}: it names none of the faces in dataroot_gt '
-                f"{self._options.dataroot_gt}; they are called like '{self._keys[0]}'"
-            )
-        return persons
-
-    def _listed(self, path: str | None) -> list[str]:
-        if path is None:
-            return self._store.keys
-        names = [os.path.splitext(row[0])[0] for row in _rows('meta_info_file', path)]
-        absent = set(names) - set(self._store.keys)
-        if absent:
-            raise OptionsError(
-                f'{self._name}: meta_info_file {path}: {len(absent)} of its {len(names)} faces are not in dataroot_gt '
-                f"{self._options.dataroot_gt}, for example '{min(absent)}'"
-            )
-        return names
+        counts = [len(source.keys) for source in self._sources]
+        batch = self._make_item.query_size.global_batch
+        weights = [1.0, *(each.weight for each in self._options.more)]
+        try:
+            return Mixture(counts, weights, batch, batch // self._options.batch_size_per_gpu)
+        except OptionsError as error:
+            raise OptionsError(f'{self._name}: {error}') from None
 
     def __len__(self) -> int:
-        return len(self._keys)
+        return self._ends[-1]
+
+    def _found(self, index: int) -> tuple[int, int]:
+        """The store of a face, and its place in it."""
+        store = bisect(self._ends, index)
+        return store, index - self._ends[store] + len(self._sources[store].keys)
 
     def __getitem__(self, index: int) -> dict[str, Any]:
         leave_threads_to_workers()
-        key = self._keys[index]
-        face, other = self._face(key), None
-        if self._augment and self._iteration(index) >= self._augment.options.from_iter:
-            other = self._face(random.choice(self._keys)) if self._augment.wants_morph() else None
-            face = self._augment(face, other)
+        number, place = self._found(index)
+        source = self._sources[number]
+        key, other = source.keys[place], None
+        face = source.face(key, self._options.priors)
+        if self._changes(index):
+            augment = self._augments[number]
+            other = source.face(random.choice(source.keys), self._options.priors) if augment.wants_morph() else None
+            face = augment(face, other)
+        else:
+            face = source.frame.cut(face[0]), *face[1:]
         image, landmarks, parsing = face if self._options.priors else (face[0], None, None)
         item: dict[str, Any] = self._make_item(index, key, image, landmarks, parsing)
-        if self._identities is not None:
-            item['identity'] = torch.tensor(-1 if other else self._identities.get(key, -1))
+        if self._options.more:
+            item = {**self._absent_priors, **item, 'is_full': torch.tensor(number == 0)}
+        if self._has_identities:
+            item['identity'] = torch.tensor(-1 if other else source.persons.get(key, -1))
         return {**item, 'lq_path': key, 'gt_path': key}
+
+    @cached_property
+    def _absent_priors(self) -> dict[str, torch.Tensor]:
+        """Zeros in the place of what the faces of further stores do not have."""
+        options, main = self._options, self._sources[0]
+        if not options.priors:
+            return {}
+        side, priors = options.prior_size, {}
+        if main.has_landmarks and main.store.landmarks is not None:
+            count = len(main.store.landmarks[main.keys[0]])
+            priors = {'landmarks': torch.zeros(count, 2), 'heatmaps': torch.zeros(count, side, side)}
+        if main.store.has_parsing:
+            priors['parsing'] = torch.zeros(side, side, dtype=torch.int64)
+        return priors
 
     @property
     def on_device(self) -> bool:
@@ -131,28 +152,32 @@ class FacePriorDataset(data.Dataset):
         Raises:
             OptionsError: it does not hold them.
         """
-
-        faces = map(self._face, self._keys)
-        self._device_faces = DeviceFaces(len(self), faces, self._options, self._make_item.query_size, device)
+        stores = []
+        for source in self._sources:
+            faces = (source.face(key, self._options.priors) for key in source.keys)
+            augment = BatchAugmentation(self._options.augment, self._options.use_hflip, source.frame)
+            stores.append(DeviceStore(len(source.keys), faces, augment, device))
+        self._device_faces = DeviceFaces(stores, self._options, self._make_item.query_size)
 
     def batch(self, indices: Sequence[int], seeds: torch.Tensor) -> dict[str, Any]:
         """The batch of items ``indices``, made on the device; N ``seeds`` take the place of Python's ``random``."""
         assert self._device_faces is not None, 'place() comes first'
-        changes = self._augment is not None and self._iteration(indices[0]) >= self._augment.options.from_iter
-        batch: dict[str, Any] = self._device_faces.batch(indices, seeds, changes)
-        keys, is_morph = [self._keys[index] for index in indices], batch.pop('is_morph')
-        if self._identities is not None:
-            persons = torch.tensor([self._identities.get(key, -1) for key in keys])
-            batch['identity'] = persons.masked_fill(is_morph, -1)
+        found = [self._found(index) for index in indices]
+        stores, places = torch.tensor(found).unbind(1)
+        batch: dict[str, Any] = self._device_faces.batch(indices, stores, places, seeds, self._changes(indices[0]))
+        is_morph, sources = batch.pop('is_morph'), self._sources
+        keys = [sources[store].keys[place] for store, place in found]
+        if self._options.more:
+            batch['is_full'] = stores == 0
+        if self._has_identities:
+            persons = [sources[store].persons.get(key, -1) for (store, _), key in zip(found, keys, strict=True)]
+            batch['identity'] = torch.tensor(persons).masked_fill(is_morph, -1)
         return {**batch, 'lq_path': keys, 'gt_path': keys}
 
-    def _face(self, key: str) -> Face:
-        """Image, landmarks and parsing map as they are stored; None for what is not."""
-        return (
-            self._decode('gt', key),
-            None if self._store.landmarks is None else self._store.landmarks[key],
-            self._decode('parsing', key) if self._options.priors and self._store.has_parsing else None,
-        )
+    def _changes(self, index: int) -> bool:
+        """Whether the faces of an iteration are changed, and not mirrored alone."""
+        augment = self._options.augment
+        return augment is not None and self._iteration(index) >= augment.from_iter
 
     def _iteration(self, index: int) -> int:
         """The iteration, from 1, to which an item belongs; ``index`` is a SampleIndex, or an int of the first."""
@@ -162,28 +187,3 @@ class FacePriorDataset(data.Dataset):
         batch = self._make_item.query_size.global_batch
         batches = math.ceil(len(self) * self._options.dataset_enlarge_ratio) // batch
         return epoch * batches + position // batch + 1
-
-    def _decode(self, kind: str, key: str) -> np.ndarray:
-        try:
-            return decode_image(self._store.read(kind, key), grey=kind == 'parsing')
-        except UnreadableImage:
-            raise ValueError(
-                f"{self._name}: dataroot_gt {self._options.dataroot_gt}: the {kind} image of '{key}' cannot be "
-                'decoded. Remove the folder and prepare the faces again.'
-            ) from None
-
-
-def _rows(option: str, path: str) -> list[list[str]]:
-    """Lines of a text file, in words; those without any are left out."""
-    if not os.path.isfile(path):
-        raise FileNotFoundError(f"{option}: no such file '{path}'")
-    with open(path, encoding='utf-8') as file:
-        return [line.split() for line in file if line.strip()]
-
-
-def open_store(root: str, backend: BackendOptions, place: str) -> FaceStore:
-    """A prepared store; ``place`` is how errors name the dataset."""
-    try:
-        return FaceStore(root, backend.type)
-    except (FileNotFoundError, OptionsError) as error:
-        raise type(error)(f'{place}: dataroot_gt: {error}') from None

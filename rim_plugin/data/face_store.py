@@ -48,7 +48,8 @@ class FaceStoreWriter:
     Args:
         root: the store's folder.
         backend: ``lmdb`` or ``disk``, as BasicSR names them.
-        settings: how the faces are made, JSON values; ``quality`` and ``parsing`` (bool) among them.
+        settings: how the faces are made, JSON values; ``quality``, ``num_landmarks`` (0 without) and ``parsing`` (bool)
+            among them.
 
     Raises:
         ValueError: the folder holds faces made with other settings.
@@ -115,22 +116,25 @@ class FaceStoreWriter:
 
     def done(self) -> set[str]:
         """Keys of the faces that are there with all their priors."""
-        done = self._gt.keys() & self._landmarks.keys()
+        done = self._gt.keys()
+        if self._settings['num_landmarks']:
+            done &= self._landmarks.keys()
         return done & self._parsing.keys() if self._parsing else done
 
-    def put(self, key: str, gt: bytes, parsing: bytes | None, landmarks: np.ndarray) -> None:
+    def put(self, key: str, gt: bytes, parsing: bytes | None, landmarks: np.ndarray | None) -> None:
         """Add a face.
 
         Args:
             key: see :func:`face_key`.
             gt: the encoded face.
             parsing: the encoded parsing map, where the store has these.
-            landmarks: (L, 2), gt pixels.
+            landmarks: (L, 2), gt pixels, where the store has these.
         """
         if self._parsing and parsing is not None:
             self._parsing.put(key, parsing)
-        self._landmarks[key] = np.asarray(landmarks, np.float32)
-        self._journal.write(self._journal_line(key, landmarks))
+        if landmarks is not None:
+            self._landmarks[key] = np.asarray(landmarks, np.float32)
+            self._journal.write(self._journal_line(key, landmarks))
         self._gt.put(key, gt)
         self._pending += 1
         if self._pending >= _FACES_PER_COMMIT:
@@ -148,12 +152,28 @@ class FaceStoreWriter:
         self._pending = 0
 
     def _finish_landmarks(self, kind: type[BaseException] | None, error: object, trace: object) -> None:
-        if kind is None:
+        if kind is None and self._landmarks:
             names = sorted(self._gt.keys() & self._landmarks.keys())
             points = np.stack([self._landmarks[name] for name in names])
             with atomic_file(self.root / 'landmarks.npz') as file:
                 np.savez_compressed(file, names=np.array(names), points=points)
+        if kind is None:
             (self.root / 'landmarks.partial').unlink()
+
+
+def read_settings(root: str | os.PathLike[str]) -> dict[str, Any]:
+    """What ``prepare.json`` says of the store at ``root``; empty where it is absent.
+
+    Raises:
+        OptionsError: it is damaged.
+    """
+    path = Path(root) / 'prepare.json'
+    try:
+        return dict(json.loads(path.read_text(encoding='utf-8')))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, TypeError) as error:
+        raise OptionsError(f"'{path}' is damaged ({first_words(error)}); prepare the faces again") from None
 
 
 def load_landmarks(root: str | os.PathLike[str]) -> tuple[list[str], np.ndarray]:
@@ -241,6 +261,7 @@ class FaceStore:
         shape: (h, w, c) of the faces.
         landmarks: float32 (L, 2) in gt pixels.
         has_parsing: whether there are parsing maps.
+        margin: pixels on every side beyond the aligned window; 0 where faces are that window.
 
     Args:
         root: the store's folder.
@@ -263,6 +284,7 @@ class FaceStore:
         if backend == 'lmdb':
             for kind in ('gt', 'parsing') if self.has_parsing else ('gt',):
                 require_whole(self._folder(kind))
+        self.margin: int = read_settings(self.root).get('margin', 0)
         self.landmarks = read_landmarks(self.root) if (self.root / 'landmarks.npz').is_file() else None
         if self.landmarks is not None and (absent := [key for key in self.keys if key not in self.landmarks]):
             raise OptionsError(f"'{self.root / 'landmarks.npz'}' lacks the face '{absent[0]}'; prepare the faces again")

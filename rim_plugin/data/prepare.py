@@ -5,10 +5,12 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import cv2
 import numpy as np
+from PIL import Image
 from tqdm import tqdm
 
 from rim_plugin.data.alignment import align_face, warp_parsing, warp_points
@@ -23,7 +25,7 @@ from rim_plugin.files import write_atomically
 
 _PHOTO_EXTENSIONS = {'.jpg', '.jpeg', '.png', '.bmp', '.gif', '.jp2', '.pgm', '.ppm', '.tif', '.tiff', '.webp'}
 _LeftOut = tuple[Path, str, str]  # photo, reason, detail
-_Made = tuple[bytes, bytes | None, np.ndarray]  # face, parsing map, landmarks (L, 2)
+_Made = tuple[bytes, bytes | None, np.ndarray | None]  # face, parsing map, landmarks (L, 2)
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,8 @@ class PrepareOptions:
         landmarks: annotations, see :func:`~rim_plugin.data.annotations.open_annotations`.
         parsing: folder of parsing maps, see :func:`~rim_plugin.data.parsing_files.read_parsing`.
         detector: instead of ``landmarks``, see :func:`~rim_plugin.data.detect.load_detector`.
+        aligned: instead of both, for photos that are aligned faces of ``size`` pixels: how many of these are margin, on
+            every side of ArcFace's window. JPEG files are taken as they are; there are no landmarks.
         size: side of the faces in pixels, 4 to 4096.
         quality: JPEG quality, 1 to 100.
         backend: ``lmdb`` or ``disk`` (a folder of files).
@@ -44,7 +48,8 @@ class PrepareOptions:
 
     Raises:
         FileNotFoundError: the parsing folder is not there.
-        ValueError: neither or both of ``landmarks`` and ``detector``; a number out of its range.
+        ValueError: none or several of ``landmarks``, ``detector`` and ``aligned``; a number out of its range; parsing
+            maps of aligned faces.
     """
 
     photos: str | os.PathLike[str]
@@ -52,6 +57,7 @@ class PrepareOptions:
     landmarks: str | os.PathLike[str] | None = None
     parsing: str | os.PathLike[str] | None = None
     detector: str | None = None
+    aligned: int | None = None
     size: int = 224
     quality: int = 95
     backend: str = 'lmdb'
@@ -59,14 +65,22 @@ class PrepareOptions:
     subset: str | os.PathLike[str] | None = None
 
     def __post_init__(self) -> None:
-        if (self.landmarks is None) == (self.detector is None):
-            raise ValueError('Name either the annotations (landmarks) or a detector that finds the faces.')
+        if [self.landmarks, self.detector, self.aligned].count(None) != 2:
+            raise ValueError('Name either the annotations (landmarks), a detector that finds the faces, or aligned.')
         if self.parsing is not None and not Path(self.parsing).is_dir():
             raise FileNotFoundError(f'Parsing maps: no such folder: {self.parsing}')
         for name, least, most in (('size', 4, 4096), ('quality', 1, 100), ('workers', 1, 1024)):
             value = getattr(self, name)
             if value is not None and not least <= value <= most:
                 raise ValueError(f'{name} is {value}: it has to be {least} to {most}.')
+        if self.aligned is not None:
+            self._check_aligned(self.aligned)
+
+    def _check_aligned(self, margin: int) -> None:
+        if not 0 <= 2 * margin < self.size:
+            raise ValueError(f'aligned is {margin}: a margin on every side of faces of {self.size} pixels leaves none.')
+        if self.parsing is not None:
+            raise ValueError('parsing: faces that are aligned already are taken without parsing maps.')
 
 
 @dataclass
@@ -148,6 +162,22 @@ def _encode(extension: str, image: np.ndarray, *params: int) -> bytes:
     return cv2.imencode(extension, image, params)[1].tobytes()
 
 
+def _jpeg(face: np.ndarray, quality: int) -> bytes:
+    return _encode('.jpg', cv2.cvtColor(face, cv2.COLOR_RGB2BGR), cv2.IMWRITE_JPEG_QUALITY, quality)
+
+
+def _take_face(options: PrepareOptions, name: Path) -> _Made:
+    """The face that the photo ``name`` is; raises SkippedPhoto."""
+    path = options.photos / name
+    face = read_photo(path, upright=True)
+    if face.shape[:2] != (options.size, options.size):
+        height, width = face.shape[:2]
+        raise SkippedPhoto('not of the size', f'{width}x{height} pixels, size is {options.size}')
+    with Image.open(path) as image:
+        as_it_is = image.format == 'JPEG' and image.mode == 'RGB'
+    return path.read_bytes() if as_it_is else _jpeg(face, options.quality), None, None
+
+
 def _make_face(options: PrepareOptions, annotations: AnnotationReader, name: Path) -> _Made:
     """The face of the photo ``name``; raises SkippedPhoto."""
     photo = read_photo(options.photos / name, upright=isinstance(annotations, Detected))
@@ -159,13 +189,12 @@ def _make_face(options: PrepareOptions, annotations: AnnotationReader, name: Pat
         face, matrix = align_face(photo, five, options.size)
     except ValueError as error:
         raise SkippedPhoto('cannot be aligned', str(error)) from None
-    gt = _encode('.jpg', cv2.cvtColor(face, cv2.COLOR_RGB2BGR), cv2.IMWRITE_JPEG_QUALITY, options.quality)
     parsing = None
     if options.parsing:
         classes = read_parsing(options.parsing, name, photo.shape[:2])
         warped = warp_parsing(classes, matrix, options.size)
         parsing = _encode('.png', warped, cv2.IMWRITE_PNG_COMPRESSION, 9)
-    return gt, parsing, warp_points(points, matrix)
+    return _jpeg(face, options.quality), parsing, warp_points(points, matrix)
 
 
 def _unique_keys(names: list[Path], left_out: list[_LeftOut]) -> dict[str, Path]:
@@ -198,16 +227,13 @@ def prepare_faces(options: PrepareOptions, detectors: Mapping[str, Callable[[], 
         ValueError: other settings than those of the faces already in the output; not one face could be prepared.
     """
     names = find_photos(options.photos, options.subset)
-    annotations: AnnotationReader
-    if options.landmarks is not None:
-        annotations = open_annotations(options.landmarks)
-    else:
-        annotations = Detected(load_detector(options.detector or '', detectors))
+    annotations = _annotations(options, detectors)
     settings = {
         'size': options.size,
         'quality': options.quality,
-        'num_landmarks': annotations.num_landmarks,
+        'num_landmarks': annotations.num_landmarks if annotations else 0,
         'parsing': options.parsing is not None,
+        **({} if options.aligned is None else {'margin': options.aligned}),
     }
     summary = Summary(Path(options.output))
     keys = _unique_keys(names, summary.left_out)
@@ -223,9 +249,18 @@ def prepare_faces(options: PrepareOptions, detectors: Mapping[str, Callable[[], 
     return summary
 
 
+def _annotations(
+    options: PrepareOptions, detectors: Mapping[str, Callable[[], Detector]] | None
+) -> AnnotationReader | None:
+    """What tells where faces lie; None where they are aligned."""
+    if options.landmarks is not None:
+        return open_annotations(options.landmarks)
+    return None if options.detector is None else Detected(load_detector(options.detector, detectors))
+
+
 def _make_faces(
     options: PrepareOptions,
-    annotations: AnnotationReader,
+    annotations: AnnotationReader | None,
     names: dict[str, Path],
     store: FaceStoreWriter,
     summary: Summary,
@@ -233,7 +268,8 @@ def _make_faces(
     """Make the faces of ``names`` (key to name) in threads (decoding and warping release the GIL) and store them."""
     with ThreadPoolExecutor(options.workers or os.cpu_count()) as pool:
         try:
-            made = {key: pool.submit(_make_face, options, annotations, name) for key, name in names.items()}
+            make = partial(_make_face, options, annotations) if annotations else partial(_take_face, options)
+            made = {key: pool.submit(make, name) for key, name in names.items()}
             for key in tqdm(names, unit='face'):
                 try:
                     store.put(key, *made.pop(key).result())

@@ -41,6 +41,12 @@ def reduce_levels(images: torch.Tensor, size: int) -> torch.Tensor:
     return small.round_().clamp_(0, 255)
 
 
+def enlarge(images: torch.Tensor, size: int) -> torch.Tensor:
+    """Images of more pixels, bicubic, float32 (N, 3, H, W) to (N, 3, size, size), 0 to 1."""
+    images = images.contiguous(memory_format=torch.channels_last)  # one order of sums, whatever the caller's
+    return F.interpolate(images, (size, size), mode='bicubic', align_corners=False).clamp_(0, 1)
+
+
 def to_tensor(image: np.ndarray) -> torch.Tensor:
     """Image to network input.
 

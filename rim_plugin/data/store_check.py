@@ -1,6 +1,5 @@
 """Verifies a prepared face store face by face: what a training would meet after hours, if at all."""
 
-import json
 import multiprocessing
 import os
 from collections.abc import Iterator
@@ -20,6 +19,7 @@ from rim_plugin.data.face_store import (
     lmdb_environment,
     load_landmarks,
     read_meta,
+    read_settings,
     require_whole,
 )
 from rim_plugin.data.landmarks import PARSING_CLASSES
@@ -129,6 +129,9 @@ class _Images:
 
 
 def _of_landmarks(root: Path, keys: set[str]) -> Iterator[str]:
+    wanted = _settings(root).get('num_landmarks')
+    if wanted == 0:
+        return
     if not (root / 'landmarks.npz').is_file():
         yield f'{root / "landmarks.npz"}: missing'
         return
@@ -141,7 +144,6 @@ def _of_landmarks(root: Path, keys: set[str]) -> Iterator[str]:
     yield from _not_in_step(keys, set(names), 'landmarks')
     finite = np.isfinite(points).all((1, 2))
     yield from (f'{name}: landmarks: not finite' for name, good in zip(names, finite) if not good)
-    wanted = _settings(root).get('num_landmarks')
     if wanted is not None and points.shape[1] != wanted:
         yield f'{root / "landmarks.npz"}: {points.shape[1]} landmarks a face, prepared with {wanted}'
 
@@ -163,8 +165,8 @@ def _of_settings(root: Path, faces: list[Listed], backend: str) -> Iterator[str]
 
 def _settings(root: Path) -> dict[str, object]:
     try:
-        return dict(json.loads((root / 'prepare.json').read_text(encoding='utf-8')))
-    except (OSError, ValueError, TypeError):
+        return read_settings(root)
+    except OptionsError:
         return {}
 
 

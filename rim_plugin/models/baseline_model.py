@@ -108,8 +108,10 @@ class FaceSRModel(SRModel):
         size.
 
         Raises:
-            ValueError: padded probes for a network without ``input_size``.
+            ValueError: padded probes for a network without ``input_size``; faces that were enlarged.
         """
+        if 'is_full' in data:
+            raise ValueError('datasets.train.more: BaselineModel learns from HR images alone; leave that option out')
         if 'lq_size' in data:
             data = {**data, 'lq': self._one_size(split_probes(data['lq'], data['lq_size']))}
         if hasattr(self, 'gt'):

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from inspect import signature
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import torch
 from torch import nn
@@ -297,12 +297,12 @@ def warn_of_other_options(path: str, options: Mapping[str, Any]) -> None:
             )
 
 
-def compilable(device: torch.device, sizes_per_batch: int) -> tuple[str, ...]:
+def compilable(device: torch.device, sizes_per_batch: int | Literal['all']) -> tuple[str, ...]:
     """Names of the networks that ``train.compile`` compiles: those whose input keeps its shape.
 
     Args:
         device: on a CPU a C++ compiler is needed.
-        sizes_per_batch: how many sizes of probes a batch has.
+        sizes_per_batch: how many sizes of probes a batch has, see ``query_sizes_per_batch``.
     """
     if device.type == 'cpu' and not any(map(shutil.which, (os.environ.get('CXX', 'g++'), 'clang++'))):
         get_root_logger().warning(
@@ -310,4 +310,4 @@ def compilable(device: torch.device, sizes_per_batch: int) -> tuple[str, ...]:
         )
         return ()
     fixed = ('integrator', 'recogniser', 'teacher')
-    return fixed if sizes_per_batch > 1 else ('generator', *fixed)
+    return ('generator', *fixed) if sizes_per_batch == 1 else fixed

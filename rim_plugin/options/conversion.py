@@ -160,8 +160,11 @@ def convert_value(value: Any, annotation: Any, place: Place, exact: bool = False
     require_finite(value, place)
     choices = [each for member in _members(annotation) if get_origin(member) is Literal for each in get_args(member)]
     for member in _members(annotation) if value is not None and value not in choices else ():
-        if inspect.isclass(member) and issubclass(member, msgspec.Struct):
+        if _is_block(member):
             return convert(value, member, *place)
+        if isinstance(value, list) and get_origin(member) is list and _is_block(get_args(member)[0]):
+            places = (f'{place.path}[{number}]' for number in range(len(value)))
+            return [convert(each, get_args(member)[0], place.file, path) for each, path in zip(value, places)]
         if isinstance(value, Mapping) and get_origin(member) is dict and get_args(member)[1] is not Any:
             return {key: convert_value(each, get_args(member)[1], place / key, exact) for key, each in value.items()}
     spellings = [value]
@@ -186,6 +189,10 @@ def _check_order(value: Any, annotation: Any, place: Place) -> Any:
     return value
 
 
+def _is_block(annotation: Any) -> bool:
+    return inspect.isclass(annotation) and issubclass(annotation, msgspec.Struct)
+
+
 def words(annotation: Any) -> str:
     """What an annotation allows: ``a whole number of at least 1``; ``~`` is left out beside another value."""
     meta, members = _meta(annotation), _members(annotation)
@@ -194,8 +201,7 @@ def words(annotation: Any) -> str:
     kind, inner = members[0], get_args(members[0])
     if get_origin(kind) is Literal:
         return ('one of ' if len(inner) > 1 else '') + ', '.join(map(str, inner))
-    is_block = inspect.isclass(kind) and issubclass(kind, msgspec.Struct)
-    text = _WORDS.get(dict if is_block else get_origin(kind) or kind, 'another value')
+    text = _WORDS.get(dict if _is_block(kind) else get_origin(kind) or kind, 'another value')
     if text == 'a list' and inner:
         exact = meta.get('min_length') if meta.get('min_length') == meta.get('max_length') else None
         fixed = len(inner) if get_origin(kind) is tuple and ... not in inner else exact

@@ -132,6 +132,14 @@ Degradation = Annotated[
 ]
 
 
+FaceRoot = Annotated[str, about('Folder that scripts/prepare_faces.py made.')]
+FaceBackend = Annotated[BackendOptions, about('Kind of store.')]
+FaceList = Annotated[str | None, about('File of the faces to take, one a line; ~ for all.')]
+Identities = Annotated[
+    str | None, about('File of faces and persons, two words a line, - for nobody known; for identity losses.')
+]
+
+
 class FaceOptions(DatasetOptions, kw_only=True, frozen=True, forbid_unknown_fields=True):
     """Keys of our datasets of faces for super-resolution."""
 
@@ -140,22 +148,41 @@ class FaceOptions(DatasetOptions, kw_only=True, frozen=True, forbid_unknown_fiel
         about('Side of the low-resolution probe, pixels; training draws from a list.'),
     ] = 28
     degradation: Degradation = 'none'
-    query_sizes_per_batch: Annotated[Count, about('Draws a batch; several give probes of several sizes in one.')] = 1
+    query_sizes_per_batch: Annotated[
+        Count | Literal['all'],
+        about(
+            "Draws a batch; several give probes of several sizes in one; all: every size as often, in the list's order."
+        ),
+    ] = 1
     prior_size: Annotated[Count, about('Side of heatmaps and parsing map, pixels.')] = 56
     heatmap_sigma: Annotated[Positive, about('Standard deviation of heatmaps, their pixels.')] = 1.3
     gt_size: Annotated[Count, about('Side of the faces, pixels; a check.')] = 224
     use_hflip: Annotated[bool, about('Mirror half of the items.')] = False
 
 
+class FurtherFaces(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
+    """An item of ``more``: a store of faces with fewer pixels than gt_size."""
+
+    dataroot_gt: FaceRoot
+    io_backend: FaceBackend
+    meta_info_file: FaceList = None
+    identities: Identities = None
+    weight: Annotated[Positive, about("How often a face of it is drawn, over one of dataroot_gt's faces.")] = 1
+
+
 class FacePriorOptions(FaceOptions, kw_only=True, frozen=True, forbid_unknown_fields=True):
     """FacePriorDataset: aligned faces with landmarks and parsing maps."""
 
-    dataroot_gt: Annotated[str, about('Folder that scripts/prepare_faces.py made.')]
-    io_backend: Annotated[BackendOptions, about('Kind of store.')]
-    meta_info_file: Annotated[str | None, about('File of the faces to take, one a line; ~ for all.')] = None
+    dataroot_gt: FaceRoot
+    io_backend: FaceBackend
+    meta_info_file: FaceList = None
     max_faces: Annotated[Count | None, about('Take the first so many; ~ for all.')] = None
     priors: Annotated[bool, about('Give landmarks, heatmaps and parsing map; recognition needs none.')] = True
-    identities: Annotated[str | None, about('File of faces and persons, two words a line, for identity losses.')] = None
+    identities: Identities = None
+    more: Annotated[
+        list[FurtherFaces],
+        about('Further stores, of smaller faces, which batches share, in training; hallucination has no loss on them.'),
+    ] = []
     augment: Annotated[AugmentOptions | None, about('Changes of the faces, in training.')] = None
     on_device: Annotated[bool, about('Keep all faces on the GPU, or decoded in memory, and make batches there.')] = (
         False

@@ -3,11 +3,12 @@
 import pytest
 from support.commands import failed
 from support.disks import limited, small_disk
-from support.face_photos import make_photos
+from support.face_photos import make_aligned, make_photos
 from support.large_pictures import write_header
 
 from rim_plugin import cli
 from rim_plugin.data import prepare
+from rim_plugin.data.face_store import FaceStore
 
 
 @pytest.fixture
@@ -30,6 +31,13 @@ def test_a_large_photo_or_parsing_map_is_left_out_by_its_header(argv, tmp_path):
     assert '1 unreadable or truncated photo' in message and '1 bad parsing map' in message
     left_out = (tmp_path / 'out/left_out.txt').read_text()
     assert 'a.jpg: 108 megapixels' in left_out and 'b.png: 12000x9000 pixels, its photo has 300x280' in left_out
+
+
+def test_aligned_faces_need_no_landmarks(tmp_path, capsys):
+    make_aligned(tmp_path / 'aligned', 2)
+    cli.prepare([str(tmp_path / name) for name in ('aligned', 'out')] + ['--aligned', '8', '--size', '128'])
+    assert 'out: 2 faces' in capsys.readouterr().out
+    assert FaceStore(tmp_path / 'out', 'lmdb').margin == 8
 
 
 def test_a_stopped_run_says_how_to_go_on(argv, monkeypatch, capsys):

@@ -5,6 +5,8 @@ import torch
 from support.tiny_training import TinySet
 
 from rim_plugin.compat.loading import epoch_order
+from rim_plugin.data.mixture import Mixture
+from rim_plugin.run_state import RUN
 
 from basicsr.data import build_dataloader
 from basicsr.data.data_sampler import EnlargedSampler
@@ -57,6 +59,22 @@ def test_ranks_share_the_order_of_one_process(world_size):
 def test_skip():
     assert epoch_order(10, 1, 0, 0, 1, 2, skip=2) == epoch_order(10, 1, 0, 0, 1, 2)[2:]
     assert [index.position for index in epoch_order(10, 1, 0, 0, 1, 2, skip=2)] == [5, 7, 9]
+
+
+def test_several_stores_have_an_order_of_their_own():
+    mixtures = [Mixture((4, 12), (1, 1), 4, ranks) for ranks in (1, 2)]
+    whole = epoch_order(16, 2, 0, 0, own_order=mixtures[1].order)
+    assert whole == mixtures[1].order(32, 0, 0) and [index.position for index in whole] == list(range(32))
+    ranks = [epoch_order(16, 2, 0, 0, rank, 2, own_order=mixtures[1].order) for rank in range(2)]
+    assert [index for step in zip(*ranks) for index in step] == whole
+    assert epoch_order(16, 2, 0, 0, 1, 2, 5, mixtures[1].order) == ranks[1][5:]
+
+
+def test_the_sampler_asks_the_dataset_for_its_mixture():
+    items = TinySet({**OPTIONS, 'length': 16})
+    items.mixture = Mixture((4, 12), (1, 1), 4)
+    sampler = EnlargedSampler(items, 1, 0)
+    assert list(sampler) == items.mixture.order(16, RUN.seed, 0)
 
 
 def test_runs_of_earlier_versions_go_on_in_the_same_order():

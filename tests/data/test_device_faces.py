@@ -145,13 +145,13 @@ def test_faces_that_the_memory_does_not_hold(root, monkeypatch):
 
 def test_a_damaged_face_is_named(root, monkeypatch):
     dataset = FacePriorDataset(options(root))
-    monkeypatch.setattr(dataset._store, 'read', lambda kind, key: b'no picture')
+    monkeypatch.setattr(dataset._sources[0].store, 'read', lambda kind, key: b'no picture')
     with pytest.raises(ValueError, match="the gt image of 'face_0' cannot be decoded"):
         dataset.place(CPU)
 
 
 def test_all_levels_of_a_face_are_kept(root):
     faces = placed(options(root))
-    stored = FacePriorDataset(options(root))._face('face_2')[0]
+    stored = FacePriorDataset(options(root))._sources[0].face('face_2', False)[0]
     found = faces.batch([SampleIndex(2, 0, 0)], SEEDS[:1])['gt'][0]
     np.testing.assert_array_equal((found * 255).round().byte().permute(1, 2, 0).numpy(), stored)

@@ -178,6 +178,23 @@ def test_a_batch_of_several_sizes_shares_them_evenly_and_in_order(stores, monkey
     assert any(a != b for a, b in zip(halves[::2], halves[1::2]))
 
 
+@pytest.mark.parametrize('world', [1, 2])
+def test_every_batch_has_every_size_as_often_and_in_the_order_of_the_list(stores, monkeypatch, world):
+    monkeypatch.setattr('basicsr.utils.dist_util.get_dist_info', lambda: (0, world))
+    sizes = {'query_size': [28, 7, 28], 'query_sizes_per_batch': 'all', 'batch_size_per_gpu': 6 // world}
+    faces = dataset(stores, **sizes)
+    for epoch in range(2):
+        items = [faces[SampleIndex(position % COUNT, epoch, position)] for position in range(18)]
+        assert [item['lq_size'].item() for item in items] == [28, 28, 7, 7, 28, 28] * 3
+    with pytest.raises(ValueError, match='query_sizes_per_batch: 4, the number of query_size, does not divide .* of 6'):
+        dataset(stores, **{**sizes, 'query_size': [7, 14, 28, 56]})
+
+
+def test_all_of_one_size_need_no_padding(stores):
+    item = dataset(stores, query_size=14, query_sizes_per_batch='all')[SampleIndex(0, 0, 0)]
+    assert item['lq'].shape == (3, 14, 14) and 'lq_size' not in item
+
+
 def test_padded_probes_are_split_as_they_were(stores):
     faces = dataset(stores, query_size=[7, 14, 28], query_sizes_per_batch=3, batch_size_per_gpu=3)
     items = [faces[SampleIndex(index, 0, index)] for index in range(COUNT)]

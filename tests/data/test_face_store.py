@@ -11,7 +11,7 @@ import pytest
 from rim_plugin.data.face_store import FaceStore, FaceStoreWriter, face_key, read_landmarks
 from rim_plugin.errors import OptionsError
 
-SETTINGS = {'quality': 95, 'parsing': True, 'size': 16}
+SETTINGS = {'num_landmarks': 68, 'quality': 95, 'parsing': True, 'size': 16}
 BACKENDS = ['lmdb', 'disk']
 
 
@@ -25,6 +25,14 @@ def write(root, backend, seeds, settings=SETTINGS):
         for seed in seeds:
             parsing = encoded(seed, '.png', 1) if settings['parsing'] else None
             store.put(f'face{seed}', encoded(seed), parsing, np.full((68, 2), seed + 0.25))
+
+
+def test_damaged_settings_are_told(tmp_path):
+    write(tmp_path, 'disk', [0])
+    assert FaceStore(tmp_path, 'disk').margin == 0
+    (tmp_path / 'prepare.json').write_text('{')
+    with pytest.raises(OptionsError, match="prepare.json' is damaged .*; prepare the faces again"):
+        FaceStore(tmp_path, 'disk')
 
 
 @pytest.mark.parametrize('backend', BACKENDS)

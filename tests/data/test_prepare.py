@@ -7,12 +7,13 @@ import cv2
 import numpy as np
 import pytest
 from PIL import Image
-from support.face_photos import FIVE_POINTS, PHOTO_SHAPE, make_photo, make_photos, write_pts
+from support.face_photos import FIVE_POINTS, PHOTO_SHAPE, make_aligned, make_photo, make_photos, write_pts
 
 from rim_plugin.data import prepare
 from rim_plugin.data.alignment import alignment_matrix, alignment_template, warp_parsing, warp_points
 from rim_plugin.data.face_store import FaceStore, face_key
 from rim_plugin.data.landmarks import five_points
+from rim_plugin.data.store_check import inspect_store
 
 NAMES = ['a.jpg', 'b.v2.jpg', 'sub folder/größe 写真.png', 'a_1.jpg']
 
@@ -207,6 +208,9 @@ def test_not_one_face_is_an_error(tmp_path):
         ({'size': 0}, ValueError, 'size is 0: it has to be 4 to 4096'),
         ({'quality': 1000}, ValueError, 'quality is 1000'),
         ({'workers': 0}, ValueError, 'workers is 0'),
+        ({'aligned': 8}, ValueError, 'either the annotations'),
+        ({'aligned': 8, 'landmarks': None}, ValueError, 'parsing: faces that are aligned already'),
+        ({'aligned': 112, 'landmarks': None, 'parsing': None}, ValueError, 'aligned is 112: a margin .* leaves none'),
     ],
 )
 def test_wrong_calls_are_refused_before_anything_is_made(tmp_path, options, error, message):
@@ -254,6 +258,41 @@ def test_only_photos_without_annotation_are_turned_by_their_exif_data(tmp_path, 
     with pytest.raises(ValueError, match='no face found'):
         run(tmp_path, 'detected', landmarks=None, parsing=None, detector='any')
     assert shapes == [(*PHOTO_SHAPE[::-1], 3)]
+
+
+@pytest.mark.parametrize('backend', ['lmdb', 'disk'])
+def test_aligned_faces_are_taken_as_they_are(tmp_path, backend):
+    make_aligned(tmp_path / 'images', 3)
+    Image.open(tmp_path / 'images/small_0.jpg').save(tmp_path / 'images/other.png')
+    Image.open(tmp_path / 'images/small_0.jpg').convert('L').save(tmp_path / 'images/grey.jpg')
+    Image.open(tmp_path / 'images/small_0.jpg').crop((0, 0, 100, 128)).save(tmp_path / 'images/narrow.jpg')
+    aligned = {'landmarks': None, 'parsing': None, 'aligned': 8, 'size': 128, 'backend': backend}
+    summary = run(tmp_path, **aligned)
+    assert summary.left_out == [(Path('narrow.jpg'), 'not of the size', '100x128 pixels, size is 128')]
+    store = FaceStore(tmp_path / 'out', backend)
+    assert (store.margin, store.shape, store.landmarks, store.has_parsing) == (8, (128, 128, 3), None, False)
+    for number in range(3):
+        assert store.read('gt', f'small_{number}') == (tmp_path / f'images/small_{number}.jpg').read_bytes()
+    difference = np.abs(decode(store, 'gt', 'other').astype(int) - decode(store, 'gt', 'small_0'))
+    assert difference.mean() < 3 and decode(store, 'gt', 'grey').shape == (128, 128, 3)
+    assert inspect_store(tmp_path / 'out') == (5, [])
+    assert run(tmp_path, **aligned).present == 5
+    with pytest.raises(ValueError, match='other settings .*margin: 8, now 4'):
+        run(tmp_path, **{**aligned, 'aligned': 4})
+
+
+@pytest.mark.real_data
+def test_real_aligned_faces_have_their_eyes_where_arcface_has_them(real_faces, tmp_path):
+    folder = real_faces / 'faces128/images'
+    names = sorted(path.name for path in folder.iterdir())[::1700]
+    (tmp_path / 'list.txt').write_text('\n'.join(names))
+    how = {'aligned': 8, 'size': 128, 'subset': tmp_path / 'list.txt'}
+    prepare.prepare_faces(prepare.PrepareOptions(folder, tmp_path / 'out', **how))
+    store = FaceStore(tmp_path / 'out', 'lmdb')
+    assert len(store.keys) == len(names) == 8
+    mean = np.mean([decode(store, 'gt', key) for key in store.keys], 0)[8:-8, 8:-8].mean(2)
+    left, right, cheek = (mean[y - 4 : y + 5, x - 6 : x + 7].mean() for x, y in ((38, 52), (74, 52), (40, 72)))
+    assert max(left, right) + 20 < cheek  # eyes are dark
 
 
 @pytest.mark.real_data

@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 
 from rim_plugin.archs.layers import resize
+from rim_plugin.models.baseline_model import BaselineModel
 from rim_plugin.options.reading import read_options
 
 from basicsr.models import build_model
@@ -154,6 +155,12 @@ def test_options_differ_from_those_of_rim_in_networks_and_losses_only(file):
         assert other[key] == rim[key]
     for key in ('total_iter', 'warmup_iter', 'scheduler', 'ema_decay', 'channels_last'):
         assert other['train'].get(key) == rim['train'].get(key)
+
+
+def test_enlarged_faces_are_refused():
+    data = {'lq': torch.zeros(1, 3, 8, 8), 'is_full': torch.tensor([True])}
+    with pytest.raises(ValueError, match='datasets.train.more: BaselineModel learns from HR images alone'):
+        BaselineModel.feed_data(None, data)
 
 
 @pytest.mark.slow

@@ -70,7 +70,7 @@ def test_what_is_compiled(monkeypatch, caplog):
     cpu = torch.device('cpu')
     monkeypatch.setattr(shutil, 'which', lambda name: '/bin/' + name)
     assert compilable(cpu, 1) == ('generator', 'integrator', 'recogniser', 'teacher')
-    assert compilable(cpu, 2) == ('integrator', 'recogniser', 'teacher')
+    assert compilable(cpu, 2) == compilable(cpu, 'all') == ('integrator', 'recogniser', 'teacher')
     monkeypatch.setattr(shutil, 'which', lambda name: None)
     logging.getLogger('basicsr').addHandler(caplog.handler)
     assert compilable(cpu, 1) == ()

@@ -49,3 +49,12 @@ def make_photo(root, name, seed=0):
 def make_photos(root, names):
     """Several photos; returns name to points."""
     return {name: make_photo(root, name, seed) for seed, name in enumerate(names)}
+
+
+def make_aligned(folder, count, size=128):
+    """Aligned faces of one size, ``small_0.jpg`` and so on."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for number in range(count):
+        noise = np.random.default_rng(100 + number).integers(0, 256, (size, size, 3), np.uint8)
+        image = cv2.normalize(cv2.GaussianBlur(noise, (0, 0), 2), None, 0, 255, cv2.NORM_MINMAX)
+        Image.fromarray(image).save(folder / f'small_{number}.jpg', quality=90)

@@ -33,6 +33,8 @@ class FHNPhase(Phase):
     ``network_g`` is a TriPathGenerator, with ``network_d``; or any SR network of the registry, which then learns from
     the losses of SR images alone: pixel loss, BasicSR's perceptual loss, identity as the teacher sees it, face
     components, discriminators of images.
+
+    Faces that are not full, see :class:`~rim_plugin.batch.Batch`, count in the loss of identity alone.
     """
 
     name = 'fhn'
@@ -78,7 +80,8 @@ class FHNPhase(Phase):
         adversarial = self.has_domain_loss(iteration)
         outputs = self.step_discriminator(chunks, optimisation) if adversarial else [None] * len(chunks)
         for chunk, output in zip(chunks, outputs, strict=True):
-            optimisation.backward(self.losses(chunk, output, adversarial))
+            if losses := self.losses(chunk, output, adversarial):
+                optimisation.backward(losses)
         optimisation.step([part for part in self.parts if part != 'discriminator'])
         return optimisation.finish()
 
@@ -88,7 +91,7 @@ class FHNPhase(Phase):
         return compares and iteration % self.options.domain_interval == 0
 
     def losses(self, batch: Batch, output: TriPaths | None = None, adversarial: bool = False) -> Losses:
-        """The terms of Eq. 1, and the coarse loss.
+        """The terms of Eq. 1, and the coarse loss; none of these where no face is full.
 
         Args:
             batch: with ``gt``.
@@ -109,7 +112,8 @@ class FHNPhase(Phase):
         check_faces('network_d.integrator', both.integrator, sr, batch.truth)
         losses = {**self._image_losses(sr.float(), batch), **self._tri_path_losses(probe, batch)}
         if hr is not None:
-            losses['domain'] = self._constant_discriminator_loss(both.discriminator, probe.fused, hr.fused)
+            fused = batch.of_full(probe.fused)
+            losses['domain'] = self._constant_discriminator_loss(both.discriminator, fused, hr.fused)
         return sr, losses
 
     def _sr_faces(self, batch: Batch) -> Tensor:
@@ -122,8 +126,18 @@ class FHNPhase(Phase):
 
     def _image_losses(self, sr: Tensor, batch: Batch) -> Losses:
         """The pixel loss of Eqs. 2 and 5, which the requirements ask for, and others of SR and HR images."""
-        wanted, loss = self.setting.losses, self.setting.loss
-        losses = {term: loss(term, sr, batch.truth) for term in ('pixel', 'perceptual') if term in wanted}
+        wanted, loss = set(self.setting.losses), self.setting.loss
+        full, full_sr = batch.full_faces, batch.of_full(sr)
+        if not batch.has_full:
+            self.setting.warn(
+                'The faces of a batch, or of its part (accumulate), are all from further stores: it has no losses of '
+                'pixels and priors.'
+            )
+            wanted &= {'sr_identity'}
+        losses: Losses = {}
+        for term in ('pixel', 'perceptual'):
+            if term in wanted:
+                losses[term] = loss(term, full_sr, full.truth)
         if 'sr_identity' in wanted and (teacher := self.nets.teacher) is not None:
             with self.setting.autocast():
                 with torch.no_grad():
@@ -131,12 +145,15 @@ class FHNPhase(Phase):
                 embedding = called('network_t', teacher, sr).embedding
             losses['sr_identity'] = loss('sr_identity', embedding, truth)
         if 'gan' in wanted:
-            losses.update(self._gan_losses('gan', 'network_d', self.nets.image_discriminator, sr, batch.truth))
-        return {**losses, **self._component_losses(sr, batch)}
+            discriminator = self.nets.image_discriminator
+            losses.update(self._gan_losses('gan', 'network_d', discriminator, full_sr, full.truth))
+        return {**losses, **self._component_losses(full_sr, full)}
 
     def _component_losses(self, sr: Tensor, batch: Batch) -> Losses:
-        """Losses of crops by landmarks."""
+        """Losses of crops by landmarks, of full faces."""
         wanted, losses = {'component', 'gan_component'} & self.setting.losses.keys(), {}
+        if not len(sr):
+            return {}
         if batch.landmarks is None:
             for term in wanted:
                 self.setting.warn(f"{term}_opt is off: the training data have no 'landmarks'.")
@@ -151,13 +168,16 @@ class FHNPhase(Phase):
 
     def _tri_path_losses(self, probe: TriPathOutput, batch: Batch) -> Losses:
         """The coarse loss, and those of the priors (Eqs. 3 and 4)."""
-        losses = {}
+        losses: Losses = {}
+        if not batch.has_full:
+            return losses
+        full = batch.full_faces
         if 'coarse' in self.setting.losses:
-            losses['coarse'] = self.setting.loss('coarse', probe.coarse.float(), batch.truth)
+            losses['coarse'] = self.setting.loss('coarse', batch.of_full(probe.coarse).float(), full.truth)
         priors = (
-            ('landmark', probe.heatmaps, batch.heatmaps),
-            ('points', probe.points, batch.points),
-            ('parsing', probe.parsing, batch.parsing),
+            ('landmark', probe.heatmaps, full.heatmaps),
+            ('points', probe.points, full.points),
+            ('parsing', probe.parsing, full.parsing),
         )
         for term, estimate, truth in priors:
             if term not in self.setting.losses:
@@ -165,7 +185,7 @@ class FHNPhase(Phase):
             if fault := _prior_fault(term, estimate, truth):
                 self.setting.warn(f'{term}_opt is off: {fault}.')
             elif estimate is not None and truth is not None:
-                losses[term] = self.setting.loss(term, estimate.float(), truth)
+                losses[term] = self.setting.loss(term, batch.of_full(estimate).float(), truth)
         return losses
 
     def _gan_losses(
@@ -191,11 +211,11 @@ class FHNPhase(Phase):
         return {term: loss(term, fooled, True, is_disc=False), f'{term}_d': (halves[0] + halves[1]) / 2}
 
     def tri_paths(self, batch: Batch, adversarial: bool) -> TriPaths:
-        """The generator's output for the probes, and for the HR faces where a domain loss compares the two."""
+        """The generator's output for the probes, and for the full HR faces where a domain loss compares the two."""
         assert self.nets.generator is not None  # as the requirements say
         with self.setting.autocast():
-            if adversarial:
-                return TriPaths(*called('network_g', self.nets.generator, batch.probes, batch.truth))
+            if adversarial and batch.has_full:
+                return TriPaths(*called('network_g', self.nets.generator, batch.probes, batch.full_faces.truth))
             return TriPaths(called('network_g', self.nets.generator, batch.probes), None)
 
     def step_discriminator(self, chunks: Sequence[Batch], optimisation: Optimisation) -> list[TriPaths | None]:
@@ -211,9 +231,10 @@ class FHNPhase(Phase):
         for chunk in chunks:
             with nullcontext() if len(chunks) == 1 else torch.no_grad():
                 output = self.tri_paths(chunk, True)
-            assert output.hr is not None
-            loss = -self._domain_loss(discriminator, output.probe.fused.detach(), output.hr.fused.detach())
-            optimisation.backward({'d': loss})
+            if output.hr is not None:
+                fused = chunk.of_full(output.probe.fused)
+                loss = -self._domain_loss(discriminator, fused.detach(), output.hr.fused.detach())
+                optimisation.backward({'d': loss})
             outputs.append(output if len(chunks) == 1 else None)
         optimisation.step(['discriminator'])
         return outputs

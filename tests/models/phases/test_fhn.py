@@ -270,3 +270,65 @@ def test_losses_of_components_rest_without_landmarks(caplog):
     assert 'l_component' not in model.get_current_log()
     for term in ON_COMPONENTS:
         assert f"{term} is off: the training data have no 'landmarks'." in caplog.text
+
+
+EVERY_TERM = {
+    **IDENTITY,
+    **ON_COMPONENTS,
+    'gan_opt': GAN['gan_opt'],
+    'points_opt': {'type': 'L1Loss'},
+    'perceptual_opt': {'type': 'L1Loss'},
+}
+
+
+def model_of_every_term(teacher):
+    networks = {
+        **COMPONENTS,
+        'network_d': {**OPTIONS['network_d'], 'image': UNET},
+        'network_t': {'type': 'TinyRecogniser'},
+    }
+    return rim_model(networks=networks, path={'pretrain_network_t': teacher}, **EVERY_TERM)
+
+
+def losses_of(model, data):
+    """Terms of a batch; discriminators of images keep their norms of weights."""
+    model.feed_data(data)
+    phase = model.trainer.enter_phase(1)
+    if model.nets.discriminator.image is not None:
+        model.nets.discriminator.image.eval()
+    with torch.no_grad():
+        return phase.losses(model.batch, adversarial=True)
+
+
+def test_faces_that_are_not_full_count_in_the_loss_of_identity_alone(tiny_teacher):
+    model, data = model_of_every_term(tiny_teacher), batch(6)
+    flags = torch.tensor([False, True, True, False, True, False])
+    mixed = losses_of(model, {**data, 'is_full': flags})
+    full = losses_of(model, {key: value[flags] for key, value in data.items() if torch.is_tensor(value)})
+    whole = losses_of(model, data)
+    assert mixed.keys() == whole.keys() >= {'pixel', 'perceptual', 'coarse', 'landmark', 'parsing', 'domain'}
+    for name, value in mixed.items():
+        same, other = (whole, full) if name == 'sr_identity' else (full, whole)
+        torch.testing.assert_close(value, same[name], msg=name)
+        assert abs(value - other[name]) > 1e-5 * abs(value), name
+
+
+def test_a_batch_without_full_faces_has_the_loss_of_identity_alone(tiny_teacher, caplog):
+    model, data = model_of_every_term(tiny_teacher), batch()
+    logging.getLogger('basicsr').addHandler(caplog.handler)
+    assert set(losses_of(model, {**data, 'is_full': torch.tensor([False] * 4)})) == {'sr_identity'}
+    logging.getLogger('basicsr').removeHandler(caplog.handler)
+    assert 'all from further stores: it has no losses of pixels and priors' in caplog.text
+
+
+def test_micro_batches_without_full_faces_leave_the_step_to_the_others():
+    model = rim_model(accumulate=2)
+    data = {**batch(), 'is_full': torch.tensor([True, True, False, False])}
+    before = state_of(model.nets.generator)
+    model.feed_data(data)
+    model.optimize_parameters(1)
+    log = model.get_current_log()
+    halves = rim_model()
+    expected = losses_of(halves, {key: value[:2] for key, value in data.items() if torch.is_tensor(value)})
+    assert log['l_pixel'] == pytest.approx(expected['pixel'].item() / 2, rel=1e-5)
+    assert changed(before, model.nets.generator)
