@@ -78,12 +78,7 @@ class CapturedSteps:
     """
 
     def __init__(
-        self,
-        phase: Phase,
-        optimisation: Optimisation,
-        graphs: Graphs,
-        device: torch.device,
-        warn: Callable[[str], Any],
+        self, phase: Phase, optimisation: Optimisation, graphs: Graphs, device: torch.device, warn: Callable[[str], Any]
     ) -> None:
         self.phase, self._optimisation, self._graphs, self._device, self._warn = (
             *(phase, optimisation, graphs),
@@ -218,12 +213,7 @@ class _RecordedLosses:
     """
 
     def __init__(
-        self,
-        phase: Phase,
-        optimisation: Optimisation,
-        graphs: Graphs,
-        chunks: Sequence[Batch],
-        iteration: int,
+        self, phase: Phase, optimisation: Optimisation, graphs: Graphs, chunks: Sequence[Batch], iteration: int
     ) -> None:
         recorder = _Recorder(optimisation)
         self.parts, self.gradients = recorder.parts, list[tuple[nn.Parameter, Tensor]]()

@@ -183,4 +183,3 @@ class Trainer:
             if pairs:
                 get_ema_multi_avg_fn(decay)(*map(list, zip(*pairs)), None)
                 copy_together(ema_net.buffers(), net.buffers())
-

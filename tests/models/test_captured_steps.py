@@ -155,7 +155,9 @@ def test_a_phase_of_two_steps_in_one_says_so(graphs):
     phase = TwoSteps(model.trainer.phases['fhn'].setting)
     phase.name = 'twice'
     model.trainer.phases['fhn'] = phase
-    message = 'train.captured: a step of phase twice cannot be recorded .its gradients depend on a step of another part.'
+    message = (
+        'train.captured: a step of phase twice cannot be recorded .its gradients depend on a step of another part.'
+    )
     with pytest.raises(ValueError, match=message):
         trained(model, batches())
 
