@@ -46,8 +46,8 @@ class Muon(Optimizer):
     Every step of Muon moves a layer's output by about as much, whatever its scale: too much for heads, which give
     images or places in small units, and are linear or 1x1 here. A convolution is the matrix (out, in * kh * kw). Each
     step has the root mean square of one of Adam, 0.2 times the rate (Liu et al. 2025, arXiv 2502.16982), so that a rate
-    means about what it does there. Weights of one shape are orthogonalised together. A step never waits for a GPU, and a
-    group's ``lr`` may be a tensor on it, so that a CUDA graph can hold the step.
+    means about what it does there. Weights of one shape are orthogonalised together. A step never waits for a GPU, and
+    a group's ``lr`` may be a tensor on it, so that a CUDA graph can hold the step.
 
     Args:
         params: parameters, or groups of them.

@@ -23,7 +23,6 @@ from basicsr.losses import build_loss
 from basicsr.models.base_model import BaseModel
 from basicsr.utils import get_root_logger
 
-
 FUSED = ('Adam', 'AdamW', 'SGD')  # optimizers of torch.optim with such a kernel
 
 

@@ -68,6 +68,7 @@ def batches(count=STEPS, of=batch):
 SCHEDULE = {'scheduler': {'type': 'MultiStepLR', 'milestones': [WARM_UPS + 2], 'gamma': 0.1}}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     'options, records',
     [
@@ -86,6 +87,7 @@ def test_hallucination_learns_as_without_graphs(graphs, options, records):
     check_equal(build, batches(2 * STEPS if 'domain_interval' in options else STEPS), graphs, [records])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('phase', ['student', 'assistant', 'joint'])
 def test_recognition_learns_as_without_graphs(graphs, teacher, phase):
     def build(captured):
@@ -97,6 +99,7 @@ def test_recognition_learns_as_without_graphs(graphs, teacher, phase):
     check_equal(build, batches(), graphs, [2])
 
 
+@pytest.mark.slow
 def test_each_shape_has_a_graph_and_each_phase_its_own(graphs, teacher):
     def build(captured):
         phases = {'fhn': 2 * STEPS, 'student': STEPS}
@@ -105,6 +108,13 @@ def test_each_shape_has_a_graph_and_each_phase_its_own(graphs, teacher):
 
     two_shapes = [data for plain in batches() for data in (plain, mixed(4))]
     check_equal(build, two_shapes + batches(), graphs, [4, 2])
+
+
+def test_a_replay_takes_the_batch_the_rate_and_the_weights_of_its_time(graphs):
+    def build(captured):
+        return rim_model(captured=captured, domain_opt=None, **FAST)
+
+    check_equal(build, batches(WARM_UPS + 3), graphs, [2])
 
 
 def test_beyond_the_most_shapes_it_goes_on_without_graphs(graphs, monkeypatch):
