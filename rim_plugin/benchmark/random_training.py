@@ -1,4 +1,4 @@
-"""Trainings on random faces, to be timed: the options of a file for one process, and batches as its datasets give them."""
+"""Trainings on random faces, to be timed: options for one process, and batches as the datasets of these give them."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
