@@ -46,7 +46,8 @@ class Muon(Optimizer):
     Every step of Muon moves a layer's output by about as much, whatever its scale: too much for heads, which give
     images or places in small units, and are linear or 1x1 here. A convolution is the matrix (out, in * kh * kw). Each
     step has the root mean square of one of Adam, 0.2 times the rate (Liu et al. 2025, arXiv 2502.16982), so that a rate
-    means about what it does there. Weights of one shape are orthogonalised together.
+    means about what it does there. Weights of one shape are orthogonalised together. A step never waits for a GPU, and
+    a group's ``lr`` may be a tensor on it, so that a CUDA graph can hold the step.
 
     Args:
         params: parameters, or groups of them.
@@ -90,6 +91,13 @@ class Muon(Optimizer):
             (self._step_matrices if group['matrices'] else self._step_others)(group)
         return loss
 
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Counts of steps of a state that was saved elsewhere go to the device of their parameter."""
+        super().__setstate__(state)
+        for value, kept in self.state.items():
+            if 'step' in kept:
+                kept['step'] = kept['step'].to(value.device)
+
     def _step_matrices(self, group: dict[str, Any]) -> None:
         shapes: dict[tuple[int, int], list[Tensor]] = {}
         for value in group['params']:
@@ -101,8 +109,9 @@ class Muon(Optimizer):
             torch._foreach_lerp_(momenta, gradients, 1 - group['momentum'])
             ahead = torch.stack(torch._foreach_lerp(gradients, momenta, group['momentum']))
             steps = orthogonalised(ahead) * (_RMS * math.sqrt(max(shape)) * group['lr'])
-            for value, step in zip(values, steps, strict=True):
-                value.mul_(1 - group['lr'] * group['weight_decay']).sub_(step.reshape(value.shape))
+            if group['weight_decay']:
+                torch._foreach_mul_(values, 1 - group['lr'] * group['weight_decay'])
+            torch._foreach_sub_(values, [step.view(value.shape) for value, step in zip(values, steps, strict=True)])
 
     def _state(self, value: Tensor, shape: tuple[int, int]) -> dict[str, Tensor]:
         state = self.state[value]
@@ -114,8 +123,9 @@ class Muon(Optimizer):
         values = [value for value in group['params'] if value.grad is not None]
         for value in values:
             if not self.state[value]:
+                count = torch.zeros((), device=value.device)
                 self.state[value].update(
-                    step=torch.zeros(()), exp_avg=torch.zeros_like(value), exp_avg_sq=torch.zeros_like(value)
+                    step=count, exp_avg=torch.zeros_like(value), exp_avg_sq=torch.zeros_like(value)
                 )
         states = {key: [self.state[value][key] for value in values] for key in ('exp_avg', 'exp_avg_sq', 'step')}
         adam(
@@ -125,6 +135,7 @@ class Muon(Optimizer):
             states['exp_avg_sq'],
             [],
             states['step'],
+            fused=True,  # one kernel on a GPU, where it needs the counts of steps, too
             amsgrad=False,
             beta1=group['betas'][0],
             beta2=group['betas'][1],

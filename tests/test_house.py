@@ -24,7 +24,19 @@ ARROWS = {
     | {'archs', 'batch', 'data', 'environment', 'evaluation', 'templates', 'models', 'options', 'pipeline'}
     | {'rim_plugin', 'sheets', 'tools'},
     'models': BASE
-    | {'archs', 'batch', 'data', 'discovery', 'evaluation', 'losses', 'options', 'pipeline', 'run_state', 'sheets'},
+    | {
+        'archs',
+        'batch',
+        'data',
+        'discovery',
+        'evaluation',
+        'losses',
+        'muon',
+        'options',
+        'pipeline',
+        'run_state',
+        'sheets',
+    },
     'evaluation': BASE | {'archs', 'batch', 'data', 'discovery', 'heatmaps', 'network_key', 'options', 'pipeline'},
     'compat': BASE | {'options', 'randomness', 'run_state'},
     'pipeline': {'archs', 'errors'},

@@ -45,8 +45,10 @@ class SizeModulation(nn.Module):
         Returns:
             (layers, 2, N, channels, 1, 1); for one size (layers, 2, 1, channels, 1, 1).
         """
-        sizes = [[math.log2(probes.shape[-1] / REFERENCE_SIZE)] for probes in groups]
-        values = self.net(next(self.net.parameters()).new_tensor(sizes))
+        weight = next(self.net.parameters())
+        # filled on the device: a copy of numbers to a GPU waits, and cannot be part of a CUDA graph
+        sizes = [weight.new_full((1, 1), math.log2(probes.shape[-1] / REFERENCE_SIZE)) for probes in groups]
+        values = self.net(torch.cat(sizes))
         values = values.view(len(groups), self.layers, 2, 1, self.channels, 1, 1)
         if len(groups) == 1:  # for a batch of any size, which an exported network may get
             return values[0]

@@ -21,13 +21,12 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from rim_plugin.archs.layers import build_network
 from rim_plugin.benchmark.measure import DEVICE
-from rim_plugin.options.reading import read_options
+from rim_plugin.benchmark.random_training import PROBE_SIZE, training_batch, training_options
 
 from basicsr.models import build_model
 
 CEILING = '3x3 convolution, 64 channels'
 REFERENCE = 'RRDBNetX8'  # BasicSR's RRDBNet with a third step, the network of ESRGAN at x8
-PROBE_SIZE = 28  # pixels
 ROOT = Path(__file__).parents[2]
 STEPS_TOGETHER = 8
 _FAR = 3  # times the reference's time
@@ -186,27 +185,6 @@ def _training_case(name: str, model: Any, batch: dict[str, Tensor]) -> Case:
     net = model.nets.fhn if hasattr(model, 'nets') else model.net
     faces = len(batch['gt'])
     return Case(name, run, faces, 3 * faces * gflop(net, probes(1)))  # backward: with respect to inputs and weights
-
-
-def training_options(file: str) -> dict[str, Any]:
-    """An options file as BasicSR gives it to a model, for one process on the device that is there."""
-    options = read_options(file)
-    process = {'is_train': True, 'dist': False, 'rank': 0, 'world_size': 1, 'num_gpu': int(DEVICE.type == 'cuda')}
-    return {**options, **process}
-
-
-def training_batch(options: Mapping[str, Any]) -> dict[str, Tensor]:
-    """Random faces, as the datasets of the options give them with a probe of 28 pixels."""
-    data, net = options['datasets']['train'], options['network_g']
-    count, side = data['batch_size_per_gpu'], data.get('gt_size', 224)
-    landmarks = net.get('num_landmarks', 68)
-    return {
-        'lq': torch.rand(count, 3, PROBE_SIZE, PROBE_SIZE),
-        'gt': torch.rand(count, 3, side, side),
-        'landmarks': torch.rand(count, landmarks, 2) * side,
-        'heatmaps': torch.rand(count, landmarks, side // 4, side // 4),
-        'parsing': torch.randint(11, (count, side // 4, side // 4)),
-    }
 
 
 def processes_rows(file: str, rounds: int) -> list[Row]:

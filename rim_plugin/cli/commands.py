@@ -205,3 +205,28 @@ def benchmark_speed(argv: Sequence[str]) -> None:
         report.add_to_history(Path(args.history), now)
     if lines := report.slower(now, entries):
         raise ValueError(f'far slower than usual: {"; ".join(lines)}')
+
+
+@common.command
+def benchmark_gpu(argv: Sequence[str]) -> None:
+    """scripts/benchmark_gpu.py."""
+    parser = ArgumentParser(
+        description='Measure training steps on a GPU: as they are and recorded as CUDA graphs, in fp32 and bf16.'
+    )
+    parser.add_argument('--minutes', type=float, default=3.5, help='after which no further case begins (3.5)')
+    parser.add_argument('--seconds', type=float, default=1.0, help='for which each case is timed (1)')
+    parser.add_argument('-o', '--output', metavar='FILE', help='also write the tables there, Markdown')
+    args = parser.parse_args(argv)
+
+    import torch
+
+    from rim_plugin.files import write_atomically
+
+    if not torch.cuda.is_available():
+        raise ValueError('benchmark_gpu needs a GPU, and there is none here')
+    from rim_plugin.benchmark.gpu_report import measure
+
+    tables = measure(torch.device('cuda'), args.seconds, args.minutes, partial(print, flush=True))
+    print(tables, end='')
+    if args.output:
+        write_atomically(args.output, tables)

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from rim_plugin.archs.recogniser import RecogniserOutput
 from rim_plugin.losses.distributed import all_ranks, gather_over_ranks
-from rim_plugin.losses.inputs import full_precision, widened
+from rim_plugin.losses.inputs import full_precision, readable, widened
 from rim_plugin.options.kinds import Count, Positive
 
 from basicsr.utils.registry import LOSS_REGISTRY
@@ -30,12 +30,12 @@ def arcface_loss(
     Args:
         embeddings: (N, D), of any length.
         weight: (persons, D), one vector a person, of any length.
-        labels: (N, ) int64, below ``persons``.
+        labels: (N, ) int64, below ``persons``; below 0 where unknown: left out.
         margin: m in radians, 0 to pi / 2; 0 is a softmax over cosines.
         scale: s, above 0.
 
     Returns:
-        Scalar, averaged over the faces; zero without any.
+        Scalar, averaged over the known faces; zero without any.
 
     Example:
         >>> persons = torch.eye(3)
@@ -43,13 +43,16 @@ def arcface_loss(
         tensor(0.5514)
     """
     cosines = F.normalize(embeddings) @ F.normalize(weight).T
-    own = cosines.gather(1, labels[:, None])
+    known = labels >= 0
+    columns = labels.clamp(min=0)[:, None]
+    own = cosines.gather(1, columns)
     sines = (1 - own.square()).clamp(min=1e-12).sqrt()  # the root's slope is infinite at 0
     with_margin = own * math.cos(margin) - sines * math.sin(margin)
     beyond = own < math.cos(math.pi - margin)
     with_margin = torch.where(beyond, own - margin * math.sin(margin), with_margin)
-    logits = scale * cosines.scatter(1, labels[:, None], with_margin)
-    return F.cross_entropy(logits, labels, reduction='sum') / max(len(labels), 1)
+    logits = scale * cosines.scatter(1, columns, with_margin)
+    total = F.cross_entropy(logits, labels.where(known, -1), ignore_index=-1, reduction='sum')
+    return total / known.sum().clamp(min=1)  # no face is picked out: a GPU would be waited for
 
 
 @LOSS_REGISTRY.register()
@@ -96,10 +99,9 @@ class ArcFaceLoss(nn.Module):
         self._check(embeddings, identities)
         (embeddings,) = widened(embeddings)
         embeddings, identities = gather_over_ranks(embeddings), all_ranks(identities)
-        known = identities >= 0
         weight = self.weight.to(embeddings.dtype)
         with full_precision(embeddings):
-            loss = arcface_loss(embeddings[known], weight, identities[known], self.margin, self.scale)
+            loss = arcface_loss(embeddings, weight, identities, self.margin, self.scale)
         return self.loss_weight * loss
 
     def _check(self, embeddings: Tensor, identities: Tensor) -> None:
@@ -108,7 +110,7 @@ class ArcFaceLoss(nn.Module):
                 f'ArcFaceLoss: embedding must be (N, D) and identities (N, ), not {tuple(embeddings.shape)} and '
                 f'{tuple(identities.shape)}'
             )
-        if identities.numel() and identities.max() >= self.num_classes:
+        if identities.numel() and readable(identities) and identities.max() >= self.num_classes:
             raise ValueError(
                 f'ArcFaceLoss: there is an identity {identities.max().item()}, but num_classes is {self.num_classes}; '
                 'set it to the number of persons in the training data'

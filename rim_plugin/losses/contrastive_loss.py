@@ -29,7 +29,7 @@ def contrastive_distillation_loss(
     Args:
         student: (N, D), of length 1.
         teacher: (N, D), of length 1; constant.
-        seen: (M, D), of length 1; the t_i of every face.
+        seen: (M, D), of length 1; the t_i of every face. Rows of zeros are empty places, which do not count.
         temperature: tau, > 0.
         same_person: cosine with t_0 above which a face counts as the same person.
 
@@ -42,7 +42,8 @@ def contrastive_distillation_loss(
         tensor(0.7437)
     """
     own = (student * teacher).sum(1, keepdim=True)
-    others = (student @ seen.T).masked_fill(teacher @ seen.T > same_person, -torch.inf)
+    left_out = (teacher @ seen.T > same_person) | ~seen.any(1)
+    others = (student @ seen.T).masked_fill(left_out, -torch.inf)
     logits = torch.cat([own, others], 1) / temperature
     return F.cross_entropy(logits, torch.zeros_like(logits[:, 0], dtype=torch.long))
 
@@ -53,7 +54,8 @@ class ContrastiveDistillationLoss(nn.Module):
 
     The teacher's embeddings of the faces last seen, in this batch and in those before, are kept (a queue as in He et
     al., Momentum Contrast, 2020; the teacher being constant, it does not grow stale). Not in the paper, whose Eq. 11
-    asks for likeness alone.
+    asks for likeness alone. The queue has its full length from the first batch on, with zeros in front until it is
+    full: one place in memory, where a CUDA graph finds it.
 
     Args:
         loss_weight: factor on the result.
@@ -101,4 +103,8 @@ class ContrastiveDistillationLoss(nn.Module):
     @torch.no_grad()
     def _enqueue(self, embeddings: Tensor) -> None:
         latest = all_ranks(embeddings)
-        self.queue = torch.cat([self.queue.to(latest).reshape(-1, latest.shape[1]), latest])[-self.queue_size :]
+        shape = (self.queue_size, latest.shape[1])
+        if self.queue.shape != shape or self.queue.dtype != latest.dtype:  # the first batch, or another queue_size
+            kept = self.queue.to(latest).reshape(-1, shape[1])[-self.queue_size :]
+            self.queue = torch.cat([latest.new_zeros(self.queue_size - len(kept), shape[1]), kept])
+        self.queue.copy_(torch.cat([self.queue, latest])[-self.queue_size :])

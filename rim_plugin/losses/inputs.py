@@ -29,6 +29,11 @@ def full_precision(tensor: Tensor) -> torch.autocast:
     return torch.autocast(tensor.device.type, enabled=False)
 
 
+def readable(tensor: Tensor) -> bool:
+    """Whether its numbers can be looked at: there are none on ``meta``, nor while a CUDA graph is recorded."""
+    return not tensor.is_meta and not (tensor.is_cuda and torch.cuda.is_current_stream_capturing())
+
+
 def check_shapes(loss: str, place: str, **tensors: Tensor) -> None:
     """Check that tensors have one shape; any other would be broadcast in silence.
 

@@ -70,7 +70,7 @@ def _check(logits: Tensor, truth: Tensor, class_weights: Tensor | None, ignore_i
         )
     if truth.dtype != torch.int64:
         raise ValueError(f'ParsingLoss: the class map must be int64, not {truth.dtype}; convert it with .long()')
-    if not truth.is_cuda:
+    if truth.device.type == 'cpu':
         strange = truth[((truth < 0) | (truth >= logits.shape[1])) & (truth != ignore_index)]
         if strange.numel():
             raise ValueError(

@@ -11,6 +11,11 @@ import torch
 from torch import Tensor, nn
 
 
+def logged(losses: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Terms by their names in the log."""
+    return {f'l_{name}': term for name, term in losses.items()}
+
+
 class Part(NamedTuple):
     """What learns by an optimizer of its own."""
 
@@ -46,11 +51,19 @@ class Optimisation:
         Raises:
             FloatingPointError: a term is NaN or infinite.
         """
-        terms = {f'l_{name}': term for name, term in losses.items()}
-        self.check(terms)
+        self.check(logged(losses))
+        self.accumulate(losses)
+
+    def accumulate(self, losses: Mapping[str, Tensor]) -> None:
+        """:meth:`backward` without the check, for which a GPU has to be waited for."""
+        terms = logged(losses)
         self.scaler.scale(reduce(add, terms.values()) / self.chunks).backward()
         for name, term in terms.items():
             self._log[name] = self._log.get(name, 0) + term.detach() / self.chunks
+
+    def parameters(self, name: str) -> list[nn.Parameter]:
+        """Those of a part; none where it has no optimizer."""
+        return list(self.parts[name].module.parameters()) if name in self.parts else []
 
     def step(self, names: Iterable[str]) -> None:
         """Clip the gradients of parts and step their optimizers; names without an optimizer are passed over."""

@@ -141,6 +141,11 @@ class RIMModel(SRModel):
         batch = options.get('datasets', {}).get('train', {}).get('batch_size_per_gpu', train.accumulate)
         if batch % train.accumulate:
             raise ValueError(f'train.accumulate is {train.accumulate!r}; it has to divide the batch of {batch}')
+        if train.captured and train.amp == 'fp16':
+            raise ValueError(
+                'train.captured records steps as they are, and with amp: fp16 the loss scale decides in each whether '
+                'weights change; set amp: bf16 or none, or captured: false'
+            )
         return train
 
     def __init__(self, opt: dict[str, Any]) -> None:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache, partial
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from rim_plugin.batch import Batch
+from rim_plugin.models.captured_steps import CapturedSteps, CUDAGraphs, Graphs
 from rim_plugin.models.networks import RIMNets, compilable, load_weights
 from rim_plugin.models.optimisation import Optimisation, Part
 from rim_plugin.models.phases.base import PARTS, PHASES, Losses, Phase, Setting, loss_terms
@@ -22,10 +23,40 @@ from basicsr.losses import build_loss
 from basicsr.models.base_model import BaseModel
 from basicsr.utils import get_root_logger
 
+FUSED = ('Adam', 'AdamW', 'SGD')  # optimizers of torch.optim with such a kernel
+
 
 def recogniser_is_trained(options: Mapping[str, Any]) -> bool:
     """Whether the HRN of a training begins with weights of another one, or of the teacher."""
     return bool(options['train'].get('start_from_teacher') or options['path'].get('pretrain_network_r'))
+
+
+def can_capture(model: BaseModel) -> bool:
+    """Whether steps of a model can be recorded as CUDA graphs; else a warning says why not."""
+    if model.device.type == 'cuda' and not model.opt['dist']:
+        return True
+    get_root_logger().warning('train.captured is off: it needs a GPU, and a training by one process.')
+    return False
+
+
+def fused(kind: str, options: Mapping[str, Any], device: torch.device) -> dict[str, Any]:
+    """Options of an optimizer of torch.optim, with one kernel for all parameters on a GPU unless they say otherwise."""
+    chosen = kind not in FUSED or device.type != 'cuda' or {'fused', 'foreach', 'differentiable'} & options.keys()
+    return dict(options) if chosen else {**options, 'fused': True}
+
+
+def new_graphs(device: torch.device) -> Graphs:
+    """Who records steps on a device."""
+    return CUDAGraphs(device)
+
+
+def copy_together(targets: Iterable[Tensor], values: Iterable[Tensor]) -> None:
+    """Copy tensors to others of their types and shapes, those of one type together: one kernel on a GPU."""
+    kinds: dict[torch.dtype, list[tuple[Tensor, Tensor]]] = {}
+    for target, value in zip(targets, values, strict=True):
+        kinds.setdefault(value.dtype, []).append((target, value))
+    for pairs in kinds.values():
+        torch._foreach_copy_(*map(list, zip(*pairs)))
 
 
 class Trainer:
@@ -65,11 +96,13 @@ class Trainer:
         setting = Setting(wrapped, self.losses, self.pipeline, options, is_trained, model.device, warn)
         self.phases = {name: PHASES[name](setting) for name in self.schedule.names}
         self.phase: Phase | None = None
+        self._captured: CapturedSteps | None = None
         self._check_phases()
         parts = self._parts(model)
         scaler = torch.amp.GradScaler(model.device.type, enabled=options.amp == 'fp16')
         check = partial(check_finite, model)
         self.optimisation = Optimisation(parts, scaler, options.grad_clip, options.accumulate, check)
+        self._device, self._captures = model.device, options.captured and can_capture(model)
 
     def _check_phases(self) -> None:
         for phase in self.phases.values():
@@ -85,12 +118,14 @@ class Trainer:
             if not self.schedule.trains(name):
                 continue
             options = dict(model.opt['train'].get(f'optim_{PARTS[name]}') or {'type': 'RMSprop', 'lr': 1e-3})
+            kind = options.pop('type')
             params: Any = module.parameters()
             if name == 'student' and 'identity' in self.losses:
                 rate = options['lr'] if self.options.classifier_lr is None else self.options.classifier_lr
                 student, weights = module.children()
                 params = [{'params': student.parameters()}, {'params': weights.parameters(), 'lr': rate}]
-            parts[name] = Part(module, model.get_optimizer(options.pop('type'), params, **options))
+            optimizer = model.get_optimizer(kind, params, **fused(kind, options, model.device))
+            parts[name] = Part(module, optimizer)
             model.optimizers.append(parts[name].optimizer)
         return parts
 
@@ -106,7 +141,10 @@ class Trainer:
         """
         phase = self.enter_phase(iteration)
         phase.check_data(batch)
-        losses = phase.step(batch.chunks(self.options.accumulate), iteration, self.optimisation)
+        if self._captured is not None:
+            losses = self._captured.step(batch, iteration)
+        else:
+            losses = phase.step(batch.chunks(self.options.accumulate), iteration, self.optimisation)
         if self.options.ema_decay > 0:
             done = self.schedule.since(iteration)
             self.average(min(self.options.ema_decay, (1 + done) / (10 + done)))
@@ -128,6 +166,9 @@ class Trainer:
         for name, part in parts.items():
             if name in phase.parts:
                 part.module.train().requires_grad_(True)
+        if self._captures:  # graphs of the phase before name other parameters
+            warn = cache(get_root_logger().warning)
+            self._captured = CapturedSteps(phase, self.optimisation, new_graphs(self._device), self._device, warn)
         return phase
 
     @torch.no_grad()
@@ -140,5 +181,4 @@ class Trainer:
             pairs = [(average, value) for average, value in values if value.requires_grad]
             if pairs:
                 get_ema_multi_avg_fn(decay)(*map(list, zip(*pairs)), None)
-                for value, average in zip(net.buffers(), ema_net.buffers(), strict=True):
-                    average.copy_(value)
+                copy_together(ema_net.buffers(), net.buffers())

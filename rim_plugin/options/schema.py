@@ -98,6 +98,9 @@ class RIMTrain(_FaceTrain, kw_only=True, frozen=True, forbid_unknown_fields=True
     accumulate: Annotated[Count, about('Micro-batches of a step; has to divide the batch.')] = 1
     amp: Annotated[Literal['none', 'bf16', 'fp16'], about('Mixed precision.')] = 'none'
     compile: Annotated[bool, about('Compile the networks whose input keeps its shape.')] = False
+    captured: Annotated[
+        bool, about('On a GPU: record steps as CUDA graphs, one for each shape of batches, and replay them.')
+    ] = False
 
 
 class BaselineTrain(_FaceTrain, kw_only=True, frozen=True, forbid_unknown_fields=True):

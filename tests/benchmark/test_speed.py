@@ -1,12 +1,11 @@
-"""Timing of cases by turns: faces, shares of the ceiling, ratios; the batches of trainings."""
+"""Timing of cases by turns: faces, shares of the ceiling, ratios."""
 
 import pytest
 import torch
 from torch import nn
 
 from rim_plugin.benchmark import speed
-from rim_plugin.benchmark.speed import Case, gflop, inference_rows, timed, training_batch, training_options
-from rim_plugin.options.reading import read_options
+from rim_plugin.benchmark.speed import Case, gflop, inference_rows, timed
 
 
 @pytest.fixture
@@ -79,16 +78,6 @@ def test_a_small_network_is_faster_than_a_large_one():
     small, large = inference_rows(networks, 2, 2)
     assert small.times > 1.2 and large.times == pytest.approx(1)
     assert 0 < large.share < 2 and small.section == 'inference, batch 2'
-
-
-@pytest.mark.parametrize('file, count', [('fhn_small', 8), ('baselines/subpixel_resnet', 16)])
-def test_batches_are_what_the_options_want(file, count):
-    path = f'options/{file}.yml'
-    batch = training_batch(read_options(path))
-    assert batch['lq'].shape == (count, 3, 28, 28) and batch['gt'].shape == (count, 3, 224, 224)
-    assert batch['landmarks'].shape == (count, 68, 2) and batch['heatmaps'].shape == (count, 68, 56, 56)
-    assert batch['parsing'].shape == (count, 56, 56) and batch['parsing'].max() <= 10
-    assert training_options(path)['is_train'] is True
 
 
 @pytest.mark.slow

@@ -151,6 +151,10 @@ class Phase(ABC):
         optimisation.step(self.parts)
         return optimisation.finish()
 
+    def is_capturable(self, iteration: int) -> bool:
+        """Whether an iteration takes all its gradients before its only step, so that it can be recorded as a graph."""
+        return True
+
     def check_data(self, batch: Batch) -> None:
         """Check that a batch has what the phase requires.
 

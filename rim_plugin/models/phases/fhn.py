@@ -85,6 +85,10 @@ class FHNPhase(Phase):
         optimisation.step([part for part in self.parts if part != 'discriminator'])
         return optimisation.finish()
 
+    def is_capturable(self, iteration: int) -> bool:
+        """With a domain loss, theta_d steps before the others' gradients."""
+        return not self.has_domain_loss(iteration)
+
     def has_domain_loss(self, iteration: int) -> bool:
         """Whether the iteration is one of every ``domain_interval``; never without the loss."""
         compares = self.nets.mixed is not None and 'domain' in self.setting.losses
