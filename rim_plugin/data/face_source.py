@@ -140,10 +140,10 @@ def main_source(options: FacePriorOptions, place: str) -> FaceSource:
 
 
 def further_sources(options: FacePriorOptions, place: str) -> list[FaceSource]:
-    """The smaller faces of a dataset.
+    """The smaller faces of a dataset, or as large ones without priors.
 
     Raises:
-        OptionsError: they are not smaller; or the dataset is not for training.
+        OptionsError: they are larger; or the dataset is not for training.
     """
     if options.more and options.phase != 'train':
         raise OptionsError(f'{place}: more: further stores are for training; take them out of the other datasets')
@@ -151,10 +151,10 @@ def further_sources(options: FacePriorOptions, place: str) -> list[FaceSource]:
         FaceSource(each, f'{place}: more[{number}]', options.gt_size) for number, each in enumerate(options.more)
     ]
     for number, source in enumerate(sources):
-        if source.window >= options.gt_size:
+        if source.window > options.gt_size:
             raise OptionsError(
                 f'{place}: more[{number}]: dataroot_gt {options.more[number].dataroot_gt}: its faces have '
-                f'{source.window} pixels, not fewer than gt_size, {options.gt_size}; join the stores by preparing both '
-                'into one folder'
+                f'{source.window} pixels, more than gt_size, {options.gt_size}; prepare them with --size '
+                f'{options.gt_size}'
             )
     return sources

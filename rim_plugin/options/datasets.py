@@ -161,7 +161,7 @@ class FaceOptions(DatasetOptions, kw_only=True, frozen=True, forbid_unknown_fiel
 
 
 class FurtherFaces(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
-    """An item of ``more``: a store of faces with fewer pixels than gt_size."""
+    """An item of ``more``: a store of faces with no more pixels than gt_size."""
 
     dataroot_gt: FaceRoot
     io_backend: FaceBackend
@@ -181,7 +181,9 @@ class FacePriorOptions(FaceOptions, kw_only=True, frozen=True, forbid_unknown_fi
     identities: Identities = None
     more: Annotated[
         list[FurtherFaces],
-        about('Further stores, of smaller faces, which batches share, in training; hallucination has no loss on them.'),
+        about(
+            'Further stores, of faces that are no larger, which batches share, in training; hallucination has no loss on them.'
+        ),
     ] = []
     augment: Annotated[AugmentOptions | None, about('Changes of the faces, in training.')] = None
     on_device: Annotated[bool, about('Keep all faces on the GPU, or decoded in memory, and make batches there.')] = (

@@ -217,9 +217,12 @@ def test_options_that_do_not_fit_are_refused(root, further, changed, message):
         dataset(root, further, **changed)
 
 
-def test_a_store_of_hr_images_is_no_further_one(root):
-    with pytest.raises(OptionsError, match=r'more\[0\]: .* 224 pixels, not fewer than gt_size, 224; join the stores'):
-        dataset(root, further={'dataroot_gt': str(root / 'full')})
+def test_larger_faces_are_refused_and_as_large_ones_have_no_priors(root):
+    small = {'dataroot_gt': str(root / 'small'), 'gt_size': 112, 'query_size': 28}
+    with pytest.raises(OptionsError, match=r'more\[0\]: .* 224 pixels, more than gt_size, 112; prepare them with'):
+        dataset(root, further={'dataroot_gt': str(root / 'full')}, **small)
+    faces = dataset(root, **small)
+    assert [bool(faces[index]['is_full']) for index in (SMALL - 1, SMALL)] == [True, False]
 
 
 def _shift(seed):
