@@ -196,7 +196,11 @@ class Timed:
             self.step(batch)
         once = _seconds(lambda: self.step(batch), self.device)
         steps = max(3, int(seconds / once))
-        return count * steps / _seconds(lambda: [self.step(batch) for _ in range(steps)], self.device)
+        return count * steps / _seconds(lambda: self._steps(batch, steps), self.device)
+
+    def _steps(self, batch: Mapping[str, Tensor], count: int) -> None:
+        for _ in range(count):
+            self.step(batch)
 
     def step(self, batch: Mapping[str, Tensor]) -> None:
         self.model.feed_data(batch)

@@ -56,7 +56,7 @@ def copy_together(targets: Iterable[Tensor], values: Iterable[Tensor]) -> None:
     for target, value in zip(targets, values, strict=True):
         kinds.setdefault(value.dtype, []).append((target, value))
     for pairs in kinds.values():
-        torch._foreach_copy_(*map(list, zip(*pairs)))
+        torch._foreach_copy_([target for target, _ in pairs], [value for _, value in pairs])
 
 
 class Trainer:

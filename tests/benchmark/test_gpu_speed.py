@@ -8,7 +8,9 @@ import torch
 from rim_plugin import cli
 from rim_plugin.benchmark import gpu_speed
 from rim_plugin.benchmark.gpu_speed import CAPTURED, TODAY, TRAININGS, Row, Timed, Training, peak, rows, table
+from rim_plugin.options.conversion import convert
 from rim_plugin.options.reading import read_options
+from rim_plugin.options.schema import RIMTrain
 
 CPU = torch.device('cpu')
 CASE = Training('small', 'fhn_small.yml', modes=(TODAY,), batches=(1, 2))
@@ -57,8 +59,8 @@ def test_peak_counts_two_for_a_multiplication_and_addition(monkeypatch):
 def test_changes_of_the_options_are_there(training):
     for mode in training.modes:
         options = read_options(f'options/{training.file}', (*training.forced, *gpu_speed.MODES[mode]))
-        assert options['train']['amp'] == ('none' if mode == TODAY else 'bf16')
-        assert options['train'].get('captured', False) == ('captured' in mode)
+        train = convert(options['train'], RIMTrain, path='train')
+        assert (train.amp, train.captured) == ('none' if mode == TODAY else 'bf16', 'captured' in mode)
 
 
 @pytest.mark.slow
