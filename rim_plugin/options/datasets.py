@@ -181,7 +181,7 @@ class FacePriorOptions(FaceOptions, kw_only=True, frozen=True, forbid_unknown_fi
     identities: Identities = None
     more: Annotated[
         list[FurtherFaces],
-        about('Further stores, of no larger faces, for training; batches share them; hallucination has no loss on them'),
+        about('Further stores, of no larger faces; batches share them; hallucination does not learn from them.'),
     ] = []
     augment: Annotated[AugmentOptions | None, about('Changes of the faces, in training.')] = None
     on_device: Annotated[bool, about('Keep all faces on the GPU, or decoded in memory, and make batches there.')] = (
