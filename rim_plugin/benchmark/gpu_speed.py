@@ -180,7 +180,9 @@ class Timed:
     def _gflop(self, count: int) -> float:
         phase = self.model.trainer.enter_phase(1)
         batch = Batch.from_data(self.batch(count), self.device)
-        with torch.backends.cudnn.flags(benchmark=False), FlopCounterMode(display=False) as counter:
+        plain = torch.compiler.set_stance('force_eager')  # within compiled networks nothing is counted
+        untuned = torch.backends.cudnn.flags(enabled=True, benchmark=False)
+        with plain, untuned, FlopCounterMode(display=False) as counter:
             reduce(add, phase.losses(batch).values()).backward()
         for net in self.model.nets.learning.values():
             net.zero_grad()
