@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from support.face_photos import FIVE_POINTS, make_photos
+from support.face_photos import FIVE_POINTS, make_aligned, make_photos
 
 from rim_plugin.data.alignment import align_face
 from rim_plugin.data.face_pair_dataset import FacePairDataset
@@ -186,6 +186,15 @@ def test_names_with_signs_are_found_in_the_store(faces, tmp_path):
 
 
 @pytest.mark.slow
+def test_pairs_of_a_store_with_a_margin_are_of_the_windows(tmp_path):
+    make_aligned(tmp_path / 'images', 3)
+    prepare_faces(PrepareOptions(tmp_path / 'images', tmp_path / 'lmdb', aligned=8, size=128, workers=1))
+    (tmp_path / 'pairs.txt').write_text('small_0.jpg 1\nsmall_1.jpg 1\nsmall_0.jpg 0\nsmall_2.jpg 0\n')
+    pairs = dataset(tmp_path, gt_size=112)
+    photo = cv2.imread(str(tmp_path / 'images/small_0.jpg'))[:, :, ::-1]
+    assert torch.equal(pairs[0]['gt'], to_tensor(np.ascontiguousarray(photo[8:-8, 8:-8])))
+
+
 @pytest.mark.real_data
 def test_the_real_lfw_is_aligned_on_the_fly(real_faces):
     lfw = real_faces / 'lfw'
