@@ -14,6 +14,7 @@ from rim_plugin.data.augment import Face, FaceAugmentation
 from rim_plugin.data.device_faces import DeviceFaces
 from rim_plugin.data.face_item import ItemMaker, dataset_name, leave_threads_to_workers
 from rim_plugin.data.face_store import FaceStore
+from rim_plugin.data.held_out import faces_of_phase
 from rim_plugin.data.photo_files import decode_image
 from rim_plugin.errors import OptionsError, UnreadableImage
 from rim_plugin.options.conversion import convert
@@ -53,7 +54,8 @@ class FacePriorDataset(data.Dataset):
                 f'{self._name}: gt_size is {options.gt_size}, but the faces in dataroot_gt {options.dataroot_gt} have '
                 f'the shape {self._store.shape}: set gt_size, or prepare them again with --size {options.gt_size}.'
             )
-        self._keys = self._listed(options.meta_info_file)[: options.max_faces]
+        keys = self._listed(options.meta_info_file)[: options.max_faces]
+        self._keys = faces_of_phase(keys, options.held_out, options.phase) if options.held_out else keys
         self._make_item = ItemMaker(options, self._name)
         self._identities = self._read_identities(options.identities)
         self._augment = self._augmentation(options.augment)

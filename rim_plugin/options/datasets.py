@@ -47,7 +47,7 @@ class BasicSRDatasetOptions(DatasetOptions, kw_only=True, frozen=True, forbid_un
 class BackendOptions(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
     """Block ``io_backend`` of a prepared store."""
 
-    type: Annotated[Literal['lmdb', 'disk'], about('How scripts/prepare_faces.py wrote the store.')]
+    type: Annotated[Literal['lmdb', 'disk'], about('How rim prepare wrote the store.')]
 
 
 class AugmentOptions(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
@@ -150,10 +150,13 @@ class FaceOptions(DatasetOptions, kw_only=True, frozen=True, forbid_unknown_fiel
 class FacePriorOptions(FaceOptions, kw_only=True, frozen=True, forbid_unknown_fields=True):
     """FacePriorDataset: aligned faces with landmarks and parsing maps."""
 
-    dataroot_gt: Annotated[str, about('Folder that scripts/prepare_faces.py made.')]
+    dataroot_gt: Annotated[str, about('Folder that rim prepare made.')]
     io_backend: Annotated[BackendOptions, about('Kind of store.')]
     meta_info_file: Annotated[str | None, about('File of the faces to take, one a line; ~ for all.')] = None
     max_faces: Annotated[Count | None, about('Take the first so many; ~ for all.')] = None
+    held_out: Annotated[
+        Rate, about('Share of the faces, drawn by name, that training leaves to validation; 0: all for both.')
+    ] = 0
     priors: Annotated[bool, about('Give landmarks, heatmaps and parsing map; recognition needs none.')] = True
     identities: Annotated[str | None, about('File of faces and persons, two words a line, for identity losses.')] = None
     augment: Annotated[AugmentOptions | None, about('Changes of the faces, in training.')] = None
