@@ -34,7 +34,12 @@ def installation(version: str) -> dict[str, Block | str]:
     Args:
         version: of this package.
     """
-    blocks = {'versions': partial(versions, version), 'devices': devices, 'weights': weights, 'extras': extras}
+    blocks: dict[str, Callable[[], Block]] = {
+        'versions': partial(versions, version),
+        'devices': devices,
+        'weights': weights,
+        'extras': extras,
+    }
     return {name: _told(make) for name, make in blocks.items()}
 
 
