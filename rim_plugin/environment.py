@@ -8,8 +8,6 @@ from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
 
-import torch
-
 _PACKAGES = ('rim-plugin', 'basicsr', 'torch', 'torchvision', 'numpy', 'scikit-learn', 'mmengine')
 
 
@@ -34,6 +32,8 @@ def installed_versions(names: Iterable[str]) -> dict[str, str]:
 
 def device_name() -> str:
     """The GPU, or the CPU with its number of threads."""
+    import torch  # which takes seconds, and may be what is absent
+
     if torch.cuda.is_available():
         return torch.cuda.get_device_name()
     return f'CPU, threads: {torch.get_num_threads()}'

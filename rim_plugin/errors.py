@@ -38,12 +38,18 @@ class SkippedPhoto(PhotoError):
         self.reason, self.detail = reason, detail
 
 
-def did_you_mean(name: object, known: Iterable[object]) -> str:
-    """``; did you mean 'x'?`` with the nearest of the ``known`` names, or the whole list where it is short."""
+def did_you_mean(name: object, known: Iterable[object], most: int = 1) -> str:
+    """``; did you mean 'x'?`` with the nearest of the ``known`` names, or the whole list where it is short.
+
+    Args:
+        name: what was given.
+        known: what could have been.
+        most: how many near names are told.
+    """
     names = sorted(map(str, known))
-    near = difflib.get_close_matches(str(name), names, 1, 0.6)
+    near = difflib.get_close_matches(str(name), names, most, 0.6)
     if near:
-        return f"; did you mean '{near[0]}'?"
+        return f'; did you mean {" or ".join(map(repr, near))}?'
     return f'; known: {", ".join(names)}' if 0 < len(names) <= 12 else ''
 
 

@@ -31,12 +31,11 @@ _PACKAGES = {
 
 def install() -> None:
     """Complete BasicSR's registries, and patch BasicSR: now where it is being imported, as from a linked checkout
-    (``scripts/link_basicsr.py``), else when it is.
-
-    Raises:
-        ImportError: BasicSR is not installed.
-    """
-    registry = _import_registries().Registry
+    (``scripts/link_basicsr.py``), else when it is. Where it is not installed, importing it says so."""
+    registry = getattr(_import_registries(), 'Registry', None)
+    if registry is None:
+        sys.meta_path.append(_AbsentFinder())
+        return
     for lookup in ('get', '__contains__', '__iter__', 'keys'):
         setattr(registry, lookup, _discovering(getattr(registry, lookup)))
     if 'basicsr' in sys.modules:
@@ -52,7 +51,7 @@ def _import_registries() -> Any:
             _REGISTRIES, [f'{each}/utils' for each in package.submodule_search_locations or []]
         )
         if not spec or not spec.loader:
-            raise ImportError('BasicSR is not installed: scripts/run.sh does, or pip install basicsr')
+            return None
         sys.modules[_REGISTRIES] = module_from_spec(spec)
         spec.loader.exec_module(sys.modules[_REGISTRIES])
     return sys.modules[_REGISTRIES]
@@ -73,6 +72,15 @@ def _discovering(lookup: Callable[..., Any]) -> Callable[..., Any]:
         return lookup(registry, *names, **suffix)
 
     return complete
+
+
+class _AbsentFinder(MetaPathFinder):
+    """Says that BasicSR is not installed, where no other finder has found it."""
+
+    def find_spec(self, name: str, *where: Any) -> None:
+        if name == 'basicsr':
+            message = 'BasicSR is not installed: scripts/run.sh does, or pip install basicsr'
+            raise ModuleNotFoundError(message, name=name)
 
 
 class _BasicSRFinder(MetaPathFinder):

@@ -9,5 +9,11 @@ import rim_plugin  # noqa: F401  patches BasicSR and registers
 
 from basicsr.test import test_pipeline
 
-if __name__ == '__main__':
+
+def main() -> None:
+    """As ``sys.argv`` says."""
     test_pipeline(os.getcwd())
+
+
+if __name__ == '__main__':
+    main()

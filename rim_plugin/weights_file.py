@@ -13,7 +13,6 @@ import hashlib
 import json
 import os
 import re
-import sysconfig
 import warnings
 import zipfile
 from collections.abc import Mapping
@@ -26,6 +25,7 @@ from torch import Tensor, nn
 
 from rim_plugin.errors import MissingPackage, OptionsError, first_words, some
 from rim_plugin.files import file_digest, read_metadata, write_atomically
+from rim_plugin.shipped import shipped
 
 from basicsr.utils.registry import ARCH_REGISTRY
 
@@ -84,12 +84,8 @@ class Weights(NamedTuple):
 
 
 def shipped_weights() -> Path:
-    """Path of the weights that come with the plugin: ``weights/rim.safetensors`` of the repository or installation."""
-    root = Path(__file__).parents[1]  # the repository, or what pip's --target names
-    schemes = sysconfig.get_path('data'), sysconfig.get_path('data', sysconfig.get_preferred_scheme('user'))
-    places = [root / 'weights', *(Path(place, 'share', 'rim-plugin') for place in (root, *schemes))]
-    files = [place / 'rim.safetensors' for place in places]
-    return next((file for file in files if file.is_file()), files[0])
+    """Path of the weights that come with the plugin."""
+    return shipped(SHIPPED)
 
 
 def save_weights(weights: Weights, path: str | os.PathLike[str]) -> Weights:

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import types
+from pathlib import Path
 
 import pytest
 import torch
@@ -30,6 +31,22 @@ def test_a_stand_in_of_somebody_else_is_left_alone(monkeypatch):
     monkeypatch.setitem(sys.modules, 'torchvision.transforms.functional_tensor', theirs)
     import_hook._stub_functional_tensor()
     assert sys.modules['torchvision.transforms.functional_tensor'] is theirs
+
+
+@pytest.mark.slow
+def test_without_basicsr_its_import_says_so():
+    code = """
+import sys
+sys.path = [path for path in sys.path if 'site-packages' not in path]
+import rim_plugin
+try:
+    import basicsr.archs
+except ModuleNotFoundError as error:
+    print(error)
+"""
+    root = str(Path(__file__).parents[1])
+    done = subprocess.run([sys.executable, '-S', '-c', code], cwd=root, capture_output=True, text=True)
+    assert done.stdout.startswith('BasicSR is not installed: '), done.stderr
 
 
 @pytest.mark.slow

@@ -1,6 +1,7 @@
 """What is imported when: commands answer at once, inference loads neither BasicSR nor what only training needs."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 # Packages of others that one face needs, beside those which torch loads by itself.
 OF_ONE_FACE = {'PIL', 'cv2', 'msgspec', 'numpy', 'safetensors'}
-COMMANDS = ('hallucinate', 'verify', 'gallery', 'export', 'pack', 'prepare')
+COMMANDS = ('train', 'test', 'hallucinate', 'verify', 'gallery', 'export', 'pack', 'prepare', 'benchmark', 'info')
 FACE = """
 import numpy
 from rim_plugin import RIM
@@ -68,6 +69,7 @@ def loaded(code: str) -> set[str]:
 
 def test_help_and_wrong_arguments_load_nothing():
     calls = [(name, argument) for name in COMMANDS for argument in ('--help', '--wrong')]
+    calls += [('rim', *call) for call in calls] + [('rim', '--help'), ('rim', '--version'), ('rim', 'train', 'unknown')]
     assert loaded(f'CALLS = {calls}' + CALLS) == set()
 
 
@@ -79,8 +81,19 @@ def test_the_list_of_a_gallery_loads_no_network(tmp_path):
     index = tmp_path / 'index'
     with open_store(index, sha256=SHA256, make=True) as store:
         fill(store, ['Ada'])
-    code = f'CALLS = [("gallery", "list", {str(index)!r})]' + CALLS
+    code = f'CALLS = [("rim", "gallery", "list", {str(index)!r})]' + CALLS
     assert run(code) == 'Ada\t1\n' and loaded(code) == {'numpy'}
+
+
+@pytest.mark.parametrize(
+    'argv', [['--help'], ['hallucinate', '--help'], ['hallucinate', '--wrong'], ['train', 'rim_dem']]
+)
+def test_rim_answers_at_once(argv):
+    before = os.times()
+    subprocess.run([sys.executable, '-m', 'rim_plugin', *argv], cwd=ROOT, capture_output=True)
+    after = os.times()
+    taken = sum(getattr(after, key) - getattr(before, key) for key in ('children_user', 'children_system'))
+    assert taken < 0.4  # seconds of a core
 
 
 @pytest.mark.slow

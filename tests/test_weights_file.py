@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import shutil
 
 import pytest
 import torch
@@ -316,13 +315,3 @@ def test_misfit_names_keys_and_shapes():
 def test_packed_by_its_names():
     assert is_packed({'fhn.a': 0, 'hrn.b': 0})
     assert not is_packed({'fhn.a': 0, 'conv.b': 0}) and not is_packed({})
-
-
-def test_an_installation_finds_the_shipped_file(tmp_path, monkeypatch):
-    monkeypatch.setattr('rim_plugin.weights_file.__file__', str(tmp_path / 'lib/rim_plugin/weights_file.py'))
-    monkeypatch.setattr('sysconfig.get_path', lambda *_: str(tmp_path / 'prefix'))
-    assert shipped_weights() == tmp_path / 'lib/weights/rim.safetensors'  # none there: the repository's is named
-    for place in ('prefix/share/rim-plugin', 'lib/share/rim-plugin', 'lib/weights'):
-        (tmp_path / place).mkdir(parents=True)
-        shutil.copy(__file__, tmp_path / place / 'rim.safetensors')
-        assert shipped_weights() == tmp_path / place / 'rim.safetensors'

@@ -2,5 +2,22 @@
 
 from rim_plugin.cli.commands import benchmark_gpu, benchmark_speed, export, hallucinate, pack, prepare, verify
 from rim_plugin.cli.gallery_command import gallery
+from rim_plugin.cli.info_command import info
+from rim_plugin.cli.rim_command import rim
+from rim_plugin.cli.training_commands import benchmark, test, train
 
-__all__ = ['benchmark_gpu', 'benchmark_speed', 'export', 'gallery', 'hallucinate', 'pack', 'prepare', 'verify']
+__all__ = [
+    'benchmark',
+    'benchmark_gpu',
+    'benchmark_speed',
+    'export',
+    'gallery',
+    'hallucinate',
+    'info',
+    'pack',
+    'prepare',
+    'rim',
+    'test',
+    'train',
+    'verify',
+]

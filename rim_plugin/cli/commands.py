@@ -1,21 +1,23 @@
-"""The commands but rim-gallery: small faces to large ones, two faces compared, export, packing, preparing."""
+"""The commands of a function or two: small faces to large ones, two faces compared, export, packing, preparing."""
 
 import json
 import os
+import shlex
 import sys
-from argparse import ArgumentParser
+from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
+from dataclasses import fields
 from functools import partial
+from pathlib import Path
 from typing import Literal
 
 from rim_plugin.cli import common
+from rim_plugin.cli.common import Command
+from rim_plugin.cli.options_argument import add_options, options_file
 from rim_plugin.errors import one_line
 
 
-@common.command
-def hallucinate(argv: Sequence[str]) -> None:
-    """rim-hallucinate."""
-    parser = ArgumentParser(description='Enlarge small faces to 224 pixels, or photos with faces in them.')
+def _hallucinate_arguments(parser: ArgumentParser) -> None:
     parser.add_argument('inputs', nargs='+', metavar='INPUT', help='pictures or folders of aligned faces')
     parser.add_argument('-o', '--output', required=True, metavar='OUT', help='folder for NAME.png')
     scale = common.whole_number(1, 8)
@@ -25,8 +27,10 @@ def hallucinate(argv: Sequence[str]) -> None:
     there = parser.add_mutually_exclusive_group()
     there.add_argument('--force', action='store_true', help='replace files that are there')
     there.add_argument('--skip-existing', action='store_true', help='go on with pictures whose files are not there')
-    args = common.add_networks(parser).parse_args(argv)
+    common.add_networks(parser)
 
+
+def _hallucinate(args: Namespace) -> None:
     if len(args.inputs) == 1 and os.path.isfile(args.inputs[0]):
         common.check_pictures(args.inputs)
     from rim_plugin.tools.hallucinate_files import hallucinate_files
@@ -44,15 +48,22 @@ def hallucinate(argv: Sequence[str]) -> None:
     print(f'{report.written} pictures written to {args.output}{before}')
 
 
-@common.command
-def verify(argv: Sequence[str]) -> None:
-    """rim-verify."""
-    parser = common.add_networks(ArgumentParser(description='Compare two faces, each of any size.'))
+hallucinate = Command(
+    'hallucinate',
+    'Enlarge small faces to 224 pixels, or photos with faces in them.',
+    _hallucinate_arguments,
+    _hallucinate,
+)
+
+
+def _verify_arguments(parser: ArgumentParser) -> None:
+    common.add_networks(parser)
     parser.add_argument('a', metavar='A', help='picture of an aligned face')
     parser.add_argument('b', metavar='B', help='another')
     parser.add_argument('--json', action='store_true', help='print JSON')
-    args = parser.parse_args(argv)
 
+
+def _verify(args: Namespace) -> None:
     common.check_pictures([args.a, args.b])
     from rim_plugin.tools.photos import read_face
 
@@ -70,26 +81,30 @@ def verify(argv: Sequence[str]) -> None:
     )
 
 
-@common.command
-def export(argv: Sequence[str]) -> None:
-    """rim-export."""
-    parser = ArgumentParser(description='Export the networks, checked against PyTorch through onnxruntime.')
+verify = Command('verify', 'Compare two faces, each of any size.', _verify_arguments, _verify)
+
+
+def _export_arguments(parser: ArgumentParser) -> None:
     parser.add_argument('--onnx', required=True, metavar='FOLDER', help='folder for fhn_SIZE.onnx and embed_SIZE.onnx')
     size = common.whole_number(4, 224)
     parser.add_argument('--size', type=size, default=28, help='side of the probes in pixels, 4 to 224 (%(default)s)')
-    args = common.add_weights(parser).parse_args(argv)
+    common.add_weights(parser)
 
+
+def _export(args: Namespace) -> None:
     from rim_plugin.tools.export import export_onnx
 
     for path, difference in export_onnx(common.load_rim(args), args.onnx, args.size).items():
         print(f'{path}: differs from PyTorch by at most {difference:.1e}')
 
 
-@common.command
-def pack(argv: Sequence[str]) -> None:
-    """scripts/pack_weights.py."""
-    parser = ArgumentParser(description='Pack the averaged weights of a training, with thresholds and card.')
-    parser.add_argument('-opt', required=True, help='options file of the training')
+export = Command(
+    'export', 'Export the networks to ONNX, checked against PyTorch through onnxruntime.', _export_arguments, _export
+)
+
+
+def _pack_arguments(parser: ArgumentParser) -> None:
+    add_options(parser, 'train')
     parser.add_argument('-o', '--output', required=True, help='NAME.safetensors; NAME.json and NAME.md come with it')
     parser.add_argument('--fhn', help='net_fhn_*.pth')
     parser.add_argument('--hrn', nargs='+', default=(), help='net_r_*.pth, trained with head: own; the mean of several')
@@ -97,37 +112,36 @@ def pack(argv: Sequence[str]) -> None:
     parser.add_argument('--verify', help='options file with pairs of faces, which teach the thresholds')
     parser.add_argument('--commit', help="of the training (today's)")
     parser.add_argument('--notes', help='text file for the card: data and their terms, other results')
-    args = parser.parse_args(argv)
+
+
+def _pack(args: Namespace) -> None:
+    file = options_file(args, 'train')
 
     from rim_plugin.tools import packing
 
     inputs = args.fhn, args.hrn, args.teacher, args.verify, args.commit, args.notes
-    command = ['scripts/run.sh', 'python', 'scripts/pack_weights.py', *argv]
-    weights = packing.pack(args.opt, args.output, *inputs, command)
+    weights = packing.pack(file, args.output, *inputs, ['rim', 'pack', *args.argv])
     print(f'{args.output}: SHA-256 {weights.sha256}')
 
 
-@common.command
-def prepare(argv: Sequence[str]) -> None:
-    """scripts/prepare_faces.py."""
-    parser = ArgumentParser(
-        description='Prepare aligned faces, with landmarks and parsing maps, from a folder of photos.',
-        epilog='Stopped, it goes on where it was when run again. Run for several folders of photos with the same '
-        'output, it joins them. --check FOLDER alone reads every face of a prepared folder and tells what is damaged.',
+pack = Command('pack', 'Pack the averaged weights of a training, with thresholds and card.', _pack_arguments, _pack)
+
+
+def _prepare_arguments(parser: ArgumentParser) -> None:
+    parser.epilog = (
+        'Stopped, it goes on where it was when run again. Run for several folders of photos with the same OUTPUT, it '
+        'joins them. --check FOLDER alone reads every face of a prepared folder and tells what is damaged.'
     )
-    if argv and argv[0] == '--check':
-        _check_store(argv[1:])
-        return
-    parser.add_argument('photos', help='folder of photos, with sub-folders')
-    parser.add_argument('output', help='folder to make; name it as dataroot_gt in an options file')
-    how = parser.add_mutually_exclusive_group(required=True)
+    parser.add_argument('photos', nargs='?', metavar='PHOTOS', help='folder of photos, with sub-folders')
+    parser.add_argument('output', nargs='?', metavar='OUTPUT', help="folder to make (datasets/ and the photos' folder)")
+    how = parser.add_mutually_exclusive_group()
     how.add_argument(
         '--landmarks',
         help='folder of .pts (68 points, 1-based), folder of Helen-194 .txt, or a text '
         'file of five points (lines: photo, then x y of left eye, right eye, nose, mouth corners)',
     )
-    detectors = f'faces without annotation: {common.DETECTORS} from an RGB image to (k, 5, 2) points'
-    how.add_argument('--detector', help=detectors)
+    detectors = f'faces without annotation: {common.DETECTORS} from an RGB image to (k, 5, 2) points; cascade'
+    how.add_argument('--detector', '--detect', help=f'{detectors} without --landmarks')
     how.add_argument(
         '--aligned',
         type=int,
@@ -143,24 +157,41 @@ def prepare(argv: Sequence[str]) -> None:
     parser.add_argument('--backend', choices=('lmdb', 'disk'), default='lmdb', help='LMDB or a folder (%(default)s)')
     parser.add_argument('--subset', help='text file naming the wanted photos, one a line')
     parser.add_argument('--workers', type=int, help='threads (as many as processors)')
-    args = parser.parse_args(argv)
+    parser.add_argument('--check', metavar='FOLDER', help='instead: read every face of a prepared folder')
+
+
+def _prepare(args: Namespace) -> None:
+    if args.check is not None:
+        _check_store(args.check)
+        return
+    if args.photos is None:
+        raise ValueError('name the folder of photos: rim prepare PHOTOS')
+    if args.landmarks is None and args.detector is None and args.aligned is None:
+        args.detector = 'cascade'
+    args.output = args.output or _output_of(args.photos)
 
     from rim_plugin.data.prepare import PrepareOptions, prepare_faces
     from rim_plugin.tools.cascade import load_detector
 
+    wanted = {field.name: getattr(args, field.name) for field in fields(PrepareOptions)}
     try:
-        print(prepare_faces(PrepareOptions(**vars(args)), {'cascade': partial(load_detector, 'cascade')}))
+        print(prepare_faces(PrepareOptions(**wanted), {'cascade': partial(load_detector, 'cascade')}))
     except KeyboardInterrupt:
         print('Stopped. The same command goes on from here.', file=sys.stderr)
         raise
+    if args.aligned is None and args.size == 224:
+        print(f'Next: rim train own --faces {shlex.quote(args.output)}')
 
 
-def _check_store(argv: Sequence[str]) -> None:
-    """``--check FOLDER``."""
-    parser = ArgumentParser(prog=f'{sys.argv[0]} --check', description='Read every face of a prepared folder.')
-    parser.add_argument('folder', metavar='FOLDER', help='as it was made')
-    folder = parser.parse_args(argv).folder
+def _output_of(photos: str) -> str:
+    """Where the faces of a folder of photos go by default."""
+    output = Path('datasets', Path(photos).resolve().name)
+    if output.resolve() == Path(photos).resolve():
+        raise ValueError(f'{photos}: the photos are where the faces would go; name another folder, OUTPUT')
+    return str(output)
 
+
+def _check_store(folder: str) -> None:
     from rim_plugin.data.store_check import check_store
 
     report = check_store(folder)
@@ -169,6 +200,14 @@ def _check_store(argv: Sequence[str]) -> None:
     if report.faults:
         raise ValueError(f'{folder}: {len(report.faults)} faults, {report.faces} faces')
     print(f'{folder}: {report.faces} faces, all of them whole')
+
+
+prepare = Command(
+    'prepare',
+    'Prepare aligned faces, with landmarks and parsing maps, from a folder of photos.',
+    _prepare_arguments,
+    _prepare,
+)
 
 
 @common.command
@@ -189,8 +228,6 @@ def benchmark_speed(argv: Sequence[str]) -> None:
     args = parser.parse_args(argv)
     if args.add and not args.history:
         parser.error('--add: name the file by --history')
-
-    from pathlib import Path
 
     from rim_plugin.benchmark import speed_report as report
     from rim_plugin.files import write_atomically

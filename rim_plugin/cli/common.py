@@ -6,7 +6,9 @@ import functools
 import io
 import sys
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rim_plugin.errors import OptionsError, one_line
@@ -23,27 +25,88 @@ DETECTORS = (
 _OTHERS = ('cv2', 'lmdb')  # whose errors are of no built-in kind and tell of files, too
 
 
+@dataclass(frozen=True)
+class Command:
+    """A sub-command of ``rim``, which is a command of its own, too; called, it parses its arguments and runs.
+
+    Attributes:
+        name: after ``rim``.
+        description: a line for the help of both.
+        add_arguments: gives a parser its arguments.
+        run: does the work. Mistakes of the user end in one line and exit code 1, but those of the function that it may
+            return, which is called in the end: that says itself what went wrong.
+    """
+
+    name: str
+    description: str
+    add_arguments: Callable[[ArgumentParser], object]
+    run: Callable[[Namespace], Callable[[], object] | None]
+
+    def __call__(self, argv: Sequence[str] | None = None) -> None:
+        """``argv``: without the program's name."""
+        parser = ArgumentParser(description=self.description)
+        self.fill(parser)
+        execute(parser, argv)
+
+    def fill(self, parser: ArgumentParser) -> None:
+        """Give a parser arguments and function."""
+        self.add_arguments(parser)
+        parser.set_defaults(run=self.run)
+
+
+def execute(parser: ArgumentParser, argv: Sequence[str] | None, skip: int = 0) -> None:
+    """Run what the parser's arguments name as ``run``, with ``argv``, the arguments but the first ``skip``, beside
+    them."""
+    with one_line_errors():
+        arguments = checked_arguments(argv)
+        args = parser.parse_args(arguments)
+        rest = args.run(Namespace(**vars(args), argv=arguments[skip:]))
+    if rest is not None:
+        rest()
+
+
 def command(main: Callable[[Sequence[str]], None]) -> Callable[..., None]:
-    """A command whose mistakes of the user end in one line and exit code 1; ``argv``: without the program's name."""
+    """A command that has no place below ``rim``; ``argv``: without the program's name."""
 
     @functools.wraps(main)
     def run(argv: Sequence[str] | None = None) -> None:
-        for stream in (sys.stdout, sys.stderr):
-            if isinstance(stream, io.TextIOWrapper):
-                stream.reconfigure(errors='backslashreplace')  # what it cannot show is written as \\u....
-        arguments = sys.argv[1:] if argv is None else argv
-        if '' in arguments:  # which a path would take for the current folder
-            sys.exit('Error: an argument is empty: give it a value, or leave it out')
-        try:
-            main(arguments)
-        except KeyboardInterrupt:
-            sys.exit(130)
-        except Exception as error:
-            if not isinstance(error, (OSError, RuntimeError, ValueError)) and type(error).__module__ not in _OTHERS:
-                raise
-            sys.exit(f'Error: {one_line(error)}')
+        with one_line_errors():
+            main(checked_arguments(argv))
 
     return run
+
+
+def checked_arguments(argv: Sequence[str] | None) -> list[str]:
+    """The arguments, by default the process's own; output that the terminal cannot show is written as ``\\u....``.
+
+    Raises:
+        SystemExit: one of them is empty, which a path would take for the current folder.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors='backslashreplace')
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    if '' in arguments:
+        sys.exit('Error: an argument is empty: give it a value, or leave it out')
+    return arguments
+
+
+@contextmanager
+def one_line_errors() -> Iterator[None]:
+    """Mistakes of the user, and packages that are absent, end the process in one line and exit code 1; faults of the
+    program keep their traceback."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except ModuleNotFoundError as error:
+        if str(error.name).startswith('rim_plugin'):
+            raise
+        sys.exit(f'Error: {one_line(error)}; rim info tells what is missing')
+    except Exception as error:
+        if not isinstance(error, (OSError, RuntimeError, ValueError)) and type(error).__module__ not in _OTHERS:
+            raise
+        sys.exit(f'Error: {one_line(error)}')
 
 
 def whole_number(least: int, most: int) -> Callable[[str], int]:

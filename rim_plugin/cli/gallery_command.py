@@ -1,17 +1,16 @@
-"""rim-gallery: enrol people, search for a face."""
+"""``rim gallery``: enrol people, search for a face."""
 
 from __future__ import annotations
 
 import json
 import sys
 from argparse import ArgumentParser, Namespace
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from rim_plugin.cli.common import (
+    Command,
     add_networks,
     check_pictures,
-    command,
     load_detector,
     load_rim,
     print_skipped,
@@ -22,10 +21,7 @@ if TYPE_CHECKING:
     from rim_plugin.tools.gallery.store import Store
 
 
-@command
-def gallery(argv: Sequence[str]) -> None:
-    """rim-gallery."""
-    parser = ArgumentParser(description='Enrol people in a gallery and search it for faces.')
+def _arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         '--store', metavar='postgresql://...', help='a database with pgvector that holds galleries (a file is one)'
     )
@@ -46,9 +42,14 @@ def gallery(argv: Sequence[str]) -> None:
     search.add_argument('--json', action='store_true', help='print JSON')
     remove.add_argument('name', metavar='NAME')
     taking.add_argument('file', metavar='FILE', help='the index file')
-    args = parser.parse_args(argv)
+
+
+def _run(args: Namespace) -> None:
     run = {'enrol': _enrol, 'search': _search, 'list': _list, 'remove': _remove, 'import': _import}
     run[args.action](args)
+
+
+gallery = Command('gallery', 'Enrol people in a gallery and search it for faces.', _arguments, _run)
 
 
 def _open(args: Namespace, sha256: str | None = None, make: bool = False) -> Store:

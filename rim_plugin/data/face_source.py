@@ -8,6 +8,7 @@ import numpy as np
 
 from rim_plugin.data.augment import Face, Frame
 from rim_plugin.data.face_store import FaceStore
+from rim_plugin.data.held_out import faces_of_phase
 from rim_plugin.data.photo_files import decode_image
 from rim_plugin.errors import OptionsError, UnreadableImage
 from rim_plugin.options.datasets import BackendOptions, FacePriorOptions, FurtherFaces
@@ -129,6 +130,8 @@ def main_source(options: FacePriorOptions, place: str) -> FaceSource:
         OptionsError: they are no windows of ``gt_size`` pixels.
     """
     source = FaceSource(options, place, options.gt_size, options.max_faces)
+    if options.held_out:
+        source.keys = faces_of_phase(source.keys, options.held_out, options.phase)
     margin, side = source.frame.margin, options.gt_size + 2 * source.frame.margin
     if source.store.shape != (side, side, 3):
         shape = f'{source.store.shape}{f" with a margin of {margin}" if margin else ""}'

@@ -1,4 +1,4 @@
-"""The prepared face store: what scripts/prepare_faces.py writes and the face datasets read.
+"""The prepared face store: what rim prepare writes and the face datasets read.
 
 A folder with::
 
@@ -295,15 +295,15 @@ class FaceStore:
     def _explain_absence(self) -> str:
         other = next(name for name in SUFFIXES if name != self.backend)
         if not self.root.is_dir():
-            return f"'{self.root}': no such folder. Prepare it with scripts/prepare_faces.py, or correct the path."
+            return f"'{self.root}': no such folder. Prepare it with rim prepare, or correct the path."
         if (self.root / f'gt{SUFFIXES[other]}' / META_INFO).is_file():
             return f"'{self.root}' holds no {self._folder('gt').name}. Set io_backend: type: {other}."
         if self._folder('gt').is_dir():
             return (
-                f"'{self.root}' is unfinished. Run the scripts/prepare_faces.py command that made it again: it "
+                f"'{self.root}' is unfinished. Run the rim prepare command that made it again: it "
                 'goes on where it stopped.'
             )
-        return f"'{self.root}' holds no {self._folder('gt').name}. Name the folder that scripts/prepare_faces.py made."
+        return f"'{self.root}' holds no {self._folder('gt').name}. Name the folder that rim prepare made."
 
     def read(self, kind: str, key: str) -> bytes:
         """Encoded image.

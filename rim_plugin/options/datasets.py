@@ -47,7 +47,7 @@ class BasicSRDatasetOptions(DatasetOptions, kw_only=True, frozen=True, forbid_un
 class BackendOptions(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
     """Block ``io_backend`` of a prepared store."""
 
-    type: Annotated[Literal['lmdb', 'disk'], about('How scripts/prepare_faces.py wrote the store.')]
+    type: Annotated[Literal['lmdb', 'disk'], about('How rim prepare wrote the store.')]
 
 
 class AugmentOptions(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
@@ -132,7 +132,7 @@ Degradation = Annotated[
 ]
 
 
-FaceRoot = Annotated[str, about('Folder that scripts/prepare_faces.py made.')]
+FaceRoot = Annotated[str, about('Folder that rim prepare made.')]
 FaceBackend = Annotated[BackendOptions, about('Kind of store.')]
 FaceList = Annotated[str | None, about('File of the faces to take, one a line; ~ for all.')]
 Identities = Annotated[
@@ -177,6 +177,9 @@ class FacePriorOptions(FaceOptions, kw_only=True, frozen=True, forbid_unknown_fi
     io_backend: FaceBackend
     meta_info_file: FaceList = None
     max_faces: Annotated[Count | None, about('Take the first so many; ~ for all.')] = None
+    held_out: Annotated[
+        Rate, about('Share of the faces, drawn by name, that training leaves to validation; 0: all for both.')
+    ] = 0
     priors: Annotated[bool, about('Give landmarks, heatmaps and parsing map; recognition needs none.')] = True
     identities: Identities = None
     more: Annotated[

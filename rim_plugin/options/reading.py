@@ -10,7 +10,8 @@ import yaml
 
 from rim_plugin.errors import OptionsError, did_you_mean, shown
 from rim_plugin.options.yaml_values import Loader, load_yaml
-from rim_plugin.weights_file import SHIPPED, present_names, shipped_weights
+from rim_plugin.shipped import located
+from rim_plugin.weights_file import present_names
 
 _WHOLE = {'manual_seed', 'num_gpu', 'scale', 'batch_size_per_gpu', 'num_worker_per_gpu', 'num_prefetch_queue'}
 _WHOLE |= {'total_iter', 'warmup_iter', 'val_freq', 'print_freq', 'save_checkpoint_freq'}
@@ -25,6 +26,7 @@ def read_options(path: str, forced: Iterable[str] = ()) -> dict[str, Any]:
     the later wins.
 
     Networks, datasets and metrics that are empty (``network_r: ~``) are taken away, and what ``path`` says of them.
+    Files that come with the plugin, ``weights/...`` and ``options/...``, are found from any folder.
 
     Raises:
         OptionsError: no such file, not YAML, not a mapping, a base that leads back to itself, or a wrong
@@ -64,7 +66,7 @@ def _changed(options: dict[str, Any], forced: Iterable[str]) -> dict[str, Any]:
     if isinstance(options.get('path'), dict):
         labels = [key.removeprefix('network_') for key in absent]
         gone = {f'{word}_{label}' for label in labels for word in ('pretrain_network', 'strict_load', 'param_key')}
-        options['path'] = {key: _located(value) for key, value in options['path'].items() if key not in gone}
+        options['path'] = {key: value for key, value in options['path'].items() if key not in gone}
     if isinstance(options.get('datasets'), dict):
         options['datasets'] = _present(options['datasets'])
     if isinstance(options.get('val'), dict) and isinstance(options['val'].get('metrics'), dict):
@@ -73,9 +75,10 @@ def _changed(options: dict[str, Any], forced: Iterable[str]) -> dict[str, Any]:
 
 
 def _as_basicsr_reads(value: Any) -> Any:
-    """A tree in which ``5e3`` is whole, and ``CPU`` a choice, where BasicSR takes these as they are."""
+    """A tree in which ``5e3`` is whole, and ``CPU`` a choice, where BasicSR takes these as they are; and the files that
+    come with the plugin are found from any folder."""
     if not isinstance(value, dict):
-        return value
+        return located(value) if isinstance(value, str) else value
     tree = {key: _as_basicsr_reads(inner) for key, inner in value.items()}
     for key in _WHOLE & tree.keys():
         if isinstance(tree[key], float) and tree[key].is_integer():
@@ -85,11 +88,6 @@ def _as_basicsr_reads(value: Any) -> Any:
 
 def _present(block: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in block.items() if value is not None}
-
-
-def _located(path: object) -> object:
-    """The weights that come with the plugin are there from any folder."""
-    return str(shipped_weights()) if path == SHIPPED and not os.path.exists(path) else path
 
 
 def _force(options: dict[str, Any], entry: str) -> None:

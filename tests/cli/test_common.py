@@ -68,7 +68,9 @@ def test_inputs_left_out_are_counted(capsys):
     assert capsys.readouterr().err == 'Left out, 2:\na: torn\nb: wet\n'
 
 
-@pytest.mark.parametrize('name', ['hallucinate', 'verify', 'gallery', 'export', 'pack_weights', 'prepare_faces'])
+@pytest.mark.parametrize(
+    'name', ['hallucinate', 'verify', 'gallery', 'export', 'pack_weights', 'prepare_faces', 'benchmark']
+)
 def test_scripts_are_the_commands(name, monkeypatch, capsys):
     monkeypatch.setattr(sys, 'argv', [f'{name}.py', '--help'])
     with pytest.raises(SystemExit) as caught:

@@ -45,7 +45,7 @@ def test_weights_are_packed_with_thresholds_and_card(tiny, tmp_path, make_face, 
         '| lfw_8 | 8 |',
         '| lfw | full |',
         'Intended use',
-        'scripts/pack_weights.py',
+        'rim pack -opt',
         'random weights',
     ):
         assert words in card, words

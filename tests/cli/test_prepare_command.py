@@ -1,7 +1,11 @@
-"""scripts/prepare_faces.py: a store from photos; mistakes in one line."""
+"""``rim prepare``: a store from photos; mistakes in one line."""
+
+import shlex
+import sys
+from types import SimpleNamespace
 
 import pytest
-from support.commands import failed
+from support.commands import failed, two_faces
 from support.disks import limited, small_disk
 from support.face_photos import make_aligned, make_photos
 from support.large_pictures import write_header
@@ -50,10 +54,28 @@ def test_a_stopped_run_says_how_to_go_on(argv, monkeypatch, capsys):
     assert caught.value.code == 130 and 'goes on from here' in capsys.readouterr().err
 
 
-def test_landmarks_or_a_detector_have_to_be_named(argv, capsys):
-    with pytest.raises(SystemExit) as caught:
-        cli.prepare(argv[:2])
-    assert caught.value.code == 2 and '--landmarks --detector' in capsys.readouterr().err
+def test_without_landmarks_the_detector_that_fetches_nothing_finds_the_faces(tmp_path, monkeypatch, capsys):
+    make_photos(tmp_path, ['a.jpg', 'b.jpg'])
+    found = SimpleNamespace(load_detector=lambda name: two_faces if name == 'cascade' else None)
+    monkeypatch.setitem(sys.modules, 'rim_plugin.tools.cascade', found)
+    monkeypatch.chdir(tmp_path)
+    cli.prepare(['images'])
+    assert 'datasets/images: 2 faces' in (told := capsys.readouterr().out)
+    assert told.endswith('Next: rim train own --faces datasets/images\n')
+    assert (tmp_path / 'datasets/images/gt.lmdb').is_dir()
+
+
+def test_the_next_command_can_be_pasted(argv, capsys):
+    cli.prepare([argv[0], argv[1] + ' of mine', *argv[2:]])
+    line = capsys.readouterr().out.splitlines()[-1]
+    assert shlex.split(line) == ['Next:', 'rim', 'train', 'own', '--faces', argv[1] + ' of mine']
+
+
+def test_photos_are_named_and_stay_as_they_are(tmp_path, monkeypatch):
+    assert 'name the folder of photos' in failed(cli.prepare, '--size', '224')
+    (tmp_path / 'datasets/mine').mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    assert 'name another folder' in failed(cli.prepare, 'datasets/mine')
 
 
 @pytest.mark.slow

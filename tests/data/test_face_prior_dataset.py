@@ -220,7 +220,7 @@ def test_padded_probes_are_split_as_they_were(stores):
         ({'gt_size': 112}, r'gt_size is 112.*224.*prepare them again with --size 112'),
         ({'io_backend': {'type': 'zip'}}, "Faces: io_backend.type: 'zip' is not one of lmdb, disk"),
         ({'io_backend': {}}, 'Faces: io_backend.type: missing'),
-        ({'dataroot_gt': None}, r'Faces: dataroot_gt: missing \(Folder that scripts/prepare_faces.py made'),
+        ({'dataroot_gt': None}, r'Faces: dataroot_gt: missing \(Folder that rim prepare made'),
         ({'query_size': [7, 225]}, 'query_size: 225 is larger than the faces, which have 224 pixels'),
         ({'prior_size': 0}, 'prior_size: 0 is not a whole number of at least 1'),
         ({'max_faces': -5}, 'max_faces: -5 is not a whole number of at least 1'),
@@ -243,8 +243,8 @@ def test_a_plain_index_with_a_list_of_sizes_is_refused(stores):
         ('nowhere', 'lmdb', 'no such folder.*prepare_faces'),
         ('disk', 'lmdb', 'Set io_backend: type: disk'),
         ('lmdb', 'disk', 'Set io_backend: type: lmdb'),
-        ('images', 'disk', 'Name the folder that .*prepare_faces.py made'),
-        ('lmdb/gt.lmdb', 'lmdb', 'Name the folder that .*prepare_faces.py made'),
+        ('images', 'disk', 'Name the folder that rim prepare made'),
+        ('lmdb/gt.lmdb', 'lmdb', 'Name the folder that rim prepare made'),
     ],
 )
 def test_a_wrong_dataroot_is_named_with_its_key_and_the_remedy(stores, root, backend, message):

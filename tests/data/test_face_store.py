@@ -111,7 +111,7 @@ def test_what_is_not_there_is_named_with_the_remedy(tmp_path):
     with pytest.raises(FileNotFoundError, match='Set io_backend: type: disk'):
         FaceStore(tmp_path / 'a', 'lmdb')
     (tmp_path / 'b').mkdir()
-    with pytest.raises(FileNotFoundError, match='Name the folder that scripts/prepare_faces.py made'):
+    with pytest.raises(FileNotFoundError, match='Name the folder that rim prepare made'):
         FaceStore(tmp_path / 'b', 'lmdb')
 
 
