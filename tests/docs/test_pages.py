@@ -30,7 +30,9 @@ def test_readme_is_short_and_its_links_lead_somewhere():
 
 def test_scripts_and_options_files_that_the_pages_name_are_there():
     named = {
-        name for page in PAGES for name in re.findall(r'(?:scripts|options)/[\w/]+\.(?:py|yml|sh)', page.read_text('utf-8'))
+        name
+        for page in PAGES
+        for name in re.findall(r'(?<![\w/])(?:scripts|options)/[\w/]+\.(?:py|yml|sh)', page.read_text('utf-8'))
     }
     named -= {'scripts/NAME.py'} | {name for name in named if '/NAME' in name}
     assert len(named) > 30
