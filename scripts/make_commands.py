@@ -7,23 +7,19 @@ from typing import Any
 from unittest import mock
 
 from rim_plugin import cli
+from rim_plugin.cli.rim_command import make_parser
 
 PAGE = Path(__file__).parents[1] / 'docs/commands.md'
-COMMANDS: dict[str, Callable[..., None]] = {
-    'rim-hallucinate': cli.hallucinate,
-    'rim-verify': cli.verify,
-    'rim-gallery': cli.gallery,
-    'rim-export': cli.export,
-    'scripts/prepare_faces.py': cli.prepare,
-    'scripts/pack_weights.py': cli.pack,
+SCRIPTS: dict[str, Callable[..., None]] = {
     'scripts/benchmark_speed.py': cli.benchmark_speed,
+    'scripts/benchmark_gpu.py': cli.benchmark_gpu,
 }
 _INTRODUCTION = """\
 # Commands
 
-Made by `scripts/make_commands.py` from the commands; do not edit. Each answers `--help`. Without installation
-`rim-NAME` is `scripts/run.sh python scripts/NAME.py`. Training and testing take BasicSR's own arguments: `-opt FILE`,
-`--auto_resume`, `--launcher`, `--force_yml KEY=VALUE ...`."""
+Made by `scripts/make_commands.py` from the commands; do not edit. Each answers `--help`. In a checkout `rim` is
+`scripts/run.sh rim`. `rim-hallucinate`, `rim-verify`, `rim-gallery` and `rim-export` are the sub-commands of these
+names, as are `scripts/hallucinate.py` and its like, `scripts/prepare_faces.py` and `scripts/pack_weights.py`."""
 
 
 class _Asked(BaseException):
@@ -46,8 +42,8 @@ def parser_of(command: Callable[..., None]) -> ArgumentParser:
 
 def make_page() -> str:
     """The reference page."""
-    lines = [_INTRODUCTION]
-    for name, command in COMMANDS.items():
+    lines = [_INTRODUCTION, *_section('rim', make_parser(), '##')]
+    for name, command in SCRIPTS.items():
         lines += _section(name, parser_of(command), '##')
     return '\n'.join(lines) + '\n'
 

@@ -46,7 +46,8 @@ class _PrintCompletion(Action):
             if action.nargs != 0 and action.choices is None and action.dest != SUPPRESS:
                 kind = _KINDS.get(program) if action.dest in ('options', 'opt') else None
                 vars(action)['complete'] = _names_or_files(kind) if kind else shtab.FILE
-        print(shtab.complete(parser, values, preamble={'bash': _bash_functions(), 'zsh': _zsh_functions()}))
+        preamble: Any = {'bash': _bash_functions(), 'zsh': _zsh_functions()}  # shtab's annotation has one shell alone
+        print(shtab.complete(parser, values, preamble=preamble))
         parser.exit()
 
 
