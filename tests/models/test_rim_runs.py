@@ -3,6 +3,7 @@
 import pytest
 import torch
 import yaml
+from support.face_photos import make_aligned, make_photos
 from support.runs import (
     ITERATIONS,
     WIDE,
@@ -16,6 +17,8 @@ from support.runs import (
     write_options,
 )
 from support.tiny_rim import INTEGRATOR, PATHS
+
+from rim_plugin.data.prepare import PrepareOptions, prepare_faces
 
 pytestmark = pytest.mark.slow
 
@@ -37,6 +40,32 @@ def test_killed_and_resumed_ends_with_the_same_weights(unbroken, tmp_path):
         for folder in (unbroken, tmp_path)
     ]
     assert states[0]['carried'] == states[1]['carried']
+
+
+def test_faces_of_several_stores_go_on_where_they_were(tmp_path):
+    make_photos(tmp_path, [f'face_{number}.jpg' for number in range(3)])
+    make_aligned(tmp_path / 'aligned', 5)
+    prepare_faces(PrepareOptions(tmp_path / 'images', tmp_path / 'full', tmp_path / 'landmarks', workers=1))
+    prepare_faces(PrepareOptions(tmp_path / 'aligned', tmp_path / 'small', aligned=8, size=128, workers=1))
+    stores = [{'dataroot_gt': str(tmp_path / name), 'io_backend': {'type': 'lmdb'}} for name in ('full', 'small')]
+    changed = {
+        **{'name': 'mixed', 'type': 'FacePriorDataset', **stores[0], 'more': [stores[1]], 'on_device': True},
+        **{'query_sizes_per_batch': 'all', 'augment': {'morph': 0.5, 'shift': 2}},
+    }
+    folders = []
+    for name in ('whole', 'killed'):
+        folders.append(tmp_path / name)
+        folders[-1].mkdir()
+        path = write_options(folders[-1], 2, parsing_opt=None)
+        opt = yaml.safe_load(path.read_text())
+        opt['datasets']['train'].update(changed)
+        opt['datasets']['train'].pop('num_identities')
+        path.write_text(yaml.safe_dump(opt))
+    train(folders[0], folders[0] / 'options.yml')
+    kill_and_resume(folders[1], folders[1] / 'options.yml', 3)
+    expected, found = map(final_weights, folders)
+    assert expected.keys() == found.keys()
+    assert all(torch.equal(value, found[key]) for key, value in expected.items())
 
 
 def test_two_processes_equal_one_on_the_same_global_batch(tmp_path):
