@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import functools
 import io
+import os
+import signal
 import sys
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -94,11 +96,17 @@ def checked_arguments(argv: Sequence[str] | None) -> list[str]:
 @contextmanager
 def one_line_errors() -> Iterator[None]:
     """Mistakes of the user, and packages that are absent, end the process in one line and exit code 1; faults of the
-    program keep their traceback."""
+    program keep their traceback. Where nobody reads on, as in ``rim info | head -1``, it ends in silence."""
     try:
-        yield
+        try:
+            yield
+        finally:
+            sys.stdout.flush()
     except KeyboardInterrupt:
         sys.exit(130)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is flushed at the end goes there
+        sys.exit(128 + signal.SIGPIPE)
     except ModuleNotFoundError as error:
         if str(error.name).startswith('rim_plugin'):
             raise
