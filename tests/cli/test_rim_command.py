@@ -72,8 +72,8 @@ def test_other_shells_have_theirs(shell, capsys):
 
 
 def test_who_reads_no_further_gets_no_traceback():
-    """As in ``rim --help | head -1``: the pipe is closed before anything is written."""
-    code = 'import sys; sys.stdin.readline(); from rim_plugin import cli; cli.rim(["pack", "--help"])'
+    """As in ``rim --version | true``: the pipe is closed before anything is written."""
+    code = 'import sys; sys.stdin.readline(); from rim_plugin import cli; cli.rim(["--version"])'
     program = subprocess.Popen([sys.executable, '-c', code], stdin=-1, stdout=-1, stderr=-1)
     program.stdout.close()
     _, errors = program.communicate(b'\n')
