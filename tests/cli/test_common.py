@@ -1,6 +1,7 @@
 """What all commands do: mistakes end in one line, interruptions quietly, faults of the program loudly."""
 
 import runpy
+import subprocess
 import sys
 from argparse import ArgumentParser, ArgumentTypeError
 from pathlib import Path
@@ -76,3 +77,14 @@ def test_scripts_are_the_commands(name, monkeypatch, capsys):
     with pytest.raises(SystemExit) as caught:
         runpy.run_path(str(SCRIPTS / f'{name}.py'), run_name='__main__')
     assert caught.value.code == 0 and f'usage: {name}.py' in capsys.readouterr().out
+
+
+def test_who_reads_no_further_gets_no_traceback():
+    """As in ``rim info | head -1``: the pipe is closed before anything is written."""
+    code = (
+        'import sys; from rim_plugin.cli import common; sys.stdin.readline()\nwith common.one_line_errors(): print(1)'
+    )
+    program = subprocess.Popen([sys.executable, '-c', code], stdin=-1, stdout=-1, stderr=-1)
+    program.stdout.close()
+    _, errors = program.communicate(b'\n')
+    assert (program.returncode, errors) == (141, b'')
