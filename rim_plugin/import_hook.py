@@ -34,7 +34,7 @@ def install() -> None:
     (``scripts/link_basicsr.py``), else when it is. Where it is not installed, importing it says so."""
     registry = getattr(_import_registries(), 'Registry', None)
     if registry is None:
-        sys.meta_path.append(_AbsentFinder())
+        sys.meta_path.insert(0, _AbsentFinder())  # before a folder of this name, as in a checkout, is taken for it
         return
     for lookup in ('get', '__contains__', '__iter__', 'keys'):
         setattr(registry, lookup, _discovering(getattr(registry, lookup)))
@@ -75,7 +75,7 @@ def _discovering(lookup: Callable[..., Any]) -> Callable[..., Any]:
 
 
 class _AbsentFinder(MetaPathFinder):
-    """Says that BasicSR is not installed, where no other finder has found it."""
+    """Says that BasicSR is not installed."""
 
     def find_spec(self, name: str, *where: Any) -> None:
         if name == 'basicsr':

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from rim_plugin.archs.hrn_arch import template_options
 from rim_plugin.archs.mix_discriminator_arch import mixed_options
+from rim_plugin.archs.recogniser_weights import load_recogniser_weights
 from rim_plugin.data.face_pairs import FacePairs
 from rim_plugin.environment import environment
 from rim_plugin.errors import OptionsError
@@ -18,7 +19,6 @@ from rim_plugin.evaluation.driver import evaluate
 from rim_plugin.evaluation.embeddings import KnownEmbeddings
 from rim_plugin.evaluation.pair_evaluator import PairEvaluator
 from rim_plugin.files import write_atomically
-from rim_plugin.models.networks import build_teacher
 from rim_plugin.options.reading import read_options
 from rim_plugin.tools.api import RIM
 from rim_plugin.tools.calibration import calibrate, calibration_size
@@ -160,11 +160,12 @@ def trained_weights(
 
 def _teacher(options: Mapping[str, Any]) -> tuple[dict[str, Any], nn.Module]:
     """Options of a training's teacher, and the network with its weights."""
-    has_weights = (options.get('path') or {}).get('pretrain_network_t')
-    net = build_teacher(options) if has_weights else None
-    if net is None:
+    block, path = dict(options.get('network_t') or {}), (options.get('path') or {}).get('pretrain_network_t')
+    if not block or not path:
         raise OptionsError('--teacher: the options file has no network_t with weights, path.pretrain_network_t')
-    return dict(options['network_t']), fold_statistics(net)
+    net = ARCH_REGISTRY.get(block['type'])(**{key: value for key, value in block.items() if key != 'type'})
+    load_recogniser_weights(net, path)
+    return block, fold_statistics(net.eval())
 
 
 def _folded_state(networks: dict[str, dict[str, Any]], label: str, path: str) -> dict[str, Tensor]:

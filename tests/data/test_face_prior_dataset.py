@@ -240,7 +240,7 @@ def test_a_plain_index_with_a_list_of_sizes_is_refused(stores):
 @pytest.mark.parametrize(
     'root, backend, message',
     [
-        ('nowhere', 'lmdb', 'no such folder.*prepare_faces'),
+        ('nowhere', 'lmdb', 'no such folder.*rim prepare'),
         ('disk', 'lmdb', 'Set io_backend: type: disk'),
         ('lmdb', 'disk', 'Set io_backend: type: lmdb'),
         ('images', 'disk', 'Name the folder that rim prepare made'),
