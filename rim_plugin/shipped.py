@@ -15,6 +15,11 @@ def shipped(name: str) -> Path:
     return (installed if installed.is_dir() else package.parent) / name
 
 
+def shipped_weights() -> Path:
+    """Path of the weights that come with the plugin."""
+    return shipped('weights/rim.safetensors')
+
+
 def located(path: str) -> str:
     """``path``, or, where nothing is there, the file that comes with the plugin under this name."""
     if not path.startswith(tuple(f'{folder}/' for folder in FOLDERS)) or os.path.exists(path):

@@ -25,13 +25,11 @@ from torch import Tensor, nn
 
 from rim_plugin.errors import MissingPackage, OptionsError, first_words, some
 from rim_plugin.files import file_digest, read_metadata, write_atomically
-from rim_plugin.shipped import shipped
 
 from basicsr.utils.registry import ARCH_REGISTRY
 
 FORMATS = {False: 1, True: 2}  # without and with a teacher inside, by whose embedding faces of 112 pixels go
 LABELS = ('fhn', 'hrn', 'teacher')
-SHIPPED = 'weights/rim.safetensors'
 _HOW_TO_MAKE = 'scripts/pack_weights.py makes one from a training'
 # names of before, which options and files may hold, and those that networks have
 _FORMER_OPTIONS = {'work_size': 'feature_size'}
@@ -81,11 +79,6 @@ class Weights(NamedTuple):
     calibrations: tuple[Calibration, ...] = ()
     facts: dict[str, Any] = {}
     sha256: str = ''
-
-
-def shipped_weights() -> Path:
-    """Path of the weights that come with the plugin."""
-    return shipped(SHIPPED)
 
 
 def save_weights(weights: Weights, path: str | os.PathLike[str]) -> Weights:

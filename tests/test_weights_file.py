@@ -11,6 +11,7 @@ from support.small_networks import SMALL_INTEGRATOR, SMALL_PATHS
 from torch import nn
 
 from rim_plugin.archs.recogniser_weights import load_recogniser_weights
+from rim_plugin.shipped import shipped_weights
 from rim_plugin.weights_file import (
     Calibration,
     Weights,
@@ -24,7 +25,6 @@ from rim_plugin.weights_file import (
     read_tensors,
     read_weights,
     save_weights,
-    shipped_weights,
 )
 
 from basicsr.archs import build_network as build

@@ -95,11 +95,11 @@ class DeviceFaces:
             ``lq``, ``gt`` and, where they are there, ``lq_size``, ``landmarks``, ``heatmaps`` and ``parsing``, 0 for
             faces without; and ``is_morph``, (N, ) bool, on the CPU.
         """
-        sizes, parts = torch.tensor([self._query_size(face) for face in faces]), {}
+        sizes, parts = torch.tensor([self._query_size(face) for face in faces]), []
         for number, store in enumerate(self._stores):
             if len(here := (stores == number).nonzero()[:, 0]):
-                parts[number] = here, self._part(store, places[here], sizes[here], seeds[here], changes)
-        return _merged(list(parts.values()))
+                parts.append((here, self._part(store, places[here], sizes[here], seeds[here], changes)))
+        return _merged(parts)
 
     def _part(
         self, store: DeviceStore, places: Tensor, sizes: Tensor, seeds: Tensor, changes: bool

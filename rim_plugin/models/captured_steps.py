@@ -118,8 +118,7 @@ def signature(batch: Batch, device: torch.device) -> Hashable:
     def described(value: Any) -> Hashable:
         if not isinstance(value, Tensor):
             return cast(Hashable, value)
-        own = value.device.type == device.type
-        return tuple(value.shape), value.dtype, None if own else tuple(value.flatten().tolist())
+        return tuple(value.shape), value.dtype, None if _lies_on(device, value) else tuple(value.flatten().tolist())
 
     return len(batch.probes), tuple(map(described, tree_leaves(vars(batch))))
 
@@ -128,9 +127,19 @@ def copied(batch: Batch, device: torch.device) -> Batch:
     """The batch in memory of its own, as far as it lies on the device."""
 
     def copy(value: Any) -> Any:
-        return value.clone() if isinstance(value, Tensor) and value.device.type == device.type else value
+        return value.clone() if _lies_on(device, value) else value
 
     return Batch(**tree_map(copy, vars(batch)))
+
+
+def _on(device: torch.device, batch: Batch) -> list[Tensor]:
+    """The tensors of a batch on the device, in an order."""
+    return [each for each in tree_leaves(vars(batch)) if _lies_on(device, each)]
+
+
+def _lies_on(device: torch.device, value: Any) -> bool:
+    """Whether a value is a tensor on the device."""
+    return isinstance(value, Tensor) and value.device.type == device.type
 
 
 class _CapturedStep:
@@ -144,17 +153,12 @@ class _CapturedStep:
         self, phase: Phase, optimisation: Optimisation, graphs: Graphs, inputs: Batch, device: torch.device
     ) -> None:
         self._phase, self._optimisation, self._graphs, self._inputs = phase, optimisation, graphs, inputs
-        self._tensors = [
-            each for each in tree_leaves(vars(inputs)) if isinstance(each, Tensor) and each.device.type == device.type
-        ]
         self._device, self._warm_ups = device, 0
         self._losses: _RecordedLosses | None = None
         self._update: _Update | None = None
 
     def step(self, batch: Batch, iteration: int) -> Losses:
-        given = (each for each in tree_leaves(vars(batch)) if isinstance(each, Tensor))
-        own = [each for each in given if each.device.type == self._device.type]
-        for mine, theirs in zip(self._tensors, own, strict=True):
+        for mine, theirs in zip(*(_on(self._device, each) for each in (self._inputs, batch)), strict=True):
             mine.copy_(theirs, non_blocking=True)
         chunks = self._inputs.chunks(self._optimisation.chunks)
         if self._warm_ups < WARM_UPS:

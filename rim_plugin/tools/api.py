@@ -18,10 +18,11 @@ from rim_plugin.data.photo_files import MIN_SIDE
 from rim_plugin.data.resize import check_image, to_tensor
 from rim_plugin.heatmaps import heatmap_landmarks
 from rim_plugin.pipeline import RIMPipeline
+from rim_plugin.shipped import shipped_weights
 from rim_plugin.tools.calibration import at_size, calibration_size, probability
 from rim_plugin.tools.engine_names import AUTO, parse_engine
 from rim_plugin.tools.engines import Part, Run, make_run
-from rim_plugin.weights_file import LABELS, Weights, build_packed, load_weights, shipped_weights
+from rim_plugin.weights_file import LABELS, Weights, build_packed, load_weights
 
 Faces = Sequence[np.ndarray] | Iterator[np.ndarray]  # also a generator
 Result = TypeVar('Result')

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from rim_plugin.environment import installed_versions
 from rim_plugin.files import file_digest
-from rim_plugin.shipped import shipped
+from rim_plugin.shipped import shipped_weights
 
 if TYPE_CHECKING:
     from packaging.requirements import Requirement
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 _DISTRIBUTION = 'rim-plugin'
 _PACKAGES = ('torch', 'torchvision', 'basicsr', 'numpy')
 _OPENCV = ('opencv-python', 'opencv-python-headless', 'opencv-contrib-python', 'opencv-contrib-python-headless')
-_WEIGHTS = 'weights/rim.safetensors'
 
 Block = dict[str, Any]
 
@@ -82,7 +81,7 @@ def devices() -> Block:
 
 def weights() -> Block:
     """Those that come with the plugin: path, bytes, SHA-256 and whether it is the one of NAME.json, probe sizes."""
-    path = shipped(_WEIGHTS)
+    path = shipped_weights()
     if not path.is_file():
         return {'file': None, 'wanted': str(path)}
     digest = file_digest(path)

@@ -39,7 +39,7 @@ def test_a_package_that_is_only_on_the_path(monkeypatch):
 
 
 def test_absent_and_damaged_weights(tmp_path, monkeypatch):
-    monkeypatch.setattr(installation, 'shipped', lambda name: tmp_path / name)
+    monkeypatch.setattr(installation, 'shipped_weights', lambda: tmp_path / 'weights/rim.safetensors')
     assert installation.weights() == {'file': None, 'wanted': str(tmp_path / 'weights/rim.safetensors')}
     (tmp_path / 'weights').mkdir()
     (tmp_path / 'weights/rim.safetensors').write_bytes(b'no weights')

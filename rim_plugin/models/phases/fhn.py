@@ -138,10 +138,7 @@ class FHNPhase(Phase):
                 'pixels and priors.'
             )
             wanted &= {'sr_identity'}
-        losses: Losses = {}
-        for term in ('pixel', 'perceptual'):
-            if term in wanted:
-                losses[term] = loss(term, full_sr, full.truth)
+        losses: Losses = {term: loss(term, full_sr, full.truth) for term in ('pixel', 'perceptual') if term in wanted}
         if 'sr_identity' in wanted and (teacher := self.nets.teacher) is not None:
             with self.setting.autocast():
                 with torch.no_grad():
