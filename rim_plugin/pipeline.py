@@ -173,7 +173,9 @@ class RIMPipeline(nn.Module):
     def embed_probe(self, probes: Tensor) -> Tensor:
         """RIM's embedding of probes, f_S^K + f_A^K; the teacher's without HRN, and from 112 pixels on.
 
-        (With ``gallery`` ``hrn`` the HRN's at every size.)
+        Where the HRN has ``teacher_weights``, the teacher's embedding of the probe, enlarged by bicubic interpolation,
+        is added: both of length 1, the teacher's times its weight for this size. (With ``gallery`` ``hrn`` the HRN's at
+        every size.)
 
         Args:
             probes: (N, 3, q, q), RGB in [0, 1].
@@ -187,7 +189,11 @@ class RIMPipeline(nn.Module):
         faces = self.student_input([probes])
         if self.hrn is None or (probes.shape[-1] >= FACE_SIZE and self.gallery == 'teacher'):
             return self._teacher_embedding(faces)
-        return self.hrn.embed(self.hrn(faces, self.assistant_input([probes])), self.teacher)
+        embedding = self.hrn.embed(self.hrn(faces, self.assistant_input([probes])), self.teacher)
+        weight = self.hrn.teacher_weight(probes.shape[-1])
+        if weight == 0:
+            return embedding
+        return F.normalize(embedding) + weight * F.normalize(self._teacher_embedding(_enlarged(probes)))
 
     def embed_gallery(self, faces: Tensor) -> Tensor:
         """Embedding of faces at full resolution by the ``gallery``'s network.

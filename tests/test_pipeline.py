@@ -5,6 +5,7 @@ import torch
 from support.tiny_recognition import recogniser
 from torch import nn
 
+from rim_plugin.archs.layers import bicubic
 from rim_plugin.archs.recogniser import RecogniserOutput
 from rim_plugin.pipeline import RIMPipeline
 
@@ -50,6 +51,20 @@ def test_probes_of_full_resolution_go_to_the_teacher_smaller_ones_to_the_student
         assert not torch.allclose(
             model.pipeline.embed_probe(faces), model.nets.teacher(model.pipeline.fhn(faces)).embedding
         )
+
+
+def test_the_teacher_has_a_voice_that_grows_with_the_probe(teacher):
+    model = recogniser(teacher, phase='student')
+    pipeline, hrn = model.pipeline, model.pipeline.hrn
+    probe = torch.rand(2, 3, 20, 20)
+    with torch.no_grad():
+        hrn.student.net.conv1[0].weight.data *= 2
+        alone, known = pipeline.embed_probe(probe), pipeline.teacher(bicubic(probe, 224)).embedding
+        hrn.teacher_weights = [(20, 0.5), (80, 2.0)]
+        unit = torch.nn.functional.normalize
+        torch.testing.assert_close(pipeline.embed_probe(probe), unit(alone) + 0.5 * unit(known))
+        hrn.teacher_weights = [(20, 0.0), (80, 2.0)]
+        assert torch.equal(pipeline.embed_probe(probe), alone)
 
 
 class Corners(nn.Module):

@@ -1,8 +1,9 @@
 """RIM's heterogeneous recognition sub-net, section 3.2 of the paper: student and assistant."""
 
-from collections.abc import Collection, Mapping
-from typing import Any, ClassVar, Literal, NamedTuple, get_args
+from collections.abc import Collection, Mapping, Sequence
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple, get_args
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -11,7 +12,7 @@ from rim_plugin.archs.recogniser import Recogniser
 from rim_plugin.archs.regrid import Regrid
 from rim_plugin.archs.resnet_arch import ResNet
 from rim_plugin.errors import OptionsError, check_choice
-from rim_plugin.options.kinds import Positive
+from rim_plugin.options.kinds import PAIR, NotNegative, Positive
 
 from basicsr.utils.registry import ARCH_REGISTRY
 
@@ -19,6 +20,7 @@ RESNET34 = {'type': 'ResNet', 'depth': 34}
 Head = Literal['teacher', 'own']
 View = Literal['sr', 'probe']
 Fusion = Literal['sum', 'mean']
+SizeWeight = Annotated[tuple[NotNegative, ...], PAIR]
 FUSION = {'sum': 1.0, 'mean': 0.5}
 BRANCHES = ('student', 'assistant')
 
@@ -120,6 +122,9 @@ class HRN(nn.Module):
         fusion: ``sum``: f_S^K + f_A^K, as in the paper | ``mean``: half of it, which keeps the scale that the head
             knows where both estimate the teacher's maps | another factor above 0: the smaller it is, the more the
             head's bias draws embeddings together, most those of weak maps, of which the networks are unsure.
+        teacher_weights: pairs of a probe's side in pixels and the weight, beside the fused embedding's 1, of the
+            teacher's own embedding of the probe enlarged by bicubic interpolation: linear in log2 of the side, constant
+            beyond. The larger a probe, the less the teacher needs help. Empty: none.
 
     Shapes:
         image (N, 3, h, w), RGB in [0, 1], resized to 112, to HRNOutput.
@@ -142,6 +147,7 @@ class HRN(nn.Module):
         assistant_view: View = 'sr',
         assistant_scale: float = 0.0,
         fusion: Fusion | Positive = 'sum',
+        teacher_weights: Sequence[SizeWeight] = (),
     ) -> None:
         super().__init__()
         check_choice('head', head, get_args(Head))
@@ -150,6 +156,7 @@ class HRN(nn.Module):
             check_choice('fusion', fusion, FUSION)
         self.own_head, self.sees_probe = head == 'own', assistant is not None and assistant_view == 'probe'
         self.fusion_weight = FUSION[fusion] if isinstance(fusion, str) else fusion
+        self.teacher_weights = sorted((int(side), float(weight)) for side, weight in teacher_weights)
         with torch.device('meta'):  # its description alone: no memory, no time, no random numbers
             like = _build('teacher', teacher)
         self.student = Branch(_matching('student', student, like, adapters, self.own_head), like, None, norm_eval)
@@ -199,6 +206,13 @@ class HRN(nn.Module):
         if teacher is None:
             raise ValueError('head: teacher embeds with the head of the teacher, and there is none')
         return teacher.head(output.fused)
+
+    def teacher_weight(self, side: int) -> float:
+        """Weight of the teacher's embedding for probes of ``side`` pixels, see ``teacher_weights``; 0 without them."""
+        if not self.teacher_weights:
+            return 0.0
+        sides, weights = zip(*self.teacher_weights)
+        return float(np.interp(np.log2(side), np.log2(sides), weights))
 
     def start_from(self, teacher: Recogniser) -> None:
         """Copy the teacher's weights into the student, and into an assistant of its architecture; scales stay as is.

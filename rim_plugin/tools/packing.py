@@ -148,6 +148,8 @@ def trained_weights(
     if not files:
         raise OptionsError('no weights are named: net_fhn_*.pth, net_r_*.pth or both')
     networks = {label: _network_options(options, label) for label in files}
+    if not teacher and networks.get('hrn', {}).get('teacher_weights'):
+        raise OptionsError('network_r.teacher_weights adds the embedding of the teacher: pack it, too (--teacher)')
     tensors = {}
     for label, paths in files.items():
         states = [_folded_state(networks, label, path) for path in paths]

@@ -238,3 +238,10 @@ def test_a_student_that_sees_other_columns_matches_with_adapters():
         assert not any('rows' in key or 'columns' in key for key in hrn.state_dict())
     finally:
         del ARCH_REGISTRY._obj_map['Wide']
+
+
+@pytest.mark.parametrize('side, weight', [(7, 0), (10, 0), (20, 0.5), (40, 1), (80, 1), (4, 0)])
+def test_the_teachers_weight_is_linear_in_octaves_and_constant_beyond(side, weight):
+    net = HRN(ALIKE, ALIKE, ALIKE, teacher_weights=[[40, 1], [10, 0]])
+    assert net.teacher_weight(side) == pytest.approx(weight)
+    assert HRN(ALIKE, ALIKE, ALIKE).teacher_weight(side) == 0

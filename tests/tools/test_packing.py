@@ -127,6 +127,12 @@ def test_a_teacher_inside_embeds_faces_of_full_resolution(tiny, tiny_teacher, tm
     assert not torch.allclose(torch.from_numpy(without.embed([large])), expected, atol=1e-3)
 
 
+def test_a_teacher_whose_embedding_is_added_has_to_go_in(tiny):
+    options = read_options(tiny.options)
+    options['network_r']['teacher_weights'] = [[28, 1]]
+    assert 'pack it, too' in refused(trained_weights, options, None, [tiny.hrn])
+
+
 def test_a_teacher_without_weights_cannot_go_in(tiny):
     options = read_options(tiny.options)
     assert 'no network_t with weights' in refused(trained_weights, options, None, [tiny.hrn], True)
