@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from rim_plugin.compat import changed_options
+from rim_plugin.compat import agreement, changed_options
 from rim_plugin.compat.patching import Function, replaces
 from rim_plugin.errors import OptionsError
 from rim_plugin.files import atomic_file, file_digest, write_atomically
@@ -267,8 +267,15 @@ def load_resume_state(_original: Function, opt: dict[str, Any]) -> dict[str, Any
         The state; None for a new run.
 
     Raises:
-        OptionsError: states are there but none can be used.
+        OptionsError: states are there but none can be used; the processes of a distributed run find different ones.
     """
+    if opt['dist']:
+        return agreement.agreed_state(lambda: _newest_whole_state(opt), opt['world_size'])
+    return _newest_whole_state(opt)
+
+
+def _newest_whole_state(opt: dict[str, Any]) -> dict[str, Any] | None:
+    """See :func:`load_resume_state`, of this process."""
     paths = training_states(opt) if opt['auto_resume'] else []
     if not paths and opt['path'].get('resume_state'):
         paths = [opt['path']['resume_state']]

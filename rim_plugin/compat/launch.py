@@ -16,7 +16,7 @@ import yaml
 
 from rim_plugin.compat import checkpoints, devices, loading, run_lock
 from rim_plugin.compat.patching import Function, replaces, wrapped
-from rim_plugin.errors import OptionsError, one_line
+from rim_plugin.errors import OptionsError, first_words, one_line
 from rim_plugin.files import write_atomically
 from rim_plugin.options import reading
 from rim_plugin.run_state import RUN
@@ -109,6 +109,13 @@ def _one_line_error(
         print(
             f'Error: {one_line(error.strerror)}{place}. With room there, and leave to write, a training goes on from '
             'its last checkpoint by the same command with --auto_resume.',
+            file=sys.stderr,
+        )
+    elif issubclass(kind, torch.distributed.DistError) or issubclass(kind, RuntimeError) and 'gloo/' in str(error):
+        print(
+            f'Error: another process of this training is gone or out of reach ({one_line(first_words(error))}). '
+            'Restarted with --auto_resume, by hand or by torchrun --max-restarts, the training goes on from its last '
+            'checkpoint.',
             file=sys.stderr,
         )
     elif issubclass(kind, KeyboardInterrupt):

@@ -113,7 +113,7 @@ def opt(model, tmp_path, monkeypatch):
     for iteration in (9, 10):
         model.save_network(model.net_g, 'net_g', iteration)
         model.save_training_state(0, iteration)
-    return {'auto_resume': True, 'network_g': {}, 'path': {**model.opt['path'], 'resume_state': None}}
+    return {'auto_resume': True, 'dist': False, 'network_g': {}, 'path': {**model.opt['path'], 'resume_state': None}}
 
 
 def test_newest_state_from_any_folder(opt, tmp_path):

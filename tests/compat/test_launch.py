@@ -64,6 +64,10 @@ def test_unknown_keys_under_path_are_no_folders(tmp_path, monkeypatch):
     assert os.listdir(tmp_path) == ['run'] and os.listdir('run') == ['models']
 
 
+LOST = (
+    'Error: another process of this training is gone or out of reach ({}). Restarted with --auto_resume, by hand or by '
+    'torchrun --max-restarts, the training goes on from its last checkpoint.\n'
+)
 IN_A_WORKER = """Caught OptionsError in DataLoader worker process 0.
 Original Traceback (most recent call last):
   File "worker.py", line 349, in _worker_loop
@@ -78,6 +82,12 @@ rim_plugin.errors.OptionsError: dataset lfw: face 3
         (OptionsError(IN_A_WORKER), 'Error: dataset lfw: face 3\n'),
         (FloatingPointError('l_pix is nan'), 'Error: l_pix is nan\n'),
         (KeyboardInterrupt(), 'Interrupted before the training began: nothing to save.\n'),
+        (
+            RuntimeError('[gloo/transport/tcp/pair.cc:545] Read error'),
+            LOST.format('[gloo/transport/tcp/pair.cc:545] Read error'),
+        ),
+        (torch.distributed.DistStoreError('timeout'), LOST.format('timeout')),
+        (RuntimeError('x'), 'a traceback'),
         (KeyError('x'), 'a traceback'),
     ],
 )
