@@ -79,7 +79,7 @@ def test_a_file_takes_a_method_of_its_base_away(folder):
             'metrics.lpips.weights: none.pth: no such file',
         ),
         ({'metrics': {'a': {'type': 'calculate_lpisp', 'weights': None}}}, 'metrics.a.type: unknown metric'),
-        ({'metrics': {'a': {'type': 'calculate_niqe', 'crop_border': 0, 'crop': 0}}}, 'metrics.a.crop: unknown key'),
+        ({'metrics': {'a': {'type': 'calculate_psnr_batch', 'crop': 0}}}, 'metrics.a.crop: unknown key'),
         ({'methods': {'a': {'options': 'bicubic.yml', 'paper': 'VSDR'}}}, "no row 'VSDR'; did you mean 'VDSR'?"),
         ({'robustness': {'degradations': {}, 'sets': ['drwn']}}, "no set 'drwn'; did you mean 'drawn'?"),
         ({'robustness': {'degradations': {'a': {'jpge': {}}}}}, 'jpge'),
