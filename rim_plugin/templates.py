@@ -1,14 +1,19 @@
 """Texts from Jinja2 templates, and the tables in them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import jinja2
 
 
-def render(template: Path, **values: Any) -> str:
+def render(template: Path, filters: Mapping[str, Callable[..., str]] | None = None, /, **values: Any) -> str:
     """The text of a template, without escaping: Markdown. In it ``rows | table(header)`` is a table.
+
+    Args:
+        template: the file, which may include others beside it.
+        filters: further ones, by name.
+        **values: what it names.
 
     Raises:
         jinja2.UndefinedError: the template names something that ``values`` lack.
@@ -20,7 +25,7 @@ def render(template: Path, **values: Any) -> str:
         keep_trailing_newline=True,
         undefined=jinja2.StrictUndefined,
     )
-    environment.filters['table'] = markdown_table
+    environment.filters.update(filters or {}, table=markdown_table)
     return environment.get_template(template.name).render(values)
 
 

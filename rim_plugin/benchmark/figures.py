@@ -18,6 +18,11 @@ from rim_plugin.evaluation.roc import roc
 Scores = Sequence[float] | np.ndarray
 
 
+def _legend(figure: Figure) -> None:
+    """All methods, under the axes, where no curve is."""
+    figure.legend(loc='outside lower center', ncols=3, fontsize='small', frameon=False)
+
+
 class Plots:
     """Draws into a folder.
 
@@ -62,17 +67,24 @@ class Plots:
         )
         for title, values in scores.items():
             axes.ecdf(values, **self._style(title))
-        axes.legend()
+        _legend(figure)
         return self._save(figure, f'csd_{name}_{metric}')
 
     def roc_curves(self, name: str, title: str, pairs: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> str:
-        """ROC on a logarithmic scale of FAR; ``pairs``: method's title to its scores and kinds, (P, ) each."""
+        """ROC on a logarithmic scale of FAR; ``pairs``: method's title to its scores and kinds, (P, ) each.
+
+        Methods with the same scores, as of one recogniser at full resolution, share a curve.
+        """
         figure, axes = new_figure(title, 'false accept rate', 'true accept rate')
-        for method, (scores, issame) in pairs.items():
-            far, tar = roc(scores, issame)
-            axes.plot(np.maximum(far, 1e-4), tar, **self._style(method))
+        alike: dict[bytes, list[str]] = {}
+        for method, (scores, _) in pairs.items():
+            alike.setdefault(np.round(scores, 6).tobytes(), []).append(method)
+        for first, *others in alike.values():
+            far, tar = roc(*pairs[first])
+            label = f'{first} and {len(others)} more' if others else first
+            axes.plot(np.maximum(far, 1e-4), tar, **{**self._style(first), 'label': label})
         axes.set(xscale='log', xlim=(5e-4, 1), ylim=(0, 1.01))
-        axes.legend(loc='lower right')
+        _legend(figure)
         return self._save(figure, f'roc_{name}')
 
     def accuracy_over_size(self, name: str, accuracy: Mapping[str, Mapping[str, float]]) -> str:
@@ -92,8 +104,16 @@ class Plots:
         axes.set_xscale('log', base=2)
         axes.set_xticks(list(places.values()), [str(size) for size in places])
         axes.minorticks_off()
-        axes.legend(loc='lower right')
+        _legend(figure)
         return self._save(figure, f'accuracy_{name}')
+
+    def over_kinds(self, name: str, axis: str, values: Mapping[str, Mapping[str, float]]) -> str:
+        """A figure of each method on each kind of probes; ``values``: title to {kind: figure}."""
+        figure, axes = new_figure(f'{axis} by kind of probes', 'kind of probes', axis.partition(': ')[2])
+        for title, by_kind in values.items():
+            axes.plot(list(by_kind), list(by_kind.values()), 'o-', **self._style(title))
+        _legend(figure)
+        return self._save(figure, f'robustness_{name}')
 
     def quality_over_time(self, name: str, points: Mapping[str, tuple[float, float]]) -> str:
         """PSNR over milliseconds a face; ``points``: title to (ms, dB)."""

@@ -14,15 +14,17 @@ from torch.utils.benchmark import Timer
 
 from rim_plugin.batch import Batch
 from rim_plugin.benchmark.cache import Cache
+from rim_plugin.benchmark.pictures import packed, webp
+from rim_plugin.benchmark.protocol import SeenFaces, image_protocol, pair_protocol
 from rim_plugin.evaluation.driver import evaluate
 from rim_plugin.evaluation.embeddings import KnownEmbeddings
 from rim_plugin.evaluation.image_evaluator import IdentityEmbedder, ImageEvaluator, face_data
-from rim_plugin.evaluation.metric import ImageMetric, standard_metrics
+from rim_plugin.evaluation.metric import ImageMetric, build_metric, standard_metrics
 from rim_plugin.evaluation.pair_evaluator import PairEvaluator
 from rim_plugin.evaluation.pictures import SheetEvaluator
 from rim_plugin.models.networks import build_nets, build_teacher
 from rim_plugin.pipeline import RIMPipeline
-from rim_plugin.sheets import face_columns
+from rim_plugin.sheets import face_columns, to_image
 from rim_plugin.weights_file import load_into
 
 from basicsr.data import build_dataset
@@ -58,7 +60,7 @@ def build_method(
 
 
 def measure_images(
-    pipeline: RIMPipeline, options: Options, pictures: int, files: Mapping[str, str] | None = None
+    pipeline: RIMPipeline, options: Options, pictures: int, metrics: Mapping[str, Options], keep: bool
 ) -> dict[str, Any]:
     """Quality of every face of an SR set.
 
@@ -66,28 +68,48 @@ def measure_images(
         pipeline: with a hallucination network.
         options: of the dataset.
         pictures: faces kept for the grid.
-        files: see :func:`~rim_plugin.evaluation.metric.standard_metrics`.
+        metrics: column to ``type`` and arguments, beside the standard ones.
+        keep: keep every hallucinated face as a small file, see :func:`~rim_plugin.benchmark.pictures.packed`.
 
     Returns:
-        ``images``: ``name`` and each metric's values of all faces; ``means``: each metric over all of them; ``arrays``:
-        BGR pictures of the first faces, ``FACE/COLUMN``. Metrics that faces or networks lack the data for are absent.
+        ``images``: ``name`` and each metric's values of all faces; ``means``: each metric over all of them;
+        ``protocol``; ``arrays``: BGR pictures of the first faces, ``FACE/COLUMN``. Metrics that faces or networks lack
+        the data for are absent.
     """
-    quality, sheet = ImageEvaluator(standard_metrics(ImageMetric, files)), SheetEvaluator(pictures)
+    quality, sheet = ImageEvaluator(image_metrics(metrics)), SheetEvaluator(pictures)
     quality.baselines.clear()  # bicubic interpolation is a method of its own
-    names: list[str] = []
+    seen, sizes = SeenFaces(), (0, 0)
+    files: list[bytes] = []
     identity = None if pipeline.teacher is None else IdentityEmbedder(pipeline.teacher, KnownEmbeddings())
 
     def step(data: Mapping[str, Any]) -> dict[str, Any]:
-        names.extend(data['gt_path'])
+        nonlocal sizes
+        seen.add(data['gt_path'], data['lq'], data['gt'])
+        sizes = data['lq'].shape[-1], data['gt'].shape[-1]
         batch = Batch.from_data(data, DEVICE)
-        return face_data(batch, pipeline.restore(batch.probes), identity)
+        restored = pipeline.restore(batch.probes)
+        if keep:
+            files.extend(webp(to_image(face.cpu())) for face in restored.sr)
+        return face_data(batch, restored, identity)
 
-    evaluate(_dataset(options), step, [quality, sheet])
+    evaluate(open_dataset(options), step, [quality, sheet])
     results = quality.compute()
     faces = {metric: values.tolist() for metric, values in results.per_face.items()}
     columns = (face_columns(row, row['sr'].shape[-1]) for row in sheet.rows)
     arrays = {f'{face}/{title}': image for face, images in enumerate(columns) for title, image in images.items()}
-    return {'images': {'name': names, **faces}, 'means': results.values, 'arrays': arrays}
+    return {
+        'images': {'name': seen.names, **faces},
+        'means': results.values,
+        'protocol': image_protocol(options, seen, sizes),
+        'arrays': {**arrays, **(packed(files) if keep else {})},
+    }
+
+
+def image_metrics(blocks: Mapping[str, Options]) -> dict[str, ImageMetric]:
+    """The standard metrics of faces and those of ``blocks``, by column; one whose file is not given is left out."""
+    built = {name: build_metric(block) for name, block in blocks.items() if None not in block.values()}
+    named = {name: metric for name, metric in built.items() if isinstance(metric, ImageMetric)}
+    return {**standard_metrics(ImageMetric), **named}
 
 
 def measure_gallery(pipeline: RIMPipeline, options: Options, mirror: bool) -> dict[str, Any]:
@@ -109,18 +131,19 @@ def measure_pairs(pipeline: RIMPipeline, options: Options, mirror: bool, known: 
     """
     results = _embedded(pipeline, options, mirror, known).compute()
     arrays = {key: np.asarray(results.data[key]) for key in ('scores', 'issame', 'folds')}
-    return {'figures': results.figures, 'protocol': results.protocol, 'arrays': arrays}
+    return {'figures': results.figures, 'protocol': pair_protocol(results.protocol), 'arrays': arrays}
 
 
 def _embedded(
     pipeline: RIMPipeline, options: Options, mirror: bool, known: KnownEmbeddings | None = None
 ) -> PairEvaluator:
-    evaluator = PairEvaluator(_dataset(options), pipeline, mirror=mirror, known=known, device=DEVICE)
+    evaluator = PairEvaluator(open_dataset(options), pipeline, mirror=mirror, known=known, device=DEVICE)
     evaluate(evaluator.faces, None, [evaluator])
     return evaluator
 
 
-def _dataset(options: Options) -> Any:
+def open_dataset(options: Options) -> Any:
+    """The dataset of these options, as every method sees it."""
     return build_dataset({'phase': 'val', 'scale': 8, **options})
 
 

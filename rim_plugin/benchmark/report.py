@@ -1,28 +1,34 @@
-"""The report of a benchmark: one page to read (HTML and Markdown); every value as JSON, of faces and pairs as CSV."""
+"""The report of a benchmark: one page to read (HTML and Markdown), every table as LaTeX and CSV, every value as JSON,
+of faces and pairs as CSV, and the protocols."""
 
 import base64
 import json
-import re
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
-import markdown
-
-from rim_plugin.benchmark.budget import Budget
+from rim_plugin.benchmark.browser import browser_data
 from rim_plugin.benchmark.figures import Plots
+from rim_plugin.benchmark.protocol import write_protocol
+from rim_plugin.benchmark.recognition_section import recognition_section
 from rim_plugin.benchmark.results import Results
+from rim_plugin.benchmark.robustness_section import robustness_section
 from rim_plugin.benchmark.run import Measurement, Result
-from rim_plugin.benchmark.sections import NOTHING, Table, recognition_section, sr_section
+from rim_plugin.benchmark.sections import Section, budget_cell
 from rim_plugin.benchmark.settings import Benchmark, Method
-from rim_plugin.environment import device_name, environment
+from rim_plugin.benchmark.sr_section import sr_section
+from rim_plugin.benchmark.tables import NOTHING, Cell, Table, as_csv, as_html, as_latex, as_markdown, words
+from rim_plugin.environment import environment
 from rim_plugin.files import write_atomically
 from rim_plugin.templates import render
 
 _TEMPLATES = Path(__file__).parent
+_LATEX_HEAD = '% \\usepackage{booktabs}, \\usepackage{graphicx}\n'
 
 
 def write_report(benchmark: Benchmark, measured: Iterable[tuple[Measurement, Result]]) -> Path:
-    """Write ``report.html``, ``report.md``, ``results.json``, ``images_SET.csv``, ``pairs_SET.csv`` and ``figures/``.
+    """Write ``report.html``, ``report.md``, ``results.json``, ``images_SET.csv``, ``pairs_SET.csv``, ``tables/``
+    (LaTeX and CSV), ``protocols/`` and ``figures/``.
 
     Args:
         benchmark: what was asked.
@@ -32,57 +38,100 @@ def write_report(benchmark: Benchmark, measured: Iterable[tuple[Measurement, Res
         The HTML page.
     """
     results, folder = Results(benchmark, measured), benchmark.folder
-    text = report_markdown(results)
-    write_atomically(folder / 'report.md', text)
-    write_atomically(folder / 'report.html', _page(text, folder, benchmark.options.name))
+    values = report_values(results)
+    write_atomically(
+        folder / 'report.md', render(_TEMPLATES / 'report.md.jinja', {'as_markdown': as_markdown}, **values)
+    )
+    write_atomically(folder / 'report.html', _page(results, values))
     write_atomically(folder / 'results.json', json.dumps(results.everything(), indent=1) + '\n')
     for name in benchmark.sr_sets:
         write_atomically(folder / f'images_{name}.csv', results.image_csv(name))
     for name in benchmark.pair_sets:
         write_atomically(folder / f'pairs_{name}.csv', results.pair_csv(name))
+    for place, protocol in results.protocols().items():
+        write_protocol(folder / 'protocols' / f'{"_".join(place)}.yml', protocol)
+    _write_tables(folder / 'tables', values)
     return folder / 'report.html'
 
 
-def report_markdown(results: Results) -> str:
-    """The report as Markdown; draws its figures into the benchmark's folder."""
-    benchmark, header = results.benchmark, ['method', 'options', 'changes', 'weights', 'trained', 'recogniser']
+def report_values(results: Results) -> dict[str, Any]:
+    """What the templates show; draws the figures into the benchmark's folder."""
+    benchmark = results.benchmark
     titles = [method.title for method in benchmark.methods]
     plots = Plots(benchmark.folder / 'figures', titles, benchmark.reference.title)
-    rows = [_method_row(method, results.budgets[method.name]) for method in benchmark.methods]
-    return render(
-        _TEMPLATES / 'report.md.jinja',
-        name=benchmark.options.name,
-        environment=environment(),
-        device=device_name(),
-        sr_sections=[sr_section(results, plots, name) for name in benchmark.sr_sets],
-        recognition_sections=[recognition_section(results, plots, name) for name in benchmark.pair_sets],
-        methods=Table('', header, rows),
-    )
+    sections = [
+        *(sr_section(results, plots, name) for name in benchmark.sr_sets),
+        *(recognition_section(results, plots, name) for name in benchmark.pair_sets),
+        robustness_section(results, plots),
+    ]
+    return {
+        'name': benchmark.options.name,
+        'machine': _machine(),
+        'sections': [each for each in sections if each is not None],
+        'methods': _methods(results),
+    }
 
 
-def _method_row(method: Method, budget: Budget | None) -> list[str]:
-    recogniser = method.recogniser
-    return [
+def _machine() -> str:
+    found = environment()
+    packages = ', '.join(f'{package} {version}' for package, version in found['packages'].items())
+    return f'Commit {found["commit"]}; Python {found["python"]}, {packages}; {found["machine"]}.'
+
+
+def _methods(results: Results) -> Table:
+    header = ['method', 'options', 'changes', 'weights', 'trained', 'recogniser']
+    rows = [
+        [*_method_row(each), budget_cell(results.budgets[each.name]), _recogniser(each)]
+        for each in results.benchmark.methods
+    ]
+    return Table('methods', '', header, rows, wide=True)
+
+
+def _method_row(method: Method) -> list[Cell]:
+    return words(
         method.title,
         f'`{method.file}`',
         ' '.join(f'`{entry}`' for entry in method.force) or NOTHING,
         ', '.join(f'`{path}`' for path in dict.fromkeys(method.weights.values())) or NOTHING,
-        f'{budget.iterations:,} x {budget.batch} faces, {budget.seconds / 60:.1f} minutes' if budget else NOTHING,
-        f'{recogniser["type"]} `{recogniser.get("weights", NOTHING)}`' if recogniser else NOTHING,
-    ]
+    )
 
 
-def _page(text: str, folder: Path, title: str) -> str:
-    """One self-contained HTML page of the Markdown, with the pictures inside.
+def _recogniser(method: Method) -> Cell:
+    recogniser = method.recogniser
+    return Cell(f'{recogniser["type"]} `{recogniser.get("weights", NOTHING)}`' if recogniser else NOTHING)
 
-    Args:
-        text: the Markdown.
-        folder: to which the pictures' paths are relative.
-        title: of the page.
-    """
 
-    def embedded(match: re.Match[str]) -> str:
-        return 'src="data:image/png;base64,' + base64.b64encode((folder / match[1]).read_bytes()).decode() + '"'
+def _page(results: Results, values: dict[str, Any]) -> str:
+    """One self-contained HTML page, with the pictures inside."""
+    folder = results.benchmark.folder
+    browsers = {f'sr-{name}': browser_data(results, name) for name in results.benchmark.sr_sets}
 
-    body = re.sub(r'src="(figures/[^"]+)"', embedded, markdown.markdown(text, extensions=['tables']))
-    return render(_TEMPLATES / 'page.html.jinja', title=title, body=body)
+    def embedded(path: str) -> str:
+        return 'data:image/png;base64,' + base64.b64encode((folder / path).read_bytes()).decode()
+
+    return render(
+        _TEMPLATES / 'page.html.jinja',
+        {'as_html': as_html, 'embedded': embedded},
+        browsers={anchor: _script_json(data) for anchor, data in browsers.items() if data is not None},
+        **values,
+    )
+
+
+def _script_json(data: dict[str, Any]) -> str:
+    """JSON that ends no ``script`` element."""
+    return json.dumps(data).replace('</', '<\\/')
+
+
+def _write_tables(folder: Path, values: dict[str, Any]) -> None:
+    """Each table as NAME.csv and NAME.tex, and all as one LaTeX document to compile."""
+    folder.mkdir(parents=True, exist_ok=True)
+    sections: list[Section] = values['sections']
+    tables = [table for section in sections for table in section.tables if table.rows]
+    for table in [*tables, values['methods']]:
+        write_atomically(folder / f'{table.name}.csv', as_csv(table))
+    for table in tables:
+        write_atomically(folder / f'{table.name}.tex', _LATEX_HEAD + as_latex(table))
+    inputs = '\n'.join(f'\\input{{{table.name}.tex}}' for table in tables)
+    packages = '\\usepackage[T1]{fontenc}\n\\usepackage{booktabs}\n\\usepackage{graphicx}'
+    document = f'\\documentclass{{article}}\n{packages}\n\\begin{{document}}\n{inputs}\n\\end{{document}}\n'
+    write_atomically(folder / 'all.tex', document)

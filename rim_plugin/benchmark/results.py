@@ -1,57 +1,59 @@
 """The results of a benchmark as values: intervals, paired differences, everything as JSON, faces and pairs as CSV."""
 
-import csv
-import io
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy.stats import bootstrap
+from scipy.stats import binomtest
 
+from rim_plugin.benchmark.bootstrap import Interval, Ranking, mean_interval, pair_intervals, ranking
 from rim_plugin.benchmark.budget import training_budget
 from rim_plugin.benchmark.run import Measurement, Result
 from rim_plugin.benchmark.settings import Benchmark, Method
+from rim_plugin.benchmark.tables import csv_text
 from rim_plugin.environment import environment
-from rim_plugin.evaluation.metric import ImageMetric, standard_metrics
+from rim_plugin.evaluation.metric import ImageMetric, Metric, PairMetric, best_direction, build_metric, standard_metrics
+from rim_plugin.evaluation.metrics.tar_at_far import TARAtFAR
 from rim_plugin.evaluation.thresholds import fold_accuracy
 
-_METRICS = 'of 8-bit images, no crop; Y of BT.601; identity: cosine of the recogniser, SR and HR face'
-_RESAMPLES = 2000
 
+class Column(NamedTuple):
+    """A metric as a column of tables.
 
-class Interval(NamedTuple):
-    """A mean and the bounds of its 95 % bootstrap interval; None where a figure is no mean over samples."""
-
-    mean: float
-    low: float | None
-    high: float | None
-
-
-def mean_interval(values: Sequence[float] | np.ndarray, seed: int = 0) -> Interval:
-    """Mean and its 95 % percentile bootstrap interval (Efron and Tibshirani, 1993).
-
-    Args:
-        values: of each sample, a face or a pair of faces; infinite ones (PSNR of identical images) make the mean
-            infinite.
-        seed: of the resampling.
-
-    Returns:
-        All three numbers are the same for a single value or equal ones.
+    Attributes:
+        heading: with a remark where less is better.
+        digits: behind the point.
+        higher_is_better: which of two figures is the better.
+        axis: label in figures; empty for metrics without.
+        absent: why nothing was measured; empty where it was.
     """
-    samples = np.asarray(values, np.float64)
-    mean = float(samples.mean())
-    if len(samples) < 2 or not np.isfinite(mean) or np.ptp(samples) == 0:
-        return Interval(mean, mean, mean)
-    interval = bootstrap(
-        (samples,), np.mean, n_resamples=_RESAMPLES, method='percentile', rng=np.random.default_rng(seed)
-    ).confidence_interval
-    return Interval(mean, float(interval.low), float(interval.high))
+
+    heading: str
+    digits: int
+    higher_is_better: bool
+    axis: str = ''
+    absent: str = ''
 
 
-def _sr_protocol(options: Mapping[str, Any]) -> dict[str, str]:
-    """How the faces of a dataset were reduced and measured."""
-    kind = 'antialiased bicubic' if options.get('degradation') in (None, 'none') else 'by its degradation'
-    return {'downscaling': f'{kind} from the HR face to query_size, rounded to 8 bits', 'metrics': _METRICS}
+def _column(metric: Metric) -> Column:
+    return Column(metric.heading, metric.digits, metric.higher_is_better, metric.axis)
+
+
+def image_columns(blocks: Mapping[str, Mapping[str, Any]]) -> dict[str, Column]:
+    """Columns of the standard metrics of faces, and of further ones by their blocks."""
+    return {
+        **{key: _column(metric) for key, metric in standard_metrics(ImageMetric).items()},
+        **{key: _named_column(key, block) for key, block in blocks.items()},
+    }
+
+
+def _named_column(key: str, block: Mapping[str, Any]) -> Column:
+    missing = [argument for argument, value in block.items() if value is None]
+    higher = best_direction(block) == 'higher'
+    title = key if missing else build_metric(block).title or key
+    heading = title if higher else f'{title} (less is better)'
+    return Column(heading, 3, higher, absent=f'{missing[0]} not given' if missing else '')
 
 
 class Results:
@@ -62,9 +64,12 @@ class Results:
         results: of :func:`rim_plugin.benchmark.run.run_benchmark`.
 
     Attributes:
-        by_place: (method's name, kind, *place) to the result.
-        image_metrics: metrics of the SR sets, by the name of their column.
+        by_place: (method's name, kind, *place) to the result; one by another protocol than the first at its place is an
+            error.
+        image_columns: metrics of the SR sets.
+        pair_columns: metrics of lists of pairs.
         budgets: method's name to its :func:`training_budget`.
+        intervals: keys as ``by_place``, to the interval of each figure.
         differences: keys as ``by_place``, to the paired differences to the reference. Those are intervals by metric of
             images, or one of ``accuracy``: by how much more of the pairs get the right verdict. Empty for the reference
             and where one of both was not measured.
@@ -72,15 +77,42 @@ class Results:
 
     def __init__(self, benchmark: Benchmark, results: Iterable[tuple[Measurement, Result]]) -> None:
         self.benchmark = benchmark
-        self.by_place = {(each.method.name, each.kind, *each.place): result for each, result in results}
-        self.image_metrics = standard_metrics(ImageMetric, benchmark.metric_files)
+        self.by_place = _of_one_protocol(
+            {(each.method.name, each.kind, *each.place): result for each, result in results}
+        )
+        self.image_columns = image_columns(benchmark.metrics)
+        self.pair_columns = {key: _column(metric) for key, metric in standard_metrics(PairMetric).items()}
         self.budgets = {method.name: training_budget(method) for method in benchmark.methods}
+        self.intervals = {key: _intervals(result) for key, result in self.by_place.items()}
         self.differences = {key: self._difference(*key) for key in self.by_place}
 
     def at(self, *place: str) -> list[tuple[Method, Result]]:
         """The methods that should have a result at a place (kind, set, size), each with it."""
         keys = [(method, (method.name, *place)) for method in self.benchmark.methods]
         return [(method, self.by_place[key]) for method, key in keys if key in self.by_place]
+
+    @cached_property
+    def rankings(self) -> dict[tuple[str, ...], dict[str, Ranking]]:
+        """(kind, *place) to the ranking of the methods by each metric."""
+        places = dict.fromkeys(key[1:] for key in self.by_place if key[1] != 'speed')
+        return {place: self._ranked(place) for place in places}
+
+    def _ranked(self, place: tuple[str, ...]) -> dict[str, Ranking]:
+        columns = self.image_columns if place[0] == 'sr' else self.pair_columns
+        found = {key: self._ranking(place, key, column.higher_is_better) for key, column in columns.items()}
+        return {key: each for key, each in found.items() if each is not None}
+
+    def _ranking(self, place: tuple[str, ...], metric: str, higher_is_better: bool) -> Ranking | None:
+        measured = {method.name: (method.name, *place) for method, _ in self.at(*place)}
+        intervals = {name: self.intervals[key].get(metric) for name, key in measured.items()}
+        values = {name: each.mean for name, each in intervals.items() if each is not None}
+        samples = {name: _samples(self.by_place[measured[name]], metric) for name in values}
+        known = {name: each for name, each in samples.items() if each is not None}
+        return ranking(values, known, higher_is_better)
+
+    def protocols(self) -> dict[tuple[str, ...], dict[str, Any]]:
+        """(kind, *place) to the protocol of all results there."""
+        return {key[1:]: result['protocol'] for key, result in reversed(self.by_place.items()) if 'protocol' in result}
 
     def _difference(self, name: str, *place: str) -> dict[str, Interval]:
         if name == self.benchmark.reference.name:
@@ -111,25 +143,35 @@ class Results:
                 }
                 for method, budget in zip(benchmark.methods, self.budgets.values())
             },
-            'sr_sets': {name: {**_sr_protocol(options), **options} for name, options in benchmark.sr_sets.items()},
+            'protocols': [
+                {'kind': kind, 'place': place, **{key: value for key, value in protocol.items() if key != 'names'}}
+                for (kind, *place), protocol in self.protocols().items()
+            ],
+            'rankings': [
+                {'kind': kind, 'place': place, **{metric: each._asdict() for metric, each in found.items()}}
+                for (kind, *place), found in self.rankings.items()
+            ],
             'pairs': {name: self._pairs(name) for name in benchmark.pair_sets},
             'results': [self._result(key) for key in self.by_place],
         }
 
     def _result(self, key: tuple[str, ...]) -> dict[str, Any]:
-        """A result's JSON values, with intervals of the images' metrics, and the scores of pairs as lists."""
-        values = {name: value for name, value in self.by_place[key].items() if name != 'arrays'}
+        """A result's JSON values, with intervals, its protocol's hash, and the scores of pairs as lists."""
+        values = {name: value for name, value in self.by_place[key].items() if name not in ('arrays', 'protocol')}
         if 'images' in values:
-            values['means'] = {metric: interval(values, metric) for metric in values['means']}
+            values['means'] = self.intervals[key]
         if 'figures' in values:
             values['scores'] = self.by_place[key]['arrays']['scores'].tolist()
+            values['intervals'] = self.intervals[key]
+        if 'protocol' in self.by_place[key]:
+            values['protocol'] = self.by_place[key]['protocol']['hash']
         name, kind, *place = key
         return {'method': name, 'kind': kind, 'place': place, **values, 'difference': self.differences[key]}
 
     def _pair_arrays(self, name: str) -> dict[tuple[str, str], dict[str, np.ndarray]]:
-        """Arrays of the results on a list of pairs, by method's name and probe size."""
+        """Arrays of the results on a list of pairs, by method's name and probe size, with the kind of probes if any."""
         return {
-            (key[0], key[3]): result['arrays']
+            (key[0], '_'.join(key[3:])): result['arrays']
             for key, result in self.by_place.items()
             if key[1:3] == ('pairs', name) and 'arrays' in result
         }
@@ -141,13 +183,13 @@ class Results:
 
     def image_csv(self, name: str) -> str:
         """Every face of an SR set by every method: a line each."""
-        rows: list[Sequence[Any]] = [['method', 'image', *self.image_metrics]]
+        rows: list[Sequence[Any]] = [['method', 'image', *self.image_columns]]
         for method, result in self.at('sr', name):
             if 'images' in result:
                 faces = result['images']['name']
-                columns = [result['images'].get(metric) or [''] * len(faces) for metric in self.image_metrics]
+                columns = [result['images'].get(metric) or [''] * len(faces) for metric in self.image_columns]
                 rows += [[method.name, *row] for row in zip(faces, *columns)]
-        return _csv(rows)
+        return csv_text(rows)
 
     def pair_csv(self, name: str) -> str:
         """Every pair of a list: a line each, with its score by every method at every size."""
@@ -155,36 +197,63 @@ class Results:
         pairs = self._pairs(name)
         numbers = range(len(pairs['folds']))
         lines = zip(numbers, map(int, pairs['issame']), pairs['folds'], *scores.values())
-        return _csv([['pair', 'issame', 'fold', *scores], *lines])
+        return csv_text([['pair', 'issame', 'fold', *scores], *lines])
 
 
-def interval(result: Result, metric: str) -> Interval | None:
-    """A metric of an SR result with its bootstrap interval, which is left out where the metric is no mean over faces.
+def _of_one_protocol(results: Mapping[tuple[str, ...], Result]) -> dict[tuple[str, ...], Result]:
+    """The results, of which those with another protocol than the first of their place became errors."""
+    hashes: dict[tuple[str, ...], str] = {}
+    checked = {}
+    for key, result in results.items():
+        mine = result.get('protocol', {}).get('hash')
+        first = hashes.setdefault(key[1:], mine) if mine else mine
+        checked[key] = result if mine == first else {'error': f'by another protocol: {mine}, not {first}'}
+    return checked
 
-    None where it was not measured.
-    """
-    if metric not in result['means']:
-        return None
-    return _with_bounds(result['means'][metric], result['images'][metric])
+
+def _samples(result: Result, metric: str) -> np.ndarray | None:
+    """Values of a metric of each face, or verdicts on each pair; None for figures that are no mean over samples."""
+    if 'images' in result:
+        faces = np.asarray(result['images'][metric])
+        return faces if np.isclose(faces.mean(), result['means'][metric], rtol=1e-6, atol=1e-9) else None
+    return _verdicts(result['arrays']) if metric == 'accuracy' else None
+
+
+def _intervals(result: Result) -> dict[str, Interval]:
+    """Every figure of a result with its interval."""
+    if 'images' in result:
+        return {metric: _with_bounds(value, result['images'][metric]) for metric, value in result['means'].items()}
+    return _pair_intervals(result) if 'figures' in result else {}
+
+
+def _pair_intervals(result: Result) -> dict[str, Interval]:
+    """Figures of pairs: bounds over the pairs, and over the probes of identification (Wilson's)."""
+    figures, arrays = result['figures'], result['arrays']
+    metrics = standard_metrics(PairMetric)
+    fars = {key: metric.far for key, metric in metrics.items() if isinstance(metric, TARAtFAR) and key in figures}
+    bounds = pair_intervals(arrays['scores'], arrays['issame'], fars)
+    intervals = {key: Interval(figures[key], *bounds.get(key, ())) for key in metrics if key in figures}
+    if 'accuracy' in intervals:
+        intervals['accuracy'] = _with_bounds(figures['accuracy'], _verdicts(arrays))
+    for key in intervals:
+        if key.startswith('rank_') and 'probes' in figures:
+            found = binomtest(round(figures[key] * figures['probes']), figures['probes']).proportion_ci(method='wilson')
+            intervals[key] = Interval(figures[key], float(found.low), float(found.high))
+    return intervals
 
 
 def difference(result: Result, other: Result, metric: str) -> Interval:
-    """By how much a metric of an SR result is above that of another on the same faces; bounds as :func:`interval`."""
+    """By how much a metric of an SR result is above that of another on the same faces; without bounds where it is no
+    mean over faces."""
     faces = np.subtract(result['images'][metric], other['images'][metric])
     return _with_bounds(result['means'][metric] - other['means'][metric], faces)
 
 
-def _with_bounds(value: float, faces: Sequence[float] | np.ndarray) -> Interval:
-    interval = mean_interval(faces)
-    return interval if np.isclose(interval.mean, value, rtol=1e-6, atol=1e-9) else Interval(value, None, None)
+def _with_bounds(value: float, samples: Sequence[float] | np.ndarray) -> Interval:
+    interval = mean_interval(samples)
+    return interval if np.isclose(interval.mean, value, rtol=1e-6, atol=1e-9) else Interval(value)
 
 
 def _verdicts(arrays: dict[str, np.ndarray]) -> np.ndarray:
     """Whether the verdict on each pair is right, 0.0 or 1.0."""
     return fold_accuracy(arrays['scores'], arrays['issame'], arrays['folds']).correct.astype(float)
-
-
-def _csv(rows: Iterable[Sequence[Any]]) -> str:
-    text = io.StringIO()
-    csv.writer(text, lineterminator='\n').writerows(rows)
-    return text.getvalue()

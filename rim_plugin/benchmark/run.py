@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from tempfile import TemporaryFile
 from typing import Any
@@ -13,7 +13,7 @@ import torch
 from tqdm import tqdm
 
 from rim_plugin.benchmark.cache import Cache, content_key
-from rim_plugin.benchmark.settings import Benchmark, Method
+from rim_plugin.benchmark.settings import Benchmark, Method, ProbeSize
 
 Result = dict[str, Any]  # JSON values and ``arrays``, of rim_plugin.benchmark.measure; or ``error``
 
@@ -25,7 +25,7 @@ class Measurement:
     Attributes:
         method: whose.
         kind: ``speed``, ``sr`` or ``pairs``.
-        place: the set, and for pairs the probes' size.
+        place: the set, for pairs the probes' size, and the kind of the probes where it is another than the set's.
         arguments: of its function in :mod:`rim_plugin.benchmark.measure`, after the pipeline; JSON values.
         gallery: for pairs, the arguments with which the gallery is embedded.
     """
@@ -80,28 +80,60 @@ def run_benchmark(benchmark: Benchmark) -> list[tuple[Measurement, Result]]:
 
 
 def measurements(benchmark: Benchmark, method: Method) -> list[Measurement]:
-    """Of a method: speed first, the SR sets, then every pair list at every probe size and at full resolution."""
+    """Of a method: speed first, the SR sets, then every pair list at every probe size and at full resolution;
+    of each set also the kinds of probes of the table of robustness."""
     return [*_sr_measurements(benchmark, method), *_pair_measurements(benchmark, method)]
 
 
 def _sr_measurements(benchmark: Benchmark, method: Method) -> Iterator[Measurement]:
     if not benchmark.sr_sets or 'sr' not in method.tables or 'g' not in method.networks:
         return
-    yield Measurement(method, 'speed')
-    for name, options in benchmark.sr_sets.items():
-        arguments = ({**options, 'name': name}, benchmark.options.pictures, benchmark.metric_files)
-        yield Measurement(method, 'sr', (name,), arguments)
+    if method.networks['g']['type'] != 'FolderOutputs':  # another program's, of whose speed nothing is known
+        yield Measurement(method, 'speed')
+    for name in benchmark.sr_sets:
+        places = sr_options(benchmark, name)
+        for place, options in places.items():
+            as_it_is = options == places[()]  # further metrics, which may be slow, and pictures are of these probes
+            metrics, keep = (benchmark.metrics, benchmark.options.browse > 0) if as_it_is else ({}, False)
+            yield Measurement(method, 'sr', (name, *place), (options, benchmark.options.pictures, metrics, keep))
+
+
+def sr_options(benchmark: Benchmark, name: str) -> dict[tuple[str, ...], dict[str, Any]]:
+    """Options of an SR set by place: as it is, (), and with each kind of probes, (KIND,)."""
+    options = {**benchmark.sr_sets[name], 'name': name}
+    return {(): options, **{(kind,): _with_kind(options, each) for kind, each in benchmark.kinds(name).items()}}
+
+
+def _with_kind(options: dict[str, Any], degradation: Any) -> dict[str, Any]:
+    """A dataset's options with another degradation; none is left out, as where nobody asks for one."""
+    rest = {key: value for key, value in options.items() if key != 'degradation'}
+    return rest if degradation == 'none' else {**rest, 'degradation': degradation}
 
 
 def _pair_measurements(benchmark: Benchmark, method: Method) -> Iterator[Measurement]:
     if 'recognition' not in method.tables:
         return
-    for name, options in benchmark.pair_sets.items():
-        full = {**options, 'name': name, 'probe_side': 'none'}
-        for size in method.query_sizes:
-            dataset = full if size == 'full' else {**options, 'name': name, 'query_size': size}
-            place, mirror = (name, str(size)), benchmark.options.mirror
-            yield Measurement(method, 'pairs', place, (dataset, mirror), (full, mirror))
+    mirror = benchmark.options.mirror
+    for name in benchmark.pair_sets:
+        full = pair_options(benchmark, name, ['full'])[('full',)]
+        for place, options in pair_options(benchmark, name, method.query_sizes).items():
+            yield Measurement(method, 'pairs', (name, *place), (options, mirror), (full, mirror))
+
+
+def pair_options(benchmark: Benchmark, name: str, sizes: Sequence[ProbeSize]) -> dict[tuple[str, ...], dict[str, Any]]:
+    """Options of a list of pairs by place: each size, (SIZE,), and at the size of the robustness each kind of probes,
+    (SIZE, KIND), where ``sizes`` have it."""
+    options = {**benchmark.pair_sets[name], 'name': name}
+    places: dict[tuple[str, ...], dict[str, Any]] = {
+        (str(size),): {**options, 'probe_side': 'none'} if size == 'full' else {**options, 'query_size': size}
+        for size in sizes
+    }
+    robustness = benchmark.options.robustness
+    if robustness is not None and robustness.query_size in sizes:
+        for kind, degradation in benchmark.kinds(name).items():
+            size = robustness.query_size
+            places[str(size), kind] = _with_kind({**options, 'query_size': size}, degradation)
+    return places
 
 
 def _make_ready(benchmark: Benchmark, method: Method) -> str | None:

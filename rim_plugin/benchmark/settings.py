@@ -9,12 +9,18 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import msgspec
+
+from rim_plugin.benchmark.paper import unknown_row
 from rim_plugin.errors import OptionsError, did_you_mean
+from rim_plugin.options.arguments import check_built, registered
 from rim_plugin.options.checking import check_dataset
-from rim_plugin.options.conversion import convert
+from rim_plugin.options.conversion import Place, convert
 from rim_plugin.options.reading import read_options
 from rim_plugin.options.schema import BenchmarkOptions, MethodOptions
 from rim_plugin.weights_file import GENERATORS
+
+from basicsr.utils.registry import METRIC_REGISTRY
 
 ProbeSize = int | str  # the side in pixels, or 'full'
 
@@ -33,6 +39,7 @@ class Method:
         tables: in which tables it has a row, ``sr`` and ``recognition``.
         query_sizes: at which sizes of probes it is verified.
         weights: network label (g, d, r) to file.
+        paper: row of the paper's tables.
     """
 
     name: str
@@ -44,6 +51,7 @@ class Method:
     tables: tuple[str, ...]
     query_sizes: Sequence[ProbeSize]
     weights: dict[str, str] = field(default_factory=dict)
+    paper: str | None = None
 
     @property
     def networks(self) -> dict[str, dict[str, Any]]:
@@ -92,9 +100,20 @@ class Benchmark(NamedTuple):
         return self.options.pair_sets or {}
 
     @property
-    def metric_files(self) -> dict[str, str]:
-        """Columns of metrics that read a file, with it, see :func:`~rim_plugin.evaluation.metric.standard_metrics`."""
-        return {} if self.options.lpips is None else {'lpips': self.options.lpips}
+    def metrics(self) -> dict[str, dict[str, Any]]:
+        """Blocks of the further metrics of faces, by column."""
+        return {key: block for key, block in (self.options.metrics or {}).items() if block is not None}
+
+    def kinds(self, name: str) -> dict[str, Any]:
+        """The kinds of probes of a set for the table of robustness, as options of a dataset; may be empty."""
+        robustness = self.options.robustness
+        if robustness is None or (robustness.sets is not None and name not in robustness.sets):
+            return {}
+        return {
+            kind: msgspec.to_builtins(degradation)
+            for kind, degradation in robustness.degradations.items()
+            if degradation is not None
+        }
 
 
 def read_benchmark(path: str) -> Benchmark:
@@ -136,7 +155,9 @@ def _method(path: str, options: BenchmarkOptions, name: str, block: MethodOption
         if label not in method.networks:
             known = ', '.join(f'network_{known}' for known in method.networks)
             raise OptionsError(f'{path}: {where}.weights.{label}: its options have no network_{label}, only {known}')
-    return replace(method, weights={**_default_weights(method), **(block.weights or {})})
+    if block.paper is not None and (problem := unknown_row(block.paper)):
+        raise OptionsError(f'{path}: {where}.paper: {problem}')
+    return replace(method, weights={**_default_weights(method), **(block.weights or {})}, paper=block.paper)
 
 
 def _method_options(block: MethodOptions, force_all: list[str]) -> tuple[list[str], dict[str, Any]]:
@@ -160,16 +181,28 @@ def _default_weights(method: Method) -> dict[str, str]:
 
 
 def _check_sets(path: str, options: BenchmarkOptions) -> None:
-    """Check datasets, recogniser and LPIPS' file."""
+    """Check datasets, recogniser, further metrics and the sets of the table of robustness."""
     _check_recogniser(path, 'recogniser', options.recogniser)
     for sets, blocks in (('sr_sets', options.sr_sets), ('pair_sets', options.pair_sets)):
         for name, block in (blocks or {}).items():
             check_dataset(block, f'{sets}.{name}', path)
-    if options.lpips is not None and not Path(options.lpips).is_file():
-        raise OptionsError(
-            f"{path}: lpips: {options.lpips}: no such file. Name torchvision's AlexNet (alexnet-owt-7be5be79.pth), "
-            'or leave the key out: the report does without LPIPS.'
-        )
+    for name, block in (options.metrics or {}).items():
+        if block is not None:
+            check_metric(block, Place(path, f'metrics.{name}'))
+    for name in (options.robustness and options.robustness.sets) or []:
+        known = {**(options.sr_sets or {}), **(options.pair_sets or {})}
+        if name not in known:
+            raise OptionsError(f'{path}: robustness.sets: no set {name!r}{did_you_mean(name, known)}')
+
+
+def check_metric(block: dict[str, Any], place: Place) -> None:
+    """Check a further metric; one with an argument that is ~ is not built, and only its name is looked at."""
+    if None in block.values():
+        registered(METRIC_REGISTRY, 'metric', block.get('type'), place / 'type')
+        return
+    check_built(block, METRIC_REGISTRY, 'metric', place, given=('data', 'img', 'img2'))
+    if 'weights' in block and not Path(block['weights']).is_file():
+        raise (place / 'weights').error(f'{block["weights"]}: no such file; ~ leaves the column empty')
 
 
 def _check_recogniser(path: str, where: str, recogniser: Mapping[str, Any] | None) -> None:

@@ -5,6 +5,7 @@ import os
 import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable
+from pathlib import Path
 
 from rim_plugin.cli.common import Command
 from rim_plugin.cli.options_argument import add_options, options_file
@@ -67,6 +68,7 @@ def _changes_for_faces(folder: str) -> list[str]:
 
 def _benchmark_arguments(parser: ArgumentParser) -> None:
     add_options(parser, 'benchmark')
+    parser.add_argument('--probes', metavar='FOLDER', help='write the probes there for other programs, and end')
 
 
 def _benchmark(args: Namespace) -> None:
@@ -77,6 +79,11 @@ def _benchmark(args: Namespace) -> None:
     from rim_plugin.benchmark.settings import read_benchmark
 
     benchmark = read_benchmark(file)
+    if args.probes:
+        from rim_plugin.benchmark.probes import write_probes
+
+        print(f'{write_probes(benchmark, Path(args.probes))} probes in {args.probes}')
+        return
     print(f'Report: {write_report(benchmark, run_benchmark(benchmark))}')
 
 

@@ -106,13 +106,14 @@ def reduction_of(key: str, degradation: DegradationOptions | Literal['none'], tr
     """What makes the probe of a face, see :func:`~rim_plugin.data.degradations.degrade_face`.
 
     Args:
-        key: name of the face, from which alone the random choices follow, so that each validation has the same probes.
+        key: name of the face, from which, with the options' seed, the random choices follow: each validation has the
+            same probes.
         degradation: none for the antialiased bicubic reduction alone.
         training: choices follow from a number of Python's ``random`` instead, which is asked only where there are any.
     """
     if isinstance(degradation, str):
         return degrade
-    seed = random.getrandbits(63) if training else zlib.crc32(key.encode())
+    seed = random.getrandbits(63) if training else zlib.crc32(key.encode(), degradation.seed)
     return partial(degrade_face, options=degradation, seed=seed)
 
 

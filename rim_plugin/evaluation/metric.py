@@ -30,7 +30,6 @@ class Metric(torchmetrics.Metric):
         needs: keys of the data that it reads; where one is absent, an evaluator leaves the metric out.
         standard: its columns in weights cards and benchmarks: name to the constructor's arguments.
         order: place among the columns, low ones first.
-        file: argument of the constructor that names a file; the standard columns are there only where one is given.
         axis: label of an axis of figures; a benchmark draws the cumulative distribution of metrics that have one.
         rule: how it is computed, for result files.
         replaces: a per-image function of BasicSR with the same result, whose name in YAML it takes over.
@@ -42,7 +41,6 @@ class Metric(torchmetrics.Metric):
     needs: tuple[str, ...] = ()
     standard: ClassVar[dict[str, dict[str, Any]]] = {}
     order: ClassVar[int] = 100
-    file: ClassVar[str | None] = None
     axis: str = ''
     rule: str = ''
     replaces: ClassVar[str | None] = None
@@ -197,19 +195,12 @@ def best_direction(options: Mapping[str, Any]) -> str:
     return str(options.get('better') or ('higher' if higher else 'lower'))
 
 
-def standard_metrics(kind: type[_M], files: Mapping[str, str] | None = None) -> dict[str, _M]:
+def standard_metrics(kind: type[_M]) -> dict[str, _M]:
     """The ``standard`` columns of every registered metric of a kind, in their order: column to metric.
 
     Args:
         kind: :class:`ImageMetric` or :class:`PairMetric`.
-        files: column to the file that its metric reads; without one that column is left out.
     """
-    files, metrics = files or {}, {}
     classes = [each for each in set(METRICS.values()) if issubclass(each, kind)]
-    for each in sorted(classes, key=lambda metric: (metric.order, metric.__name__)):
-        for column, arguments in each.standard.items():
-            if each.file is None:
-                metrics[column] = each(**arguments)
-            elif column in files:
-                metrics[column] = each(**arguments, **{each.file: files[column]})
-    return metrics
+    ordered = sorted(classes, key=lambda metric: (metric.order, metric.__name__))
+    return {column: each(**arguments) for each in ordered for column, arguments in each.standard.items()}

@@ -96,7 +96,7 @@ class ArcFaceLoss(nn.Module):
             ValueError: shapes that do not fit, or an identity beyond ``num_classes``.
         """
         embeddings = student.embedding
-        self._check(embeddings, identities)
+        check_identities('ArcFaceLoss', embeddings, identities, self.num_classes)
         (embeddings,) = widened(embeddings)
         embeddings, identities = gather_over_ranks(embeddings), all_ranks(identities)
         weight = self.weight.to(embeddings.dtype)
@@ -104,14 +104,16 @@ class ArcFaceLoss(nn.Module):
             loss = arcface_loss(embeddings, weight, identities, self.margin, self.scale)
         return self.loss_weight * loss
 
-    def _check(self, embeddings: Tensor, identities: Tensor) -> None:
-        if embeddings.ndim != 2 or identities.shape != embeddings.shape[:1]:
-            raise ValueError(
-                f'ArcFaceLoss: embedding must be (N, D) and identities (N, ), not {tuple(embeddings.shape)} and '
-                f'{tuple(identities.shape)}'
-            )
-        if identities.numel() and readable(identities) and identities.max() >= self.num_classes:
-            raise ValueError(
-                f'ArcFaceLoss: there is an identity {identities.max().item()}, but num_classes is {self.num_classes}; '
-                'set it to the number of persons in the training data'
-            )
+
+def check_identities(loss: str, embeddings: Tensor, identities: Tensor, num_classes: int) -> None:
+    """Check what a loss on labels is given; ValueError, in its name, where shapes or an identity do not fit."""
+    if embeddings.ndim != 2 or identities.shape != embeddings.shape[:1]:
+        raise ValueError(
+            f'{loss}: embedding must be (N, D) and identities (N, ), not {tuple(embeddings.shape)} and '
+            f'{tuple(identities.shape)}'
+        )
+    if identities.numel() and readable(identities) and identities.max() >= num_classes:
+        raise ValueError(
+            f'{loss}: there is an identity {identities.max().item()}, but num_classes is {num_classes}; '
+            'set it to the number of persons in the training data'
+        )

@@ -124,6 +124,7 @@ class DegradationOptions(Struct, kw_only=True, frozen=True, forbid_unknown_field
     noise: Annotated[NoiseOptions, about('Gaussian or Poisson noise.')] = NoiseOptions()
     jpeg: Annotated[JpegOptions, about('Compression.')] = JpegOptions()
     second: Annotated[SecondOptions, about('A second round: fewer details than pixels.')] = SecondOptions()
+    seed: Annotated[Size, about("Of the choices outside training, with the face's name.")] = 0
 
 
 Degradation = Annotated[

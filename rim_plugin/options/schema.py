@@ -9,6 +9,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from msgspec import Meta, Struct, field
 
+from rim_plugin.options.datasets import Degradation
 from rim_plugin.options.kinds import LARGEST, Count, NotNegative, Rate, Size, about
 
 
@@ -165,6 +166,16 @@ class LoggerOptions(Struct, kw_only=True, frozen=True, forbid_unknown_fields=Tru
     wandb: Annotated[WandbOptions | None, about('Weights & Biases.')] = None
 
 
+class RobustnessOptions(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
+    """Block ``robustness`` of a benchmark: every method on probes of several kinds."""
+
+    degradations: Annotated[
+        dict[str, Degradation | None], about('Kinds of probes by name; none: reduced alone; ~ takes one away.')
+    ]
+    query_size: Annotated[Count, about('Side of the probes of pair_sets, pixels.')] = 28
+    sets: Annotated[list[str] | None, about('Of sr_sets and pair_sets; ~ for all.')] = None
+
+
 ProbeSizes = Annotated[list[Count | Literal['full']], Meta(min_length=1)]
 
 
@@ -181,6 +192,7 @@ class MethodOptions(Struct, kw_only=True, frozen=True, forbid_unknown_fields=Tru
     tables: Annotated[list[Literal['sr', 'recognition']], about('Tables in which it has a row.')] = field(
         default_factory=lambda: ['sr', 'recognition']
     )
+    paper: Annotated[str | None, about("Row of the paper's tables whose figures stand beside.")] = None
     query_sizes: Annotated[ProbeSizes | None, about("At which of the benchmark's probe sizes it is verified.")] = None
 
 
@@ -201,7 +213,14 @@ class BenchmarkOptions(Struct, kw_only=True, frozen=True, forbid_unknown_fields=
     query_sizes: Annotated[ProbeSizes, about('Sides of the probes of pair_sets, in pixels, or full.')] = field(
         default_factory=lambda: [28]
     )
+    robustness: Annotated[RobustnessOptions | None, about('Probes of several kinds; ~ for none.')] = None
     pictures: Annotated[Size, about('Faces in the picture grid.')] = 4
-    lpips: Annotated[str | None, about("torchvision's weights of AlexNet, for LPIPS; ~ for none.")] = None
+    browse: Annotated[
+        Size, about("Faces of each set in the page's browser: by turns the worst and best of methods.")
+    ] = 24
+    metrics: Annotated[
+        dict[str, dict[str, Any] | None] | None,
+        about('Further metrics of faces by column, blocks with a type; one whose file is ~ says so; ~ takes one away.'),
+    ] = None
     train_missing: Annotated[bool, about('Train methods whose weights are not there, by their own options.')] = False
     force: Annotated[list[str] | None, about('Changes to the options of every method that is trained.')] = None

@@ -26,7 +26,8 @@ def plots(tmp_path):
 def lines(plots):
     """Title to line of the last figure, whose legend names all of them."""
     (axes,) = plots.figure.axes
-    assert [text.get_text() for text in axes.get_legend().get_texts()] == list(
+    (legend,) = plots.figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == list(
         lines := {line.get_label(): line for line in axes.lines}
     )
     return lines

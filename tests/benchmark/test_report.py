@@ -1,5 +1,6 @@
 """The report: what its tables and its page say of results."""
 
+import csv
 import json
 import re
 from pathlib import Path
@@ -51,16 +52,16 @@ def test_sr_table(folder, sr_results):
     text = report(sr_results)
     head, _, srcnn, bicubic = table(text, '## Super-resolution: drawn')
     assert head[:4] == ['method', 'PSNR Y', 'SSIM Y', 'NME (less is better)']
-    assert head[4:] == ['parameters', 'GMACs', 'ms, batch 1', 'ms, batch 32', 'peak MiB']
+    assert head[4:] == ['parameters', 'GMACs', 'ms, batch 1', 'ms, batch 32', 'peak MiB', 'trained']
     means = sr_results['srcnn', 'sr']['means']
-    assert srcnn[0] == 'SRCNN' and re.fullmatch(rf'{means["psnr_y"]:.2f} \[0\.\d\d, 0\.\d\d\]', srcnn[1])
+    assert srcnn[0] == 'SRCNN' and re.fullmatch(rf'\W*(<u>)?{means["psnr_y"]:.2f}\S* \[0\.\d\d, 0\.\d\d\]', srcnn[1])
+    assert {srcnn[1][:2], bicubic[1][:2]} == {'**', '<u'}  # best and second
     assert srcnn[3].startswith(f'{means["nme"]:.4f} [') and bicubic[3] == '-'
-    assert srcnn[4:] == ['1,234', '0.50', '2.0', '1.0', '300']
-    difference = table(text, '**Difference to Bicubic**')
+    assert srcnn[4:] == ['1,234', '0.50', '2.0', '1.0', '300', '-']
+    difference = table(text, '**Difference to Bicubic,')
     assert [row[0] for row in difference[2:]] == ['SRCNN']
     assert difference[2][1].startswith(f'{means["psnr_y"] - sr_results["bicubic", "sr"]["means"]["psnr_y"]:+.2f} [')
     assert difference[2][3] == '-' and 'over 3 faces' in text
-    assert table(text, 'Table 4: LFW')[-1] == ['RIM', '28.572', '0.882']  # the paper's, beside it
 
 
 def test_a_registered_metric_is_a_column_without_more(folder, sr_results, monkeypatch):
@@ -81,7 +82,9 @@ def test_a_registered_metric_of_pairs_is_a_table_without_more(folder, monkeypatc
     monkeypatch.setitem(metrics.METRICS, 'calculate_toy', Toy)
     results = {(name, 'pairs'): pair_result(0.5, toy=0.25) for name in METHODS}
     text = report(results, sr_sets={}, pair_sets=PAIRS, recogniser={'type': 'MobileFaceNet'})
-    assert table(text, '**Toy**') == [['method', '28'], ['---', '---'], ['SRCNN', '0.2'], ['Bicubic', '0.2']]
+    head, _, *rows = table(text, '**Toy by probe size')
+    assert head == ['method', '28', 'trained'] and [row[0] for row in rows] == ['SRCNN', 'Bicubic']
+    assert all('0.2' in row[1] for row in rows)
 
 
 def test_recognition_tables(folder):
@@ -99,17 +102,16 @@ def test_recognition_tables(folder):
         query_sizes=[14, 'full'],
         recogniser={'type': 'MobileFaceNet'},
     )
-    assert table(text, '**Accuracy**')[0] == ['method', '14', 'full']
-    assert table(text, '**Accuracy**')[2:] == [
-        ['SRCNN', '0.7500 +- 0.0100', '0.7500 +- 0.0100'],
-        ['Bicubic', '0.5000 +- 0.0100', '0.5000 +- 0.0100'],
-        ['At full', 'broken', ''],
+    assert table(text, '**Accuracy by')[0] == ['method', '14', 'full', 'trained']
+    assert table(text, '**Accuracy by')[2:] == [
+        ['SRCNN', '**0.7500**', '**0.7500**', '-'],
+        ['Bicubic', '<u>0.5000</u>', '<u>0.5000</u>', '-'],
+        ['At full', 'broken', '', '-'],
     ]
-    assert table(text, '**Rank 1**')[2:4] == [['SRCNN', '0.5000', '0.5000'], ['Bicubic', '-', '-']]
-    difference = table(text, '**Accuracy, difference to Bicubic**')
+    assert table(text, '**Rank 1 by')[2:4] == [['SRCNN', '0.5000', '0.5000', '-'], ['Bicubic', '-', '-', '-']]
+    difference = table(text, '**Accuracy, difference to Bicubic,')
     assert len(difference) == 3 and re.fullmatch(r'[+-]\d\.\d{4} \[[+-]\d\.\d{4}, [+-]\d\.\d{4}\]', difference[2][1])
     assert "probe side: second, downscaling: antialiased bicubic from 224 to the probe's size" in text
-    assert '| HR-HR | VGGFace2 | - | 0.994 | - | 0.840 |' in text  # the paper's, beside it
     for name in ('accuracy_few', 'roc_few_14', 'roc_few_full'):
         assert f'![figures/{name}.png](figures/{name}.png)' in text
 
@@ -120,14 +122,14 @@ def test_errors_stay_in_their_rows(folder, sr_results):
     _, _, srcnn, bicubic = table(text, '## Super-resolution: drawn')
     assert srcnn[:2] == ['SRCNN', 'broken'] and bicubic[0] == 'Bicubic' and bicubic[3] == 'broken'
     assert 'No method could be measured.' in text
-    assert table(text, '**Accuracy**')[2:] == [['SRCNN', 'broken'], ['Bicubic', 'broken']]
+    assert table(text, '**Accuracy by')[2:] == [['SRCNN', 'broken', '-'], ['Bicubic', 'broken', '-']]
 
 
 def test_page_is_one_file_with_the_pictures_inside(folder, sr_results):
     text = report(sr_results, name='a<b')
     html = (folder / 'out/a<b/report.html').read_text()
     assert text.count('![') == html.count('data:image/png;base64,') == 4 and 'src="figures' not in html
-    assert '<title>a&lt;b</title>' in html and html.count('<table>') == text.count('| --- |\n') == 4
+    assert '<title>a&lt;b</title>' in html and html.count('<table') == text.count('| --- |\n') == 3
     for name in ('csd_drawn_psnr_y', 'csd_drawn_ssim_y', 'pictures_drawn', 'speed_drawn'):
         assert (folder / f'out/a<b/figures/{name}.svg').is_file()
 
@@ -142,3 +144,53 @@ def test_files_beside_the_page(folder, sr_results):
     out = folder / 'out/small'
     assert json.loads((out / 'results.json').read_text())['benchmark'] == 'small'
     assert {'images_drawn.csv', 'pairs_few.csv'} <= {path.name for path in out.iterdir()}
+
+
+def test_the_papers_figure_stands_beside(folder, sr_results):
+    methods = {**METHODS, 'srcnn': {**METHODS['srcnn'], 'paper': 'SRCNN'}}
+    text = report(sr_results, methods=methods)
+    head, _, srcnn, bicubic = table(text, '## Super-resolution: drawn')
+    place = head.index('PSNR Y, paper')
+    assert head[place - 1] == 'PSNR Y' and srcnn[place] == '25.712' and bicubic[place] == '-'
+    results = {(name, 'pairs'): pair_result(0.5) for name in METHODS}
+    sets = {'lfw': PAIRS['few']}
+    methods['bicubic'] = {**METHODS['bicubic'], 'paper': 'T', 'query_sizes': [28]}
+    text = report(results, methods=methods, sr_sets={}, pair_sets=sets, recogniser={'type': 'MobileFaceNet'})
+    head, _, srcnn, bicubic = table(text, '**Accuracy by')
+    assert head == ['method', '28', '28, paper', 'trained'] and [srcnn[2], bicubic[2]] == ['-', '0.843']
+
+
+def test_a_rate_beyond_the_list_is_not_measurable(folder):
+    results = {(name, 'pairs'): pair_result(0.5, **{'tar_at_far_1e-2': 0.25}) for name in METHODS}
+    text = report(results, sr_sets={}, pair_sets=PAIRS, recogniser={'type': 'MobileFaceNet'})
+    assert table(text, '**TAR at FAR 1e-2 by')[2] == ['SRCNN', 'not measurable', '-']  # of 4 impostor pairs
+
+
+def test_robustness_has_a_column_for_each_kind(folder, sr_results):
+    kinds = {'clean': 'none', 'jpeg30': {'jpeg': {'probability': 1, 'quality': 30}}, 'gone': None}
+    results = {**sr_results, **{(name, 'pairs'): pair_result(0.5) for name in METHODS}}
+    text = report(results, pair_sets=PAIRS, recogniser={'type': 'MobileFaceNet'}, robustness={'degradations': kinds})
+    head, _, srcnn, _ = table(text, '**drawn: PSNR Y by kind')
+    assert head == ['method', 'clean', 'jpeg30'] and f'{sr_results["srcnn", "sr"]["means"]["psnr_y"]:.2f}' in srcnn[2]
+    assert table(text, '**few: accuracy by kind')[0] == ['method', 'clean', 'jpeg30']
+    assert 'figures/robustness_few_accuracy.png' in text and 'drawn: identity' not in text  # nobody measured it
+
+
+def test_figures_are_equal_in_page_csv_json_and_latex(folder, sr_results):
+    report(sr_results)
+    out = folder / 'out/small'
+    everything = json.loads((out / 'results.json').read_text())
+    for entry in everything['results']:
+        if entry['kind'] == 'sr':
+            mean, low, high = (f'{value:.2f}' for value in entry['means']['psnr_y'])
+            for name in ('report.html', 'report.md', 'tables/sr_drawn.tex'):
+                assert re.search(rf'{mean}\D+{low}, {high}', (out / name).read_text()), name
+            rows = {row['method']: row for row in csv.DictReader((out / 'tables/sr_drawn.csv').open())}
+            row = rows['SRCNN' if entry['method'] == 'srcnn' else 'Bicubic']
+            assert [row['PSNR Y'], row['PSNR Y: low'], row['PSNR Y: high']] == [mean, low, high]
+    assert (out / 'tables/all.tex').read_text().count('\\input{') == 2
+
+
+def test_protocols_are_written(folder, sr_results):
+    report(sr_results)
+    assert 'hash: abc' in (folder / 'out/small/protocols/sr_drawn.yml').read_text()

@@ -6,9 +6,9 @@ import json
 
 import numpy as np
 import pytest
-from support.benchmarks import DRAWN, METHODS, SPEED, benchmark, pair_result, sr_result
+from support.benchmarks import METHODS, SPEED, benchmark, pair_result, sr_result
 
-from rim_plugin.benchmark.results import Results, difference, interval, mean_interval
+from rim_plugin.benchmark.results import Results, difference, image_columns
 from rim_plugin.benchmark.run import measurements
 
 PAIRS = {'few': {'type': 'DrawnPairDataset', 'num_identities': 4, 'faces_per_identity': 2, 'folds': 2}}
@@ -55,13 +55,14 @@ def test_difference_of_accuracy_is_over_the_same_pairs(results):
     assert results.differences['srcnn', 'pairs', 'few', '14']['accuracy'].mean == pytest.approx(right[0] - right[1])
 
 
-def test_a_metric_that_is_no_mean_over_faces_has_no_bounds():
+def test_a_metric_that_is_no_mean_over_faces_has_no_bounds(folder):
     result, other = (
         {'images': {'iou': faces}, 'means': {'iou': mean}} for faces, mean in (([0.2, 0.4], 0.5), ([0.1, 0.1], 0.1))
     )
-    assert interval(result, 'iou') == (0.5, None, None) and interval(other, 'iou') == (0.1, 0.1, 0.1)
     assert difference(result, other, 'iou') == (0.4, None, None)
-    assert interval(result, 'psnr') is None
+    small = benchmark()
+    (_, sr, *_) = measurements(small, small.methods[0])
+    assert Results(small, [(sr, result)]).intervals['srcnn', 'sr', 'drawn'] == {'iou': (0.5, None, None)}
 
 
 def test_everything_is_json_and_has_intervals_and_scores(results):
@@ -75,20 +76,52 @@ def test_everything_is_json_and_has_intervals_and_scores(results):
         == results.by_place['srcnn', 'pairs', 'few', '14']['arrays']['scores'].tolist()
     )
     assert by_place['bicubic', 'speed']['error'] == 'out of memory' and by_place['srcnn', 'speed']['speed'] == SPEED
-    assert (
-        everything['reference'] == 'bicubic' and 'antialiased bicubic' in everything['sr_sets']['drawn']['downscaling']
-    )
+    assert everything['reference'] == 'bicubic' and by_place['srcnn', 'sr']['protocol'] == 'abc'
+    assert {('sr', 'abc'), ('pairs', 'def')} == {(each['kind'], each['hash']) for each in everything['protocols']}
     assert everything['pairs']['few'] == {'issame': [True, False] * 4, 'folds': [0] * 4 + [1] * 4}
     assert everything['methods']['srcnn']['weights'] == {'g': 'srcnn.pth'}
     assert everything['methods']['srcnn']['training'] is None
 
 
-def test_degraded_probes_are_told(folder):
-    kinds = {'drawn': {}, 'clean': 'none'}
-    small = benchmark(sr_sets={name: {**DRAWN, 'degradation': kind} for name, kind in kinds.items()})
-    found = Results(small, []).everything()['sr_sets']
-    assert found['drawn']['downscaling'].startswith('by its degradation') and found['drawn']['degradation'] == {}
-    assert found['clean']['downscaling'].startswith('antialiased bicubic')
+def test_results_of_unlike_protocols_do_not_share_a_table(results, folder):
+    small = results.benchmark
+    wanted = [each for method in small.methods for each in measurements(small, method) if each.kind == 'sr']
+    other = sr_result(['psnr_y'])
+    other['protocol'] = {**other['protocol'], 'hash': 'xyz'}
+    found = Results(small, zip(wanted, [sr_result(['psnr_y']), other]))
+    assert found.by_place['bicubic', 'sr', 'drawn'] == {'error': 'by another protocol: xyz, not abc'}
+    assert found.rankings['sr', 'drawn'] == {} and found.differences['srcnn', 'sr', 'drawn'] == {}
+
+
+def test_rankings_are_by_the_metric_and_as_sure_as_the_faces_say(folder):
+    small = benchmark()
+    wanted = [each for method in small.methods for each in measurements(small, method) if each.kind == 'sr']
+    one, two = (sr_result(['psnr_y', 'nme'], faces=40, seed=seed) for seed in (1, 2))
+    two['images']['psnr_y'] = [value + 0.5 for value in one['images']['psnr_y']]  # better on each face
+    two['means']['psnr_y'] = one['means']['psnr_y'] + 0.5
+    found = Results(small, zip(wanted, [one, two])).rankings['sr', 'drawn']
+    assert found['psnr_y'].best == 'bicubic' and found['psnr_y'].second == 'srcnn' and found['psnr_y'].significant
+    assert found['nme'].best == min((one, 'srcnn'), (two, 'bicubic'), key=lambda each: each[0]['means']['nme'])[1]
+    assert not found['nme'].significant and found['nme'].p[found['nme'].second] > 0.05
+
+
+def test_figures_of_pairs_have_bounds_over_pairs_and_probes(folder):
+    small = benchmark(sr_sets={}, pair_sets=PAIRS, query_sizes=[14], recogniser={'type': 'MobileFaceNet'})
+    result = pair_result(1.0, auc=0.9, rank_1=0.5, probes=10)
+    (wanted, *_) = measurements(small, small.methods[0])
+    found = Results(small, [(wanted, result)]).intervals['srcnn', 'pairs', 'few', '14']
+    assert found['rank_1'][1:] == pytest.approx((0.2366, 0.7634), abs=1e-4)  # Wilson's interval of 5 of 10
+    assert 0 <= found['auc'].low <= found['auc'].high <= 1
+
+
+def test_a_further_metric_without_its_file_says_so():
+    blocks = {
+        'lpips': {'type': 'calculate_lpips', 'weights': None},
+        'niqe': {'type': 'calculate_niqe', 'crop_border': 0},
+    }
+    columns = image_columns(blocks)
+    assert columns['lpips'].absent == 'weights not given' and not columns['lpips'].higher_is_better
+    assert columns['niqe'].heading == 'niqe (less is better)' and columns['niqe'].absent == ''
 
 
 def test_csv_has_a_line_for_every_face(results):
@@ -108,13 +141,3 @@ def test_csv_has_a_line_for_every_pair(results):
         assert [float(line[f'{name}_14']) for line in lines] == scores.tolist()
     assert [line['issame'] for line in lines] == ['1', '0'] * 4
     assert [int(line['fold']) for line in lines] == [0] * 4 + [1] * 4
-
-
-def test_interval_covers_the_mean_as_often_as_it_says():
-    rng = np.random.default_rng(0)
-    covered = [low <= 3 <= high for _, low, high in (mean_interval(rng.normal(3, 2, 100)) for _ in range(100))]
-    assert 88 <= sum(covered) <= 99
-    mean, low, high = mean_interval(rng.normal(3, 2, 400))
-    assert high - low == pytest.approx(2 * 1.96 * 2 / 20, rel=0.15) and low < mean < high
-    assert mean_interval([2.0]) == mean_interval([2.0, 2.0]) == (2, 2, 2)
-    assert mean_interval([1.0, np.inf])[0] == np.inf

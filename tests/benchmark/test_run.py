@@ -25,19 +25,14 @@ from basicsr.utils import tensor2img
 ROOT = Path(__file__).parents[2]
 FEW = {'type': 'DrawnPairDataset', 'num_identities': 4, 'faces_per_identity': 2, 'folds': 2}
 MOBILE = {'type': 'MobileFaceNet', 'weights': 'mobile.pth'}
+NIQE = {'niqe': {'type': 'calculate_niqe', 'crop_border': 0}}
 
 
 def test_what_is_measured_of_a_method(folder):
-    small = benchmark(
-        pair_sets={'few': FEW}, query_sizes=[14, 'full'], recogniser=MOBILE, lpips='srcnn.pth', mirror=False
-    )
+    small = benchmark(pair_sets={'few': FEW}, query_sizes=[14, 'full'], recogniser=MOBILE, metrics=NIQE, mirror=False)
     speed, sr, low, full = measurements(small, small.methods[0])
     assert (speed.kind, speed.place, speed.arguments) == ('speed', (), ())
-    assert (sr.kind, sr.place, sr.arguments) == (
-        'sr',
-        ('drawn',),
-        ({**DRAWN, 'name': 'drawn'}, 2, {'lpips': 'srcnn.pth'}),
-    )
+    assert (sr.kind, sr.place, sr.arguments) == ('sr', ('drawn',), ({**DRAWN, 'name': 'drawn'}, 2, NIQE, True))
     whole = ({**FEW, 'name': 'few', 'probe_side': 'none'}, False)
     assert (low.place, low.arguments) == (('few', '14'), ({**FEW, 'name': 'few', 'query_size': 14}, False))
     assert (full.place, full.arguments) == (('few', 'full'), whole) and low.gallery == full.gallery == whole
@@ -46,6 +41,32 @@ def test_what_is_measured_of_a_method(folder):
         assert [each.kind for each in measurements(small, method)] == kinds
     without = replace(small.methods[0], options={'name': 'teacher'})
     assert [each.kind for each in measurements(small, without)] == ['pairs', 'pairs']  # nothing hallucinates
+
+
+def test_each_kind_of_probes_is_measured_and_clean_ones_once(folder):
+    noise = {'noise': {'probability': 1, 'sigma': 10.0}}
+    small = benchmark(
+        pair_sets={'few': FEW},
+        query_sizes=[14, 'full'],
+        recogniser=MOBILE,
+        metrics=NIQE,
+        robustness={'query_size': 14, 'degradations': {'clean': 'none', 'noise10': noise, 'none': None}},
+    )
+    found = {each.place: each for each in measurements(small, small.methods[0]) if each.kind != 'speed'}
+    assert list(found) == [
+        ('drawn',),
+        ('drawn', 'clean'),
+        ('drawn', 'noise10'),
+        *((('few', *place)) for place in (('14',), ('full',), ('14', 'clean'), ('14', 'noise10'))),
+    ]
+    assert found['drawn', 'clean'].arguments == found['drawn',].arguments
+    assert found['few', '14', 'clean'].arguments == found['few', '14'].arguments
+    options, _, metrics, keep = found['drawn', 'noise10'].arguments
+    assert options['degradation']['noise']['sigma'] == 10 and options['degradation']['seed'] == 0
+    assert metrics == {} and not keep  # which are of the clean ones
+    assert found['few', '14', 'noise10'].gallery == found['few', '14'].gallery
+    small = benchmark(robustness={'sets': [], 'degradations': {'clean': 'none'}})
+    assert [each.kind for each in measurements(small, small.methods[0])] == ['speed', 'sr']
 
 
 def test_keys_follow_what_a_result_depends_on(folder):
@@ -95,7 +116,7 @@ def test_report_of_what_was_measured(copied):
     assert [float(row[2]) for row in rows] == images['bicubic']['psnr_y']
     text = (page.parent / 'report.md').read_text()
     for method, title in (('srcnn', 'SRCNN'), ('bicubic', 'Bicubic')):
-        assert re.search(rf'\| {title} \| {np.mean(images[method]["psnr_y"]):.2f} \[', text)
+        assert re.search(rf'\| {title} \| \S*{np.mean(images[method]["psnr_y"]):.2f}\S* \[', text)
     difference = np.mean(np.subtract(images['srcnn']['psnr_y'], images['bicubic']['psnr_y']))
     assert f' {difference:+.2f} [' in text and 'identity |' not in text
     speed = {entry['method']: entry['speed'] for entry in everything['results'] if entry['kind'] == 'speed'}
@@ -217,9 +238,11 @@ def test_recognition_at_every_size_and_at_full_resolution(folder):
     assert np.abs(scores['teacher', '14'] - scores['sr', '14']).max() > 1e-3
     text = write_report(small, results).with_suffix('.md').read_text()
     accuracy = by_place['teacher', '14']['figures']['accuracy']
-    assert re.search(rf'\| Teacher \| {accuracy:.4f} \+- ', text) and '**Rank 1**' in text
+    assert re.search(rf'\| Teacher \| \S*{accuracy:.4f}\S* \[', text) and '**Rank 1 by' in text
     assert 'probe side: second' in text and "antialiased bicubic from 224 to the probe's size, rounded" in text
-    assert re.search(r'\| At full \| - \| [01]\.\d{4} \+- ', text) and re.search(r'\| At full \| - \| [+-]0\.\d', text)
+    assert re.search(r'\| At full \| - \| \S*[01]\.\d{4}\S* \[', text) and re.search(
+        r'\| At full \| - \| [+-]0\.\d', text
+    )
     right = []
     for method in ('sr', 'teacher'):
         arrays, figures = (by_place[method, '14'][key] for key in ('arrays', 'figures'))

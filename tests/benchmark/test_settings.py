@@ -16,8 +16,9 @@ PAIRS = {'type': 'DrawnPairDataset', 'num_identities': 4, 'faces_per_identity': 
 def test_what_a_file_leaves_out(folder):
     small = benchmark()
     assert (small.folder, small.reference.name, small.pair_sets) == (Path('out/small'), 'bicubic', {})
-    assert (small.metric_files, small.methods[0].recogniser) == ({}, None)
-    assert benchmark(lpips='srcnn.pth').metric_files == {'lpips': 'srcnn.pth'}
+    assert (small.metrics, small.methods[0].recogniser, small.kinds('drawn')) == ({}, None, {})
+    block = {'type': 'calculate_lpips', 'weights': 'srcnn.pth'}
+    assert benchmark(metrics={'lpips': block, 'other': None}).metrics == {'lpips': block}
     srcnn, bicubic = small.methods
     assert (srcnn.title, srcnn.tables, srcnn.query_sizes, srcnn.force) == ('SRCNN', ('sr', 'recognition'), [28], [])
     assert srcnn.weights == {'g': 'srcnn.pth'} and bicubic.weights == {} and list(srcnn.networks) == ['g']
@@ -73,7 +74,15 @@ def test_a_file_takes_a_method_of_its_base_away(folder):
             {'methods': {'a': {'options': 'bicubic.yml', 'weights': {'q': 'x'}}}},
             'methods.a.weights.q: its options have no network_q, only network_g',
         ),
-        ({'lpips': 'none.pth'}, 'lpips: none.pth: no such file'),
+        (
+            {'metrics': {'lpips': {'type': 'calculate_lpips', 'weights': 'none.pth'}}},
+            'metrics.lpips.weights: none.pth: no such file',
+        ),
+        ({'metrics': {'a': {'type': 'calculate_lpisp', 'weights': None}}}, 'metrics.a.type: unknown metric'),
+        ({'metrics': {'a': {'type': 'calculate_psnr_batch', 'crop': 0}}}, 'metrics.a.crop: unknown key'),
+        ({'methods': {'a': {'options': 'bicubic.yml', 'paper': 'VSDR'}}}, "no row 'VSDR'; did you mean 'VDSR'?"),
+        ({'robustness': {'degradations': {}, 'sets': ['drwn']}}, "no set 'drwn'; did you mean 'drawn'?"),
+        ({'robustness': {'degradations': {'a': {'jpge': {}}}}}, 'jpge'),
         ({'pair_sets': {'few': PAIRS}}, 'recogniser: missing'),
         (
             {'sr_sets': {'few': {**DRAWN, 'query_sise': 14}}},

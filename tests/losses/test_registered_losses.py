@@ -14,9 +14,13 @@ from basicsr.losses import build_loss
 from basicsr.utils.registry import LOSS_REGISTRY
 
 OURS = sorted(name for name, cls in LOSS_REGISTRY if cls.__module__.startswith('rim_plugin'))
-REQUIRED = {'ArcFaceLoss': {'num_classes': 4, 'embedding_size': 7}}
+PERSONS = {'num_classes': 4, 'embedding_size': 7}
+REQUIRED = {'ArcFaceLoss': PERSONS, 'AdaFaceLoss': PERSONS}
 # every default that a YAML file may leave out, as the papers or the README have it
 DEFAULTS = {
+    'AdaFaceLoss': {'margin': 0.4, 'concentration': 0.333, 'momentum': 0.01, 'scale': 64.0, 'loss_weight': 1.0},
+    'AttentionSimilarityLoss': {'loss_weight': 1.0},
+    'OctupletLoss': {'margin': 0.25, 'loss_weight': 1.0},
     'ArcFaceLoss': {'margin': 0.5, 'scale': 64.0, 'loss_weight': 1.0},
     'ContrastiveDistillationLoss': {'loss_weight': 1.0, 'temperature': 0.07, 'queue_size': 4096, 'same_person': 0.5},
     'ComponentLoss': {
@@ -45,6 +49,9 @@ def output(seed):
 
 # a loss that is not named here gets two random maps
 INPUTS = {
+    'AdaFaceLoss': lambda: (output(0), torch.tensor([1, -1, 3])),
+    'AttentionSimilarityLoss': lambda: (output(0), output(1)),
+    'OctupletLoss': lambda: (output(0), output(1), torch.tensor([1, 2, 1])),
     'ArcFaceLoss': lambda: (output(0), torch.tensor([1, -1, 3])),
     'ComponentLoss': lambda: (random(0, 2, 3, 5, 5), random(1, 2, 3, 5, 5), 2 + random(2, 2, 5, 2)),
     'CosineIdentityLoss': lambda: (random(0, 3, 7), random(1, 3, 7)),
@@ -57,6 +64,7 @@ INPUTS = {
 SMOOTH = {  # options under which finite differences exist: a median is no smooth function of the samples
     'MKMMDLoss': {'bandwidth': [0.5, 2.0]},
     'ArcFaceLoss': {'scale': 5.0},
+    'AdaFaceLoss': {'scale': 5.0, 'momentum': 0.0},
     'ComponentLoss': {'size': 4},  # for time
     'ContrastiveDistillationLoss': {'temperature': 0.5},
 }
@@ -162,7 +170,7 @@ def test_shapes_that_do_not_fit_are_refused_in_the_name_of_the_loss(name):
     """A batch of one would be broadcast in silence."""
     first, *rest = inputs(name)
     shorter = with_leaves(first, iter([tensor[..., :1] for tensor in leaves(first)]))
-    if name == 'ArcFaceLoss':  # the weights have the other shape there
+    if name in REQUIRED:  # the weights have the other shape there
         shorter = with_leaves(first, iter([tensor[:1] for tensor in leaves(first)]))
     with pytest.raises(ValueError, match=f'^{name}: '):
         build(name)(shorter, *rest)

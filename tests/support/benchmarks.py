@@ -54,7 +54,9 @@ def sr_result(columns, faces=3, seed=0):
     means = {column: float(np.mean(values)) for column, values in images.items()}
     picture = rng.integers(0, 256, (16, 16, 3), np.uint8)
     arrays = {f'{face}/{title}': picture for face in range(2) for title in ('LR 28x28', 'SR', 'HR')}
-    return {'images': {'name': [f'{i}.png' for i in range(faces)], **images}, 'means': means, 'arrays': arrays}
+    protocol = {'hash': 'abc', 'probe_size': 28, 'face_size': 224, 'images': faces, 'names': []}
+    names = [f'{i}.png' for i in range(faces)]
+    return {'images': {'name': names, **images}, 'means': means, 'protocol': protocol, 'arrays': arrays}
 
 
 def pair_result(accuracy, seed=0, **figures):
@@ -64,7 +66,12 @@ def pair_result(accuracy, seed=0, **figures):
         'issame': np.tile([True, False], 4),
         'folds': np.repeat([0, 1], 4),
     }
-    protocol = {'query_size': 14, 'probe_side': 'second', 'downscaling': 'antialiased bicubic from 224 to 14 px'}
+    protocol = {
+        'hash': 'def',
+        'query_size': 14,
+        'probe_side': 'second',
+        'downscaling': 'antialiased bicubic from 224 to 14 px',
+    }
     figures = {'accuracy': accuracy, 'accuracy_std': 0.01, **figures}
     return {'figures': figures, 'protocol': protocol, 'arrays': arrays}
 

@@ -76,7 +76,8 @@ INPUTS = {
     'HRN': lambda: (torch.rand(2, 3, 112, 112),),
     'VGGDiscriminator': lambda: (torch.rand(2, 3, 64, 64),),
 }
-NOT_WALKED = {'OnnxRecogniser'}  # runs a file of the user's, without gradients: test_recognisers.py
+# runs a file of the user's, without gradients: test_recognisers.py; looks up pictures: test_folder_outputs.py
+NOT_WALKED = {'OnnxRecogniser', 'FolderOutputs'}
 OURS = sorted({name for name, cls in ARCH_REGISTRY if cls.__module__.startswith('rim_plugin')} - NOT_WALKED)
 
 

@@ -29,9 +29,6 @@ class LPIPS(EightBitMetric):
     higher_is_better = False
     label = 'LPIPS'
     digits = 3
-    standard = {'lpips': {}}
-    file = 'weights'
-    order = 70
 
     def __init__(self, weights: str) -> None:
         super().__init__()

@@ -14,7 +14,7 @@ from rim_plugin.errors import OptionsError
 from rim_plugin.models.phases.base import Losses, Setting
 
 LIKENESS = ('distill', 'embedding', 'contrast')
-TERMS = (*LIKENESS, 'residual', 'identity')
+TERMS = (*LIKENESS, 'residual', 'identity', 'octuplet')
 BOTH = ('student', 'assistant')
 
 
@@ -38,7 +38,7 @@ class RecognitionLosses:
             ValueError: nothing trains it.
         """
         own_head = self.pipeline.hrn is not None and self.pipeline.hrn.own_head
-        on_embedding = {'embedding', 'contrast', 'identity'} & set(self.setting.losses)
+        on_embedding = {'embedding', 'contrast', 'identity', 'octuplet'} & set(self.setting.losses)
         if own_head and not self.setting.recogniser_is_trained and not on_embedding:
             raise ValueError(
                 'network_r.head is own, and nothing trains it: add train.embedding_opt, e.g. {type: DistillationLoss, '
@@ -86,10 +86,16 @@ class RecognitionLosses:
         terms = {name: loss(name, student, teacher) for name in LIKENESS if name in wanted}
         if 'residual' in wanted and output.student and output.assistant and teacher is not None:
             terms['residual'] = loss('residual', output.assistant, output.student, teacher.blocks)
-        if 'identity' in wanted:
-            if batch.identity is None:
-                raise OptionsError(
-                    "identity_opt needs to know who the faces are: set the dataset's identities, or leave it out"
-                )
-            terms['identity'] = loss('identity', student, batch.identity)
-        return terms
+        return {**terms, **self._of_persons(batch, student, teacher, wanted)}
+
+    def _of_persons(
+        self, batch: Batch, student: RecogniserOutput, teacher: RecogniserOutput | None, wanted: set[str]
+    ) -> Losses:
+        """The terms that need to know who the faces are."""
+        labelled = [name for name in ('identity', 'octuplet') if name in wanted]
+        if labelled and batch.identity is None:
+            raise OptionsError(
+                f"{labelled[0]}_opt needs to know who the faces are: set the dataset's identities, or leave it out"
+            )
+        given = {'identity': (student,), 'octuplet': (student, teacher)}
+        return {name: self.setting.loss(name, *given[name], batch.identity) for name in labelled}

@@ -1,0 +1,79 @@
+"""A table says the same in Markdown, HTML, LaTeX and CSV."""
+
+import csv
+import html
+import io
+import re
+
+import pytest
+
+from rim_plugin.benchmark.bootstrap import Interval
+from rim_plugin.benchmark.tables import Cell, Table, as_csv, as_html, as_latex, as_markdown, interval_cell, latex_text
+
+TABLE = Table(
+    'few',
+    'A few & more',
+    ['method', 'PSNR', 'time'],
+    [
+        [Cell('RIM <b>'), Cell('28.5', ('28.1', '28.9'), 'best', True), Cell('2.0')],
+        [Cell('a_b'), Cell('27.0', ('26.0', '27.9'), 'second'), Cell('-')],
+        [Cell('broken'), Cell('no weights')],
+    ],
+    'Bold: best.',
+)
+
+
+@pytest.mark.parametrize(
+    'interval, sign, words',
+    [
+        (Interval(1.0, 0.5, 1.25), '', '1.00 [0.50, 1.25]'),
+        (Interval(1.0, -0.5, 1.25), '+', '+1.00 [-0.50, +1.25]'),
+        (Interval(0.5), '', '0.50'),
+        (None, '', '-'),
+    ],
+)
+def test_interval_cell(interval, sign, words):
+    assert str(interval_cell(interval, 2, sign)) == words
+
+
+def test_markdown():
+    lines = as_markdown(TABLE).splitlines()
+    assert lines[0] == '**A few & more**' and lines[-1] == 'Bold: best.'
+    assert lines[2:][:5] == [
+        '| method | PSNR | time |',
+        '| --- | --- | --- |',
+        '| RIM <b> | **28.5**† [28.1, 28.9] | 2.0 |',
+        '| a_b | <u>27.0</u> [26.0, 27.9] | - |',
+        '| broken | no weights |  |',
+    ]
+
+
+def test_html_escapes_and_marks():
+    text = as_html(TABLE)
+    assert '<th scope="row">RIM &lt;b&gt;</th><td><b>28.5</b>† <span class="bounds">[28.1, 28.9]</span></td>' in text
+    assert '<u>27.0</u>' in text and text.count('<td>') == 6 and '<figcaption>A few &amp; more</figcaption>' in text
+
+
+def test_latex_escapes_and_marks():
+    text = as_latex(TABLE)
+    assert r'RIM $<$b$>$ & \textbf{28.5}$^{\dagger}$ {\scriptsize [28.1, 28.9]} & 2.0 \\' in text
+    assert r'a\_b & \underline{27.0} {\scriptsize [26.0, 27.9]} & - \\' in text
+    assert r'\caption{A few \& more. Bold: best.}' in text and text.count('{') == text.count('}')
+    assert latex_text('5 % of `x^2`~') == r'5 \% of x\textasciicircum{}2\textasciitilde{}'
+
+
+def test_csv_has_bounds_and_ranks_in_columns_of_their_own():
+    rows = list(csv.reader(io.StringIO(as_csv(TABLE))))
+    assert rows[0] == ['method', 'PSNR', 'PSNR: low', 'PSNR: high', 'PSNR: rank', 'time']
+    assert rows[1] == ['RIM <b>', '28.5', '28.1', '28.9', 'best†', '2.0']
+    assert rows[3] == ['broken', 'no weights', '', '', '', '']
+
+
+def numbers(text):
+    return re.findall(r'\d+\.\d+', text)
+
+
+def test_the_figures_are_the_same_in_all_four():
+    wanted = ['28.5', '28.1', '28.9', '2.0', '27.0', '26.0', '27.9']
+    for written in (as_markdown, as_html, as_latex, as_csv):
+        assert numbers(html.unescape(written(TABLE))) == wanted, written
