@@ -1,4 +1,4 @@
-"""Comparison sheets: LR | coarse | SR | estimated priors | HR, one face a row."""
+"""Comparison sheets: LR | bicubic | coarse | SR | estimated priors | HR, one face a row."""
 
 from collections.abc import Mapping, Sequence
 
@@ -8,39 +8,48 @@ from torch import Tensor
 
 from rim_plugin.data.landmarks import PARSING_PALETTE
 
-GAP, TITLE = 4, 26
+GAP, TITLE, CAPTION = 4, 26, 20
 
 
-def comparison_sheet(rows: Sequence[Mapping[str, Tensor]]) -> np.ndarray:
+def comparison_sheet(
+    rows: Sequence[Mapping[str, Tensor]], captions: Sequence[Mapping[str, str]] | None = None
+) -> np.ndarray:
     """Sheet of faces with column titles.
 
     Args:
-        rows: of each face ``lq`` (3, h, w) and ``sr`` (3, S, S), optionally ``coarse``, ``gt``, ``estimated_landmarks``
-            (L, 2) in pixels of ``sr`` and ``parsing_logits`` (C, P, P).
+        rows: of each face ``lq`` (3, h, w) and ``sr`` (3, S, S), optionally ``bicubic``, ``coarse``, ``gt``,
+            ``estimated_landmarks`` (L, 2) in pixels of ``sr`` and ``parsing_logits`` (C, P, P).
+        captions: of each face the text below a picture, by the column's title.
 
     Returns:
         BGR uint8 (H, W, 3), as ``cv2.imwrite`` takes it.
     """
     size = rows[0]['sr'].shape[-1]
     images = [face_columns(row, size) for row in rows]
-    strips = [
-        np.hstack([np.pad(image, ((0, GAP), (0, GAP), (0, 0)), constant_values=255) for image in row.values()])
-        for row in images
-    ]
-    header = np.full((TITLE, strips[0].shape[1], 3), 255, np.uint8)
-    for column, title in enumerate(images[0]):
-        cv2.putText(
-            header, title, (column * (size + GAP) + 2, 18), cv2.FONT_HERSHEY_SIMPLEX, 0.5, (0, 0, 0), 1, cv2.LINE_AA
-        )
-    return np.vstack([header, *strips])
+    titles = list(images[0])
+    sheet = [_texts(titles, TITLE, size)]
+    for number, columns in enumerate(images):
+        pictures = [np.pad(each, ((0, GAP), (0, GAP), (0, 0)), constant_values=255) for each in columns.values()]
+        sheet.append(np.hstack(pictures))
+        if captions is not None:
+            sheet.append(_texts([captions[number].get(title, '') for title in titles], CAPTION, size))
+    return np.vstack(sheet)
+
+
+def _texts(texts: Sequence[str], height: int, size: int) -> np.ndarray:
+    """A strip with a text at the left of each column."""
+    strip = np.full((height, len(texts) * (size + GAP), 3), 255, np.uint8)
+    for column, text in enumerate(texts):
+        place = (column * (size + GAP) + 2, height - 8)
+        cv2.putText(strip, text, place, cv2.FONT_HERSHEY_SIMPLEX, 0.5, (0, 0, 0), 1, cv2.LINE_AA)
+    return strip
 
 
 def face_columns(row: Mapping[str, Tensor], size: int) -> dict[str, np.ndarray]:
     """Title and BGR uint8 picture (size, size, 3) of each column of one face."""
     side = row['lq'].shape[-1]
     columns = {f'LR {side}x{side}': cv2.resize(to_image(row['lq']), (size, size), interpolation=cv2.INTER_NEAREST)}
-    if 'coarse' in row:
-        columns['coarse'] = to_image(row['coarse'])
+    columns.update({key: to_image(row[key]) for key in ('bicubic', 'coarse') if key in row})
     columns['SR'] = to_image(row['sr'])
     if 'estimated_landmarks' in row:
         columns['landmarks'] = draw_landmarks(columns['SR'], row['estimated_landmarks'])

@@ -1,11 +1,21 @@
 """What all tests share: the plugin imported once, and the unpacked real faces."""
 
 import gc
+import os
+import sys
 from pathlib import Path
 
 import pytest
 
-REAL_FACES = Path(__file__).parent.parent / 'datasets' / 'raw'
+ROOT = Path(__file__).parents[1]
+REAL_FACES = ROOT / 'datasets' / 'raw'
+
+# Compiled modules, and tests whose assertions pytest has rewritten, are kept with pytest's cache, also where the
+# environment keeps none: compiling them is half of what a process does before its first test.
+if sys.dont_write_bytecode:
+    sys.dont_write_bytecode, sys.pycache_prefix = False, str(ROOT / '.pytest_cache' / 'bytecode')
+    os.environ['PYTHONPYCACHEPREFIX'] = sys.pycache_prefix
+    os.environ.pop('PYTHONDONTWRITEBYTECODE', None)
 
 
 def pytest_addoption(parser):

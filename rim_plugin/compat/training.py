@@ -23,6 +23,7 @@ from rim_plugin.run_state import RUN, check_finite, last_checkpoint
 from basicsr.archs.vgg_arch import VGG_PRETRAIN_PATH, VGGFeatureExtractor
 from basicsr.models.base_model import BaseModel
 from basicsr.utils import get_root_logger
+from basicsr.utils.logger import MessageLogger
 
 # BasicSR warns of several validation sets, whose best values its models keep apart all the same.
 logging.getLogger('basicsr').addFilter(
@@ -64,6 +65,32 @@ def _vgg_init(original: Function, self: Any, layer_name_list: list[str], vgg_typ
         ) from None
 
 
+@replaces(BaseModel, 'print_network')
+def _print_network(original: Function, self: Any, net: torch.nn.Module) -> None:
+    """The layers of a network, hundreds of lines, go to the log file; the console has its name and its size."""
+    consoles = [each for each in get_root_logger().handlers if not isinstance(each, logging.FileHandler)]
+    for console in consoles:
+        console.addFilter(_is_one_line)
+    try:
+        original(self, net)
+    finally:
+        for console in consoles:
+            console.removeFilter(_is_one_line)
+
+
+def _is_one_line(record: logging.LogRecord) -> bool:
+    return '\n' not in record.getMessage()
+
+
+@replaces(MessageLogger, '__call__')
+def _log_message(original: Function, self: Any, log_vars: dict[str, Any]) -> None:
+    """BasicSR prints the learning rates and does not write them for TensorBoard."""
+    if self.tb_logger is not None:
+        for number, rate in enumerate(log_vars['lrs']):
+            self.tb_logger.add_scalar(f'lrs/{number}', rate, log_vars['iter'])
+    original(self, log_vars)
+
+
 @replaces(BaseModel, 'model_ema')
 def _model_ema(original: Function, self: Any, decay: float = 0.999) -> None:
     """BasicSR averages parameters only: BatchNorm's running statistics of the EMA network stay at their first
@@ -78,17 +105,19 @@ def _model_ema(original: Function, self: Any, decay: float = 0.999) -> None:
 def _validation(
     original: Function, self: Any, dataloader: DataLoader, current_iter: Any, tb_logger: Any, save_img: bool = False
 ) -> None:
-    """BasicSR validates at the end once more, as an iteration later; here only what the last one did not."""
+    """BasicSR validates at the end once more, as an iteration later; here only what the last one did not. The training
+    ends with a summary."""
     dataset: Any = dataloader.dataset
     total = self.opt['train']['total_iter'] if self.opt['is_train'] else None
     validated = vars(self).setdefault('validated', {})  # iteration by dataset
-    name = dataset.opt['name']
-    if total is not None and current_iter > total:
-        if validated.get(name) == total:
-            return
-        current_iter = total
-    original(self, dataloader, current_iter, tb_logger, save_img)
-    validated[name] = current_iter
+    name, ends = dataset.opt['name'], total is not None and current_iter > total
+    if not ends or validated.get(name) != total:
+        validated[name] = total if ends else current_iter
+        original(self, dataloader, validated[name], tb_logger, save_img)
+    blocks = {key: block for key, block in self.opt['datasets'].items() if key != 'train'}
+    if ends and name == list(blocks.values())[-1]['name'] and hasattr(self, 'validator'):
+        for line in self.validator.summary():
+            get_root_logger().info(line)
 
 
 @replaces(BaseModel, 'reduce_loss_dict')

@@ -8,6 +8,8 @@ from typing import Any, TypeVar, cast
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_map
 from torch.utils.data import default_collate
 
@@ -82,6 +84,24 @@ def _with_numbers(value: Any) -> Any:
     return torch.zeros(value.shape, dtype=value.dtype) if torch.is_tensor(value) and value.is_meta else value
 
 
+class _ShapesKept(TorchFunctionMode):
+    """On ``meta``, normalisation and PReLU give a tensor of their input's shape, as they do.
+
+    torch works them out there in Python, operation by operation: half of a rehearsal's time.
+    """
+
+    def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if function in (F.batch_norm, F.prelu) and _fits(*args[:2]):
+            return torch.empty_like(args[0])
+        return function(*args, **(kwargs or {}))
+
+
+def _fits(maps: Tensor, weight: Tensor | None) -> bool:
+    """Whether a map of more than one pixel has the channels that ``weight`` is for."""
+    of_pixels = maps.is_meta and maps.dim() == 4 and maps[0, 0].numel() > 1
+    return of_pixels and weight is not None and weight.numel() in (1, maps.shape[1])
+
+
 def rehearse(phases: Iterable[Phase], item: Mapping[str, Any], device: str, domain_interval: int) -> None:
     """One step of every phase on two copies of an item of the training data.
 
@@ -96,7 +116,7 @@ def rehearse(phases: Iterable[Phase], item: Mapping[str, Any], device: str, doma
     """
     batch = Batch.from_data(default_collate([item, item]), device)
     optimisation = cast(Optimisation, _Shapes())
-    with warnings.catch_warnings(), torch.no_grad():
+    with warnings.catch_warnings(), torch.no_grad(), _ShapesKept():
         warnings.simplefilter('ignore')  # they come again with the training
         for phase in phases:
             phase.check_data(batch)
@@ -112,7 +132,7 @@ def rehearse_sr(
         Exception: see :func:`rehearse`.
     """
     batch = Batch.from_data(default_collate([item, item]), device)
-    with warnings.catch_warnings(), torch.no_grad():
+    with warnings.catch_warnings(), torch.no_grad(), _ShapesKept():
         warnings.simplefilter('ignore')
         sr = torch.cat([called('network_g', nets['network_g'], probes) for probes in batch.probes])
         check_faces('network_g', nets['network_g'], sr, batch.truth)

@@ -29,6 +29,7 @@ from rim_plugin.models.phases.schedule import Schedule
 from rim_plugin.models.rehearsal import check_by_rehearsal, check_metrics, gt_size, rehearse, rehearsed_losses
 from rim_plugin.models.trainer import Trainer, recogniser_is_trained
 from rim_plugin.models.validation import Validation
+from rim_plugin.network_key import network_key
 from rim_plugin.options.conversion import convert
 from rim_plugin.options.schema import RIMTrain, ValOptions
 from rim_plugin.pipeline import inference_mode
@@ -239,7 +240,9 @@ class RIMModel(SRModel):
         """Validate on faces (image quality, priors, pictures) or on pairs of faces (recognition)."""
         dataset: Any = dataloader.dataset
         if not hasattr(dataset, 'pairs'):
-            self.validator.faces(dataset, self.validation_step, current_iter, tb_logger, save_img)
+            with inference_mode(self.pipeline):
+                network = network_key(self.pipeline.fhn) if self.is_train and self.pipeline.fhn is not None else b''
+            self.validator.faces(dataset, self.validation_step, current_iter, tb_logger, save_img, network)
             return
         if self.nets.teacher is None and self.nets.recogniser is None:
             raise ValueError(f'network_t is missing: dataset {dataset.opt["name"]} is for recognition')

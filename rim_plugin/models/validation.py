@@ -4,9 +4,12 @@ import json
 from collections.abc import Mapping, Sequence
 from os import path as osp
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 from weakref import WeakKeyDictionary
 
+import numpy as np
+import torch
+from torch import Tensor
 from torch.utils.data import Dataset
 
 from rim_plugin.data.face_pairs import FacePairs
@@ -15,9 +18,11 @@ from rim_plugin.evaluation.driver import Evaluator, Step, evaluate
 from rim_plugin.evaluation.embeddings import KnownEmbeddings
 from rim_plugin.evaluation.image_evaluator import ImageEvaluator, ImageResults
 from rim_plugin.evaluation.metric import ImageMetric, PairMetric, best_direction, build_metric, standard_metrics
+from rim_plugin.evaluation.metrics.psnr import PSNR
 from rim_plugin.evaluation.pair_evaluator import PairEvaluator, PairResults
 from rim_plugin.evaluation.pictures import SheetEvaluator
 from rim_plugin.files import write_atomically
+from rim_plugin.models.summary import closing_lines
 from rim_plugin.options.schema import BaselineVal, ValOptions
 from rim_plugin.pipeline import RIMPipeline
 from rim_plugin.sheets import comparison_sheet
@@ -33,6 +38,17 @@ class Board(Protocol):
 
     def add_scalar(self, key: str, value: float, step: int | str) -> None:
         """Log a value."""
+
+    def add_image(self, key: str, image: np.ndarray, step: int | str, dataformats: str) -> None:
+        """Log a picture."""
+
+
+class Seen(NamedTuple):
+    """What a validation on faces found."""
+
+    network: bytes
+    iteration: int | str
+    results: ImageResults
 
 
 class Validation:
@@ -51,7 +67,7 @@ class Validation:
         blocks = options.metrics or {}
         metrics = {name: build_metric(block) for name, block in blocks.items()}
         self.bicubic_results: dict[str, float] = {}
-        self._bicubic: WeakKeyDictionary[Dataset, dict[str, float]] = WeakKeyDictionary()
+        self._seen: WeakKeyDictionary[Dataset, Seen] = WeakKeyDictionary()
         self.image_metrics = {name: metric for name, metric in metrics.items() if isinstance(metric, ImageMetric)}
         self.pair_metrics = {name: metric for name, metric in metrics.items() if isinstance(metric, PairMetric)}
         for name, block in blocks.items():  # where BasicSR's bookkeeping looks for it
@@ -62,7 +78,13 @@ class Validation:
         return any(key in metric.needs for metric in self.image_metrics.values())
 
     def faces(
-        self, dataset: Dataset, step: Step, current_iter: int | str, tb_logger: Board | None, save_img: bool
+        self,
+        dataset: Dataset,
+        step: Step,
+        current_iter: int | str,
+        tb_logger: Board | None,
+        save_img: bool,
+        network: bytes = b'',
     ) -> ImageResults:
         """Image quality, priors and margins over bicubic of one dataset of faces.
 
@@ -72,9 +94,27 @@ class Validation:
             current_iter: the iteration, in tests BasicSR's name of the run.
             tb_logger: TensorBoard.
             save_img: write a sheet of the first faces, in tests also every SR face.
+            network: key of what hallucinates; while it stays the same, so do the
+                results. Empty for one that is always looked at.
         """
-        name, metrics = _name(dataset), ImageEvaluator(self.image_metrics, self._bicubic.get(dataset))
-        folder = Path(self.model.opt['path']['visualization'], name) if save_img else Path()
+        name, seen = _name(dataset), self._seen.get(dataset)
+        if seen is not None and network and seen.network == network:
+            get_root_logger().info(f'{name}: as at iteration {seen.iteration}: hallucination has not learned since.')
+            results = seen.results
+        else:
+            results = self._look_at(dataset, step, current_iter, tb_logger, save_img)
+            self._seen[dataset] = Seen(network, current_iter, results)
+        if self.image_metrics:
+            self._report_faces(name, results, current_iter, tb_logger)
+        return results
+
+    def _look_at(
+        self, dataset: Dataset, step: Step, current_iter: int | str, tb_logger: Board | None, save_img: bool
+    ) -> ImageResults:
+        """Evaluate, and write pictures; see :meth:`faces`."""
+        seen = self._seen.get(dataset)
+        metrics = ImageEvaluator(self.image_metrics, seen and seen.results.bicubic)
+        folder = Path(self.model.opt['path']['visualization'], _name(dataset)) if save_img else Path()
         sheet = SheetEvaluator(self.options.num_pictures)
         evaluators: list[Evaluator] = [metrics, *([sheet] if save_img else [])]
         if save_img and not self.model.opt['is_train']:
@@ -84,15 +124,14 @@ class Validation:
             return {**step(batch), 'lq_path': batch.get('lq_path')}
 
         self._evaluate(dataset, named_step, evaluators)
-        results = metrics.compute()
-        self._bicubic[dataset] = results.bicubic
-        if self.image_metrics:
-            self._report_faces(name, results, current_iter, tb_logger)
         if sheet.rows:
             path = str(folder / f'faces_{current_iter}.png')
-            imwrite(comparison_sheet(sheet.rows), path)
+            picture = comparison_sheet(sheet.rows, [_decibels(row) for row in sheet.rows])
+            imwrite(picture, path)
             get_root_logger().info(f'Pictures: {path}')
-        return results
+            if tb_logger is not None:
+                tb_logger.add_image(f'faces/{_name(dataset)}', picture[..., ::-1], current_iter, dataformats='HWC')
+        return metrics.compute()
 
     def _report_faces(self, name: str, results: ImageResults, current_iter: int | str, tb_logger: Board | None) -> None:
         if results.absent:
@@ -101,12 +140,8 @@ class Validation:
             )
         self.bicubic_results = results.bicubic
         self._log(name, results.values, current_iter, tb_logger)
-        margins = [
-            f'{key} {results.values[key]:.4f} ({results.values[key] - value:+.4f})'
-            for key, value in results.bicubic.items()
-        ]
-        if margins:
-            get_root_logger().info(f'SR on {name} (margin over bicubic): {", ".join(margins)}')
+        if results.bicubic:
+            get_root_logger().info(f'SR on {name} (margin over bicubic): {_margins(results)}')
 
     def pairs(
         self, dataset: FacePairs, embedder: RIMPipeline, current_iter: int | str, tb_logger: Board | None
@@ -136,7 +171,18 @@ class Validation:
         figures = ', '.join(f'{key} {value:.4f}' for key, value in results.figures.items() if type(value) is float)
         get_root_logger().info(f'{name}, {resolutions(results.protocol)}: {figures}. {path}')
         self._log(name, results.values, current_iter, tb_logger)
+        for key in ('auc', 'eer') if tb_logger is not None else ():
+            tb_logger.add_scalar(f'metrics/{name}/{key}', results.figures[key], current_iter)
         return results
+
+    def summary(self) -> list[str]:
+        """The end of a training in a few lines: what it achieved, where to look, and what to do next."""
+        faces = [
+            f'Hallucination on {_name(dataset)}: {_margins(seen.results)}.'
+            for dataset, seen in self._seen.items()
+            if seen.results.bicubic
+        ]
+        return [*faces, *closing_lines(self.model.opt)]
 
     def _evaluate(self, dataset: Dataset, step: Step | None, evaluators: Sequence[Evaluator]) -> None:
         options = self.options
@@ -204,6 +250,25 @@ class ImageFiles:
 
 def _name(dataset: Any) -> str:
     return dataset.opt['name']
+
+
+def _margins(results: ImageResults) -> str:
+    """Values of the metrics that bicubic has, too, and by how much they differ."""
+    values = results.values
+    return ', '.join(f'{key} {values[key]:.4f} ({values[key] - low:+.4f})' for key, low in results.bicubic.items())
+
+
+def _decibels(row: Mapping[str, Tensor]) -> dict[str, str]:
+    """Y-PSNR of the pictures of a face, as captions of its row."""
+    if 'gt' not in row:
+        return {}
+    pictures = {
+        title: row[key] for title, key in (('bicubic', 'bicubic'), ('coarse', 'coarse'), ('SR', 'sr')) if key in row
+    }
+    values = PSNR(test_y_channel=True).measure(
+        {'sr': torch.stack([*pictures.values()]), 'gt': torch.stack([row['gt']] * len(pictures))}
+    )
+    return {title: f'{value:.2f} dB' for title, value in zip(pictures, values.tolist())}
 
 
 def _networks(opt: Mapping[str, Any]) -> dict[str, dict[str, Any]]:

@@ -17,6 +17,7 @@ import argparse
 import os
 from collections import Counter
 from collections.abc import Collection, Mapping
+from importlib.util import find_spec
 from typing import Any, Literal
 
 import msgspec
@@ -107,7 +108,7 @@ class _Checker:
         self.path(options['path'], root / 'path', networks, model, auto_resume)
         if is_train:
             self.train(options['train'], root / 'train', model)
-            convert_value(options['logger'], LoggerOptions, root / 'logger')
+            self.logger(options, root / 'logger')
         if options.get('val') is not None or not is_train:
             self.val(options['val'], root / 'val', model, is_train)
         require_finite(options, root)
@@ -204,6 +205,19 @@ class _Checker:
             check_built(block['scheduler'], scheduler_types(), 'scheduler', where, given, signed=False)
             _check_length(block['scheduler'], where, block['total_iter'])
             _check_solvers({key: block[key] for key in optimizers}, block['scheduler'], place)
+
+    def logger(self, options: Mapping[str, Any], place: Place) -> None:
+        logger: LoggerOptions = convert_value(options['logger'], LoggerOptions, place)
+        if not self.look_for_files or 'debug' in options['name']:  # of such a name BasicSR writes for neither
+            return
+        if logger.use_tb_logger and find_spec('tensorboard') is None:
+            raise (place / 'use_tb_logger').error('needs the package tensorboard: pip install it, or set false')
+        if logger.wandb is None or logger.wandb.project is None:
+            return
+        if not logger.use_tb_logger:
+            raise (place / 'use_tb_logger').error('wandb shows what is written for TensorBoard: set true')
+        if find_spec('wandb') is None:
+            raise (place / 'wandb').error('needs the package wandb: pip install it, or set project to ~')
 
     def val(self, block: object, place: Place, model: type, is_train: bool) -> None:
         declared: type[msgspec.Struct] | None = getattr(model, 'val_options', None)

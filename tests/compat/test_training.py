@@ -3,6 +3,7 @@
 import logging
 from collections import OrderedDict
 from pathlib import Path
+from unittest.mock import Mock
 from urllib.error import URLError
 
 import pytest
@@ -14,6 +15,7 @@ from rim_plugin.options.arguments import scheduler_types
 
 from basicsr.archs.vgg_arch import VGG_PRETRAIN_PATH
 from basicsr.losses.basic_loss import PerceptualLoss
+from basicsr.utils.logger import MessageLogger
 
 
 @pytest.mark.parametrize('name', ['Adam', 'RMSprop', 'AdamW', 'SGD'])
@@ -106,7 +108,7 @@ class Named(torch.utils.data.Dataset):
 
 def test_the_end_validates_what_the_last_iteration_did_not(model):
     calls = []
-    model.opt['train'] = {'total_iter': 4}
+    model.opt.update(train={'total_iter': 4}, datasets={key: {'name': key} for key in 'ab'})
     model.nondist_validation = lambda loader, number, *_: calls.append((loader.dataset.opt['name'], number))
     first, second = (torch.utils.data.DataLoader(Named(name)) for name in 'ab')
     for loader, number in ((first, 2), (second, 2), (first, 4), (first, 5), (second, 5), (second, 5)):
@@ -125,3 +127,47 @@ def test_several_validation_sets_are_no_reason_to_warn(caplog):
     logger.warning('Another.')
     logger.removeHandler(caplog.handler)
     assert {record.getMessage() for record in caplog.records} == {'Another.'}
+
+
+def test_layers_go_to_the_log_file_and_not_to_the_console(model, tmp_path):
+    logger, lines = logging.getLogger('basicsr'), []
+    console = logging.StreamHandler()
+    console.emit = lambda record: lines.append(record.getMessage())
+    file = logging.FileHandler(tmp_path / 'log')
+    for handler in (console, file):
+        logger.addHandler(handler)
+    before = logger.level
+    logger.setLevel(logging.INFO)
+    model.print_network(model.net_g)
+    logger.info('two\nlines')  # of something else
+    logger.setLevel(before)
+    for handler in (console, file):
+        logger.removeHandler(handler)
+    file.close()
+    assert len(lines) == 2 and 'with parameters' in lines[0] and lines[1] == 'two\nlines'
+    assert 'Conv2d' in (tmp_path / 'log').read_text()
+
+
+def test_tensorboard_gets_the_learning_rates():
+    opt = {'name': 'a', 'logger': {'print_freq': 1, 'use_tb_logger': True}, 'train': {'total_iter': 9}}
+    board = Mock()
+    MessageLogger(opt, 1, board)({'epoch': 0, 'iter': 5, 'lrs': [0.1, 0.2], 'l_pix': 1.0})
+    assert [call.args for call in board.add_scalar.call_args_list] == [
+        ('lrs/0', 0.1, 5),
+        ('lrs/1', 0.2, 5),
+        ('losses/l_pix', 1.0, 5),
+    ]
+
+
+def test_a_training_ends_with_one_summary(model, caplog):
+    model.opt.update(train={'total_iter': 4}, datasets={key: {'name': key} for key in ('train', 'val', 'val_b')})
+    model.nondist_validation = lambda *_: None
+    model.validator = Mock(summary=lambda: ['the summary'])
+    first, second = (torch.utils.data.DataLoader(Named(name)) for name in ('val', 'val_b'))
+    logger = logging.getLogger('basicsr')
+    logger.addHandler(caplog.handler)
+    caplog.set_level(logging.INFO, 'basicsr')
+    for loader, number in ((first, 4), (second, 4), (first, 5), (second, 5)):
+        model.validation(loader, number, None, False)
+    logger.removeHandler(caplog.handler)
+    assert [record.getMessage() for record in caplog.records] == ['the summary']

@@ -1,6 +1,7 @@
 """RIMModel: logs, micro-batches, mixed precision, clipping, EMA, NaN, saved files, validation."""
 
 import shutil
+from unittest.mock import Mock
 
 import cv2
 import numpy as np
@@ -10,7 +11,7 @@ from support.tiny_recognition import recogniser
 from support.tiny_rim import INTEGRATOR, OPTIONS, PATHS, Faces, batch, changed, rim_model, state_of, steps
 
 from rim_plugin.archs.fhn_arch import FHN
-from rim_plugin.sheets import GAP, TITLE
+from rim_plugin.sheets import CAPTION, GAP, TITLE
 
 from basicsr.metrics import calculate_metric
 from basicsr.models import build_model
@@ -183,16 +184,36 @@ def test_other_landmarks_than_the_networks_are_not_compared():
 
 
 def test_validation_writes_a_sheet_of_faces(tmp_path):
-    model, faces = rim_model(path={'visualization': str(tmp_path)}), Faces(4)
-    model.nondist_validation(torch.utils.data.DataLoader(faces), 30, None, True)
+    model, faces, board = rim_model(path={'visualization': str(tmp_path)}), Faces(4), Mock()
+    model.nondist_validation(torch.utils.data.DataLoader(faces), 30, board, True)
     sheet = cv2.imread(str(tmp_path / 'faces' / 'faces_30.png'))
-    assert sheet.shape == (TITLE + 4 * (64 + GAP), 6 * (64 + GAP), 3)  # LR, coarse, SR, landmarks, parsing, HR
+    (tag, shown, number), _ = board.add_image.call_args
+    assert tag == 'faces/faces' and number == 30 and np.array_equal(shown, sheet[..., ::-1])
+    step = 64 + GAP + CAPTION
+    # LR, bicubic, coarse, SR, landmarks, parsing, HR
+    assert sheet.shape == (TITLE + 4 * step, 7 * (64 + GAP), 3)
     for row, face in enumerate(faces.items):
-        top = TITLE + row * (64 + GAP)
-        columns = [sheet[top : top + 64, column * (64 + GAP) :][:, :64] for column in range(6)]
+        top = TITLE + row * step
+        columns = [sheet[top : top + 64, column * (64 + GAP) :][:, :64] for column in range(7)]
+        captions = [sheet[top + 64 + GAP : top + step, column * (64 + GAP) :][:, :64] for column in range(7)]
+        assert [bool((caption < 100).any()) for caption in captions] == [False, True, True, True, False, False, False]
         lr, gt = (tensor2img(face[key].clone()) for key in ('lq', 'gt'))
         assert np.array_equal(columns[0], cv2.resize(lr, (64, 64), interpolation=cv2.INTER_NEAREST))
         model.feed_data(torch.utils.data.default_collate([face]))
         model.test()
-        assert np.abs(columns[2].astype(int) - tensor2img(model.output.clone())).max() <= 1
-        assert np.array_equal(columns[5], gt)
+        assert np.abs(columns[3].astype(int) - tensor2img(model.output.clone())).max() <= 1
+        assert np.array_equal(columns[6], gt)
+
+
+def test_faces_are_not_looked_at_again_while_hallucination_does_not_learn(caplog, monkeypatch):
+    model, loader = rim_model(), torch.utils.data.DataLoader(Faces(2))
+    calls, look = [], model.validator._look_at
+    monkeypatch.setattr(model.validator, '_look_at', lambda *args: calls.append(args[2]) or look(*args))
+    model.nondist_validation(loader, 1, None, False)
+    before = model.metric_results
+    model.nondist_validation(loader, 2, None, False)
+    assert calls == [1] and model.metric_results == before
+    steps(model)
+    model.trainer.average(0.5)
+    model.nondist_validation(loader, 3, None, False)
+    assert calls == [1, 3] and model.metric_results != before

@@ -310,6 +310,7 @@ def test_metrics_reach_basicsrs_log_tensorboard_and_best(folder, tmp_path, caplo
     assert 'lfw: no rank_1: it needs identification: true' in caplog.text and 'psnr' not in caplog.text
     assert model.metric_results['accuracy'] == figures['accuracy']
     assert Board.scalars['metrics/lfw/eer'] == (figures['eer'], 10)
+    assert Board.scalars['metrics/lfw/auc'] == (figures['auc'], 10)  # which nobody asked for
     assert model.best_metric_results['lfw']['eer']['val'] == figures['eer']
     (line,) = [record.message for record in caplog.records if 'auc' in record.message]
     assert 'lfw, probes (second of each pair) at 8 px, gallery at 32 px: accuracy 0.' in line and '\n' not in line

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from contextlib import nullcontext
 from copy import deepcopy
 from pathlib import Path
 
@@ -162,3 +163,19 @@ def test_launchers_say_it_in_one_line_and_create_nothing(tmp_path, command):
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1].startswith(f'Error: {file}: ') and 'Traceback' not in done.stderr
     assert os.listdir(tmp_path) == ['o.yml'] and not os.path.exists(os.path.join(root, 'experiments', 'tiny'))
+
+
+@pytest.mark.parametrize(
+    'package, logger, told',
+    [
+        ('tensorboard', {'use_tb_logger': True}, 'use_tb_logger: needs the package tensorboard: pip install it'),
+        ('wandb', {'use_tb_logger': True, 'wandb': {'project': 'x'}}, 'wandb: needs the package wandb: pip install it'),
+        ('wandb', {'wandb': {'project': 'x'}}, 'use_tb_logger: wandb shows what is written for TensorBoard'),
+        ('wandb', {'use_tb_logger': True, 'wandb': {'project': None}}, ''),
+    ],
+)
+def test_what_shows_the_course_of_a_training_has_to_be_installed(package, logger, told, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, package, None)
+    file = write_options(tmp_path / 'o.yml', **{f'logger__{key}': value for key, value in logger.items()})
+    with pytest.raises(OptionsError, match=f'logger.{told}') if told else nullcontext():
+        check(read_options(file), file, True)

@@ -8,7 +8,7 @@ import re
 from fnmatch import fnmatch
 from pathlib import Path
 
-import yaml
+from rim_plugin.options.yaml_values import load_yaml
 
 ROOT = Path(__file__).parents[2]
 ABSENT = object()
@@ -90,7 +90,7 @@ def _blocks(tree):
         yield from _blocks(value)
 
 
-_TREES = [yaml.safe_load(file.read_text()) for file in (ROOT / 'options').rglob('*.yml')]
+_TREES = [load_yaml(file.read_text()) for file in (ROOT / 'options').rglob('*.yml')]
 _TEXTS = {
     (key, value) for tree in _TREES for block in _blocks(tree) for key, value in block.items() if type(value) is str
 }

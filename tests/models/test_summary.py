@@ -1,0 +1,35 @@
+"""The last lines of a training."""
+
+import json
+
+from rim_plugin.models.summary import closing_lines
+
+
+def options(root, **logger):
+    paths = {'visualization': root / 'pictures', 'models': root / 'models', 'experiments_root': root}
+    return {'name': 'run', 'path': {key: str(path) for key, path in paths.items()}, 'logger': logger}
+
+
+def test_a_whole_training(tmp_path):
+    for folder in ('pictures/pairs', 'pictures/faces', 'models'):
+        (tmp_path / folder).mkdir(parents=True)
+    for number, accuracy in ((400, 0.9), (1000, 0.95), (600, 0.7)):
+        report = json.dumps({'figures': {'accuracy': accuracy}})
+        (tmp_path / f'pictures/pairs/verification_{number}.json').write_text(report)
+    for name in ('net_fhn_latest.pth', 'net_r_latest.pth', 'net_g_latest.pth'):
+        (tmp_path / 'models' / name).touch()
+    assert closing_lines(options(tmp_path, use_tb_logger=True)) == [
+        'Verification on pairs: accuracy 0.9000 at the first validation, 0.9500 at the end.',
+        f'Pictures and curves: {tmp_path}/pictures',
+        'Course of losses and results: tensorboard --logdir tb_logger/run',
+        f'Next: rim pack {tmp_path}/options.yml --fhn {tmp_path}/models/net_fhn_latest.pth '
+        f'--hrn {tmp_path}/models/net_r_latest.pth -o run.safetensors; '
+        'then rim hallucinate PHOTO.png -o out --weights run.safetensors',
+    ]
+
+
+def test_another_network_without_pictures(tmp_path):
+    assert closing_lines(options(tmp_path)) == [
+        f'Pictures and curves: {tmp_path}/pictures',
+        f'Weights: {tmp_path}/models',
+    ]
