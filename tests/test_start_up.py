@@ -20,9 +20,9 @@ RIM.from_pretrained(device='cpu').hallucinate(numpy.zeros((20, 20, 3), numpy.uin
 SHEETS = """
 import cv2, numpy
 from rim_plugin import RIM
-from rim_plugin.tools.hallucinate_files import hallucinate_files
+from rim_plugin.tools.hallucinate_files import HallucinateOptions, hallucinate_files
 cv2.imwrite(FILE, numpy.zeros((20, 20, 3), numpy.uint8))
-hallucinate_files(RIM.from_pretrained(device='cpu'), [FILE], FOLDER, None, 1, compare=True, priors=True)
+hallucinate_files(RIM.from_pretrained(device='cpu'), [FILE], FOLDER, HallucinateOptions(compare=True, priors=True))
 """
 CALLS = """
 from rim_plugin import cli

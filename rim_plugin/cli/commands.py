@@ -1,56 +1,100 @@
 """The commands of a function or two: small faces to large ones, two faces compared, export, packing, preparing."""
 
+from __future__ import annotations
+
 import json
 import os
 import shlex
 import sys
 from argparse import ArgumentParser, Namespace
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import fields
 from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from rim_plugin.cli import common
 from rim_plugin.cli.common import Command
 from rim_plugin.cli.options_argument import add_options, options_file
 from rim_plugin.errors import one_line
 
+if TYPE_CHECKING:
+    from rim_plugin.tools.hallucinate_files import Note
+
+PARTIAL = 3  # exit status of a command that has left out some of its inputs
+
 
 def _hallucinate_arguments(parser: ArgumentParser) -> None:
-    parser.add_argument('inputs', nargs='+', metavar='INPUT', help='pictures or folders of aligned faces')
+    parser.epilog = f'Exit status {PARTIAL}: some of the pictures are left out, each with a line that says why.'
+    parser.add_argument('inputs', nargs='+', metavar='INPUT', help='pictures or folders of photos or aligned faces')
     parser.add_argument('-o', '--output', required=True, metavar='OUT', help='folder for NAME.png')
     scale = common.whole_number(1, 8)
-    parser.add_argument('--scale', type=scale, default=4, help='of photos, with --detect, 1 to 8 (%(default)s)')
-    parser.add_argument('--compare', action='store_true', help='also NAME_compare.png: bicubic interpolation, result')
-    parser.add_argument('--priors', action='store_true', help='also NAME_priors.png: landmarks and parsing maps')
+    parser.add_argument(
+        '--scale', type=scale, help='of whole photos, 1 to 8 (as their faces become larger, at most 4, 100 megapixels)'
+    )
+    parser.add_argument(
+        '--on-no-face',
+        choices=('copy', 'skip', 'fail'),
+        default='copy',
+        help='what becomes of a picture in which no face is restored: written as it is, enlarged (%(default)s), left '
+        'out, or the run ends',
+    )
+    parser.add_argument('--compare', action='store_true', help='also NAME_compare: bicubic interpolation, result')
+    parser.add_argument('--priors', action='store_true', help='also NAME_priors: landmarks and parsing maps')
+    parser.add_argument('--crops', action='store_true', help='also NAME_faces/: each restored face before and after')
+    parser.add_argument(
+        '--ext', choices=('png', 'jpg', 'webp', 'tif'), default='png', help='kind of the files (%(default)s)'
+    )
+    parser.add_argument('--suffix', default='', help="of the files' names, after the picture's own")
+    parser.add_argument('--json', action='store_true', help='print a line of JSON a picture in place of text')
     there = parser.add_mutually_exclusive_group()
     there.add_argument('--force', action='store_true', help='replace files that are there')
     there.add_argument('--skip-existing', action='store_true', help='go on with pictures whose files are not there')
     common.add_networks(parser)
 
 
-def _hallucinate(args: Namespace) -> None:
+def _hallucinate(args: Namespace) -> Callable[[], object] | None:
     if len(args.inputs) == 1 and os.path.isfile(args.inputs[0]):
         common.check_pictures(args.inputs)
-    from rim_plugin.tools.hallucinate_files import hallucinate_files
+    from rim_plugin.tools.hallucinate_files import HallucinateOptions, hallucinate_files
 
     rim = common.load_rim(args)
     existing: Literal['refuse', 'replace', 'skip'] = (
         'replace' if args.force else 'skip' if args.skip_existing else 'refuse'
     )
-    detector, wanted = common.load_detector(args, rim), (args.compare, args.priors)
-    report = hallucinate_files(rim, args.inputs, args.output, detector, args.scale, *wanted, existing)
+    options = HallucinateOptions(
+        common.load_detector(args, rim),
+        args.scale,
+        args.on_no_face,
+        args.compare,
+        args.priors,
+        args.crops,
+        args.ext,
+        common.name_part(args.suffix),
+        existing,
+    )
+    report = hallucinate_files(rim, args.inputs, args.output, options, _tell_json if args.json else _tell)
     common.print_skipped(report.skipped)
     if not report.written and not report.present:
         raise ValueError('nothing was written: none of the pictures can be used')
-    before = f', {report.present} were there already' if report.present else ''
-    print(f'{report.written} pictures written to {args.output}{before}')
+    print(report.summary(args.output), file=sys.stderr if args.json else sys.stdout)
+    return partial(sys.exit, PARTIAL) if report.skipped else None
+
+
+def _tell(note: Note) -> None:
+    """A line about a photo; none about an aligned face that was hallucinated."""
+    if not (note.aligned and note.restored):
+        print(one_line(note))
+
+
+def _tell_json(note: Note) -> None:
+    faces = [face._asdict() for face in note.faces]
+    print(json.dumps({**note._asdict(), 'faces': faces}, ensure_ascii=False))
 
 
 hallucinate = Command(
     'hallucinate',
-    'Enlarge small faces to 224 pixels, or photos with faces in them.',
+    'Enlarge photos with small faces in them, or aligned faces to 224 pixels.',
     _hallucinate_arguments,
     _hallucinate,
 )
@@ -140,7 +184,7 @@ def _prepare_arguments(parser: ArgumentParser) -> None:
         help='folder of .pts (68 points, 1-based), folder of Helen-194 .txt, or a text '
         'file of five points (lines: photo, then x y of left eye, right eye, nose, mouth corners)',
     )
-    detectors = f'faces without annotation: {common.DETECTORS} from an RGB image to (k, 5, 2) points; cascade'
+    detectors = f'faces without annotation: {common.DETECTORS} from an RGB image to (k, 5, 2) points; auto'
     how.add_argument('--detector', '--detect', help=f'{detectors} without --landmarks')
     how.add_argument(
         '--aligned',
@@ -167,15 +211,15 @@ def _prepare(args: Namespace) -> None:
     if args.photos is None:
         raise ValueError('name the folder of photos: rim prepare PHOTOS')
     if args.landmarks is None and args.detector is None and args.aligned is None:
-        args.detector = 'cascade'
+        args.detector = 'auto'
     args.output = args.output or _output_of(args.photos)
 
     from rim_plugin.data.prepare import PrepareOptions, prepare_faces
-    from rim_plugin.tools.cascade import load_detector
+    from rim_plugin.tools.detection import load_detector
 
     wanted = {field.name: getattr(args, field.name) for field in fields(PrepareOptions)}
     try:
-        print(prepare_faces(PrepareOptions(**wanted), {'cascade': partial(load_detector, 'cascade')}))
+        print(prepare_faces(PrepareOptions(**wanted), load_detector))
     except KeyboardInterrupt:
         print('Stopped. The same command goes on from here.', file=sys.stderr)
         raise

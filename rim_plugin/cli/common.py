@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from rim_plugin.tools.api import RIM
 
 DETECTORS = (
-    "'cascade' (upright, frontal faces; fetches nothing), 'insightface' (fetches its model), an SCRFD or YuNet .onnx "
-    "file, or 'module:function'"
+    "'auto' (MTCNN, but an aligned face stays as it is), 'mtcnn', 'cascade' (upright, frontal faces alone), "
+    "'insightface' (fetches its model), an SCRFD or YuNet .onnx file, or 'module:function'"
 )
 _OTHERS = ('cv2', 'lmdb')  # whose errors are of no built-in kind and tell of files, too
 
@@ -137,7 +137,11 @@ def add_weights(parser: ArgumentParser) -> ArgumentParser:
 
 def add_networks(parser: ArgumentParser) -> ArgumentParser:
     """Add the arguments that :func:`load_rim` and :func:`load_detector` read."""
-    parser.add_argument('--detect', help=f'the pictures are whole photos, whose faces are found by {DETECTORS}')
+    parser.add_argument(
+        '--detect',
+        default='auto',
+        help=f"what finds the faces (%(default)s): {DETECTORS}; 'none': every picture is an aligned face",
+    )
     parser.add_argument(
         '--engine',
         default=AUTO,
@@ -175,12 +179,23 @@ def load_rim(args: Namespace) -> RIM:
 
 
 def load_detector(args: Namespace, rim: RIM) -> Detector | None:
-    """The detector of ``--detect``; None where that was not said."""
-    if args.detect is None:
+    """The detector of ``--detect``; None where that is ``none``: pictures are aligned faces."""
+    if args.detect == 'none':
         return None
-    from rim_plugin.tools.cascade import load_detector as load
+    from rim_plugin.tools.detection import load_detector as load
 
     return load(args.detect, rim)
+
+
+def name_part(text: str) -> str:
+    """A part of a file's name.
+
+    Raises:
+        ValueError: it has a character that no name may have.
+    """
+    if any(each in text for each in '/\\\0'):
+        raise ValueError(f'--suffix {text}: a part of a name, without / and \\')
+    return text
 
 
 def check_pictures(paths: Iterable[str]) -> None:

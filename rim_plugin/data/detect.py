@@ -1,6 +1,7 @@
 """Faces without annotation: five points by a detector."""
 
 import importlib
+import math
 import os
 import sys
 import textwrap
@@ -9,17 +10,51 @@ from collections.abc import Callable, Mapping
 from contextlib import redirect_stdout
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
 
+from rim_plugin.data.alignment import alignment_template
 from rim_plugin.errors import SkippedPhoto
 
-# From an RGB image, uint8 (H, W, 3), to (k, 5, 2) points, or any nested sequence of these.
+# From an RGB image, uint8 (H, W, 3), to a list of Found, or to (k, 5, 2) points, or any nested sequence of these.
 Detector = Callable[[np.ndarray], Any]
 
-_HOW_TO_NAME = "Name {}'insightface', the path of an .onnx file (SCRFD or OpenCV's YuNet), or 'module:function'."
+_HOW_TO_NAME = (
+    "Name {}'mtcnn', 'insightface', the path of an .onnx file (SCRFD or OpenCV's YuNet), or 'module:function'."
+)
+
+
+class Found(NamedTuple):
+    """A face that a detector sees.
+
+    Attributes:
+        points: float64 (5, 2), left eye, right eye, nose, left and right mouth corner as seen in the picture, x and y
+            in its pixels.
+        score: how sure the detector is, 0 to 1; NaN of one that does not say.
+        box: float64 (4, ), left, top, right, bottom, in the same pixels.
+        certainty: of its landmarks: how high the lowest three tenths of their heatmaps' peaks are, about .4 in a clear
+            face; NaN where they were not looked for.
+        doubt: why this may be no face, a few words; empty where nothing speaks against it.
+    """
+
+    points: np.ndarray
+    score: float
+    box: np.ndarray
+    certainty: float = math.nan
+    doubt: str = ''
+
+
+def found_by_points(points: np.ndarray, score: float = math.nan) -> Found:
+    """A face of which only the points (5, 2) are known: its box lies about them, as wide as an aligned face."""
+    middle, half = points.mean(0), 1.45 * np.ptp(points, axis=0).max()
+    return Found(points, score, np.concatenate([middle - half, middle + half]))
+
+
+def whole_picture(side: int) -> Found:
+    """The face that a whole aligned picture of ``side`` pixels is."""
+    return Found(alignment_template(side), math.nan, np.array([-0.5, -0.5, side - 0.5, side - 0.5]))
 
 
 def _insightface() -> Detector:
@@ -36,7 +71,16 @@ def _insightface() -> Detector:
             '~/.insightface/models/buffalo_l by hand, or name another detector: an .onnx file or '
             "'module:function'."
         ) from None
-    return _within(640, lambda image: np.array([face.kps for face in analysis.get(image)]))
+
+    def detect(image: np.ndarray) -> list[Found]:
+        faces = analysis.get(image)
+        return [Found(*_as_float(face.kps, face.det_score, face.bbox)) for face in faces]
+
+    return _within(640, detect)
+
+
+def _as_float(points: Any, score: Any, box: Any) -> tuple[np.ndarray, float, np.ndarray]:
+    return np.asarray(points, np.float64), float(score), np.asarray(box, np.float64)
 
 
 def _of_insightface(module: str) -> ModuleType:
@@ -71,7 +115,12 @@ def _scrfd(path: str) -> Detector:
     with redirect_stdout(sys.stderr):
         detector = _of_insightface('model_zoo').get_model(path, providers=['CPUExecutionProvider'])
     detector.prepare(ctx_id=-1, input_size=(640, 640))
-    return _within(640, lambda image: detector.detect(image)[1])
+
+    def detect(image: np.ndarray) -> list[Found]:
+        boxes, points = detector.detect(image)
+        return [Found(*_as_float(each, row[4], row[:4])) for each, row in zip(points, boxes)]
+
+    return _within(640, detect)
 
 
 def _within(size: int, detect: Detector) -> Detector:
@@ -79,7 +128,7 @@ def _within(size: int, detect: Detector) -> Detector:
 
     def detector(image: np.ndarray) -> Any:
         if max(image.shape[:2]) > size * min(image.shape[:2]):
-            return np.zeros((0, 5, 2))
+            return []
         return detect(np.ascontiguousarray(image[:, :, ::-1]))
 
     return detector
@@ -89,12 +138,17 @@ def _yunet(path: str) -> Detector:
     """OpenCV's YuNet, whose rows are box (4), five points (10), score; its points are in our order."""
     detector = cv2.FaceDetectorYN.create(path, '', (0, 0))
 
-    def detect(image: np.ndarray) -> np.ndarray:
+    def detect(image: np.ndarray) -> list[Found]:
         detector.setInputSize(image.shape[1::-1])
         rows = detector.detect(np.ascontiguousarray(image[:, :, ::-1]))[1]
-        return np.zeros((0, 5, 2)) if rows is None else rows[:, 4:14].reshape(-1, 5, 2)
+        return [] if rows is None else [_of_yunet(row) for row in rows]
 
     return detect
+
+
+def _of_yunet(row: np.ndarray) -> Found:
+    left, top, width, height = row[:4]
+    return Found(*_as_float(row[4:14].reshape(5, 2), row[14], (left, top, left + width, top + height)))
 
 
 def _function(spec: str, how_to_name: str) -> Detector:
@@ -109,17 +163,17 @@ def _function(spec: str, how_to_name: str) -> Detector:
     return function
 
 
-def load_detector(spec: str, more: Mapping[str, Callable[[], Detector]] | None = None) -> Detector:
-    """A detector by name.
+def make_detector(spec: str, more: Mapping[str, Callable[[], Detector]] | None = None) -> Detector:
+    """A detector that needs no networks of RIM, by name; :func:`rim_plugin.tools.detection.load_detector` has them all.
 
     Args:
-        spec: ``insightface``; the path of an ``.onnx`` file, SCRFD or YuNet; or ``module:function``, a function
-            from an RGB image, uint8 (H, W, 3), to (k, 5, 2) points: left eye, right eye, nose, left and right mouth
-            corner of k faces as seen in the picture.
+        spec: ``mtcnn``; ``insightface``; the path of an ``.onnx`` file, SCRFD or YuNet; or ``module:function``, a
+            function from an RGB image, uint8 (H, W, 3), to (k, 5, 2) points: left eye, right eye, nose, left and right
+            mouth corner of k faces as seen in the picture.
         more: detectors that only the caller has: name to a function without arguments that makes one.
 
     Returns:
-        Such a function.
+        Such a function, or one to a list of :class:`Found`.
 
     Raises:
         RuntimeError: it cannot be loaded, or its model cannot be fetched; the message says what to do.
@@ -127,9 +181,11 @@ def load_detector(spec: str, more: Mapping[str, Callable[[], Detector]] | None =
     more = more or {}
     if spec in more:
         return more[spec]()
+    how_to_name = _HOW_TO_NAME.format(''.join(f'{name!r}, ' for name in more))
+    if spec == 'mtcnn':
+        return _mtcnn()
     if spec == 'insightface':
         return _insightface()
-    how_to_name = _HOW_TO_NAME.format(''.join(f'{name!r}, ' for name in more))
     if spec.endswith('.onnx'):
         return _onnx(spec)
     if ':' in spec:
@@ -137,25 +193,39 @@ def load_detector(spec: str, more: Mapping[str, Callable[[], Detector]] | None =
     raise RuntimeError(f'Unknown detector {spec!r}. {how_to_name}')
 
 
-def detect_faces(detector: Detector, image: np.ndarray) -> np.ndarray:
-    """The faces that a detector sees in an image, uint8 RGB (H, W, 3): points, float64 (k, 5, 2).
+def _mtcnn() -> Detector:
+    from rim_plugin.data.mtcnn import MtcnnDetector
+
+    return MtcnnDetector()
+
+
+def detect_faces(detector: Detector, image: np.ndarray) -> list[Found]:
+    """The faces that a detector sees in an image, uint8 RGB (H, W, 3).
 
     Raises:
-        RuntimeError: it returns something else.
+        RuntimeError: it returns neither a list of :class:`Found` nor points of shape (k, 5, 2).
     """
-    points = np.asarray(detector(image), np.float64)
+    seen = detector(image)
+    if isinstance(seen, list) and all(isinstance(each, Found) for each in seen):
+        return seen
+    points = np.asarray(seen, np.float64)
     if points.ndim == 3 and points.shape[1:] == (5, 2):
-        return points
+        return [found_by_points(each) for each in points]
     if points.ndim and not len(points):
-        return np.zeros((0, 5, 2))
+        return []
     raise RuntimeError(f'The detector must return points of shape (k, 5, 2), but returned {points.shape}.')
+
+
+def largest_face(found: list[Found]) -> Found:
+    """Of several faces, at least one, that whose points lie farthest apart."""
+    return max(found, key=lambda each: float(np.ptp(each.points, axis=0).sum()))
 
 
 class Detected:
     """Five points of the largest face of a photo: what an annotation reader is, by a detector.
 
     Args:
-        detector: see :func:`load_detector`; called by one thread at a time.
+        detector: see :func:`make_detector`; called by one thread at a time.
     """
 
     num_landmarks = 5
@@ -166,7 +236,8 @@ class Detected:
 
     def __call__(self, name: str | os.PathLike[str], image: np.ndarray) -> np.ndarray:
         with self._lock:
-            faces = detect_faces(self._detector, image)
-        if not len(faces):
-            raise SkippedPhoto('no face found')
-        return faces[np.ptp(faces, axis=1).sum(1).argmax()]
+            found = detect_faces(self._detector, image)
+        faces = [each for each in found if not each.doubt]
+        if not faces:
+            raise SkippedPhoto('no face found', found[0].doubt if found else '')
+        return largest_face(faces).points

@@ -4,15 +4,90 @@ import os
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import NamedTuple
 
 import cv2
 import numpy as np
 from PIL import Image, ImageOps
+from PIL.TiffImagePlugin import TiffImageFile
 
 from rim_plugin.errors import UnreadableImage
 
 MAX_PIXELS = 100_000_000
 MIN_SIDE = 4
+_ORIENTATION, _BITS_PER_SAMPLE = 0x0112, 258  # tags of EXIF and TIFF
+
+
+class Photo(NamedTuple):
+    """A picture with all that its file says.
+
+    Attributes:
+        pixels: uint8 or, of 16 bits a channel, uint16 (H, W, 3), RGB, or (H, W, 4) with opacity; upright.
+        profile: the ICC profile of its colours; None where it has none, or none of RGB.
+        exif: its EXIF data, without the orientation, which is applied; empty where it has none.
+    """
+
+    pixels: np.ndarray
+    profile: bytes | None
+    exif: bytes
+
+    @property
+    def rgb(self) -> np.ndarray:
+        """uint8 (H, W, 3), what networks see: transparency laid over white."""
+        pixels = self.pixels if self.pixels.dtype == np.uint8 else np.rint(self.pixels / 257).astype(np.uint8)
+        if pixels.shape[2] == 3:
+            return pixels
+        return np.array(_over_white(Image.fromarray(pixels)).convert('RGB'))
+
+
+def read_photo(path: str | os.PathLike[str], check: Callable[[int, int], None] | None = None) -> Photo:
+    """A picture with its 16 bits, opacity, colour profile and EXIF data; arguments and errors of :func:`read_rgb`."""
+    with _opened(path, check) as image:
+        upright = ImageOps.exif_transpose(image)
+        exif, profile = upright.getexif(), image.info.get('icc_profile')
+        is_rgb = profile is not None and profile[16:20] == b'RGB ' and image.mode in ('RGB', 'RGBA', 'P')
+        return Photo(_pixels(path, image, upright), profile if is_rgb else None, exif.tobytes() if len(exif) else b'')
+
+
+def _pixels(path: str | os.PathLike[str], image: Image.Image, upright: Image.Image) -> np.ndarray:
+    """Pixels of :class:`Photo`."""
+    if image.mode.startswith('I') and image.mode != 'I':
+        return np.repeat(np.asarray(upright).astype(np.uint16)[:, :, None], 3, 2)
+    if _bits(path, image) == 16 and image.mode in ('RGB', 'RGBA'):  # of which Pillow keeps eight
+        return _turned_like(_decoded_deep(path), image.getexif().get(_ORIENTATION, 1))
+    if image.has_transparency_data:
+        return np.array(upright.convert('RGBA'))
+    return _to_rgb(path, upright)
+
+
+def _bits(path: str | os.PathLike[str], image: Image.Image) -> int:
+    """Bits a channel that the file has."""
+    if isinstance(image, TiffImageFile):
+        return int(image.tag_v2.get(_BITS_PER_SAMPLE, (8,))[0])
+    if image.format != 'PNG':
+        return 8
+    with open(path, 'rb') as file:
+        return file.read(25)[24]
+
+
+def _decoded_deep(path: str | os.PathLike[str]) -> np.ndarray:
+    """uint16 (H, W, 3 or 4), RGB, as stored."""
+    with open(path, 'rb') as file:
+        pixels = cv2.imdecode(np.frombuffer(file.read(), np.uint8), cv2.IMREAD_UNCHANGED)
+    if pixels is None or pixels.dtype != np.uint16 or pixels.ndim != 3:
+        raise UnreadableImage(f'{path}: its 16 bits a channel cannot be read: save it with 8, or as PNG')
+    return cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB if pixels.shape[2] == 3 else cv2.COLOR_BGRA2RGBA)
+
+
+def _turned_like(pixels: np.ndarray, orientation: int) -> np.ndarray:
+    """Stored pixels upright, by EXIF's orientation, 1 to 8."""
+    if orientation in (5, 6, 7, 8):
+        pixels = np.swapaxes(pixels, 0, 1)
+    if orientation in (2, 3, 6, 7):
+        pixels = pixels[:, ::-1]
+    if orientation in (3, 4, 7, 8):
+        pixels = pixels[::-1]
+    return np.ascontiguousarray(pixels)
 
 
 def read_rgb(
@@ -117,6 +192,9 @@ def _to_rgb(path: str | os.PathLike[str], image: Image.Image) -> np.ndarray:
         grey = (np.asarray(image).clip(0) / 257).round().astype(np.uint8)
         return np.repeat(grey[:, :, None], 3, 2)
     if image.has_transparency_data:
-        image = image.convert('RGBA')
-        image = Image.alpha_composite(Image.new('RGBA', image.size, 'white'), image)
+        image = _over_white(image.convert('RGBA'))
     return np.array(image.convert('RGB'))
+
+
+def _over_white(image: Image.Image) -> Image.Image:
+    return Image.alpha_composite(Image.new('RGBA', image.size, 'white'), image)

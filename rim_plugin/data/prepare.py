@@ -2,7 +2,7 @@
 
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from rim_plugin.data.alignment import align_face, warp_parsing, warp_points
 from rim_plugin.data.annotations import AnnotationReader, open_annotations
-from rim_plugin.data.detect import Detected, Detector, load_detector
+from rim_plugin.data.detect import Detected, Detector, make_detector
 from rim_plugin.data.face_store import FaceStoreWriter, face_key
 from rim_plugin.data.landmarks import five_points
 from rim_plugin.data.parsing_files import read_parsing
@@ -37,7 +37,7 @@ class PrepareOptions:
         output: the store's folder.
         landmarks: annotations, see :func:`~rim_plugin.data.annotations.open_annotations`.
         parsing: folder of parsing maps, see :func:`~rim_plugin.data.parsing_files.read_parsing`.
-        detector: instead of ``landmarks``, see :func:`~rim_plugin.data.detect.load_detector`.
+        detector: instead of ``landmarks``, see :func:`~rim_plugin.data.detect.make_detector`.
         aligned: instead of both, for photos that are aligned faces of ``size`` pixels: how many of these are margin, on
             every side of ArcFace's window. JPEG files are taken as they are; there are no landmarks.
         size: side of the faces in pixels, 4 to 4096.
@@ -207,7 +207,7 @@ def _unique_keys(names: list[Path], left_out: list[_LeftOut]) -> dict[str, Path]
     return keys
 
 
-def prepare_faces(options: PrepareOptions, detectors: Mapping[str, Callable[[], Detector]] | None = None) -> Summary:
+def prepare_faces(options: PrepareOptions, load_detector: Callable[[str], Detector] = make_detector) -> Summary:
     """Align the faces of a folder of photos and store them with their landmarks and parsing maps.
 
     A stopped run is taken up by the same call; a finished one is brought up to date, also with another folder of
@@ -216,7 +216,7 @@ def prepare_faces(options: PrepareOptions, detectors: Mapping[str, Callable[[], 
 
     Args:
         options: what to prepare and how.
-        detectors: further names for the detector, each with a function without arguments that makes it.
+        load_detector: makes the detector of a name; :func:`rim_plugin.tools.detection.load_detector` knows more.
 
     Returns:
         Counts and reasons.
@@ -227,7 +227,7 @@ def prepare_faces(options: PrepareOptions, detectors: Mapping[str, Callable[[], 
         ValueError: other settings than those of the faces already in the output; not one face could be prepared.
     """
     names = find_photos(options.photos, options.subset)
-    annotations = _annotations(options, detectors)
+    annotations = _annotations(options, load_detector)
     settings = {
         'size': options.size,
         'quality': options.quality,
@@ -249,13 +249,11 @@ def prepare_faces(options: PrepareOptions, detectors: Mapping[str, Callable[[], 
     return summary
 
 
-def _annotations(
-    options: PrepareOptions, detectors: Mapping[str, Callable[[], Detector]] | None
-) -> AnnotationReader | None:
+def _annotations(options: PrepareOptions, load_detector: Callable[[str], Detector]) -> AnnotationReader | None:
     """What tells where faces lie; None where they are aligned."""
     if options.landmarks is not None:
         return open_annotations(options.landmarks)
-    return None if options.detector is None else Detected(load_detector(options.detector, detectors))
+    return None if options.detector is None else Detected(load_detector(options.detector))
 
 
 def _make_faces(

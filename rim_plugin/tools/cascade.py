@@ -7,15 +7,12 @@ import numpy as np
 from skimage import data
 from skimage.feature import Cascade
 
-from rim_plugin.data import detect
-from rim_plugin.data.alignment import align_face, alignment_template, warp_points
-from rim_plugin.data.detect import Detector
-from rim_plugin.data.landmarks import five_points
+from rim_plugin.data.alignment import alignment_template
 from rim_plugin.tools.api import RIM
+from rim_plugin.tools.face_landmarks import see_landmarks
 
 _LONG_SIDE, _LARGEST_SCALE = 1200, 2  # of the photo in which faces are searched: pixels, enlargement
 _SMALLEST, _GROWTH, _STEP, _NEIGHBOURS = 40, 1.1, 1, 8  # of the search: window, its growth, its step, hits that agree
-_LANDMARK_SIZE = 56  # pixels of the faces in which landmarks are found
 _ANGLES = (-20, -10, 0, 10, 20)  # degrees: the landmark path has learnt from upright faces
 _ROUNDS = 3  # of finding landmarks and aligning by them
 _EYES, _EYES_APART = (0.479, 0.388), 0.389  # in the cascade's window, shares of its side: mean of LFW's
@@ -75,18 +72,11 @@ class CascadeDetector:
         """Five points (5, 2) of the face in a window, from the start whose heatmaps peak highest in the end."""
         points = [start_points(window, angle) for angle in _ANGLES]
         for _ in range(_ROUNDS):
-            faces = [align_face(photo, each, _LANDMARK_SIZE) for each in points]
-            priors = self.rim.priors([face for face, _ in faces])
-            landmarks = [each.landmarks for each in priors if each.landmarks is not None]
-            if not landmarks:
+            seen = see_landmarks(self.rim, photo, points)
+            if not seen:
                 raise ValueError('--detect cascade: these weights have no landmark path; name another detector')
-            points = [self._in_photo(each, matrix) for each, (_, matrix) in zip(landmarks, faces)]
-            peaks = [each.peaks.mean() for each in priors if each.peaks is not None]
-        return points[np.argmax(peaks)]
-
-    def _in_photo(self, landmarks: np.ndarray, matrix: np.ndarray) -> np.ndarray:
-        landmarks = (landmarks + 0.5) * (_LANDMARK_SIZE / self.rim.image_size) - 0.5
-        return warp_points(five_points(landmarks), cv2.invertAffineTransform(matrix)).astype(float)
+            points = [each.points for each in seen]
+        return points[np.argmax([each.peaks.mean() for each in seen])]
 
 
 def suppress_overlaps(windows: Iterable[np.ndarray]) -> np.ndarray:
@@ -106,17 +96,3 @@ def start_points(window: Sequence[float] | np.ndarray, angle: float) -> np.ndarr
     points = (points - points[:2].mean(0)) / np.ptp(points[:2, 0]) * _EYES_APART + _EYES
     turn = cv2.getRotationMatrix2D(points.mean(0), angle, 1)
     return (points @ turn[:, :2].T + turn[:, 2]) * side + (left, top)
-
-
-def load_detector(name: str, rim: RIM | None = None) -> Detector:
-    """A detector by name, ``cascade`` among them.
-
-    Args:
-        name: ``cascade``, or what :func:`rim_plugin.data.detect.load_detector` knows.
-        rim: finds the landmarks of the cascade's faces. Default: the weights of the repository.
-
-    Raises:
-        OptionsError: the weights cannot be read.
-        RuntimeError: the detector cannot be loaded; the message says what to do.
-    """
-    return detect.load_detector(name, {'cascade': lambda: CascadeDetector(rim or RIM.from_pretrained())})

@@ -2,61 +2,161 @@
 
 from __future__ import annotations
 
+import math
 import os
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Literal, NamedTuple, TypeAlias
+from typing import Literal, NamedTuple
 
-import cv2
 import numpy as np
 import torch
 from tqdm import tqdm
 
 from rim_plugin.archs.recogniser import FACE_SIZE
-from rim_plugin.data.detect import Detector
-from rim_plugin.data.photo_files import read_rgb
+from rim_plugin.data.detect import Detector, whole_picture
+from rim_plugin.data.photo_files import Photo
 from rim_plugin.data.resize import to_tensor
 from rim_plugin.errors import UnreadableImage
-from rim_plugin.files import remove_drafts, require_folder, write_atomically
+from rim_plugin.files import remove_drafts
 from rim_plugin.sheets import GAP, comparison_sheet
-from rim_plugin.tools.api import RIM
-from rim_plugin.tools.photos import check_enlarged, enlarged_photo, find_faces, paste_faces
+from rim_plugin.tools.api import RIM, check_side
+from rim_plugin.tools.file_queue import Read, Writer, parts_of, read_ahead
+from rim_plugin.tools.output_files import Existing, beside, plan_files
+from rim_plugin.tools.photos import (
+    PhotoFace,
+    check_enlarged,
+    cut_face,
+    enlarged,
+    find_faces,
+    fitting_scale,
+    paste_faces,
+)
 
-Existing = Literal['refuse', 'replace', 'skip']
-Read: TypeAlias = 'tuple[Path, Path, np.ndarray | UnreadableImage]'  # path, target, picture or why there is none
+OnNoFace = Literal['copy', 'skip', 'fail']
 _BATCHES = 4  # of the network, that are read at a time: faces of several sizes still make full batches
-_THREADS = 4  # that read, and that write
-_PICTURES_TO_WRITE = 64
+_LARGEST_CUT = 512  # pixels; larger faces are cut to it
+
+
+@dataclass(frozen=True)
+class HallucinateOptions:
+    """How pictures are hallucinated.
+
+    Args:
+        detector: finds the faces, see :func:`rim_plugin.tools.detection.load_detector`; None: the inputs are aligned
+            faces.
+        scale: how much larger whole photos become; None: as their faces do, at most 4.
+        on_no_face: what becomes of a picture in which no face is restored: ``copy`` writes it enlarged, ``skip`` leaves
+            it out, ``fail`` ends the run.
+        compare: also write NAME_compare: bicubic enlargement and result.
+        priors: also write NAME_priors: LR, SR, landmarks and parsing map of each face.
+        crops: also write NAME_faces/1_before, 1_after and so on: the restored faces of each photo.
+        extension: of the files, see :data:`rim_plugin.data.photo_writing.EXTENSIONS`.
+        suffix: follows the picture's own name.
+        existing: what becomes of inputs whose files are there: ``refuse`` all, ``replace`` them, ``skip`` them.
+    """
+
+    detector: Detector | None = None
+    scale: int | None = None
+    on_no_face: OnNoFace = 'copy'
+    compare: bool = False
+    priors: bool = False
+    crops: bool = False
+    extension: str = 'png'
+    suffix: str = ''
+    existing: Existing = 'refuse'
+
+    @property
+    def more(self) -> list[str]:
+        """What further files a picture has."""
+        return ['_compare'] * self.compare + ['_priors'] * self.priors + ['_faces/'] * self.crops
+
+
+class FaceNote(NamedTuple):
+    """What became of a face.
+
+    Attributes:
+        box: left, top, right, bottom in pixels of the picture.
+        side: pixels of the aligned face.
+        score, certainty: see :class:`rim_plugin.data.detect.Found`; None where unknown.
+        restored: whether it was hallucinated.
+        why: why not, a few words.
+    """
+
+    box: tuple[int, int, int, int]
+    side: int
+    score: float | None
+    certainty: float | None
+    restored: bool
+    why: str
+
+
+class Note(NamedTuple):
+    """What became of a picture.
+
+    Attributes:
+        input: its path.
+        output: the file; None where it is left out.
+        aligned: whether it is taken as an aligned face.
+        scale: how many times as large it is.
+        faces: those found in it.
+    """
+
+    input: str
+    output: str | None
+    aligned: bool
+    scale: float
+    faces: list[FaceNote]
+
+    @property
+    def restored(self) -> list[FaceNote]:
+        """The faces that were hallucinated."""
+        return [face for face in self.faces if face.restored]
+
+    def __str__(self) -> str:
+        if not self.faces:
+            return f'{self.input}: no face found'
+        sides = ', '.join(str(face.side) for face in self.restored)
+        text = f'{self.input}: {len(self.restored)} of {len(self.faces)} faces restored'
+        text += f', of {sides} pixels' if sides else ''
+        return text + ''.join(f'; {face.side} pixels at {face.box[:2]}: {face.why}' for face in self.faces if face.why)
 
 
 class Picture(NamedTuple):
     """A picture that was hallucinated.
 
     Attributes:
-        target: of its files without suffix and extension.
-        before: uint8 (H, W, 3), by bicubic interpolation.
+        target: of its files, see :func:`rim_plugin.tools.output_files.beside`.
+        before: by bicubic interpolation.
         after: the same, hallucinated.
-        small, large: its faces before and after, uint8.
+        small, large: its restored faces before and after, uint8 (q, q, 3).
+        note: what became of it.
     """
 
     target: Path
-    before: np.ndarray
-    after: np.ndarray
+    before: Photo
+    after: Photo
     small: list[np.ndarray]
     large: list[np.ndarray]
+    note: Note
 
-    def files(self, rim: RIM, compare: bool, priors: bool) -> Iterator[tuple[Path, np.ndarray]]:
+    def files(self, rim: RIM, options: HallucinateOptions) -> Iterator[tuple[Path, Photo]]:
         """(file, picture) of each file to write."""
-        yield _file(self.target), self.after
-        if compare:
-            white = np.full((len(self.after), GAP, 3), 255, np.uint8)
-            yield _file(self.target, '_compare'), np.hstack([self.before, white, self.after])
-        if priors:
-            yield _file(self.target, '_priors'), prior_sheet(rim, self.small, self.large)
+        yield self.target, self.after
+        if options.compare:
+            white = np.full((len(self.after.pixels), GAP, 3), 255, np.uint8)
+            yield beside(self.target, '_compare'), _plain(np.hstack([self.before.rgb, white, self.after.rgb]))
+        if options.priors and self.small:
+            yield beside(self.target, '_priors'), _plain(prior_sheet(rim, self.small, self.large))
+        for number, pair in enumerate(zip(self.small, self.large) if options.crops else (), 1):
+            for time, face in zip(('before', 'after'), pair):
+                yield beside(self.target, '_faces/') / f'{number}_{time}{self.target.suffix}', _plain(face)
+
+
+def _plain(image: np.ndarray) -> Photo:
+    """A picture without more, of uint8 (H, W, 3)."""
+    return Photo(image, None, b'')
 
 
 @dataclass
@@ -64,27 +164,35 @@ class Report:
     """What a run did.
 
     Attributes:
-        written: pictures, without comparisons and priors.
+        inputs: pictures that it was given.
+        written: pictures, without comparisons, priors and crops.
+        enlarged: those of them in which no face was restored.
         present: pictures that were there already, with ``existing='skip'``.
         skipped: a line about each input that was left out.
     """
 
+    inputs: int = 0
     written: int = 0
+    enlarged: int = 0
     present: int = 0
     skipped: list[str] = field(default_factory=list)
+
+    def summary(self, output: str | os.PathLike[str]) -> str:
+        """A line with the numbers of pictures in and out."""
+        text = f'{self.written} of {self.inputs} pictures written to {output}'
+        text += f', {self.enlarged} of them enlarged only, without a restored face' if self.enlarged else ''
+        text += f', {self.present} were there already' if self.present else ''
+        return text + (f', {len(self.skipped)} left out' if self.skipped else '')
 
 
 def hallucinate_files(
     rim: RIM,
     inputs: Sequence[str | os.PathLike[str]],
     output: str | os.PathLike[str],
-    detector: Detector | None,
-    scale: int,
-    compare: bool,
-    priors: bool,
-    existing: Existing = 'refuse',
+    options: HallucinateOptions,
+    tell: Callable[[Note], None] = lambda note: None,
 ) -> Report:
-    """Hallucinate the faces of files and folders, into PNG files of the same names.
+    """Hallucinate the faces of files and folders, into files of the same names.
 
     Files are read ahead and written behind the network in threads; memory does not grow with their number.
 
@@ -92,172 +200,120 @@ def hallucinate_files(
         rim: with a hallucination network.
         inputs: pictures, or folders that are searched with their sub-folders.
         output: folder for NAME.png; the places below an input folder are kept.
-        detector: finds the faces of whole photos, see :func:`rim_plugin.tools.cascade.load_detector`; None: the
-            inputs are aligned faces.
-        scale: how much larger whole photos become.
-        compare: also write NAME_compare.png: bicubic enlargement and result.
-        priors: also write NAME_priors.png: LR, SR, landmarks and parsing map of each face.
-        existing: what becomes of inputs whose files are there: ``refuse`` all, ``replace`` them, ``skip`` them.
+        options: how.
+        tell: called with what became of each picture that could be read.
 
     Raises:
         FileNotFoundError: an input is not there, or a folder without pictures.
         FileExistsError: a file to be written is there already, with ``refuse``; nothing is done.
         OSError: a file cannot be written.
-        ValueError: two inputs would become one file, or an input be overwritten; the weights lack what is asked for.
+        ValueError: no face is restored in a picture, with ``fail``; every input would be overwritten; the weights lack
+            what is asked for.
     """
     remove_drafts(Path(output))
-    plan = plan_files(inputs, Path(output), ['_compare'] * compare + ['_priors'] * priors, existing)
-    jobs, report = list(plan.jobs.items()), Report(present=plan.present)
-    step = 1 if detector else _BATCHES * rim.batch
-    parts = [jobs[start : start + step] for start in range(0, len(jobs), step)]
-    check = partial(check_enlarged, scale=scale) if detector else rim.check_small_side
-    with Writer() as writer, tqdm(total=len(jobs), unit='file') as bar:
-        for part in read_ahead(parts, check):
-            pictures = _photos(rim, part, report, detector, scale) if detector else _faces(rim, part, report)
-            for picture in pictures:
-                for file, image in picture.files(rim, compare, priors):
-                    writer.write(file, image)
-                report.written += 1
+    ending = f'{options.suffix}.{options.extension}'
+    plan = plan_files(inputs, Path(output), ending, options.more, options.existing)
+    report = Report(len(plan.jobs) + plan.present + len(plan.skipped), present=plan.present, skipped=plan.skipped)
+    check = check_side if options.detector is None else partial(check_enlarged, scale=options.scale or 1)
+    with Writer() as writer, tqdm(total=len(plan.jobs), unit='file') as bar:
+        for part in read_ahead(parts_of(list(plan.jobs.items()), _BATCHES * rim.batch), check):
+            for picture in _pictures(rim, part, options, report):
+                _put(picture, rim, options, writer, report)
+                tell(picture.note)
             bar.update(len(part))
     return report
 
 
-def read_ahead(parts: Sequence[Sequence[tuple[Path, Path]]], check: Callable[[int, int], None]) -> Iterator[list[Read]]:
-    """Part by part, (path, target) with the picture or why there is none; the next part is read meanwhile.
-
-    Args:
-        parts: paths and targets.
-        check: see :func:`read_rgb`.
-    """
-
-    def read(path: Path) -> np.ndarray | UnreadableImage:
-        try:
-            return read_rgb(path, check=check)
-        except UnreadableImage as error:
-            return error
-
-    with ThreadPoolExecutor(_THREADS) as pool:
-        waiting: deque[list[Future[np.ndarray | UnreadableImage]]] = deque()
-        try:
-            for number, part in enumerate(parts):
-                for ahead in parts[number + len(waiting) : number + 2]:
-                    waiting.append([pool.submit(read, path) for path, _ in ahead])
-                pictures = [future.result() for future in waiting.popleft()]
-                yield [(path, target, picture) for (path, target), picture in zip(part, pictures, strict=True)]
-        finally:
-            pool.shutdown(cancel_futures=True)
+def _put(picture: Picture, rim: RIM, options: HallucinateOptions, writer: Writer, report: Report) -> None:
+    """Write a picture's files, or leave it out because nothing in it was restored."""
+    if not picture.small and options.on_no_face != 'copy':
+        if options.on_no_face == 'fail':
+            raise ValueError(f'{picture.note}; --on-no-face copy goes on with the enlarged picture')
+        report.skipped.append(str(picture.note))
+        return
+    for file, image in picture.files(rim, options):
+        writer.write(file, image)
+    report.written += 1
+    report.enlarged += not picture.small
 
 
-class Writer:
-    """Writes pictures in threads; as a context manager it ends when all are there. A bounded number waits.
-
-    Raises:
-        OSError: a picture could not be written, told with one of the next or at the end.
-    """
-
-    def __init__(self) -> None:
-        self._pool, self._waiting = ThreadPoolExecutor(_THREADS), deque[Future[None]]()
-
-    def __enter__(self) -> Writer:
-        return self
-
-    def write(self, path: Path, image: np.ndarray) -> None:
-        """Write a picture, see :func:`write_png`, now or soon."""
-        self._waiting.append(self._pool.submit(write_png, path, image))
-        while len(self._waiting) > _PICTURES_TO_WRITE:
-            self._waiting.popleft().result()
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        self._pool.shutdown(cancel_futures=kind is not None)
-        if kind is None:
-            for future in self._waiting:
-                future.result()
-
-
-class Plan(NamedTuple):
-    """Each picture's path to its target without extension, and how many are there already."""
-
-    jobs: dict[Path, Path]
-    present: int
-
-
-def plan_files(
-    inputs: Iterable[str | os.PathLike[str]], output: Path, suffixes: Sequence[str], existing: Existing
-) -> Plan:
-    """What there is to do; raises what :func:`hallucinate_files` says."""
-    require_folder(output)
-    jobs = {path: (output / name).with_suffix('') for each in inputs for path, name in _pictures(Path(each))}
-    own = {os.path.realpath(path) for path in jobs}
-    sources: dict[Path, Path] = {}
-    for path, target in jobs.items():
-        for file in (_file(target, suffix) for suffix in ('', *suffixes)):
-            if os.path.realpath(file) in own:
-                raise ValueError(f'{file} is one of the inputs: name another output folder')
-            if file in sources:
-                raise ValueError(
-                    f'{sources[file]} and {path} would both become {file}: rename one, or give them '
-                    'different output folders'
-                )
-            sources[file] = path
-    if existing == 'skip':
-        missing = {path for file, path in sources.items() if not file.exists()}
-        return Plan({path: target for path, target in jobs.items() if path in missing}, len(jobs) - len(missing))
-    if existing == 'refuse' and (present := [file for file in sources if file.exists()]):
-        more = f' and {len(present) - 1} more files are' if len(present) > 1 else ' is'
-        raise FileExistsError(f'{present[0]}{more} there already: --force replaces them, --skip-existing goes on')
-    return Plan(jobs, 0)
-
-
-def _pictures(path: Path) -> list[tuple[Path, str | Path]]:
-    """(path, name below the input) of each picture."""
-    if path.is_dir():
-        from rim_plugin.data.prepare import find_photos
-
-        return [(path / name, name) for name in find_photos(path)]
-    if not path.exists():
-        raise FileNotFoundError(f'{path}: no such file or folder')
-    return [(path, path.name)]
-
-
-def _file(target: Path, suffix: str = '') -> Path:
-    return target.with_name(f'{target.name}{suffix}.png')
-
-
-def _faces(rim: RIM, part: Iterable[Read], report: Report) -> Iterator[Picture]:
-    """Picture of each aligned face of a part."""
-    faces = {}
-    for _, target, face in part:
-        if isinstance(face, UnreadableImage):
-            report.skipped.append(str(face))
-        else:
-            faces[target] = face
-    for (target, face), result in zip(faces.items(), rim.hallucinate(list(faces.values()))):
-        before = cv2.resize(face, result.shape[1::-1], interpolation=cv2.INTER_CUBIC)
-        yield Picture(target, before, result, [face], [result])
-
-
-def _photos(rim: RIM, part: Iterable[Read], report: Report, detector: Detector, scale: int) -> Iterator[Picture]:
-    """Picture of each photo of a part; faces that the recogniser takes as they are stay as they are, too."""
-    largest = min(rim.image_size, FACE_SIZE)
+def _pictures(rim: RIM, part: list[Read], options: HallucinateOptions, report: Report) -> Iterator[Picture]:
+    """The pictures of a part that can be read: first the photos, one by one, then the aligned faces, together."""
+    aligned: list[tuple[Path, Path, Photo, PhotoFace]] = []
     for path, target, photo in part:
         if isinstance(photo, UnreadableImage):
             report.skipped.append(str(photo))
             continue
-        faces = find_faces(photo, detector, largest)
-        if not faces:
-            report.skipped.append(f'{path}: no face below {largest} pixels found in it')
-            continue
-        canvas = enlarged_photo(photo, scale)
-        small = [face.image for face in faces]
-        large = rim.hallucinate(small)
-        after = paste_faces(canvas, scale, [(face.points, image) for face, image in zip(faces, large)])
-        yield Picture(target, canvas, after, small, large)
+        faces = _faces(photo, options.detector)
+        if len(faces) == 1 and faces[0].whole:
+            aligned.append((path, target, photo, faces[0]))
+        else:
+            yield _photo(rim, path, target, photo, faces, options)
+    small = [face.image for *_, face in aligned if len(face.image) < rim.image_size]
+    restored = iter(rim.hallucinate(small))
+    for path, target, photo, face in aligned:
+        large = next(restored) if len(face.image) < rim.image_size else None
+        yield _aligned(path, target, photo, face, large, options)
 
 
-def write_png(path: Path, image: np.ndarray) -> None:
-    """Write uint8 RGB (H, W, 3) as PNG, whole or not at all; makes the folder."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(path, cv2.imencode('.png', np.ascontiguousarray(image[:, :, ::-1]))[1].tobytes())
+def _faces(photo: Photo, detector: Detector | None) -> list[PhotoFace]:
+    if detector is None:
+        return [cut_face(photo.rgb, whole_picture(len(photo.pixels)), len(photo.pixels))]
+    return find_faces(photo.rgb, detector, _LARGEST_CUT)
+
+
+def _aligned(
+    path: Path, target: Path, photo: Photo, face: PhotoFace, large: np.ndarray | None, options: HallucinateOptions
+) -> Picture:
+    """Picture of an aligned face; ``large``: hallucinated, None where it is as large as that before."""
+    why = '' if large is not None else 'it stays as it is: as large as hallucinated ones'
+    result = face.image if large is None else large
+    before = photo._replace(pixels=enlarged(photo.pixels, *result.shape[1::-1]))
+    note = Note(str(path), str(target), True, len(result) / len(face.image), [_note(face, why)])
+    if large is None:
+        return Picture(target, before, before, [], [], note)
+    return Picture(target, before, before._replace(pixels=_in_place(before.pixels, large)), [face.image], [large], note)
+
+
+def _in_place(pixels: np.ndarray, rgb: np.ndarray) -> np.ndarray:
+    """``rgb``, uint8 (H, W, 3), with the depth and opacity of ``pixels``."""
+    levels = np.iinfo(pixels.dtype).max // 255
+    return np.dstack([rgb.astype(pixels.dtype) * pixels.dtype.type(levels), pixels[:, :, 3:]])
+
+
+def _photo(
+    rim: RIM, path: Path, target: Path, photo: Photo, faces: list[PhotoFace], options: HallucinateOptions
+) -> Picture:
+    """Picture of a photo; faces in doubt and those that the recogniser takes as they are stay as they are, too."""
+    largest = min(rim.image_size, FACE_SIZE)
+    whys = [_why(face, largest) for face in faces]
+    chosen = [face for face, why in zip(faces, whys) if not why]
+    height, width = photo.pixels.shape[:2]
+    scale = options.scale or fitting_scale(width, height, [face.side for face in chosen], rim.image_size)
+    small = [face.image for face in chosen]
+    large = rim.hallucinate(small)
+    before = photo._replace(pixels=enlarged(photo.pixels, scale * width, scale * height))
+    after = paste_faces(before.pixels, scale, [(face.points, image) for face, image in zip(chosen, large)])
+    note = Note(str(path), str(target), False, scale, [_note(face, why) for face, why in zip(faces, whys)])
+    return Picture(target, before, before._replace(pixels=after), small, large, note)
+
+
+def _why(face: PhotoFace, largest: int) -> str:
+    """Why a face of a photo stays as it is; empty where it is to be hallucinated."""
+    if face.doubt:
+        return f'left as it is, in doubt: {face.doubt}'
+    return '' if round(face.side) < largest else f'left as it is: faces of {largest} pixels and more are'
+
+
+def _note(face: PhotoFace, why: str) -> FaceNote:
+    left, top, right, bottom = np.rint(face.box).astype(int).tolist()
+    return FaceNote(
+        (left, top, right, bottom), round(face.side), _known(face.score), _known(face.certainty), not why, why
+    )
+
+
+def _known(value: float) -> float | None:
+    return None if math.isnan(value) else round(value, 3)
 
 
 def prior_sheet(rim: RIM, small: list[np.ndarray], large: list[np.ndarray]) -> np.ndarray:

@@ -1,54 +1,89 @@
 """Faces of whole photos: cut out at their own resolution, and pasted back larger."""
 
+import math
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import cv2
 import numpy as np
 
 from rim_plugin.archs.recogniser import FACE_SIZE
-from rim_plugin.data.alignment import align_face, alignment_matrix
-from rim_plugin.data.detect import Detected, Detector, detect_faces
+from rim_plugin.data.alignment import align_face, alignment_matrix, alignment_template
+from rim_plugin.data.detect import Detector, Found, detect_faces
 from rim_plugin.data.photo_files import MAX_PIXELS, MIN_SIDE, read_rgb
-from rim_plugin.errors import SkippedPhoto, UnreadableImage
+from rim_plugin.errors import UnreadableImage
 from rim_plugin.tools.api import check_side
 
+_LARGEST_SCALE = 4  # of a photo for which none is named
 _FADE = 0.12  # of a pasted face's side, over which it fades into the photo
 
 
 class PhotoFace(NamedTuple):
-    """A face in a photo: its five points (5, 2) there, and the face, uint8 (q, q, 3), aligned, q its own resolution."""
+    """A face in a photo.
+
+    Attributes:
+        points: float64 (5, 2), left eye, right eye, nose, left and right mouth corner in pixels of the photo.
+        image: the face, uint8 (q, q, 3), aligned, q its own resolution, at most what was asked for.
+        score: how sure the detector is, 0 to 1; NaN of one that does not say.
+        box: float64 (4, ), left, top, right, bottom in pixels of the photo.
+        side: pixels that the aligned window's side has in the photo.
+        certainty, doubt: see :class:`rim_plugin.data.detect.Found`.
+        whole: the photo is this face, aligned.
+    """
 
     points: np.ndarray
     image: np.ndarray
+    score: float
+    box: np.ndarray
+    side: float
+    certainty: float
+    doubt: str
+    whole: bool
 
 
-def cut_face(photo: np.ndarray, points: np.ndarray, largest: int) -> PhotoFace:
+def cut_face(photo: np.ndarray, found: Found, largest: int) -> PhotoFace:
     """A face at its own resolution, the side that the aligned window has in the photo, but at most ``largest``.
 
     Args:
         photo: uint8 (H, W, 3), RGB.
-        points: (5, 2), eyes, nose, mouth corners.
+        found: by a detector.
         largest: pixels.
 
     Raises:
         ValueError: the points are no face's, or lie too close together.
     """
-    scale = np.hypot(*alignment_matrix(points, FACE_SIZE)[0, :2])
-    side = int(np.clip(round(FACE_SIZE / scale), MIN_SIDE, largest))
-    return PhotoFace(points, align_face(photo, points, side)[0])
+    whole = is_whole(photo, found)
+    side = float(len(photo) if whole else FACE_SIZE / np.hypot(*alignment_matrix(found.points, FACE_SIZE)[0, :2]))
+    size = int(np.clip(round(side), MIN_SIDE, largest))
+    image = photo if whole and size == len(photo) else align_face(photo, found.points, size)[0]
+    return PhotoFace(found.points, image, found.score, found.box, side, found.certainty, found.doubt, whole)
+
+
+def is_whole(photo: np.ndarray, found: Found) -> bool:
+    """Whether a photo, (H, W, 3), is an aligned face, which was found in it."""
+    height, width = photo.shape[:2]
+    return height == width and np.array_equal(found.points, alignment_template(width))
 
 
 def find_faces(photo: np.ndarray, detector: Detector, largest: int) -> list[PhotoFace]:
-    """The faces of a photo, uint8 (H, W, 3), smaller than ``largest`` pixels; ``detector``: see load_detector."""
+    """The faces of a photo, from left to right, those in doubt too.
+
+    Args:
+        photo: uint8 (H, W, 3), RGB.
+        detector: see :func:`rim_plugin.tools.detection.load_detector`.
+        largest: side in pixels to which faces are cut at most.
+
+    Raises:
+        RuntimeError: the detector returns neither finds nor points.
+    """
     faces = []
-    for points in detect_faces(detector, photo):
+    for found in detect_faces(detector, photo):
         try:
-            faces.append(cut_face(photo, points, largest))
+            faces.append(cut_face(photo, found, largest))
         except ValueError:  # five points within four pixels: nothing to see
             continue
-    return [face for face in faces if len(face.image) < largest]
+    return sorted(faces, key=lambda face: float(face.box[0]))
 
 
 def read_face(path: str | os.PathLike[str], detector: Detector | None = None) -> np.ndarray:
@@ -56,7 +91,7 @@ def read_face(path: str | os.PathLike[str], detector: Detector | None = None) ->
 
     Args:
         path: the picture.
-        detector: see :func:`rim_plugin.tools.cascade.load_detector`; None where the picture is an aligned face.
+        detector: see :func:`rim_plugin.tools.detection.load_detector`; None where the picture is an aligned face.
 
     Returns:
         uint8 (q, q, 3), RGB; of a photo at most 224 pixels.
@@ -67,12 +102,12 @@ def read_face(path: str | os.PathLike[str], detector: Detector | None = None) ->
     if detector is None:
         return read_rgb(path, check=check_side)
     image = read_rgb(path)
-    try:
-        return cut_face(image, Detected(detector)(path, image), 2 * FACE_SIZE).image
-    except SkippedPhoto as error:
-        raise UnreadableImage(f'{path}: {error.reason}; is it a photo of a face, upright?') from None
-    except ValueError as error:
-        raise UnreadableImage(f'{path}: {error}') from None
+    found = find_faces(image, detector, 2 * FACE_SIZE)
+    faces = [face for face in found if not face.doubt]
+    if not faces:
+        doubt = f' without doubt ({found[0].doubt})' if found else ''
+        raise UnreadableImage(f'{path}: no face found{doubt}; of an aligned face say so: --detect none')
+    return max(faces, key=lambda face: face.side).image
 
 
 def check_enlarged(width: int, height: int, scale: int) -> None:
@@ -80,21 +115,42 @@ def check_enlarged(width: int, height: int, scale: int) -> None:
     if scale**2 * height * width > MAX_PIXELS:
         raise ValueError(
             f'{scale} times as large it has {scale**2 * height * width / 1e6:.0f} megapixels, more than '
-            f'{MAX_PIXELS // 10**6}; give a smaller --scale'
+            f'{MAX_PIXELS // 10**6}; give a smaller --scale, or none'
         )
 
 
-def enlarged_photo(photo: np.ndarray, scale: int) -> np.ndarray:
-    """The photo, uint8 (H, W, 3), ``scale`` times as large by bicubic interpolation."""
-    height, width = (scale * side for side in photo.shape[:2])
-    return cv2.resize(photo, (width, height), interpolation=cv2.INTER_CUBIC)
+def fitting_scale(width: int, height: int, sides: Sequence[float], image_size: int) -> int:
+    """How many times as large a photo becomes: as its faces do, but at most 4, and within 100 megapixels.
+
+    Args:
+        width, height: of the photo, pixels.
+        sides: of the faces to be restored, pixels; where there are none, 4.
+        image_size: side of a hallucinated face, pixels.
+    """
+    wanted = math.ceil(image_size / np.median(sides)) if sides else _LARGEST_SCALE
+    room = math.isqrt(MAX_PIXELS // (width * height))
+    return max(min(wanted, _LARGEST_SCALE, room), 1)
+
+
+def enlarged(pixels: np.ndarray, width: int, height: int) -> np.ndarray:
+    """A picture, uint8 or uint16 (H, W, 3 or 4), of other size by bicubic interpolation; colours count as far as they
+    are opaque."""
+    if pixels.shape[2] == 3:
+        return cv2.resize(pixels, (width, height), interpolation=cv2.INTER_CUBIC)
+    full = np.iinfo(pixels.dtype).max
+    opacity = pixels[:, :, 3:].astype(np.float32) / full
+    seen = np.dstack([pixels[:, :, :3] * np.maximum(opacity, 1e-4), np.maximum(opacity, 1e-4)])
+    large = cv2.resize(seen, (width, height), interpolation=cv2.INTER_CUBIC)
+    shown = np.maximum(large[:, :, 3:], 1e-4)
+    result = np.dstack([large[:, :, :3] / shown, np.where(shown > 2e-4, shown, 0) * full])
+    return np.rint(result.clip(0, full)).astype(pixels.dtype)
 
 
 def paste_faces(canvas: np.ndarray, scale: int, faces: Iterable[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
     """Put faces back into the enlarged photo, fading at their borders.
 
     Args:
-        canvas: uint8 (H, W, 3), see :func:`enlarged_photo`.
+        canvas: uint8 or uint16 (H, W, 3 or 4), see :func:`enlarged`.
         scale: how much it is enlarged.
         faces: points (5, 2) in the photo before, and the face, uint8 (S, S, 3).
 
@@ -123,8 +179,9 @@ def _blend(canvas: np.ndarray, face: np.ndarray, matrix: np.ndarray) -> None:
     size = (int(right - left), int(bottom - top))
     warped = cv2.warpAffine(face, shifted, size, flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
     weight = cv2.warpAffine(_fading(side), shifted, size, flags=cv2.INTER_LINEAR)[:, :, None]
-    window = canvas[top:bottom, left:right]
-    window[:] = np.rint(window * (1 - weight) + warped * weight).astype(np.uint8)
+    window = canvas[top:bottom, left:right, :3]
+    levels = np.iinfo(canvas.dtype).max // 255  # of a canvas with 16 bits 257
+    window[:] = np.rint(window * (1 - weight) + warped * (levels * weight)).astype(canvas.dtype)
 
 
 def _fading(side: int) -> np.ndarray:

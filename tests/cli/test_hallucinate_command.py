@@ -1,5 +1,7 @@
 """rim-hallucinate: files written, files refused, faces of photos pasted back."""
 
+import json
+
 import cv2
 import numpy as np
 import pytest
@@ -14,19 +16,31 @@ from rim_plugin.data.photo_files import read_rgb
 
 @pytest.fixture
 def run(networks):
-    """The command with the tiny weights."""
-    return lambda argv: cli.hallucinate([*networks, *map(str, argv)])
+    """The command with the tiny weights; some inputs may be left out."""
+
+    def run(argv):
+        try:
+            cli.hallucinate([*networks, *map(str, argv)])
+        except SystemExit as ended:
+            if ended.code != 3:
+                raise
+
+    return run
 
 
 def test_faces_of_a_folder_are_hallucinated(run, rim, faces, tmp_path, capsys):
     run([faces, '-o', tmp_path / 'out'])
-    assert files_below(tmp_path / 'out') == ['a.png', 'b.png', 'süb/c.png']
+    assert files_below(tmp_path / 'out') == ['a.png', 'b.png', 'large.png', 'süb/c.png']
     output = read_rgb(tmp_path / 'out/b.png').astype(int)
     assert np.abs(output - rim.hallucinate(read_rgb(faces / 'b.jpg'))).max() <= 1
     printed = capsys.readouterr()
-    assert printed.out == f'3 pictures written to {tmp_path / "out"}\n'
-    assert 'Left out, 4:' in printed.err
-    for message in ('text.jpg: not a picture', 'tiny.png: 1x1', 'wide.png: 30x20', 'large.png: 64x64'):
+    lines = printed.out.splitlines()
+    assert lines[0].startswith(f'{faces / "large.png"}: 0 of 1 faces restored; 64 pixels at (0, 0): it stays as it is')
+    assert lines[1] == (
+        f'4 of 7 pictures written to {tmp_path / "out"}, 1 of them enlarged only, without a restored face, 3 left out'
+    )
+    assert 'Left out, 3:' in printed.err
+    for message in ('text.jpg: not a picture', 'tiny.png: 1x1', 'wide.png: 30x20'):
         assert message in printed.err
 
 
@@ -51,12 +65,10 @@ def test_nothing_is_overwritten_without_force(run, faces, tmp_path):
 
 
 def test_inputs_are_never_overwritten_nor_mixed_up(run, faces, tmp_path):
-    assert 'a.png is one of the inputs' in failed(run, faces, '-o', faces, '--force')
+    assert 'a.png, one of the inputs' in failed(run, faces / 'a.png', '-o', faces, '--force')
     Image.new('RGB', (8, 8)).save(faces / 'a.bmp')
-    assert 'would both become' in failed(run, faces, '-o', tmp_path / 'out')
-    (faces / 'a.bmp').rename(faces / 'a_compare.bmp')
-    assert 'would both become' in failed(run, faces, '-o', tmp_path / 'out', '--compare')
-    assert not (tmp_path / 'out').exists()
+    run([faces, '-o', tmp_path / 'out'])
+    assert {'a.png', 'a_png.png'} <= set(files_below(tmp_path / 'out'))
 
 
 def test_folders_without_pictures_and_missing_files_are_named(run, tmp_path):
@@ -82,17 +94,73 @@ def test_faces_of_a_photo_are_pasted_back(run, rim, photo, tmp_path):
     assert changed[60:100, 80:120].mean() > 0.5 and changed[130:158, 210:238].mean() > 0.5
 
 
-def test_photos_without_faces_or_too_large_are_left_out(run, photo, tmp_path, capsys):
-    failed(run, photo, '-o', tmp_path / 'out', '--detect', NOBODY)
-    assert 'photo.png: no face below 64 pixels' in capsys.readouterr().err
+def test_photos_too_large_and_unknown_detectors_are_named(run, photo, tmp_path, capsys):
     Image.new('L', (3000, 2000)).save(photo)
     failed(run, photo, '-o', tmp_path / 'out', '--detect', TWO_FACES, '--scale', '8')
     assert 'give a smaller --scale' in capsys.readouterr().err
-    assert "Unknown detector 'unheard'. Name 'cascade', 'insightface'" in failed(
+    assert "Unknown detector 'unheard'. Name 'auto', 'cascade', 'mtcnn', 'insightface'" in failed(
         run, photo, '-o', tmp_path / 'out', '--detect', 'unheard'
     )
     (tmp_path / 'net.onnx').write_text('no network')
     assert 'net.onnx' in failed(run, photo, '-o', tmp_path / 'out', '--detect', tmp_path / 'net.onnx')
+
+
+def test_a_photo_without_a_face_is_written_left_out_or_ends_the_run(run, photo, tmp_path, capsys):
+    argv = [photo, '-o', tmp_path / 'out', '--detect', NOBODY]
+    run([*argv, '--priors', '--compare'])
+    enlarged = cv2.resize(read_rgb(photo), (640, 480), interpolation=cv2.INTER_CUBIC)
+    assert np.array_equal(read_rgb(tmp_path / 'out/photo.png'), enlarged)
+    assert files_below(tmp_path / 'out') == ['photo.png', 'photo_compare.png']
+    assert f'{photo}: no face found\n1 of 1 pictures written' in capsys.readouterr().out
+    assert 'nothing was written' in failed(run, *argv, '--force', '--on-no-face', 'skip')
+    assert 'photo.png: no face found' in capsys.readouterr().err
+    assert 'photo.png: no face found; --on-no-face copy' in failed(run, *argv, '--force', '--on-no-face', 'fail')
+
+
+def test_large_faces_are_told_from_none(run, photo, tmp_path, capsys):
+    Image.open(photo).resize((640, 480)).save(photo)
+    argv = [photo, '-o', tmp_path / 'out', '--detect', 'support.commands:two_large_faces', '--on-no-face', 'skip']
+    failed(run, *argv)
+    assert '0 of 2 faces restored; 160 pixels at' in (told := capsys.readouterr().err)
+    assert 'left as it is: faces of 64 pixels and more are' in told
+
+
+def test_some_left_out_ends_with_a_status_of_its_own(networks, faces, tmp_path):
+    with pytest.raises(SystemExit) as caught:
+        cli.hallucinate([*networks, str(faces), '-o', str(tmp_path / 'out')])
+    assert caught.value.code == 3
+    assert cli.hallucinate([*networks, str(faces / 'a.png'), '-o', str(tmp_path / 'one')]) is None
+
+
+def test_what_was_found_is_told_as_json_and_faces_are_written(run, photo, tmp_path, capsys):
+    argv = [photo, '-o', tmp_path / 'out', '--detect', TWO_FACES, '--json', '--crops', '--ext', 'jpg', '--suffix', '_x']
+    run(argv)
+    assert files_below(tmp_path / 'out') == [
+        'photo_x.jpg',
+        *(f'photo_x_faces/{number}_{time}.jpg' for number in (1, 2) for time in ('after', 'before')),
+    ]
+    printed = capsys.readouterr()
+    (told,) = map(json.loads, printed.out.splitlines())
+    assert told['output'] == str(tmp_path / 'out/photo_x.jpg') and not told['aligned'] and told['scale'] == 2
+    assert [(face['side'], face['restored'], face['score']) for face in told['faces']] == [
+        (40, True, None),
+        (24, True, None),
+    ]
+    assert '1 of 1 pictures written' in printed.err
+    assert read_rgb(tmp_path / 'out/photo_x_faces/1_before.jpg').shape == (40, 40, 3)
+    assert '--suffix a/b' in failed(run, photo, '-o', tmp_path / 'out', '--suffix', 'a/b')
+
+
+@pytest.mark.parametrize('kind', ['png', 'tif'])
+def test_depth_opacity_and_profile_of_a_photo_are_kept(run, photo, tmp_path, kind):
+    pixels = np.dstack([read_rgb(photo), np.full((120, 160), 128, np.uint8)]).astype(np.uint16) * 257 + 3
+    cv2.imwrite(str(photo), pixels)
+    run([photo, '-o', tmp_path / 'out', '--detect', TWO_FACES, '--scale', '2', '--ext', kind])
+    result = cv2.imread(str(tmp_path / f'out/photo.{kind}'), cv2.IMREAD_UNCHANGED)
+    assert result.dtype == np.uint16 and result.shape == (240, 320, 4)
+    assert (result[:, :, 3] == 128 * 257 + 3).all()
+    enlarged = cv2.resize(pixels, (320, 240), interpolation=cv2.INTER_CUBIC)
+    assert np.abs(result[:30].astype(int) - enlarged[:30]).max() <= 3  # above the faces
 
 
 @pytest.mark.parametrize(
@@ -111,12 +179,18 @@ def test_it_goes_on_with_what_is_not_there(run, faces, tmp_path, capsys):
     capsys.readouterr()
     run([faces, '-o', out, '--skip-existing'])
     printed = capsys.readouterr()
-    assert printed.out == f'2 pictures written to {out}, 1 were there already\n'
-    assert (out / 'a.png').stat().st_mtime_ns == first and files_below(out) == ['a.png', 'b.png', 'süb/c.png']
+    assert printed.out.splitlines()[-1].startswith(f'3 of 7 pictures written to {out}')
+    assert ', 1 were there already, 3 left out' in printed.out
+    assert (out / 'a.png').stat().st_mtime_ns == first and files_below(out) == [
+        'a.png',
+        'b.png',
+        'large.png',
+        'süb/c.png',
+    ]
     run([faces, '-o', out, '--skip-existing', '--compare'])
-    assert '3 pictures written' in capsys.readouterr().out and 'b_compare.png' in files_below(out)
+    assert '4 of 7 pictures written' in capsys.readouterr().out and 'b_compare.png' in files_below(out)
     run([faces / 'a.png', '-o', out, '--skip-existing'])
-    assert capsys.readouterr().out == f'0 pictures written to {out}, 1 were there already\n'
+    assert capsys.readouterr().out == f'0 of 1 pictures written to {out}, 1 were there already\n'
 
 
 def test_to_replace_and_to_skip_exclude_each_other(run, faces, tmp_path, capsys):
@@ -128,10 +202,9 @@ def test_to_replace_and_to_skip_exclude_each_other(run, faces, tmp_path, capsys)
 @pytest.mark.parametrize(
     'size, argv, message',
     [
-        ((9000, 9000), [], '9000x9000 pixels: hallucination makes faces of 64 pixels'),
         ((9000, 8999), [], '9000x8999 pixels are no aligned face'),
         ((12000, 9000), [], '108 megapixels; only below 100 are read'),
-        ((6000, 5000), ['--detect', TWO_FACES], '4 times as large it has 480 megapixels'),
+        ((6000, 5000), ['--detect', TWO_FACES, '--scale', '4'], '4 times as large it has 480 megapixels'),
     ],
 )
 def test_a_large_picture_is_refused_by_its_header(run, tmp_path, capsys, size, argv, message):

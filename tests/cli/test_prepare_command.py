@@ -56,8 +56,8 @@ def test_a_stopped_run_says_how_to_go_on(argv, monkeypatch, capsys):
 
 def test_without_landmarks_the_detector_that_fetches_nothing_finds_the_faces(tmp_path, monkeypatch, capsys):
     make_photos(tmp_path, ['a.jpg', 'b.jpg'])
-    found = SimpleNamespace(load_detector=lambda name: two_faces if name == 'cascade' else None)
-    monkeypatch.setitem(sys.modules, 'rim_plugin.tools.cascade', found)
+    found = SimpleNamespace(load_detector=lambda name: two_faces if name == 'auto' else None)
+    monkeypatch.setitem(sys.modules, 'rim_plugin.tools.detection', found)
     monkeypatch.chdir(tmp_path)
     cli.prepare(['images'])
     assert 'datasets/images: 2 faces' in (told := capsys.readouterr().out)

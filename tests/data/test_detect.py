@@ -3,7 +3,7 @@ import sys
 import numpy as np
 import pytest
 
-from rim_plugin.data.detect import Detected, detect_faces, load_detector
+from rim_plugin.data.detect import Detected, Found, detect_faces, make_detector
 from rim_plugin.errors import SkippedPhoto
 
 IMAGE = np.zeros((40, 50, 3), np.uint8)
@@ -13,7 +13,7 @@ FACE = np.array([(10.0, 10), (20, 10), (15, 15), (11, 20), (19, 20)])
 def test_a_function_by_name(tmp_path, monkeypatch):
     (tmp_path / 'my_detector.py').write_text('def find(image):\n    return [[[1, 2]] * 5]\n')
     monkeypatch.syspath_prepend(tmp_path)
-    assert np.shape(load_detector('my_detector:find')(IMAGE)) == (1, 5, 2)
+    assert np.shape(make_detector('my_detector:find')(IMAGE)) == (1, 5, 2)
 
 
 @pytest.mark.parametrize(
@@ -21,13 +21,13 @@ def test_a_function_by_name(tmp_path, monkeypatch):
     [
         ('no_such_module:find', "No module named 'no_such_module'"),
         ('math:find', "no attribute 'find'"),
-        ('mtcnn', "Unknown detector 'mtcnn'.*insightface.*onnx.*module:function"),
+        ('nobody', "Unknown detector 'nobody'.*mtcnn.*insightface.*onnx.*module:function"),
         ('absent.onnx', 'no such file'),
     ],
 )
 def test_a_detector_that_is_not_there_says_what_to_name(spec, message):
     with pytest.raises(RuntimeError, match=message):
-        load_detector(spec)
+        make_detector(spec)
 
 
 def test_insightface_without_its_model_says_what_to_do(monkeypatch):
@@ -38,13 +38,13 @@ def test_insightface_without_its_model_says_what_to_do(monkeypatch):
 
     monkeypatch.setattr(app, 'FaceAnalysis', unreachable)
     with pytest.raises(RuntimeError, match='could not be fetched.*no route.*by hand, or name another detector'):
-        load_detector('insightface')
+        make_detector('insightface')
 
 
 def test_insightface_absent_says_what_to_do(monkeypatch):
     monkeypatch.setitem(sys.modules, 'insightface.app', None)
     with pytest.raises(RuntimeError, match='pip install insightface'):
-        load_detector('insightface')
+        make_detector('insightface')
 
 
 def test_insightface_gets_bgr(monkeypatch):
@@ -59,10 +59,12 @@ def test_insightface_gets_bgr(monkeypatch):
 
         def get(self, image):
             assert image[0, 0].tolist() == [3, 2, 1]
-            return [type('Face', (), {'kps': FACE})] * 2
+            return [type('Face', (), {'kps': FACE, 'det_score': 0.75, 'bbox': (1, 2, 30, 35)})] * 2
 
     monkeypatch.setattr(app, 'FaceAnalysis', Analysis)
-    assert load_detector('insightface')(IMAGE + np.array([1, 2, 3], np.uint8)).shape == (2, 5, 2)
+    found = make_detector('insightface')(IMAGE + np.array([1, 2, 3], np.uint8))
+    assert [each.score for each in found] == [0.75] * 2 and found[0].box.tolist() == [1, 2, 30, 35]
+    assert np.array_equal(found[1].points, FACE)
 
 
 def onnx_network(path, answers, side=640):
@@ -102,20 +104,22 @@ def test_an_scrfd_file_goes_to_insightface(tmp_path):
     pytest.importorskip('insightface.model_zoo', exc_type=ImportError)
     path = str(tmp_path / 'scrfd.onnx')
     onnx_network(path, scrfd_that_finds(FACE * 640 / 50))  # the picture's longer side becomes 640
-    assert load_detector(path)(IMAGE) == pytest.approx(FACE[None], abs=1e-4)
+    (found,) = make_detector(path)(IMAGE)
+    assert found.points == pytest.approx(FACE, abs=1e-4)
+    assert found.score == pytest.approx(0.9, abs=0.1) and found.box.shape == (4,)
 
 
 @pytest.mark.parametrize('content', [b'', b'no network'])
 def test_a_damaged_file_is_named(tmp_path, content):
     (tmp_path / 'a.onnx').write_bytes(content)
     with pytest.raises(RuntimeError, match='a.onnx: neither SCRFD with points nor YuNet of 2023 or later, or damaged'):
-        load_detector(str(tmp_path / 'a.onnx'))
+        make_detector(str(tmp_path / 'a.onnx'))
 
 
 def test_another_network_is_no_detector(tmp_path):
     onnx_network(tmp_path / 'a.onnx', {'embedding': np.zeros((1, 128), np.float32)})
     with pytest.raises(RuntimeError, match='a.onnx: neither SCRFD with points nor YuNet'):
-        load_detector(str(tmp_path / 'a.onnx'))
+        make_detector(str(tmp_path / 'a.onnx'))
 
 
 def yunet_that_finds(face, side):
@@ -137,14 +141,21 @@ def yunet_that_finds(face, side):
 def test_a_yunet_file_goes_to_opencv(tmp_path, face):
     path = str(tmp_path / 'yunet.onnx')
     onnx_network(path, yunet_that_finds(face, 64), 64)  # OpenCV pads the picture to multiples of 32
-    found = load_detector(path)(IMAGE)
-    assert found.shape == (0 if face is None else 1, 5, 2) and found == pytest.approx(
-        np.reshape([] if face is None else face, (-1, 5, 2)), abs=1e-4
-    )
+    found = make_detector(path)(IMAGE)
+    assert len(found) == (face is not None)
+    for each in found:
+        assert each.points == pytest.approx(face, abs=1e-4) and each.score == pytest.approx(0.95, abs=1e-4)
 
 
 def test_the_largest_face_is_taken():
     assert np.array_equal(Detected(lambda image: [FACE, 3 * FACE, 2 * FACE])('a.jpg', IMAGE), 3 * FACE)
+
+
+def test_a_face_in_doubt_is_not_taken():
+    found = [Found(3 * FACE, 0.8, np.zeros(4), doubt='of stone'), Found(FACE, 0.99, np.zeros(4))]
+    assert np.array_equal(Detected(lambda image: found)('a.jpg', IMAGE), FACE)
+    with pytest.raises(SkippedPhoto, match='no face found.*of stone'):
+        Detected(lambda image: found[:1])('a.jpg', IMAGE)
 
 
 def test_no_face_is_left_out_and_a_wrong_shape_is_an_error():
@@ -158,10 +169,10 @@ def test_no_face_is_left_out_and_a_wrong_shape_is_an_error():
 def test_other_points_than_five_are_refused(found):
     with pytest.raises(RuntimeError, match=r'must return points of shape \(k, 5, 2\), but returned'):
         detect_faces(lambda image: found, IMAGE)
-    assert detect_faces(lambda image: [], IMAGE).shape == (0, 5, 2)
+    assert detect_faces(lambda image: [], IMAGE) == detect_faces(lambda image: np.zeros((0, 5, 2)), IMAGE) == []
 
 
 @pytest.mark.parametrize('spec', ['os:sep', ':x', 'os:nothing'])
 def test_what_is_no_function_is_refused(spec):
-    with pytest.raises(RuntimeError, match=f"Detector {spec}: .* Name 'insightface'"):
-        load_detector(spec)
+    with pytest.raises(RuntimeError, match=f"Detector {spec}: .* Name 'mtcnn', 'insightface'"):
+        make_detector(spec)

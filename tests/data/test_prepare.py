@@ -18,9 +18,9 @@ from rim_plugin.data.store_check import inspect_store
 NAMES = ['a.jpg', 'b.v2.jpg', 'sub folder/größe 写真.png', 'a_1.jpg']
 
 
-def run(root, output='out', **options):
+def run(root, output='out', load_detector=prepare.make_detector, **options):
     options = {'landmarks': root / 'landmarks', 'parsing': root / 'parsing', 'workers': 2, **options}
-    return prepare.prepare_faces(prepare.PrepareOptions(root / 'images', root / output, **options))
+    return prepare.prepare_faces(prepare.PrepareOptions(root / 'images', root / output, **options), load_detector)
 
 
 def decode(store, kind, key):
@@ -236,27 +236,26 @@ def test_absent_and_empty_photo_folders(tmp_path):
         prepare.find_photos(tmp_path)
 
 
-def test_faces_without_annotation_by_a_detector(tmp_path, monkeypatch):
+def test_faces_without_annotation_by_a_detector(tmp_path):
     make_photos(tmp_path, ['a.jpg', 'grey.png'])
     Image.open(tmp_path / 'images/grey.png').convert('L').save(tmp_path / 'images/grey.png')
-    monkeypatch.setattr(prepare, 'load_detector', lambda spec, more: lambda image: FIVE_POINTS[None])
-    run(tmp_path, landmarks=None, detector='any')
+    run(tmp_path, landmarks=None, detector='any', load_detector=lambda spec: lambda image: FIVE_POINTS[None])
     store = FaceStore(tmp_path / 'out', 'lmdb')
     np.testing.assert_allclose(store.landmarks['grey'], alignment_template(224), atol=1e-2)
     grey = decode(store, 'gt', 'grey').astype(int)
     assert np.abs(grey - grey.mean(2, keepdims=True)).max() <= 1
 
 
-def test_only_photos_without_annotation_are_turned_by_their_exif_data(tmp_path, monkeypatch):
+def test_only_photos_without_annotation_are_turned_by_their_exif_data(tmp_path):
     make_photos(tmp_path, ['a.jpg'])
     exif = Image.Exif()
     exif[0x0112] = 6  # to be turned by 90 degrees
     Image.open(tmp_path / 'images/a.jpg').save(tmp_path / 'images/a.jpg', exif=exif)
     assert run(tmp_path).written == 1
     shapes = []
-    monkeypatch.setattr(prepare, 'load_detector', lambda spec, more: lambda image: shapes.append(image.shape) or [])
     with pytest.raises(ValueError, match='no face found'):
-        run(tmp_path, 'detected', landmarks=None, parsing=None, detector='any')
+        options = {'landmarks': None, 'parsing': None, 'detector': 'any'}
+        run(tmp_path, 'detected', **options, load_detector=lambda spec: lambda image: shapes.append(image.shape) or [])
     assert shapes == [(*PHOTO_SHAPE[::-1], 3)]
 
 

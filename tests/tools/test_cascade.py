@@ -9,7 +9,7 @@ import pytest
 from rim_plugin.data.alignment import alignment_template
 from rim_plugin.data.landmarks import five_points
 from rim_plugin.data.synthetic.faces import draw_face
-from rim_plugin.tools.cascade import CascadeDetector, load_detector, start_points, suppress_overlaps
+from rim_plugin.tools.cascade import CascadeDetector, start_points, suppress_overlaps
 
 COLOURS = np.array([(255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 0), (255, 0, 255)], np.uint8)
 INDICES = (range(36, 42), range(42, 48), (30,), (48,), (54,))  # of the five points in 68
@@ -101,12 +101,3 @@ def test_windows_of_one_face_become_one():
     output = suppress_overlaps(np.array([(11.0, 12, 80), (10, 10, 100), (140, 20, 60), (30, 30, 20)]))
     assert output.tolist() == [[10, 10, 100], [140, 20, 60]]
     assert suppress_overlaps([]).shape == (0, 3)
-
-
-def test_it_is_a_detector_by_name():
-    rim = SeesDots()
-    detector = load_detector('cascade', rim)
-    assert isinstance(detector, CascadeDetector) and detector.rim is rim
-    assert load_detector('support.commands:nobody', rim)(None) == []
-    with pytest.raises(RuntimeError, match="Unknown detector 'cascad'. Name 'cascade'"):
-        load_detector('cascad', rim)

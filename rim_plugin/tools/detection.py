@@ -1,0 +1,199 @@
+"""Detectors by name: what they find is looked at again by RIM's landmark path, and an aligned face is left as it is."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+
+import numpy as np
+from skimage.transform import estimate_transform
+
+from rim_plugin.data.alignment import alignment_template
+from rim_plugin.data.detect import Detector, Found, detect_faces, make_detector, whole_picture
+from rim_plugin.tools.api import RIM
+from rim_plugin.tools.face_landmarks import Seen, has_landmarks, see_landmarks
+
+_CERTAIN = 0.24  # landmarks' certainty from which a find is a face
+_ALONE = 0.3  # the same, of a picture in which the detector sees none; a face that is not aligned has up to .3
+_MOVED = 0.05  # how far landmarks may lie from the detector's points on average, as a share of the aligned face's side
+_REFINED = ('mtcnn',)  # whose points RIM's landmarks better
+_SMALLER = 0.6  # share of a face's width below which a find in its middle is a part of it
+_SMALLEST_PHOTO = 24  # pixels; a smaller square picture has room for nothing but an aligned face
+_SCALE, _TURN, _SHIFT = 1.1, 10.0, 0.05  # from the template, of an aligned face: factor, degrees, share of the side
+
+
+def load_detector(name: str, rim: RIM | None = None) -> Detector:
+    """A detector by name.
+
+    Args:
+        name: ``auto``: an aligned face stays as it is, in any other picture MTCNN finds the faces. ``mtcnn``,
+            ``cascade`` (upright faces only), ``insightface``, the path of an ``.onnx`` file, SCRFD or YuNet: the faces
+            of whole photos, each looked at by RIM's landmark path. ``module:function``: a function, whose points are
+            taken as they are, see :func:`rim_plugin.data.detect.make_detector`.
+        rim: whose landmark path looks at the faces. Default: the weights of the repository.
+
+    Returns:
+        From an RGB image, uint8 (H, W, 3), to a list of :class:`rim_plugin.data.detect.Found`, or what the function
+        gives.
+
+    Raises:
+        OptionsError: the weights cannot be read.
+        RuntimeError: the detector cannot be loaded; the message says what to do.
+    """
+    if ':' in name and not name.endswith('.onnx'):
+        return make_detector(name)
+    if name == 'auto':
+        return AutoDetector(rim or RIM.from_pretrained())
+    networks: list[RIM] = []
+
+    def cascade() -> Detector:
+        from rim_plugin.tools.cascade import CascadeDetector
+
+        print('cascade: upright, frontal faces only', file=sys.stderr)
+        networks.append(rim or RIM.from_pretrained())
+        return CascadeDetector(networks[0])
+
+    detector = make_detector(name, {'auto': cascade, 'cascade': cascade})
+    rim = networks[0] if networks else rim or RIM.from_pretrained()
+    return Turning(CheckedDetector(detector, rim, name in _REFINED))
+
+
+class CheckedDetector:
+    """A detector whose finds RIM's landmark path looks at: what it does not take for a face comes with a doubt.
+
+    Without a landmark path the finds stay as they are.
+
+    Args:
+        detector: see :func:`rim_plugin.data.detect.make_detector`.
+        rim: whose landmark path looks at them.
+        refine: the landmarks' five points take the place of the detector's.
+    """
+
+    def __init__(self, detector: Detector, rim: RIM, refine: bool) -> None:
+        self.rim, self.sees = rim, has_landmarks(rim)
+        self._detector, self._refine = detector, refine
+
+    def __call__(self, photo: np.ndarray) -> list[Found]:
+        """The finds in a photo, uint8 (H, W, 3), RGB."""
+        found = [each for each in detect_faces(self._detector, photo) if np.ptp(each.points, axis=0).max() >= 4]
+        return without_parts([self._looked_at(photo, each) for each in found] if self.sees else found)
+
+    def _looked_at(self, photo: np.ndarray, found: Found) -> Found:
+        seen = see_landmarks(self.rim, photo, [found.points])[0]
+        points = seen.points if self._refine else found.points
+        return found._replace(points=points, certainty=seen.certainty, doubt=found.doubt or _doubt(found, seen))
+
+
+class Turning:
+    """A detector that finds upright faces, for photos that lie on their side or on their head, too.
+
+    Where it finds none without a doubt it looks at the photo turned by 90, 270 and 180 degrees; the turn with the most
+    faces counts, of equal ones that with the most certain face.
+
+    Args:
+        detector: from an RGB image to a list of :class:`rim_plugin.data.detect.Found`.
+    """
+
+    def __init__(self, detector: Callable[[np.ndarray], list[Found]]) -> None:
+        self._detector = detector
+
+    def __call__(self, photo: np.ndarray) -> list[Found]:
+        """``photo``: uint8 (H, W, 3), RGB."""
+        upright = self._detector(photo)
+        if any(not each.doubt for each in upright):
+            return upright
+        return max([upright, *(self._turned(photo, turns) for turns in (1, 3, 2))], key=_worth)
+
+    def _turned(self, photo: np.ndarray, turns: int) -> list[Found]:
+        found = self._detector(np.ascontiguousarray(np.rot90(photo, turns)))
+        return [_turned_back(each, turns, *photo.shape[:2]) for each in found]
+
+
+def _worth(found: list[Found]) -> tuple[int, float]:
+    sure = [np.nan_to_num(each.certainty) for each in found if not each.doubt]
+    return len(sure), max(sure, default=0)
+
+
+def _turned_back(found: Found, turns: int, height: int, width: int) -> Found:
+    """A face of a photo (height, width) that ``np.rot90`` has turned ``turns`` times, in the photo."""
+
+    def back(points: np.ndarray) -> np.ndarray:
+        x, y = points.T
+        places = {1: (width - 1 - y, x), 2: (width - 1 - x, height - 1 - y), 3: (y, height - 1 - x)}
+        return np.stack(places[turns], 1)
+
+    corners = back(found.box.reshape(2, 2))
+    box = np.concatenate([corners.min(0), corners.max(0)])
+    return found._replace(points=back(found.points), box=box)
+
+
+def _doubt(found: Found, seen: Seen) -> str:
+    """What speaks against a find, in a few words; nothing where the landmarks agree with the detector."""
+    if seen.certainty < _CERTAIN:
+        return f'its landmarks are uncertain, {seen.certainty:.2f}'
+    side = aligned_side(found.points)
+    if np.hypot(*(seen.points - found.points).T).mean() > _MOVED * side:
+        return "its landmarks are not where the detector's points are"
+    return ''
+
+
+def aligned_side(points: np.ndarray) -> float:
+    """Side in pixels of the aligned window of five points (5, 2) in a photo."""
+    return 1 / float(estimate_transform('similarity', points, alignment_template(1)).scale)
+
+
+def without_parts(found: list[Found]) -> list[Found]:
+    """The finds, each in the middle of a much larger face with a doubt."""
+    return [
+        each._replace(doubt=each.doubt or 'it is a part of a larger face')
+        if any(_is_part(each, other) for other in found)
+        else each
+        for each in found
+    ]
+
+
+def _is_part(found: Found, other: Found) -> bool:
+    middle, corners = (found.box[:2] + found.box[2:]) / 2, other.box.reshape(2, 2)
+    smaller = np.ptp(found.box[::2]) < _SMALLER * np.ptp(corners[:, 0])
+    return bool(not other.doubt and smaller and (corners[0] < middle).all() and (middle < corners[1]).all())
+
+
+class AutoDetector:
+    """MTCNN's faces, but an aligned face is the whole picture, its points those of the template.
+
+    Args:
+        rim: whose landmark path looks at them.
+    """
+
+    def __init__(self, rim: RIM) -> None:
+        self._checked = CheckedDetector(make_detector('mtcnn'), rim, refine=True)
+        self._photo = Turning(self._checked)
+
+    def __call__(self, picture: np.ndarray) -> list[Found]:
+        """The finds in a picture, uint8 (H, W, 3), RGB."""
+        height, width = picture.shape[:2]
+        if height != width:
+            return self._photo(picture)
+        whole = whole_picture(width)
+        found = [] if width < _SMALLEST_PHOTO else self._checked(picture)
+        faces = [each for each in found if not each.doubt]
+        aligned = any(stands_aligned(each.points, width) for each in faces)
+        if width < _SMALLEST_PHOTO or aligned or not faces and self._is_face(picture):
+            return [whole]
+        return found if faces else self._photo(picture)
+
+    def _is_face(self, picture: np.ndarray) -> bool:
+        """Whether the landmark path alone is certain: of a face that the detector does not see."""
+        if not self._checked.sees:
+            return False
+        seen = see_landmarks(self._checked.rim, picture, [alignment_template(len(picture))])[0]
+        return seen.certainty >= _ALONE and stands_aligned(seen.points, len(picture))
+
+
+def stands_aligned(points: np.ndarray, side: int) -> bool:
+    """Whether five points (5, 2) of a square picture of ``side`` pixels stand about where alignment puts them."""
+    matrix = estimate_transform('similarity', points, alignment_template(side))
+    middle = np.full((1, 2), (side - 1) / 2)
+    shift = np.hypot(*(matrix(middle) - middle)[0])
+    near = 1 / _SCALE <= matrix.scale <= _SCALE and abs(np.degrees(matrix.rotation)) <= _TURN
+    return bool(near and shift <= _SHIFT * side)
