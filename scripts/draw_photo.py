@@ -7,26 +7,11 @@ scripts/run.sh python scripts/hallucinate.py photo.png -o out --detect cascade -
 import argparse
 from collections.abc import Sequence
 
-import numpy as np
 from PIL import Image
 
 import rim_plugin  # noqa: F401  patches torchvision for BasicSR
-from rim_plugin.data.synthetic.faces import draw_face
+from rim_plugin.data.synthetic.portraits import draw_photo
 from rim_plugin.files import atomic_file
-
-SEED, PEOPLE = 7, ((42, 49, 56), (61, 44, 63))
-BORDER, PAPER = 3, 235  # pixels around a face, and their grey
-
-
-def portrait(identity: int, side: int) -> np.ndarray:
-    """A face, uint8 (side, side, 3), RGB, in its frame."""
-    face = Image.fromarray(draw_face(SEED, identity, 0).image).resize((side, side), Image.Resampling.BICUBIC)
-    return np.pad(np.asarray(face), ((BORDER, BORDER), (BORDER, BORDER), (0, 0)), constant_values=PAPER)
-
-
-def draw_photo(side: int) -> np.ndarray:
-    """Two rows of three portraits, uint8 (H, W, 3), RGB; ``side`` of each face's picture in pixels."""
-    return np.vstack([np.hstack([portrait(identity, side) for identity in row]) for row in PEOPLE])
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -7,12 +7,13 @@ from typing import Any
 import rim_plugin
 from rim_plugin.cli.commands import export, hallucinate, pack, prepare, verify
 from rim_plugin.cli.common import execute
+from rim_plugin.cli.demo_command import demo
 from rim_plugin.cli.gallery_command import gallery
 from rim_plugin.cli.info_command import info
 from rim_plugin.cli.training_commands import benchmark, test, train
 from rim_plugin.shipped import KINDS, shipped_options
 
-COMMANDS = (train, test, prepare, hallucinate, verify, gallery, export, pack, benchmark, info)
+COMMANDS = (train, test, prepare, hallucinate, verify, gallery, export, pack, benchmark, demo, info)
 
 
 def rim(argv: Sequence[str] | None = None) -> None:

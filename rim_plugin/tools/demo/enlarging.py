@@ -1,0 +1,177 @@
+"""A photo in, what the page shows of it out: the faces found, each before and after, priors, size and quality."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+
+from rim_plugin.archs.recogniser import FACE_SIZE
+from rim_plugin.data.alignment import alignment_matrix, alignment_template
+from rim_plugin.data.detect import Detector, detect_faces
+from rim_plugin.errors import PhotoError
+from rim_plugin.sheets import draw_landmarks, draw_parsing
+from rim_plugin.tools.api import RIM, Priors
+from rim_plugin.tools.photos import PhotoFace, cut_face, enlarged_photo, paste_faces
+
+SHOWN = 2400  # pixels of the longer side of what a browser gets
+ALIGNED = 224  # pixels; a square picture up to that is an aligned face, anything else a photo
+_MOST_ENLARGED = 4
+_SURE, _UNSURE = 0.35, 0.24  # landmarks' certainty from which a face is clear, below which there may be none
+
+
+class FaceShown(NamedTuple):
+    """A face of a photo.
+
+    Attributes:
+        side: in pixels, the face's own resolution.
+        certainty: of its landmarks, 0 to about 1; None where the weights have no landmark path.
+        before: uint8 (S, S, 3), by bicubic interpolation.
+        after: uint8 (S, S, 3), hallucinated; ``before`` where the face is large enough as it is.
+        priors: uint8 (S, S, 3) each, what the prior paths estimate, drawn; empty without such paths.
+    """
+
+    side: int
+    certainty: float | None
+    before: np.ndarray
+    after: np.ndarray
+    priors: list[np.ndarray]
+
+    @property
+    def restored(self) -> bool:
+        """Whether the face was hallucinated."""
+        return self.after is not self.before
+
+
+class PhotoShown(NamedTuple):
+    """A photo.
+
+    Attributes:
+        before: uint8 (H, W, 3), enlarged by bicubic interpolation.
+        after: uint8 (H, W, 3), with the hallucinated faces.
+        marked: uint8 (H, W, 3), with a numbered frame around each face.
+        faces: the largest first.
+    """
+
+    before: np.ndarray
+    after: np.ndarray
+    marked: np.ndarray
+    faces: list[FaceShown]
+
+
+def faces_of(picture: np.ndarray, detector: Detector, largest: int) -> list[PhotoFace]:
+    """The faces of a picture, the largest first; an aligned face is one as a whole.
+
+    Args:
+        picture: uint8 (H, W, 3), RGB.
+        detector: see :func:`rim_plugin.tools.cascade.load_detector`.
+        largest: pixels; larger faces are reduced to it.
+
+    Raises:
+        PhotoError: there is none.
+    """
+    height, width = picture.shape[:2]
+    if height == width <= ALIGNED:
+        whole = alignment_template(height)
+        return [PhotoFace(whole, picture) if height <= largest else cut_face(picture, whole, largest)]
+    found = [points for points in detect_faces(detector, picture) if np.ptp(points, axis=0).max() >= 4]
+    if not found:
+        raise PhotoError('No face found: take a photo in which a face is upright, or an aligned face')
+    return sorted((cut_face(picture, points, largest) for points in found), key=lambda face: -len(face.image))
+
+
+def enlarge_photo(rim: RIM, photo: np.ndarray, detector: Detector) -> PhotoShown:
+    """All that is shown of a photo.
+
+    Args:
+        rim: with a hallucination network.
+        photo: uint8 (H, W, 3), RGB.
+        detector: see :func:`faces_of`.
+
+    Raises:
+        PhotoError: no face is found.
+        ValueError: the weights have no hallucination network.
+    """
+    found = faces_of(photo, detector, rim.image_size - 1)
+    shown = show_faces(rim, [face.image for face in found])
+    scale = _scale(photo)
+    before = enlarged_photo(photo, scale)
+    after = paste_faces(before, scale, [(face.points, each.after) for face, each in zip(found, shown) if each.restored])
+    marked = _mark(before, [(face.points + 0.5) * scale - 0.5 for face in found])
+    return PhotoShown(_reduced(before), _reduced(after), _reduced(marked), shown)
+
+
+def show_faces(rim: RIM, faces: list[np.ndarray]) -> list[FaceShown]:
+    """Each aligned face, uint8 (q, q, 3), with q below the hallucinated side, before and after."""
+    size = rim.image_size
+    before = [cv2.resize(face, (size, size), interpolation=cv2.INTER_CUBIC) for face in faces]
+    small = [index for index, face in enumerate(faces) if len(face) < FACE_SIZE]
+    after = dict(zip(small, rim.hallucinate([faces[index] for index in small])))
+    priors = rim.priors(faces) if rim.pipeline.has_priors else [Priors(None, None, None)] * len(faces)
+    return [
+        FaceShown(len(face), certainty(each), first, after.get(index, first), _drawn(after.get(index, first), each))
+        for index, (face, first, each) in enumerate(zip(faces, before, priors))
+    ]
+
+
+def certainty(priors: Priors) -> float | None:
+    """Mean of the lowest three tenths of the landmarks' peaks: in what only resembles a face some have none."""
+    if priors.peaks is None:
+        return None
+    return float(np.sort(priors.peaks)[: max(len(priors.peaks) * 3 // 10, 1)].mean())
+
+
+def _drawn(face: np.ndarray, priors: Priors) -> list[np.ndarray]:
+    import torch
+
+    pictures = []
+    if priors.landmarks is not None:
+        pictures.append(draw_landmarks(face, torch.from_numpy(priors.landmarks)))
+    if priors.parsing is not None:
+        pictures.append(draw_parsing(priors.parsing, len(face))[:, :, ::-1])
+    return pictures
+
+
+def _scale(photo: np.ndarray) -> int:
+    """How many times as large the photo is shown: at most four times, and as large as a browser gets it."""
+    return int(np.clip(SHOWN // max(photo.shape[:2]), 1, _MOST_ENLARGED))
+
+
+def _reduced(photo: np.ndarray) -> np.ndarray:
+    """A photo no larger than :data:`SHOWN`."""
+    factor = SHOWN / max(photo.shape[:2])
+    return photo if factor >= 1 else cv2.resize(photo, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)
+
+
+def _mark(photo: np.ndarray, faces: list[np.ndarray]) -> np.ndarray:
+    """A copy of a photo with a numbered frame around each face; ``faces``: five points (5, 2) each, in its pixels."""
+    marked = photo.copy()
+    width = max(round(max(photo.shape[:2]) / 400), 1)
+    for number, points in enumerate(faces, 1):
+        frame = np.array([(0, 0), (FACE_SIZE, 0), (FACE_SIZE, FACE_SIZE), (0, FACE_SIZE)])
+        back = cv2.invertAffineTransform(alignment_matrix(points, FACE_SIZE))
+        corners = np.rint(frame @ back[:, :2].T + back[:, 2]).astype(np.int32)
+        cv2.polylines(marked, [corners], True, (255, 190, 40), 2 * width, cv2.LINE_AA)
+        place = corners[0] + (4 * width, 18 * width)
+        for colour, thickness in (((30, 30, 30), 4 * width), ((255, 190, 40), 2 * width)):
+            cv2.putText(marked, str(number), place.tolist(), cv2.FONT_HERSHEY_SIMPLEX, 0.55 * width, colour, thickness)
+    return marked
+
+
+def describe(face: FaceShown) -> str:
+    """Size and quality of a face in one line of plain words."""
+    kind = 'hallucinated' if face.restored else f'left as it is: from {FACE_SIZE} pixels on nothing is gained'
+    size = f'{face.side} x {face.side} pixels, {kind}'
+    return '. '.join([size, *_quality(face)]) + '.'
+
+
+def _quality(face: FaceShown) -> list[str]:
+    """What speaks for and against the result."""
+    lines = []
+    if face.side < 10:
+        lines.append('Below 10 pixels the result is a likely face, not this person’s')
+    if face.certainty is not None:
+        sure = 'clear' if face.certainty >= _SURE else 'uncertain' if face.certainty >= _UNSURE else 'hardly seen'
+        lines.append(f'Landmarks {sure} ({face.certainty:.2f})')
+    return lines

@@ -1,0 +1,287 @@
+"""The page itself, by Gradio: what a visitor sees and clicks. Imported only once Gradio is known to be there."""
+
+from __future__ import annotations
+
+import html
+import os
+from collections.abc import Callable
+from pathlib import Path
+from tempfile import mkdtemp
+from typing import Any
+
+import gradio as gr
+import numpy as np
+
+from rim_plugin.data.detect import Detector
+from rim_plugin.data.photo_files import read_rgb
+from rim_plugin.tools.api import RIM
+from rim_plugin.tools.demo.enlarging import FaceShown, describe, enlarge_photo
+from rim_plugin.tools.demo.people import Match, People, describe_verdict, largest_face, thumbnail
+from rim_plugin.tools.demo.samples import people, write_samples
+
+TITLE = 'Faces at any resolution'
+CSS = """
+.gradio-container {max-width: 1120px !important; margin: 0 auto !important;}
+.rim-line p, .rim-line {font-size: 1rem;}
+.rim-line .fault {color: #b42318; background: #fef3f2; border-left: 4px solid #f04438; padding: .6rem .8rem;}
+.dark .rim-line .fault {color: #fda29b; background: #3b1512;}
+.rim-verdict {font-size: 1.5rem; font-weight: 600;}
+.rim-scale {position: relative; height: .7rem; border-radius: .35rem; margin: .8rem 0 1.6rem;
+  background: linear-gradient(90deg, #98a2b3 var(--at), #4f46e5 var(--at));}
+.rim-scale b {position: absolute; top: -.3rem; width: .3rem; height: 1.3rem; border-radius: .15rem;
+  background: currentColor; transform: translateX(-50%);}
+.rim-scale span {position: absolute; top: 1.1rem; font-size: .8rem; transform: translateX(-50%); white-space: nowrap;}
+footer {display: none !important;}
+"""
+_KEPT = (60, 600)  # seconds: how often old files are looked for, and the age from which they go
+_ONE_AT_A_TIME: dict[str, Any] = {'concurrency_limit': 1, 'concurrency_id': 'networks', 'show_progress': 'minimal'}
+
+
+def build_page(rim: RIM, detector: Detector, folder: Path) -> gr.Blocks:
+    """The page.
+
+    Args:
+        rim: with hallucination network, recogniser and thresholds.
+        detector: finds the faces of photos.
+        folder: for samples, and for all that visitors bring; goes when the page ends.
+    """
+    samples = write_samples(folder / 'samples')
+    with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=_KEPT) as page:
+        gr.Markdown(
+            f'# {TITLE}\nSmall faces made large, compared and found again. All of it runs on the computer that serves '
+            'this page; pictures are not kept.'
+        )
+        with gr.Tab('Enlarge'):
+            _enlarging(rim, detector, samples['enlarge'])
+        with gr.Tab('Compare'):
+            _comparing(rim, detector, samples['compare'])
+        with gr.Tab('Find'):
+            _finding(rim, detector, samples['search'], folder)
+    return page
+
+
+def _enlarging(rim: RIM, detector: Detector, samples: list[list[str]]) -> None:
+    faces = gr.State([])
+    with gr.Row():
+        with gr.Column(scale=2):
+            photo = _picture('Photo, or one aligned face', 'photo')
+            gr.Examples(samples, photo, label='No photo at hand? These people are drawn:')
+        with gr.Column(scale=3):
+            told = _line('Drop a photo with small faces. The slider compares plain enlargement with the result.')
+            slider = gr.ImageSlider(
+                label='Before | after', visible=False, elem_id='whole', slider_position=50, interactive=False
+            )
+            marked = gr.Image(label='Faces found', visible=False, elem_id='found', interactive=False)
+    with gr.Column(visible=False) as details:
+        gallery = gr.Gallery(
+            label='Choose a face', columns=6, height='auto', allow_preview=False, elem_id='faces', buttons=[]
+        )
+        about = _line('')
+        with gr.Row():
+            face = gr.ImageSlider(label='Before | after', elem_id='face', interactive=False)
+            priors = gr.Gallery(
+                label='What guides it: landmarks and parts', columns=2, height='auto', elem_id='priors', buttons=[]
+            )
+
+    def enlarge(path: str | None) -> dict[Any, Any]:
+        if path is None:
+            return {told: '', **_hidden(slider, marked, details)}
+        shown = enlarge_photo(rim, read_rgb(path), detector)
+        count = len(shown.faces)
+        return {
+            told: f'{count} face{"s" * (count != 1)} found. Drag the slider; choose a face below.',
+            slider: gr.update(value=(shown.before, shown.after), visible=True),
+            marked: gr.update(value=shown.marked, visible=True),
+            details: gr.update(visible=True),
+            faces: shown.faces,
+            gallery: gr.update(value=[(each.after, str(n)) for n, each in enumerate(shown.faces, 1)], selected_index=0),
+            **chosen(shown.faces, 0),
+        }
+
+    def chosen(shown: list[FaceShown], number: int) -> dict[Any, Any]:
+        each = shown[number]
+        return {
+            about: f'Face {number + 1}: {describe(each)}',
+            face: (each.before, each.after),
+            priors: gr.update(value=each.priors, visible=bool(each.priors)),
+        }
+
+    def select(shown: list[FaceShown], event: gr.SelectData) -> dict[Any, Any]:
+        return chosen(shown, event.index)
+
+    parts = [told, slider, marked, details, faces, gallery, about, face, priors]
+    photo.change(_careful(enlarge, told, slider, marked, details), photo, parts, **_ONE_AT_A_TIME)
+    gallery.select(select, faces, [about, face, priors], show_progress='hidden')
+
+
+def _comparing(rim: RIM, detector: Detector, samples: list[list[str]]) -> None:
+    with gr.Row():
+        first, second = _picture('First face', 'first'), _picture('Second face', 'second')
+    gr.Examples(samples, [first, second], label='Drawn people: the same one twice, and two of them')
+    told = _line('Two pictures of any sizes; of a photo the largest face counts.')
+    verdict = gr.HTML(elem_id='verdict')
+    with gr.Row(visible=False) as seen:
+        left = gr.Image(label='First face as it is compared', interactive=False)
+        right = gr.Image(label='Second face as it is compared', interactive=False)
+
+    def compare(a: str | None, b: str | None) -> dict[Any, Any]:
+        if a is None or b is None:
+            return {told: 'Now the other one.' if a or b else '', verdict: '', **_hidden(seen)}
+        faces = [largest_face(read_rgb(path), detector) for path in (a, b)]
+        result = rim.verify(*faces)
+        views = [_as_compared(rim, each) for each in faces]
+        title = 'Same person' if result.same else 'Different persons'
+        return {
+            told: describe_verdict(result),
+            verdict: f'<div class="rim-verdict">{title}</div>{_scale(result.similarity, result.threshold)}',
+            seen: gr.update(visible=True),
+            left: views[0],
+            right: views[1],
+        }
+
+    parts = [told, verdict, seen, left, right]
+    for picture in (first, second):
+        picture.change(_careful(compare, told, seen), [first, second], parts, **_ONE_AT_A_TIME)
+
+
+def _finding(rim: RIM, detector: Detector, samples: list[list[str]], folder: Path) -> None:
+    own = gr.State(None, delete_callback=_forget)
+    with gr.Row():
+        with gr.Column():
+            gr.Markdown('### 1. Who is in the gallery')
+            name = gr.Textbox(label='Name', placeholder='Who is it?', max_lines=1, elem_id='name')
+            picture = _picture('Photo of this person', 'enrol')
+            with gr.Row():
+                add = gr.Button('Add this person', variant='primary', elem_id='add')
+                drawn = gr.Button('Add six drawn people', elem_id='drawn')
+            told = _line('Nobody is in it yet.')
+            enrolled = gr.Gallery(
+                label='In the gallery', columns=6, height='auto', visible=False, elem_id='people', buttons=[]
+            )
+            clear = gr.Button('Empty the gallery', size='sm', visible=False, elem_id='clear')
+        with gr.Column():
+            gr.Markdown('### 2. Who is this?')
+            probe = _picture('Face to look for', 'probe')
+            gr.Examples(samples, probe, label='Other, smaller pictures of drawn people; the last is of a stranger')
+            answer = _line('')
+            found = gr.Gallery(
+                label='Most alike first', columns=3, height='auto', visible=False, elem_id='matches', buttons=[]
+            )
+
+    def gallery_of(place: str | None) -> People:
+        return People(rim, place or mkdtemp(dir=folder, prefix='people-'))
+
+    def shown(gallery: People, faces: list[tuple[np.ndarray, str]], before: list[Any] | None) -> dict[Any, Any]:
+        names = gallery.names()
+        return {
+            own: str(gallery.folder),
+            told: f'{len(names)} person{"s" * (len(names) != 1)}, {sum(names.values())} pictures.',
+            enrolled: gr.update(value=[*(before or []), *faces], visible=True),
+            clear: gr.update(visible=True),
+        }
+
+    def enrol(place: str | None, who: str, path: str | None, before: list[Any] | None) -> dict[Any, Any]:
+        if path is None:
+            raise ValueError('Drop a photo of the person first')
+        face, gallery = largest_face(read_rgb(path), detector), gallery_of(place)
+        gallery.add(who, [face])
+        return {**shown(gallery, [(thumbnail(face), who)], before), name: '', picture: None}
+
+    def enrol_drawn(place: str | None, before: list[Any] | None) -> dict[Any, Any]:
+        gallery, faces = gallery_of(place), people()
+        for who, face in faces.items():
+            gallery.add(who, [face])
+        return shown(gallery, [(face, who) for who, face in faces.items()], before)
+
+    def empty(place: str | None) -> dict[Any, Any]:
+        _forget(place)
+        return {own: None, told: 'Nobody is in it yet.', answer: '', **_hidden(enrolled, clear, found)}
+
+    def search(place: str | None, path: str | None) -> dict[Any, Any]:
+        if path is None:
+            return {answer: '', **_hidden(found)}
+        face = largest_face(read_rgb(path), detector)
+        matches = gallery_of(place).search(face)
+        return {answer: _answer(matches, len(face)), found: gr.update(value=_captions(matches), visible=True)}
+
+    kept = [own, told, enrolled, clear]
+    add.click(_careful(enrol, told), [own, name, picture, enrolled], [*kept, name, picture], **_ONE_AT_A_TIME)
+    drawn.click(_careful(enrol_drawn, told), [own, enrolled], kept, **_ONE_AT_A_TIME)
+    clear.click(empty, own, [*kept, answer, found])
+    probe.change(_careful(search, answer, found), [own, probe], [answer, found], **_ONE_AT_A_TIME)
+
+
+def _picture(label: str, elem_id: str) -> gr.Image:
+    """A place to drop a picture, whose handlers get its file: what is wrong with it is found by :func:`read_rgb`."""
+    picture = gr.Image(label=label, elem_id=elem_id, sources=['upload', 'clipboard'], height=260, buttons=[])
+    # on the object: Gradio writes a file beside the module of every class that is derived from its own
+    picture.preprocess = lambda payload: payload.path if payload is not None else None  # type: ignore[method-assign]
+    return picture
+
+
+def _line(text: str) -> gr.Markdown:
+    return gr.Markdown(text, elem_classes='rim-line')
+
+
+def _hidden(*parts: Any) -> dict[Any, Any]:
+    return {part: gr.update(visible=False) for part in parts}
+
+
+def _careful(function: Callable[..., dict[Any, Any]], told: Any, *hide: Any) -> Callable[..., dict[Any, Any]]:
+    """The handler, whose mistakes become a line in the page, ``told``; parts of an earlier answer are hidden then."""
+
+    def handler(*values: Any) -> dict[Any, Any]:
+        try:
+            return function(*values)
+        except (OSError, RuntimeError, ValueError) as error:
+            return {
+                told: f'<div class="fault">{html.escape(_without_folders(str(error), values))}</div>',
+                **_hidden(*hide),
+            }
+
+    return handler
+
+
+def _without_folders(message: str, values: tuple[Any, ...]) -> str:
+    """A message that names pictures as the visitor does."""
+    for value in values:
+        if isinstance(value, str) and os.path.isabs(value):
+            message = message.replace(value, Path(value).name)
+    return message
+
+
+def _scale(similarity: float, threshold: float) -> str:
+    """The similarity on a scale from 0 to 1, with the threshold."""
+    at, mark = (f'{100 * min(max(value, 0.0), 1.0):.0f}%' for value in (threshold, similarity))
+    return (
+        f'<div class="rim-scale" style="--at: {at}"><b style="left: {mark}"></b>'
+        f'<span style="left: {at}">threshold</span></div>'
+    )
+
+
+def _as_compared(rim: RIM, face: np.ndarray) -> np.ndarray:
+    """What the recogniser sees: the face hallucinated where it is small."""
+    return rim.hallucinate(face) if len(face) < 112 else thumbnail(face)
+
+
+def _answer(matches: list[Match], side: int) -> str:
+    best = matches[0]
+    name = html.escape(best.name)
+    if best.verdict.same:
+        return f'**{name}**, probably. {describe_verdict(best.verdict)}'
+    return f'**Nobody in the gallery**, probably; most alike is {name}. {describe_verdict(best.verdict)}'
+
+
+def _captions(matches: list[Match]) -> list[tuple[np.ndarray, str]]:
+    return [
+        (thumbnail(each.face), f'{rank}. {each.name}: {each.verdict.similarity:.2f}')
+        for rank, each in enumerate(matches, 1)
+    ]
+
+
+def _forget(place: str | None) -> None:
+    """Remove a visitor's gallery."""
+    import shutil
+
+    if place is not None:
+        shutil.rmtree(place, ignore_errors=True)

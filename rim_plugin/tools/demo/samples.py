@@ -1,0 +1,38 @@
+"""Pictures to try the page on, drawn by the program: a photo, faces of several sizes, pairs, and people with names."""
+
+from pathlib import Path
+
+import numpy as np
+
+from rim_plugin.data.synthetic.portraits import PEOPLE, draw_photo, portrait
+from rim_plugin.tools.hallucinate_files import write_png
+
+NAMES = ('Ada', 'Ben', 'Cleo', 'Dora', 'Emil', 'Finn')
+IDENTITIES = [identity for row in PEOPLE for identity in row]
+_SIDE = 112  # pixels of the faces of people to enrol
+# identity and picture of it, side
+_ALONE = ((42, 0, 28), (63, 0, 16), (49, 0, 10))
+_PAIRS = (((42, 0, 112), (42, 1, 24)), ((42, 0, 112), (49, 1, 24)))
+_PROBES = ((56, 1, 24), (44, 1, 16), (70, 0, 24))
+
+
+def people() -> dict[str, np.ndarray]:
+    """Names and faces, uint8 (112, 112, 3)."""
+    return {name: portrait(identity, _SIDE) for name, identity in zip(NAMES, IDENTITIES)}
+
+
+def write_samples(folder: Path) -> dict[str, list[list[str]]]:
+    """Write the pictures as PNG files: rows of paths for ``enlarge``, ``compare`` and ``search``."""
+    photo = folder / 'six_people.png'
+    write_png(photo, draw_photo(40))
+    return {
+        'enlarge': [[str(photo)], *([_write(folder, *each)] for each in _ALONE)],
+        'compare': [[_write(folder, *each) for each in pair] for pair in _PAIRS],
+        'search': [[_write(folder, *each)] for each in _PROBES],
+    }
+
+
+def _write(folder: Path, identity: int, index: int, side: int) -> str:
+    path = folder / f'face_{identity}_{index}_{side}px.png'
+    write_png(path, portrait(identity, side, index))
+    return str(path)
