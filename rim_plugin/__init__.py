@@ -14,9 +14,13 @@ import_hook.install()
 
 
 def __getattr__(name: str) -> Any:
-    """``rim_plugin.RIM``, with which torch is imported."""
+    """``rim_plugin.RIM`` and ``rim_plugin.load_detector``, with which torch is imported."""
     if name == 'RIM':
         from rim_plugin.tools.api import RIM
 
         return RIM
+    if name == 'load_detector':
+        from rim_plugin.tools.detection import load_detector
+
+        return load_detector
     raise AttributeError(f'module {__name__!r} has no attribute {name!r}')

@@ -1,7 +1,7 @@
 """Draw a small photo of six people who do not exist, to try the commands on; README's picture begins so:
 
 scripts/run.sh python scripts/draw_photo.py photo.png
-scripts/run.sh python scripts/hallucinate.py photo.png -o out --detect cascade --compare
+scripts/run.sh python scripts/hallucinate.py photo.png -o out --compare
 """
 
 import argparse

@@ -4,15 +4,17 @@ import os
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import cv2
 import numpy as np
 from PIL import Image, ImageOps
 from PIL.TiffImagePlugin import TiffImageFile
 
+from rim_plugin.data.resize import check_image
 from rim_plugin.errors import UnreadableImage
 
+AnyPicture: TypeAlias = 'str | os.PathLike[str] | np.ndarray | Image.Image'
 MAX_PIXELS = 100_000_000
 MIN_SIDE = 4
 _ORIENTATION, _BITS_PER_SAMPLE = 0x0112, 258  # tags of EXIF and TIFF
@@ -109,6 +111,21 @@ def read_rgb(
     """
     with _opened(path, check) as image:
         return _to_rgb(path, ImageOps.exif_transpose(image) if upright else image)
+
+
+def as_rgb(picture: AnyPicture) -> np.ndarray:
+    """A picture as uint8 (H, W, 3), RGB: read, converted from Pillow's, or, of an array, itself.
+
+    Raises:
+        UnreadableImage: as :func:`read_rgb`.
+        ValueError: an array of another kind.
+    """
+    if isinstance(picture, Image.Image):
+        return _to_rgb('picture', ImageOps.exif_transpose(picture))
+    if isinstance(picture, (str, os.PathLike)):
+        return read_rgb(picture)
+    check_image(picture)
+    return picture
 
 
 def check_picture(path: str | os.PathLike[str], check: Callable[[int, int], None] | None = None) -> None:

@@ -5,16 +5,17 @@ from __future__ import annotations
 import os
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, NamedTuple, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast, overload
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor, nn
 
 from rim_plugin.archs.hrn_arch import HRN
 from rim_plugin.archs.layers import resize
 from rim_plugin.archs.recogniser import FACE_SIZE, Recogniser
-from rim_plugin.data.photo_files import MIN_SIDE
+from rim_plugin.data.photo_files import MIN_SIDE, AnyPicture, as_rgb
 from rim_plugin.data.resize import check_image, to_tensor
 from rim_plugin.heatmaps import heatmap_landmarks
 from rim_plugin.pipeline import RIMPipeline
@@ -23,6 +24,10 @@ from rim_plugin.tools.calibration import at_size, calibration_size, probability
 from rim_plugin.tools.engine_names import AUTO, parse_engine
 from rim_plugin.tools.engines import Part, Run, make_run
 from rim_plugin.weights_file import LABELS, Weights, build_packed, load_weights
+
+if TYPE_CHECKING:
+    from rim_plugin.data.detect import Detector
+    from rim_plugin.tools.represent import Representation
 
 Faces = Sequence[np.ndarray] | Iterator[np.ndarray]  # also a generator
 Result = TypeVar('Result')
@@ -64,7 +69,8 @@ class RIM:
     """A trained RIM.
 
     Faces are aligned as ArcFace has them (``scripts/prepare_faces.py``, :func:`rim_plugin.data.alignment.align_face`),
-    uint8 (q, q, 3), RGB; one, or a list of any sizes.
+    uint8 (q, q, 3), RGB; one, or a list of any sizes. A path or one of Pillow's pictures may
+    take the place of an array.
 
     Args:
         weights: as :func:`rim_plugin.weights_file.load_weights` gives them.
@@ -218,6 +224,12 @@ class RIM:
         output = self._of_each(images, lambda probes: self._embedding(probes).cpu().numpy(), check_face, FACE_SIZE)
         return np.array(output, np.float32).reshape(-1, size) if isinstance(output, list) else output
 
+    def represent(self, picture: AnyPicture, detector: Detector | None = None) -> list[Representation]:
+        """The faces of a photo with their embeddings, see :func:`rim_plugin.tools.represent.represent`."""
+        from rim_plugin.tools.represent import represent
+
+        return represent(self, picture, detector)
+
     def verify(self, a: np.ndarray, b: np.ndarray) -> Verification:
         """Whether two faces (q, q, 3), of any sizes, are one person's.
 
@@ -276,11 +288,13 @@ class RIM:
 
 def _is_one(images: Any) -> bool:
     """Whether this is a single face, or something that is none, rather than several."""
-    return isinstance(images, np.ndarray) and images.ndim < 4 or not isinstance(images, Iterable)
+    if isinstance(images, np.ndarray):
+        return images.ndim < 4
+    return isinstance(images, (str, os.PathLike, Image.Image)) or not isinstance(images, Iterable)
 
 
 def _listed(images: Any) -> list[np.ndarray]:
-    return [images] if _is_one(images) else list(images)
+    return [as_rgb(each) for each in ([images] if _is_one(images) else images)]
 
 
 def check_face(image: np.ndarray) -> None:
