@@ -11,7 +11,19 @@ import pytest
 ROOT = Path(__file__).parents[1]
 # Packages of others that one face needs, beside those which torch loads by itself.
 OF_ONE_FACE = {'PIL', 'cv2', 'msgspec', 'numpy', 'safetensors'}
-COMMANDS = ('train', 'test', 'hallucinate', 'verify', 'gallery', 'export', 'pack', 'prepare', 'benchmark', 'info')
+COMMANDS = (
+    'train',
+    'test',
+    'hallucinate',
+    'verify',
+    'gallery',
+    'export',
+    'pack',
+    'prepare',
+    'benchmark',
+    'info',
+    'demo',
+)
 FACE = """
 import numpy
 from rim_plugin import RIM

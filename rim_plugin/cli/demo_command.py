@@ -17,14 +17,14 @@ def _arguments(parser: ArgumentParser) -> None:
 
 
 def _run(args: Namespace) -> None:
-    from rim_plugin.tools.demo.serving import check_gradio, serve
+    from rim_plugin.tools.demo.serving import private_folder, serve
 
-    check_gradio()
-    rim = load_rim(args)
-    detector = load_detector(args, rim)
-    assert detector is not None  # by its default
-    ready = partial(print, 'Ctrl-C ends it. The page:', flush=True)
-    serve(rim, detector, args.host, args.port, args.open, ready)
+    with private_folder() as folder:
+        rim = load_rim(args)
+        detector = load_detector(args, rim)
+        assert detector is not None  # by its default
+        ready = partial(print, 'Ctrl-C ends it. The page:', flush=True)
+        serve(rim, detector, folder, args.host, args.port, args.open, ready)
 
 
 demo = Command('demo', 'Serve a page to play with: enlarge, compare and find faces.', _arguments, _run)

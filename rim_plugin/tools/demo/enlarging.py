@@ -153,7 +153,7 @@ def _mark(photo: np.ndarray, faces: list[np.ndarray]) -> np.ndarray:
         back = cv2.invertAffineTransform(alignment_matrix(points, FACE_SIZE))
         corners = np.rint(frame @ back[:, :2].T + back[:, 2]).astype(np.int32)
         cv2.polylines(marked, [corners], True, (255, 190, 40), 2 * width, cv2.LINE_AA)
-        place = corners[0] + (4 * width, 18 * width)
+        place = corners[3] + (4 * width, -6 * width)  # the upper corner may lie below the picture's label
         for colour, thickness in (((30, 30, 30), 4 * width), ((255, 190, 40), 2 * width)):
             cv2.putText(marked, str(number), place.tolist(), cv2.FONT_HERSHEY_SIMPLEX, 0.55 * width, colour, thickness)
     return marked
@@ -172,6 +172,6 @@ def _quality(face: FaceShown) -> list[str]:
     if face.side < 10:
         lines.append('Below 10 pixels the result is a likely face, not this person’s')
     if face.certainty is not None:
-        sure = 'clear' if face.certainty >= _SURE else 'uncertain' if face.certainty >= _UNSURE else 'hardly seen'
+        sure = 'clear' if face.certainty >= _SURE else 'fair' if face.certainty >= _UNSURE else 'hardly seen'
         lines.append(f'Landmarks {sure} ({face.certainty:.2f})')
     return lines

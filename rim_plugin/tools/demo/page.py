@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import os
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any
@@ -14,14 +15,14 @@ import numpy as np
 
 from rim_plugin.data.detect import Detector
 from rim_plugin.data.photo_files import read_rgb
-from rim_plugin.tools.api import RIM
+from rim_plugin.tools.api import RIM, Verification
 from rim_plugin.tools.demo.enlarging import FaceShown, describe, enlarge_photo
 from rim_plugin.tools.demo.people import Match, People, describe_verdict, largest_face, thumbnail
 from rim_plugin.tools.demo.samples import people, write_samples
 
 TITLE = 'Faces at any resolution'
 CSS = """
-.gradio-container {max-width: 1120px !important; margin: 0 auto !important;}
+.gradio-container {width: 100%; max-width: 1120px !important; margin: 0 auto !important;}
 .rim-line p, .rim-line {font-size: 1rem;}
 .rim-line .fault {color: #b42318; background: #fef3f2; border-left: 4px solid #f04438; padding: .6rem .8rem;}
 .dark .rim-line .fault {color: #fda29b; background: #3b1512;}
@@ -31,6 +32,9 @@ CSS = """
 .rim-scale b {position: absolute; top: -.3rem; width: .3rem; height: 1.3rem; border-radius: .15rem;
   background: currentColor; transform: translateX(-50%);}
 .rim-scale span {position: absolute; top: 1.1rem; font-size: .8rem; transform: translateX(-50%); white-space: nowrap;}
+.grid-wrap {min-height: 0 !important; height: auto !important;}
+.rim-picture img {width: 100% !important; height: 100% !important; object-fit: contain;}
+@media (max-width: 640px) {.grid-container {grid-template-columns: repeat(3, minmax(0, 1fr)) !important;}}
 footer {display: none !important;}
 """
 _KEPT = (60, 600)  # seconds: how often old files are looked for, and the age from which they go
@@ -52,11 +56,11 @@ def build_page(rim: RIM, detector: Detector, folder: Path) -> gr.Blocks:
             'this page; pictures are not kept.'
         )
         with gr.Tab('Enlarge'):
-            _enlarging(rim, detector, samples['enlarge'])
+            _enlarging(rim, detector, samples.alone)
         with gr.Tab('Compare'):
-            _comparing(rim, detector, samples['compare'])
+            _comparing(rim, detector, samples.pairs)
         with gr.Tab('Find'):
-            _finding(rim, detector, samples['search'], folder)
+            _finding(rim, detector, samples.probes, folder)
     return page
 
 
@@ -66,21 +70,26 @@ def _enlarging(rim: RIM, detector: Detector, samples: list[list[str]]) -> None:
         with gr.Column(scale=2):
             photo = _picture('Photo, or one aligned face', 'photo')
             gr.Examples(samples, photo, label='No photo at hand? These people are drawn:')
+            marked = gr.Image(
+                label='Faces found', visible=False, elem_id='found', interactive=False, buttons=['fullscreen']
+            )
         with gr.Column(scale=3):
             told = _line('Drop a photo with small faces. The slider compares plain enlargement with the result.')
-            slider = gr.ImageSlider(
-                label='Before | after', visible=False, elem_id='whole', slider_position=50, interactive=False
-            )
-            marked = gr.Image(label='Faces found', visible=False, elem_id='found', interactive=False)
+            slider = gr.ImageSlider(label='Before | after', visible=False, elem_id='whole', interactive=False)
     with gr.Column(visible=False) as details:
         gallery = gr.Gallery(
-            label='Choose a face', columns=6, height='auto', allow_preview=False, elem_id='faces', buttons=[]
+            allow_preview=False, label='Choose a face', columns=6, height='auto', elem_id='faces', buttons=[]
         )
         about = _line('')
         with gr.Row():
             face = gr.ImageSlider(label='Before | after', elem_id='face', interactive=False)
             priors = gr.Gallery(
-                label='What guides it: landmarks and parts', columns=2, height='auto', elem_id='priors', buttons=[]
+                allow_preview=False,
+                label='What guides it: landmarks and parts',
+                columns=2,
+                height='auto',
+                elem_id='priors',
+                buttons=[],
             )
 
     def enlarge(path: str | None) -> dict[Any, Any]:
@@ -114,34 +123,38 @@ def _enlarging(rim: RIM, detector: Detector, samples: list[list[str]]) -> None:
     gallery.select(select, faces, [about, face, priors], show_progress='hidden')
 
 
-def _comparing(rim: RIM, detector: Detector, samples: list[list[str]]) -> None:
+def _comparing(rim: RIM, detector: Detector, samples: dict[str, list[str]]) -> None:
+    told = _line('Drop two pictures, of any sizes; of a photo the largest face counts.')
     with gr.Row():
         first, second = _picture('First face', 'first'), _picture('Second face', 'second')
-    gr.Examples(samples, [first, second], label='Drawn people: the same one twice, and two of them')
-    told = _line('Two pictures of any sizes; of a photo the largest face counts.')
+    with gr.Row():
+        for label, pair in samples.items():
+            gr.Button(label, size='sm').click(partial(list, pair), None, [first, second], show_progress='hidden')
     verdict = gr.HTML(elem_id='verdict')
     with gr.Row(visible=False) as seen:
-        left = gr.Image(label='First face as it is compared', interactive=False)
-        right = gr.Image(label='Second face as it is compared', interactive=False)
+        left, right = (
+            gr.Image(label=f'{which} face as it is compared', interactive=False, height=260, buttons=[])
+            for which in ('First', 'Second')
+        )
 
     def compare(a: str | None, b: str | None) -> dict[Any, Any]:
         if a is None or b is None:
-            return {told: 'Now the other one.' if a or b else '', verdict: '', **_hidden(seen)}
+            return {told: 'Now the other one.' if a or b else '', **_hidden(verdict, seen)}
         faces = [largest_face(read_rgb(path), detector) for path in (a, b)]
         result = rim.verify(*faces)
         views = [_as_compared(rim, each) for each in faces]
-        title = 'Same person' if result.same else 'Different persons'
         return {
-            told: describe_verdict(result),
-            verdict: f'<div class="rim-verdict">{title}</div>{_scale(result.similarity, result.threshold)}',
+            told: '',
+            verdict: gr.update(value=_verdict(result), visible=True),
             seen: gr.update(visible=True),
             left: views[0],
             right: views[1],
         }
 
     parts = [told, verdict, seen, left, right]
-    for picture in (first, second):
-        picture.change(_careful(compare, told, seen), [first, second], parts, **_ONE_AT_A_TIME)
+    gr.on(
+        [first.change, second.change], _careful(compare, told, verdict, seen), [first, second], parts, **_ONE_AT_A_TIME
+    )
 
 
 def _finding(rim: RIM, detector: Detector, samples: list[list[str]], folder: Path) -> None:
@@ -156,7 +169,13 @@ def _finding(rim: RIM, detector: Detector, samples: list[list[str]], folder: Pat
                 drawn = gr.Button('Add six drawn people', elem_id='drawn')
             told = _line('Nobody is in it yet.')
             enrolled = gr.Gallery(
-                label='In the gallery', columns=6, height='auto', visible=False, elem_id='people', buttons=[]
+                allow_preview=False,
+                label='In the gallery',
+                columns=6,
+                height='auto',
+                visible=False,
+                elem_id='people',
+                buttons=[],
             )
             clear = gr.Button('Empty the gallery', size='sm', visible=False, elem_id='clear')
         with gr.Column():
@@ -165,7 +184,13 @@ def _finding(rim: RIM, detector: Detector, samples: list[list[str]], folder: Pat
             gr.Examples(samples, probe, label='Other, smaller pictures of drawn people; the last is of a stranger')
             answer = _line('')
             found = gr.Gallery(
-                label='Most alike first', columns=3, height='auto', visible=False, elem_id='matches', buttons=[]
+                allow_preview=False,
+                label='Most alike first',
+                columns=3,
+                height='auto',
+                visible=False,
+                elem_id='matches',
+                buttons=[],
             )
 
     def gallery_of(place: str | None) -> People:
@@ -213,7 +238,14 @@ def _finding(rim: RIM, detector: Detector, samples: list[list[str]], folder: Pat
 
 def _picture(label: str, elem_id: str) -> gr.Image:
     """A place to drop a picture, whose handlers get its file: what is wrong with it is found by :func:`read_rgb`."""
-    picture = gr.Image(label=label, elem_id=elem_id, sources=['upload', 'clipboard'], height=260, buttons=[])
+    picture = gr.Image(
+        label=label,
+        elem_id=elem_id,
+        sources=['upload', 'clipboard'],
+        height=260,
+        buttons=[],
+        elem_classes='rim-picture',
+    )
     # on the object: Gradio writes a file beside the module of every class that is derived from its own
     picture.preprocess = lambda payload: payload.path if payload is not None else None  # type: ignore[method-assign]
     return picture
@@ -248,6 +280,12 @@ def _without_folders(message: str, values: tuple[Any, ...]) -> str:
         if isinstance(value, str) and os.path.isabs(value):
             message = message.replace(value, Path(value).name)
     return message
+
+
+def _verdict(verdict: Verification) -> str:
+    title = 'Same person' if verdict.same else 'Different persons'
+    scale = _scale(verdict.similarity, verdict.threshold)
+    return f'<div class="rim-verdict">{title}</div><p>{describe_verdict(verdict)}</p>{scale}'
 
 
 def _scale(similarity: float, threshold: float) -> str:

@@ -1,18 +1,22 @@
 """Pictures to try the page on, drawn by the program: a photo, faces of several sizes, pairs, and people with names."""
 
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
 from rim_plugin.data.synthetic.portraits import PEOPLE, draw_photo, portrait
 from rim_plugin.tools.hallucinate_files import write_png
 
-NAMES = ('Ada', 'Ben', 'Cleo', 'Dora', 'Emil', 'Finn')
+NAMES = ('Otto', 'Ada', 'Ben', 'Cleo', 'Dora', 'Emil')
 IDENTITIES = [identity for row in PEOPLE for identity in row]
 _SIDE = 112  # pixels of the faces of people to enrol
 # identity and picture of it, side
 _ALONE = ((42, 0, 28), (63, 0, 16), (49, 0, 10))
-_PAIRS = (((42, 0, 112), (42, 1, 24)), ((42, 0, 112), (49, 1, 24)))
+_PAIRS = {
+    'Try it: one drawn person twice': ((42, 0, 112), (42, 1, 24)),
+    'Try it: two drawn people': ((42, 0, 112), (49, 1, 24)),
+}
 _PROBES = ((56, 1, 24), (44, 1, 16), (70, 0, 24))
 
 
@@ -21,15 +25,23 @@ def people() -> dict[str, np.ndarray]:
     return {name: portrait(identity, _SIDE) for name, identity in zip(NAMES, IDENTITIES)}
 
 
-def write_samples(folder: Path) -> dict[str, list[list[str]]]:
-    """Write the pictures as PNG files: rows of paths for ``enlarge``, ``compare`` and ``search``."""
+class Samples(NamedTuple):
+    """Paths of pictures: rows of one to enlarge, pairs to compare by what they show, rows of one to look for."""
+
+    alone: list[list[str]]
+    pairs: dict[str, list[str]]
+    probes: list[list[str]]
+
+
+def write_samples(folder: Path) -> Samples:
+    """Write the pictures as PNG files."""
     photo = folder / 'six_people.png'
     write_png(photo, draw_photo(40))
-    return {
-        'enlarge': [[str(photo)], *([_write(folder, *each)] for each in _ALONE)],
-        'compare': [[_write(folder, *each) for each in pair] for pair in _PAIRS],
-        'search': [[_write(folder, *each)] for each in _PROBES],
-    }
+    return Samples(
+        [[str(photo)], *([_write(folder, *each)] for each in _ALONE)],
+        {label: [_write(folder, *each) for each in pair] for label, pair in _PAIRS.items()},
+        [[_write(folder, *each)] for each in _PROBES],
+    )
 
 
 def _write(folder: Path, identity: int, index: int, side: int) -> str:

@@ -1,0 +1,103 @@
+"""The page in a real browser: everything is clicked through, and nothing is asked of another machine."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+ROOT = Path(__file__).parents[3]
+CHROMIUM = shutil.which('chromium') or shutil.which('chromium-browser') or shutil.which('google-chrome')
+OPTIONS = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking']
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(CHROMIUM is None, reason='no Chromium on this machine'),
+    pytest.mark.timeout(900),
+]
+
+
+@pytest.fixture(scope='module')
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp('demo')
+
+
+@pytest.fixture(scope='module')
+def served(folder):
+    """Address of ``rim demo``, whose temporary files are below ``folder``."""
+    pytest.importorskip('gradio')
+    command = [sys.executable, '-m', 'rim_plugin', 'demo', '--engine', 'torch', '--device', 'cpu']
+    environment = {**os.environ, 'TMPDIR': str(folder)}
+    with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            yield process.stdout.readline().split()[-1]
+        finally:
+            process.send_signal(signal.SIGTERM)
+            process.wait(60)
+    assert not any(folder.iterdir()), 'something is left of the visit'
+
+
+@pytest.fixture(scope='module')
+def browser():
+    playwright = pytest.importorskip('playwright.sync_api')
+    with playwright.sync_playwright() as running:
+        opened = running.chromium.launch(executable_path=CHROMIUM, args=OPTIONS)
+        yield opened
+        opened.close()
+
+
+@pytest.fixture(params=[390, 1440])
+def page(request, browser, served):
+    """The page at the width of a phone and of a desk; fails where it asks another machine for anything."""
+    opened = browser.new_page(viewport={'width': request.param, 'height': 900})
+    opened.set_default_timeout(120_000)
+    asked = []
+    opened.on('request', lambda each: asked.append(each.url))
+    opened.goto(served)
+    yield opened
+    assert [url for url in asked if not url.startswith((served, 'data:', 'blob:'))] == []
+    assert opened.evaluate('document.documentElement.scrollWidth') <= request.param, 'wider than the screen'
+    opened.close()
+
+
+def test_enlarging(page, tmp_path):
+    page.locator('.gallery-item:visible').nth(1).click()
+    page.get_by_text('1 face found').wait_for()
+    page.get_by_text('Face 1: 28 x 28 pixels, hallucinated. Landmarks').wait_for()
+    for part in ('whole', 'found', 'faces', 'face', 'priors'):
+        page.locator(f'#{part} img').first.wait_for()
+    (tmp_path / 'no picture.png').write_text('no picture')
+    page.locator('#photo button[aria-label="Clear"], #photo button[title="Clear"]').first.click()
+    page.locator('#photo input[type=file]').set_input_files(tmp_path / 'no picture.png')
+    page.get_by_text('no picture.png: not a picture').wait_for()
+    assert not page.locator('#whole').is_visible() and str(tmp_path) not in page.content()
+
+
+def test_comparing(page):
+    page.get_by_role('tab', name='Compare').click()
+    page.get_by_role('button', name='one drawn person twice').click()
+    page.get_by_text('Same person', exact=True).wait_for()
+    page.get_by_role('button', name='two drawn people').click()
+    page.get_by_text('Different persons', exact=True).wait_for()
+
+
+def test_finding(page, tmp_path):
+    page.get_by_role('tab', name='Find').click()
+    page.get_by_role('button', name='Add this person').click()
+    page.get_by_text('Drop a photo of the person first').wait_for()
+    page.get_by_role('button', name='Add six drawn people').click()
+    page.get_by_text('6 persons, 6 pictures').wait_for()
+    page.locator('.gallery-item:visible').first.click()
+    page.locator('#matches').get_by_text('1. Ben').wait_for()
+    Image.fromarray(np.full((20, 20, 3), 99, np.uint8)).save(tmp_path / 'grey.png')
+    page.locator('#enrol input[type=file]').set_input_files(tmp_path / 'grey.png')
+    page.locator('#name input, #name textarea').fill('<b>Grey</b>')
+    page.get_by_role('button', name='Add this person').click()
+    page.get_by_text('7 persons, 7 pictures').wait_for()
+    page.get_by_role('button', name='Empty the gallery').click()
+    page.get_by_text('Nobody is in it yet').wait_for()
