@@ -47,20 +47,63 @@ _PACKED = {
 State = dict[str, Tensor]
 
 
-class Calibration(NamedTuple):
-    """What pairs of one size of the probe taught.
+class Tail(NamedTuple):
+    """How often faces of different persons are alike, see :func:`rim_plugin.tools.calibration.fit_tail`.
 
     Attributes:
-        size: side of the probe in pixels.
-        threshold: similarity from which a pair counts as one person: best accuracy on all pairs.
-        slope: of the logistic curve about the threshold, probability of one person = 1 / (1 + exp(-slope (s - t))).
+        scores: similarities that they reach at the rates of :data:`rim_plugin.tools.calibration.FALSE_MATCH_RATES`.
+        scale, shape: of the generalised Pareto distribution beyond the last of them.
+    """
+
+    scores: tuple[float, ...]
+    scale: float
+    shape: float
+
+
+class Calibration(NamedTuple):
+    """What pairs of faces of two sizes taught.
+
+    Attributes:
+        size: side of the smaller face in pixels.
+        threshold: similarity from which a pair counts as one person: one and two persons are equally likely there.
+        slope: of the log odds above the threshold: probability of one person = 1 / (1 + exp(-slope (s - t))).
         pairs: how many pairs taught it.
+        other: side of the larger face in pixels; a file that does not tell means faces of full resolution.
+        slope_below: below the threshold; None: the same.
+        tail: the false match rate of a similarity; None: not measured.
     """
 
     size: int
     threshold: float
     slope: float
     pairs: int
+    other: int = 112
+    slope_below: float | None = None
+    tail: Tail | None = None
+
+    @property
+    def lower_slope(self) -> float:
+        """Slope of the log odds below the threshold."""
+        return self.slope if self.slope_below is None else self.slope_below
+
+
+class Quality(NamedTuple):
+    """How an aligned face of one size is told from pictures that are none, see :mod:`rim_plugin.tools.quality`.
+
+    Attributes:
+        size: side of the picture in pixels.
+        means, scales: of the features, float each, by which they are made comparable.
+        coefficients: of the comparable features in the log odds of a face.
+        intercept: of the log odds.
+        least: quality below which a picture gets no verdict.
+    """
+
+    size: int
+    means: tuple[float, ...]
+    scales: tuple[float, ...]
+    coefficients: tuple[float, ...]
+    intercept: float
+    least: float
 
 
 class Weights(NamedTuple):
@@ -69,9 +112,10 @@ class Weights(NamedTuple):
     Attributes:
         networks: label of LABELS to the options that ARCH_REGISTRY builds the network from; each may lack.
         tensors: ``LABEL.KEY`` to tensor, half precision.
-        calibrations: one for each size of the probe.
+        calibrations: one for each pair of sizes.
         facts: how the networks were trained and what was measured, JSON values.
         sha256: of the file, hexadecimal; empty before there is one.
+        qualities: one for each size of a picture.
     """
 
     networks: dict[str, dict[str, Any]]
@@ -79,6 +123,7 @@ class Weights(NamedTuple):
     calibrations: tuple[Calibration, ...] = ()
     facts: dict[str, Any] = {}
     sha256: str = ''
+    qualities: tuple[Quality, ...] = ()
 
 
 def save_weights(weights: Weights, path: str | os.PathLike[str]) -> Weights:
@@ -92,14 +137,17 @@ def save_weights(weights: Weights, path: str | os.PathLike[str]) -> Weights:
         ``weights`` with the SHA-256 of the file.
     """
     path = Path(path)
-    calibrations = [each._asdict() for each in weights.calibrations]
-    number = FORMATS['teacher' in weights.networks]
-    header = {'format': number, 'networks': weights.networks, 'calibrations': calibrations, 'facts': weights.facts}
+    measured = {
+        'calibrations': [_calibration_values(each) for each in weights.calibrations],
+        'qualities': [each._asdict() for each in weights.qualities],
+        'facts': weights.facts,
+    }
+    header = {'format': FORMATS['teacher' in weights.networks], 'networks': weights.networks, **measured}
     content = save(weights.tensors, {'rim': json.dumps(header)})
     digest = hashlib.sha256(content).hexdigest()
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path, content)
-    sidecar = {'file': path.name, 'sha256': digest, 'calibrations': calibrations, 'facts': weights.facts}
+    sidecar = {'file': path.name, 'sha256': digest, **measured}
     write_atomically(path.with_suffix('.json'), json.dumps(sidecar, indent=2) + '\n')
     return weights._replace(sha256=digest)
 
@@ -121,10 +169,27 @@ def load_weights(path: str | os.PathLike[str]) -> Weights:
         raise OptionsError(f'{path}: is of format {header.get("format")}; this rim_plugin reads {known}: update it')
     digest, tensors = require_digest(path), _read_safetensors(path)
     try:
-        calibrations = tuple(Calibration(**each) for each in header['calibrations'])
-        return Weights(present_names(header['networks']), tensors, calibrations, header['facts'], digest)
+        calibrations = tuple(map(_calibration, header['calibrations']))
+        qualities = tuple(map(_quality, header.get('qualities', ())))
+        return Weights(present_names(header['networks']), tensors, calibrations, header['facts'], digest, qualities)
     except (KeyError, TypeError) as error:
         raise OptionsError(f'{path}: its metadata are not of this version of rim_plugin ({error})') from None
+
+
+def _calibration_values(calibration: Calibration) -> dict[str, Any]:
+    """A calibration as JSON values."""
+    return {**calibration._asdict(), 'tail': calibration.tail and calibration.tail._asdict()}
+
+
+def _calibration(values: dict[str, Any]) -> Calibration:
+    """A calibration from JSON values; files of before have no pairs of sizes and no tails."""
+    tail = values.get('tail')
+    return Calibration(**{**values, 'tail': tail and Tail(**{**tail, 'scores': tuple(tail['scores'])})})
+
+
+def _quality(values: dict[str, Any]) -> Quality:
+    """A quality from JSON values, whose lists become tuples."""
+    return Quality(**{key: tuple(each) if isinstance(each, list) else each for key, each in values.items()})
 
 
 def _read_header(path: Path) -> dict[str, Any]:

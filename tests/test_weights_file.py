@@ -14,6 +14,8 @@ from rim_plugin.archs.recogniser_weights import load_recogniser_weights
 from rim_plugin.shipped import shipped_weights
 from rim_plugin.weights_file import (
     Calibration,
+    Quality,
+    Tail,
     Weights,
     build_packed,
     is_packed,
@@ -67,6 +69,23 @@ class TestPackedFiles:
         sidecar = json.loads(small[1].with_suffix('.json').read_text())
         assert sidecar['file'] == 'small.safetensors' and sidecar['sha256'] == load_weights(small[1]).sha256
         assert [Calibration(**each) for each in sidecar['calibrations']] == list(CALIBRATIONS)
+
+    def test_tails_and_qualities_come_back(self, tmp_path):
+        tail = Tail((0.0, 0.1, 0.2, 0.3, 0.4, 0.5), 0.05, -0.1)
+        weights = Weights(
+            {},
+            {'fhn.a': torch.zeros(1)},
+            (Calibration(7, 0.1, 9.0, 5, 14, 8.0, tail), *CALIBRATIONS),
+            qualities=(Quality(7, (0.1, 0.2), (1.0, 2.0), (3.0, 4.0), 0.5, 0.3),),
+        )
+        save_weights(weights, tmp_path / 'a.safetensors')
+        read = load_weights(tmp_path / 'a.safetensors')
+        assert read.calibrations == weights.calibrations and read.qualities == weights.qualities
+        sidecar = json.loads((tmp_path / 'a.json').read_text())
+        assert sidecar['calibrations'][0]['tail']['shape'] == -0.1 and sidecar['qualities'][0]['least'] == 0.3
+
+    def test_calibrations_of_before_are_of_small_and_full_faces(self):
+        assert (CALIBRATIONS[0].other, CALIBRATIONS[0].lower_slope, CALIBRATIONS[0].tail) == (112, 10.0, None)
 
     def test_options_alone(self, small, tmp_path):
         assert packed_options(str(small[1]), 'fhn') == SRCNN and packed_options(small[1], 'hrn') == {}

@@ -19,6 +19,7 @@ from rim_plugin.cli.options_argument import add_options, options_file
 from rim_plugin.errors import one_line
 
 if TYPE_CHECKING:
+    from rim_plugin.tools.api import Verification
     from rim_plugin.tools.hallucinate_files import Note
 
 PARTIAL = 3  # exit status of a command that has left out some of its inputs
@@ -104,24 +105,44 @@ def _verify_arguments(parser: ArgumentParser) -> None:
     common.add_networks(parser)
     parser.add_argument('a', metavar='A', help='picture of an aligned face')
     parser.add_argument('b', metavar='B', help='another')
+    parser.add_argument('--all-faces', action='store_true', help='of photos, with --detect, compare every face')
+    common.add_min_quality(parser)
     parser.add_argument('--json', action='store_true', help='print JSON')
 
 
 def _verify(args: Namespace) -> None:
     common.check_pictures([args.a, args.b])
-    from rim_plugin.tools.photos import read_face
+    from rim_plugin.tools.photo_faces import compare_photos
+    from rim_plugin.tools.photos import read_faces
 
     rim = common.load_rim(args)
     detector = common.load_detector(args, rim)
-    result = rim.verify(read_face(args.a, detector), read_face(args.b, detector))
+    photos = [read_faces(path, detector) for path in (args.a, args.b)]
+    results = compare_photos(rim, photos[0], photos[1], args.all_faces, args.min_quality)
     if args.json:
-        print(json.dumps(result._asdict()))
+        found = {'faces_found': [len(faces) for faces in photos]}
+        rows = [{**result._asdict(), **found, 'faces': faces} for faces, result in results]
+        print(json.dumps(rows if args.all_faces else rows[0]))
         return
+    for path, faces in zip((args.a, args.b), photos):
+        if len(faces) > 1 and not args.all_faces:
+            print(
+                f'{path}: {len(faces)} faces found, the largest is compared; --all-faces compares all', file=sys.stderr
+            )
+    for faces, result in results:
+        print(f'faces {faces[0]} and {faces[1]}: ' * args.all_faces + _told(result))
+
+
+def _told(result: Verification) -> str:
+    """A verdict in words."""
+    sizes = f'faces of {result.sizes[0]} and {result.sizes[1]} pixels'
+    if result.same is None or result.confidence is None:
+        return f'no verdict: {result.reason} ({sizes}, similarity {result.similarity:.3f})'
     verdict = 'same person' if result.same else 'different persons'
     confidence = 'above 99%' if result.confidence > 0.99 else f'{result.confidence:.0%}'  # the curve's end is a guess
-    print(
-        f'{verdict}, confidence {confidence}: similarity {result.similarity:.3f}, threshold '
-        f'{result.threshold:.3f} for faces of {result.sizes[0]} and {result.sizes[1]} pixels'
+    return (
+        f'{verdict}, confidence {confidence}: similarity {result.similarity:.3f}, threshold {result.threshold:.3f} '
+        f'for {sizes}'
     )
 
 
@@ -153,7 +174,14 @@ def _pack_arguments(parser: ArgumentParser) -> None:
     parser.add_argument('--fhn', help='net_fhn_*.pth')
     parser.add_argument('--hrn', nargs='+', default=(), help='net_r_*.pth, trained with head: own; the mean of several')
     parser.add_argument('--teacher', action='store_true', help='the teacher, too, whose licence has to allow it')
-    parser.add_argument('--verify', help='options file with pairs of faces, which teach the thresholds')
+    parser.add_argument('--verify', help='options file with pairs of faces that are measured')
+    parser.add_argument(
+        '--calibrate',
+        metavar='FOLDER',
+        help='prepared faces, LMDB, that teach thresholds and quality (pairs of --verify)',
+    )
+    parser.add_argument('--identities', help='of --calibrate: text file of lines NAME PERSON')
+    parser.add_argument('--exclude', help='of --calibrate: text file of faces that are left out, those of the training')
     parser.add_argument('--commit', help="of the training (today's)")
     parser.add_argument('--notes', help='text file for the card: data and their terms, other results')
 
@@ -163,8 +191,11 @@ def _pack(args: Namespace) -> None:
 
     from rim_plugin.tools import packing
 
+    if args.calibrate and not args.identities:
+        raise ValueError('--calibrate: who is on the faces? Name a list by --identities')
+    known = packing.KnownPersons(args.calibrate, args.identities, args.exclude) if args.calibrate else None
     inputs = args.fhn, args.hrn, args.teacher, args.verify, args.commit, args.notes
-    weights = packing.pack(file, args.output, *inputs, ['rim', 'pack', *args.argv])
+    weights = packing.pack(file, args.output, *inputs, ['rim', 'pack', *args.argv], known)
     print(f'{args.output}: SHA-256 {weights.sha256}')
 
 

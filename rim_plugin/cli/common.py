@@ -128,6 +128,23 @@ def whole_number(least: int, most: int) -> Callable[[str], int]:
     return number
 
 
+def fraction(text: str) -> float:
+    """Type of an argument: a number above 0 and below 1."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0
+    if not 0 < value < 1:
+        raise ArgumentTypeError(f'{text} is no number between 0 and 1')
+    return value
+
+
+def add_min_quality(parser: ArgumentParser) -> None:
+    """Add the argument that says which pictures are taken for aligned faces."""
+    least = 'least quality, between 0 and 1, of a picture (that which 99 of 100 faces of its size have)'
+    parser.add_argument('--min-quality', type=fraction, metavar='Q', help=least)
+
+
 def add_weights(parser: ArgumentParser) -> ArgumentParser:
     """Add the arguments that :func:`load_rim` reads."""
     parser.add_argument('--weights', help='NAME.safetensors (those of the repository)')

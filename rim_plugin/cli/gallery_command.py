@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import sys
 from argparse import ArgumentParser, Namespace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rim_plugin.cli.common import (
     Command,
+    add_min_quality,
     add_networks,
     check_pictures,
+    fraction,
     load_detector,
     load_rim,
     print_skipped,
@@ -28,10 +31,13 @@ def _arguments(parser: ArgumentParser) -> None:
     actions = parser.add_subparsers(dest='action', required=True)
     enrol = add_networks(actions.add_parser('enrol', help='add people to a gallery, which is made if need be'))
     search = add_networks(actions.add_parser('search', help='who is that?'))
+    evaluate = add_networks(
+        actions.add_parser('evaluate', help='how often searches are right, by photos of known people')
+    )
     listing = actions.add_parser('list', help='who is enrolled')
     remove = actions.add_parser('remove', help='take a person out')
     taking = actions.add_parser('import', help='take over an index file of an earlier version')
-    for action in (enrol, search, listing, remove, taking):
+    for action in (enrol, search, evaluate, listing, remove, taking):
         action.add_argument('index', metavar='INDEX', help="the gallery's file; with --store, its name there")
     enrol.add_argument(
         'people', metavar='PEOPLE', help='folder with a folder a person, or file of lines NAME<tab>PHOTO'
@@ -39,13 +45,29 @@ def _arguments(parser: ArgumentParser) -> None:
     search.add_argument('photo', metavar='PHOTO', help='picture of an aligned face')
     ranks = whole_number(1, 1000)
     search.add_argument('-k', '--ranks', type=ranks, default=5, help='how many persons to show (%(default)s)')
-    search.add_argument('--json', action='store_true', help='print JSON')
+    for action in (search, evaluate):
+        told = 'share of searches of people who are not enrolled that may name somebody, between 0 and 1 (%(default)s)'
+        action.add_argument('--fpir', type=fraction, default=0.01, metavar='RATE', help=told)
+        action.add_argument('--json', action='store_true', help='print JSON')
+    for action in (enrol, search):
+        add_min_quality(action)
+    evaluate.add_argument(
+        'people', metavar='PEOPLE', help='as for enrol; some are enrolled by these names, some are not'
+    )
+    evaluate.add_argument('-o', '--output', metavar='FOLDER', help='write evaluation.json and det.png there')
     remove.add_argument('name', metavar='NAME')
     taking.add_argument('file', metavar='FILE', help='the index file')
 
 
 def _run(args: Namespace) -> None:
-    run = {'enrol': _enrol, 'search': _search, 'list': _list, 'remove': _remove, 'import': _import}
+    run = {
+        'enrol': _enrol,
+        'search': _search,
+        'evaluate': _evaluate,
+        'list': _list,
+        'remove': _remove,
+        'import': _import,
+    }
     run[args.action](args)
 
 
@@ -65,7 +87,8 @@ def _enrol(args: Namespace) -> None:
     rim = load_rim(args)
     sha256 = rim.weights.sha256
     check_store(args.index, args.store, sha256)  # a wrong one is named before the work
-    count, skipped = enrol(lambda: _open(args, sha256, make=True), rim, args.people, load_detector(args, rim))
+    detector = load_detector(args, rim)
+    count, skipped = enrol(lambda: _open(args, sha256, make=True), rim, args.people, detector, args.min_quality)
     print_skipped(skipped)
     with _open(args) as index:
         print(f'{count} photos enrolled; {args.index}: {_size(index)}')
@@ -73,21 +96,46 @@ def _enrol(args: Namespace) -> None:
 
 def _search(args: Namespace) -> None:
     check_pictures([args.photo])
-    from rim_plugin.tools.photos import read_face
+    from rim_plugin.tools.gallery.identification import identify
+    from rim_plugin.tools.photos import read_faces
 
     rim = load_rim(args)
     with _open(args, rim.weights.sha256) as index:
-        face = read_face(args.photo, load_detector(args, rim))
-        hits = index.search(rim.embed(face), args.ranks)
-    rows = []
-    for hit in hits:
-        verdict = rim.judge(hit.similarity, (len(face), hit.side))
-        rows.append({**hit._asdict(), 'threshold': verdict.threshold, 'same': verdict.same})
-        if not args.json:
-            relation = f'{"reaches" if verdict.same else "below"} the threshold of a pair, {verdict.threshold:.3f}'
-            print(f'{hit.rank}. {hit.name}: {hit.similarity:.3f}, {relation} ({hit.file})')
+        faces = read_faces(args.photo, load_detector(args, rim))
+        answer = identify(rim, index, faces[0], args.fpir, args.ranks, args.min_quality)
     if args.json:
-        print(json.dumps(rows))
+        print(json.dumps({**answer.values(), 'faces_found': len(faces)}))
+        return
+    if len(faces) > 1:
+        print(f'{args.photo}: {len(faces)} faces found, the largest is searched for', file=sys.stderr)
+    answered = answer.name or ('nobody enrolled' if answer.nobody else f'no answer: {answer.reason}')
+    print(f'{answered} (FPIR {answer.fpir:g}, {answer.photos} photos)')
+    for hit in answer.hits:
+        relation = 'no threshold' if hit.threshold is None else f'{_relation(hit.same)} {hit.threshold:.3f}'
+        print(f'{hit.rank}. {hit.name}: {hit.similarity:.3f}, {relation} ({hit.file})')
+
+
+def _relation(same: bool) -> str:
+    return 'reaches' if same else 'is not named below'
+
+
+def _evaluate(args: Namespace) -> None:
+    from rim_plugin.tools.gallery.evaluation import evaluate_gallery, save_evaluation
+
+    rim = load_rim(args)
+    with _open(args, rim.weights.sha256) as index:
+        figures, skipped = evaluate_gallery(rim, index, args.people, load_detector(args, rim), args.fpir)
+    print_skipped(skipped)
+    if args.output:
+        save_evaluation(figures, Path(args.output))
+    if args.json:
+        print(json.dumps(figures))
+        return
+    print(f'{figures["photos"]} photos enrolled; searches: {figures["mated"]} mated, {figures["non_mated"]} others')
+    at = figures['at_threshold']
+    print(f'at the thresholds for FPIR {at["fpir_asked"]:g}: FPIR {at["fpir"]:.4f}, FNIR {at["fnir"]:.4f}')
+    for point in figures['at']:
+        print(f'FNIR at FPIR {point["fpir"]:g}: {point["fnir"]:.4f}')
 
 
 def _list(args: Namespace) -> None:

@@ -4,7 +4,6 @@ from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote
 
 import numpy as np
 
@@ -19,6 +18,7 @@ from rim_plugin.data.pair_lists import PairListError, read_pair_list
 from rim_plugin.data.photo_files import decode_image
 from rim_plugin.data.prepare import find_photos, read_photo
 from rim_plugin.errors import OptionsError, SkippedPhoto
+from rim_plugin.names import same_key, same_name
 from rim_plugin.options.conversion import convert
 from rim_plugin.options.datasets import FacePairOptions
 
@@ -132,7 +132,7 @@ class _StoredFaces(_NamedFaces):
         if options.io_backend is None:
             raise OptionsError(f'{place}: io_backend: missing; say type: lmdb or type: disk')
         self._store = open_store(options.dataroot_gt, options.io_backend, place)
-        self._keys = self.paths = {unquote(key): key for key in self._store.keys}
+        self._keys = self.paths = {same_key(key): key for key in self._store.keys}
         self.alignment = "five points to ArcFace's template by a similarity transform, in the prepared store"
 
     def read(self, index: int, size: int) -> np.ndarray:
@@ -145,7 +145,9 @@ class _Photos(_NamedFaces):
     def __init__(self, options: FacePairOptions, place: str) -> None:
         self._root, landmarks = Path(options.dataroot_gt), options.landmarks or ALIGNED
         try:
-            self._files = self.paths = {path.with_suffix('').as_posix(): path for path in find_photos(self._root)}
+            self._files = self.paths = {
+                same_name(path.with_suffix('').as_posix()): path for path in find_photos(self._root)
+            }
             self._annotations = None if landmarks == ALIGNED else open_annotations(landmarks)
         except FileNotFoundError as error:
             raise FileNotFoundError(f'{place}: dataroot_gt or landmarks: {error}') from None

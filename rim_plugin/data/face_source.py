@@ -11,6 +11,7 @@ from rim_plugin.data.face_store import FaceStore
 from rim_plugin.data.held_out import faces_of_phase
 from rim_plugin.data.photo_files import decode_image
 from rim_plugin.errors import OptionsError, UnreadableImage
+from rim_plugin.names import same_key, same_name
 from rim_plugin.options.datasets import BackendOptions, FacePriorOptions, FurtherFaces
 
 NOBODY = '-'  # in the place of a person who is not known
@@ -76,8 +77,11 @@ class FaceSource:
                 f'{self._place}: identities {path}: a line has one word; it takes the name of a face and its person'
             )
         known = [row for row in rows if row[1] != NOBODY]
-        numbers = {person: number for number, person in enumerate(sorted({row[1] for row in known}), first)}
-        self.persons = {os.path.splitext(row[0])[0]: numbers[row[1]] for row in known}
+        persons = sorted({same_name(row[1]) for row in known})
+        numbers = {person: number for number, person in enumerate(persons, first)}
+        keys = {same_key(key): key for key in self.keys}
+        named = ((os.path.splitext(row[0])[0], numbers[same_name(row[1])]) for row in known)
+        self.persons = {keys.get(same_key(stem), stem): number for stem, number in named}
         if not self.persons.keys() & set(self.keys):
             raise OptionsError(
                 f'{self._place}: identities {path}: it names none of the faces in dataroot_gt '
@@ -88,7 +92,9 @@ class FaceSource:
     def _listed(self, path: str | None) -> list[str]:
         if path is None:
             return self.store.keys
-        names = [os.path.splitext(row[0])[0] for row in _rows('meta_info_file', path)]
+        keys = {same_key(key): key for key in self.store.keys}
+        stems = (os.path.splitext(row[0])[0] for row in _rows('meta_info_file', path))
+        names = [keys.get(same_key(stem), stem) for stem in stems]
         absent = set(names) - set(self.store.keys)
         if absent:
             raise OptionsError(

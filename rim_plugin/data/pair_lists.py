@@ -13,6 +13,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from rim_plugin.names import same_name
+
 _FOLDS = 10  # where a list has none
 _AS_LISTED = 'as the list has them'
 _BY_KIND = 'same and different pairs, each in the order of the list, cut in equal parts'
@@ -71,7 +73,7 @@ def read_pair_list(path: str | os.PathLike[str]) -> PairList:
         raise FileNotFoundError(f'{path}: no such pair list. Correct the path.')
     if path.suffix == '.bin':
         return _read_bin(path)
-    lines = path.read_text(encoding='utf-8-sig', errors='replace').splitlines()
+    lines = same_name(path.read_text(encoding='utf-8-sig', errors='replace')).splitlines()
     rows = [(number, line.split()) for number, line in enumerate(lines, 1) if line.strip()]
     first = rows[0][1] if rows else []
     if len(first) <= 2 and all(map(_is_number, first)) and first:

@@ -1,4 +1,4 @@
-"""Figures: how all of them look and are written, and the ROC and CMC curves of one validation."""
+"""Figures: how all of them look and are written, and the curves of verification and identification."""
 
 import io
 from collections.abc import Mapping, Sequence
@@ -9,6 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from rim_plugin.evaluation.open_set import DetCurve
+from rim_plugin.evaluation.reliability import Reliability
 from rim_plugin.evaluation.roc import roc
 from rim_plugin.files import write_atomically
 
@@ -68,4 +70,54 @@ def save_cmc(path: str | Path, rates: Sequence[float], title: str) -> None:
         axes.annotate(f'rank {rank}: {point[1]:.3f}', point, (6, -6), textcoords='offset points', va='top')
     axes.set(xlim=(0.5, len(rates) + 0.5), ylim=(0, 1.02))
     axes.xaxis.set_major_locator(MaxNLocator('auto', steps=[1, 2, 2.5, 5, 10], integer=True))
+    save_figure(figure, path)
+
+
+def save_det(path: str | Path, curves: Mapping[str, DetCurve], title: str) -> None:
+    """Detection error trade-off: FNIR over FPIR, the latter on a logarithmic scale.
+
+    Args:
+        path: the PNG file.
+        curves: what the legend calls each.
+        title: over the picture, a line or two.
+    """
+    figure, axes = new_figure(title, 'false-positive identification rate (FPIR)', 'FNIR')
+    lowest = min(curve.fpir[curve.fpir > 0].min() for curve in curves.values()) / 2
+    for name, curve in curves.items():
+        axes.step(np.maximum(curve.fpir, lowest), curve.fnir, lw=2, where='post', label=name)
+    axes.set(xscale='log', xlim=(lowest, 1), ylim=(0, 1.02))
+    axes.legend(loc='upper right')
+    save_figure(figure, path)
+
+
+def save_reliability(path: str | Path, curves: Mapping[str, Reliability], title: str) -> None:
+    """Reliability diagram: share of right verdicts over their confidence.
+
+    Args:
+        path: the PNG file.
+        curves: what the legend calls each.
+        title: over the picture, a line or two.
+    """
+    figure, axes = new_figure(title, 'confidence', 'share of right verdicts')
+    axes.plot([0.5, 1], [0.5, 1], ':', color='grey', label='as it should be')
+    for name, curve in curves.items():
+        axes.plot(curve.confidence, curve.right, '.-', lw=1.5, label=f'{name}: error {curve.error:.3f}')
+    axes.set(xlim=(0.49, 1.01), ylim=(0.29, 1.02))
+    axes.legend(loc='lower right', fontsize='small')
+    save_figure(figure, path)
+
+
+def save_rejection(path: str | Path, curves: Mapping[str, np.ndarray], title: str) -> None:
+    """Error versus reject: what is wrong among the pairs that are left when those of the least quality are refused.
+
+    Args:
+        path: the PNG file.
+        curves: what the legend calls each, and errors (K, ), 0 to 1, when 0, 1, ... K - 1 percent are refused.
+        title: over the picture, a line or two.
+    """
+    figure, axes = new_figure(title, 'refused, percent', 'false non-match rate of the others')
+    for name, errors in curves.items():
+        axes.plot(np.arange(len(errors)), errors, lw=1.5, label=name)
+    axes.set(ylim=(0, None))
+    axes.legend(loc='upper right', fontsize='small')
     save_figure(figure, path)

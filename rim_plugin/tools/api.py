@@ -16,13 +16,14 @@ from rim_plugin.archs.hrn_arch import HRN
 from rim_plugin.archs.layers import resize
 from rim_plugin.archs.recogniser import FACE_SIZE, Recogniser
 from rim_plugin.data.photo_files import MIN_SIDE, AnyPicture, as_rgb
-from rim_plugin.data.resize import check_image, to_tensor
+from rim_plugin.data.resize import check_image, degrade, to_tensor
 from rim_plugin.heatmaps import heatmap_landmarks
 from rim_plugin.pipeline import RIMPipeline
 from rim_plugin.shipped import shipped_weights
-from rim_plugin.tools.calibration import at_size, calibration_size, probability
+from rim_plugin.tools.calibration import Uncalibrated, at_sizes, probability, search_threshold
 from rim_plugin.tools.engine_names import AUTO, parse_engine
 from rim_plugin.tools.engines import Part, Run, make_run
+from rim_plugin.tools.quality import SEEN, features, quality_at, scores
 from rim_plugin.weights_file import LABELS, Weights, build_packed, load_weights
 
 if TYPE_CHECKING:
@@ -38,17 +39,36 @@ class Verification(NamedTuple):
 
     Attributes:
         similarity: cosine of the embeddings, -1 to 1.
-        threshold: similarity from which faces of these sizes count as one person's.
-        same: whether it is reached.
-        confidence: probability of the verdict, 0.5 to 1, where one person and two are equally likely beforehand.
-        sizes: sides of the two faces in pixels. The threshold is for the smaller one against a large one.
+        threshold: similarity from which faces of these sizes count as one person's; None where that was not measured.
+        same: whether it is reached; None: no verdict, for the ``reason``.
+        confidence: share of right verdicts among pairs of such sizes and similarity, 0.5 to 1, where one person and two
+            are equally likely beforehand; None without a verdict.
+        sizes: sides of the two faces in pixels.
+        qualities: probability of each picture that it is an aligned face, 0 to 1; None where the weights cannot tell.
+        reason: why there is no verdict; empty where there is one.
     """
 
     similarity: float
-    threshold: float
-    same: bool
-    confidence: float
+    threshold: float | None
+    same: bool | None
+    confidence: float | None
     sizes: tuple[int, int]
+    qualities: tuple[float | None, float | None] = (None, None)
+    reason: str = ''
+
+
+class Identification(NamedTuple):
+    """Whether a face found in a gallery is named.
+
+    Attributes:
+        threshold: similarity from which it is; None where that was not measured.
+        named: whether it is reached.
+        reason: why nobody can be named, whatever the similarity; empty elsewhere.
+    """
+
+    threshold: float | None
+    named: bool
+    reason: str = ''
 
 
 class Priors(NamedTuple):
@@ -230,27 +250,123 @@ class RIM:
 
         return represent(self, picture, detector)
 
-    def verify(self, a: np.ndarray, b: np.ndarray) -> Verification:
+    @torch.no_grad()
+    def quality(self, images: np.ndarray | Faces) -> float | None | list[float | None]:
+        """How likely pictures are aligned faces, see :mod:`rim_plugin.tools.quality`.
+
+        Args:
+            images: of 4 pixels or more.
+
+        Returns:
+            0 to 1, one for each picture; None where the weights hold nothing to tell it by.
+
+        Raises:
+            ValueError: an image is no such face.
+        """
+        faces = _listed(images)
+        for face in faces:
+            check_face(face)
+        if not (self.weights.qualities and self.pipeline.has_priors):
+            return None if _is_one(images) else [None] * len(faces)
+        values = [
+            float(scores(quality_at(self.weights.qualities, side), each[None])[0])
+            for side, each in zip(self.sides(faces), self.quality_features(faces))
+        ]
+        return values[0] if _is_one(images) else list(values)
+
+    def quality_features(self, faces: Sequence[np.ndarray]) -> np.ndarray:
+        """Features (n, 4) of n pictures, see :func:`rim_plugin.tools.quality.features`."""
+        seen = [face if len(face) <= SEEN else degrade(face, SEEN) for face in faces]
+        rows = [features(priors, face, self.image_size) for priors, face in zip(self.priors(seen), seen)]
+        return np.array(rows)
+
+    def verify(self, a: np.ndarray, b: np.ndarray, min_quality: float | None = None) -> Verification:
         """Whether two faces (q, q, 3), of any sizes, are one person's.
+
+        Args:
+            a, b: the faces.
+            min_quality: see :meth:`no_face_reason`.
 
         Raises:
             ValueError: as for :meth:`embed`, or the weights have no thresholds.
         """
         first, second = self.embed([a, b])
-        return self.judge(float(first @ second), (len(a), len(b)))
+        qualities = cast(list[float | None], self.quality([a, b]))
+        sides = self.sides([a, b])
+        return self.judge(float(first @ second), (sides[0], sides[1]), (qualities[0], qualities[1]), min_quality)
 
-    def judge(self, similarity: float, sizes: tuple[int, int]) -> Verification:
-        """Verification of two faces from the similarity of their embeddings and their sides in pixels.
+    def sides(self, faces: Sequence[np.ndarray]) -> list[int]:
+        """Sides in pixels by which verdicts on faces (q, q, 3) go."""
+        return [len(face) for face in faces]
+
+    def judge(
+        self,
+        similarity: float,
+        sizes: tuple[int, int],
+        qualities: tuple[float | None, float | None] = (None, None),
+        min_quality: float | None = None,
+    ) -> Verification:
+        """Verification of two faces from the similarity of their embeddings.
+
+        Args:
+            similarity: cosine, -1 to 1.
+            sizes: sides of the faces in pixels.
+            qualities: of the faces, see :meth:`quality`.
+            min_quality: see :meth:`no_face_reason`.
 
         Raises:
             ValueError: the weights have no thresholds.
         """
-        if not self.weights.calibrations:
-            raise ValueError(f'{self.name}: holds no thresholds; pack it with --verify')
-        threshold, slope = at_size(self.weights.calibrations, calibration_size(*sizes))
+        self._require_thresholds()
+        refusals = [self.no_face_reason(*each, min_quality) for each in zip(sizes, qualities)]
+        reasons = [f'the {which} picture {told}' for which, told in zip(('first', 'second'), refusals) if told]
+        verdict = Verification(similarity, None, None, None, sizes, qualities, '; '.join(reasons))
+        try:
+            threshold, *slopes = at_sizes(self.weights.calibrations, sizes)
+        except Uncalibrated as error:
+            return verdict._replace(reason='; '.join([*reasons, str(error)]))
+        if reasons:
+            return verdict._replace(threshold=threshold)
+        likely = probability(similarity, threshold, *slopes)
         same = similarity >= threshold
-        likely = probability(similarity, threshold, slope)
-        return Verification(similarity, threshold, same, likely if same else 1 - likely, sizes)
+        return verdict._replace(threshold=threshold, same=same, confidence=likely if same else 1 - likely)
+
+    def identify(self, similarity: float, sizes: tuple[int, int], photos: int, fpir: float) -> Identification:
+        """Whether the face that a search of a gallery found is named.
+
+        Args:
+            similarity: of probe and found face.
+            sizes: their sides in pixels.
+            photos: of the gallery.
+            fpir: false-positive identification rate: how often a search of somebody who is not enrolled may name
+                somebody, above 0 and below 1.
+
+        Raises:
+            ValueError: the weights have no thresholds.
+        """
+        self._require_thresholds()
+        try:
+            threshold = search_threshold(self.weights.calibrations, sizes, photos, fpir)
+        except Uncalibrated as error:
+            return Identification(None, False, str(error))
+        return Identification(threshold, similarity >= threshold)
+
+    def no_face_reason(self, side: int, quality: float | None, min_quality: float | None = None) -> str:
+        """Why a picture gets no verdict, by its quality; empty where it does.
+
+        Args:
+            side: of the picture in pixels.
+            quality: see :meth:`quality`; None: nothing can be told.
+            min_quality: least quality; None: that which almost all faces of this size have.
+        """
+        if quality is None:
+            return ''
+        least = quality_at(self.weights.qualities, side).least if min_quality is None else min_quality
+        return '' if quality >= least else f'is hardly an aligned face (quality {quality:.2f}, at least {least:.2f})'
+
+    def _require_thresholds(self) -> None:
+        if not self.weights.calibrations:
+            raise ValueError(f'{self.name}: holds no thresholds; pack it with --calibrate')
 
     def _require_fhn(self) -> None:
         if self.pipeline.fhn is None:

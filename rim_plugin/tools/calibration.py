@@ -1,70 +1,192 @@
-"""From similarity to verdict: a threshold and a steepness for each size of the probe, and between those sizes."""
+"""From similarity to verdict: thresholds, probabilities and false match rates for pairs of sizes, and between those."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from itertools import product
+from typing import Any
 
 import numpy as np
 
 from rim_plugin.archs.recogniser import FACE_SIZE
-from rim_plugin.weights_file import Calibration
+from rim_plugin.weights_file import Calibration, Tail
+
+FALSE_MATCH_RATES = (0.5, 0.2, 0.1, 0.05, 0.02, 0.01)  # whose scores are counted; a distribution tells rarer ones
+_TAUGHT = 40_000  # pairs of one kind that teach a curve
+_USUAL_SLOPE = 20.0
+_MOST_SHAPE = 0.0  # of the tail: similarities are bounded
+Parameters = tuple[float, float, float]  # threshold, slope above it, slope below it
 
 
-def calibrate(size: int, scores: np.ndarray, issame: np.ndarray) -> Calibration:
-    """Calibration for one size of the probe.
+class Uncalibrated(ValueError):
+    """Nothing was measured for faces of these sizes; the message says so in a few words."""
 
-    The curve has one parameter, so that it is 1/2 at the threshold and never contradicts the verdict.
+
+def calibrate(
+    sizes: tuple[int, int], scores: np.ndarray, issame: np.ndarray, strangers: np.ndarray | None = None
+) -> Calibration:
+    """Calibration for one pair of sizes, for which one person and two are equally likely beforehand.
 
     Args:
-        size: side of the probe in pixels.
+        sizes: sides of the two faces in pixels.
         scores: (P, ) similarities.
-        issame: (P, ) bool, about as many of either kind: the probability is for that mixture.
+        issame: (P, ) bool; the two kinds weigh the same, whatever their numbers.
+        strangers: (Q, ) similarities of different persons, from which the tail is taken; None: no tail.
 
     Raises:
         ValueError: as :func:`~rim_plugin.evaluation.roc.checked_pairs`; or same pairs do not score higher.
     """
-    from sklearn.linear_model import LogisticRegression
-
     from rim_plugin.evaluation.roc import checked_pairs
-    from rim_plugin.evaluation.thresholds import best_threshold
 
     scores, issame = checked_pairs(scores, issame)
-    threshold = best_threshold(scores, issame, finite=True)
-    curve = LogisticRegression(C=np.inf, fit_intercept=False).fit(scores[:, None] - threshold, issame)
-    slope = float(curve.coef_[0, 0])
-    if slope <= 0:
+    mated, others = _thinned(scores[issame]), _thinned(scores[~issame])
+    if mated.mean() <= others.mean():
         raise ValueError(
-            f'Calibration at {size} px: pairs of one person do not score higher than others; are these '
-            'the right faces and weights?'
+            f'Calibration at {sizes[0]} and {sizes[1]} px: pairs of one person do not score higher than others; are '
+            'these the right faces and weights?'
         )
-    return Calibration(size, threshold, slope, len(scores))
+    threshold, above, below = _fitted(mated, others)
+    tail = None if strangers is None else fit_tail(strangers)
+    return Calibration(min(sizes), threshold, above, len(scores), max(sizes), below, tail)
 
 
-def calibration_size(*sides: int | None) -> int:
-    """The size whose calibration a pair takes: its smaller side in pixels (None: full resolution), at most that of
-    the recogniser's face, beyond which nothing is gained."""
-    return min(FACE_SIZE, *(side or FACE_SIZE for side in sides))
+def _thinned(scores: np.ndarray) -> np.ndarray:
+    return np.sort(scores)[:: 1 + len(scores) // _TAUGHT]
 
 
-def at_size(calibrations: Sequence[Calibration], size: int) -> tuple[float, float]:
-    """Threshold and slope for a probe of ``size`` pixels: linear in log2(size), constant beyond the known sizes.
+def _fitted(mated: np.ndarray, others: np.ndarray) -> Parameters:
+    """The likeliest threshold and slopes of the probability's curve."""
+    from scipy.optimize import minimize
+
+    def loss(values: np.ndarray) -> float:
+        parameters = values[0], float(np.exp(values[1])), float(np.exp(values[2]))
+        wrong = (
+            np.logaddexp(0, -log_odds(mated, *parameters)).mean()
+            + np.logaddexp(0, log_odds(others, *parameters)).mean()
+        )
+        prior = (values[1] - values[2]) ** 2 + 0.1 * ((values[1:] - np.log(_USUAL_SLOPE)) ** 2).sum()
+        return float(wrong + prior / len(mated))  # few pairs, or kinds that do not overlap, teach no extreme slopes
+
+    start = np.array([(mated.mean() + others.mean()) / 2, *[np.log(_USUAL_SLOPE)] * 2])
+    threshold, above, below = minimize(loss, start, method='Nelder-Mead', options={'maxiter': 600, 'fatol': 1e-7}).x
+    return float(threshold), float(np.exp(above)), float(np.exp(below))
+
+
+def fit_tail(strangers: np.ndarray) -> Tail:
+    """How often different persons reach a similarity: counted down to the rarest of :data:`FALSE_MATCH_RATES`, beyond
+    by a generalised Pareto distribution, which the highest scores of any distribution tend to (Pickands 1975).
 
     Args:
-        calibrations: at least one.
-        size: side of the probe in pixels.
-
-    Returns:
-        Threshold and slope.
+        strangers: (Q, ) similarities, at least some thousand.
     """
-    known = sorted(calibrations)
-    octaves = np.log2([each.size for each in known])
-    threshold, slope = (
-        float(np.interp(np.log2(size), octaves, values))
-        for values in ([each.threshold for each in known], [each.slope for each in known])
-    )
-    return threshold, slope
+    from scipy.stats import genpareto
+
+    scores = np.quantile(strangers, 1 - np.array(FALSE_MATCH_RATES))
+    excess = strangers[strangers > scores[-1]] - scores[-1]
+    shape, _, scale = genpareto.fit(excess, floc=0)
+    if shape > _MOST_SHAPE:
+        shape, scale = _MOST_SHAPE, float(excess.mean())
+    return Tail(tuple(map(float, scores)), float(scale), float(shape))
 
 
-def probability(similarity: float, threshold: float, slope: float) -> float:
+def tail_score(tail: Tail, rate: float) -> float:
+    """The similarity that different persons reach with a probability of ``rate``, above 0 and up to 0.5."""
+    from scipy.stats import genpareto
+
+    if rate >= FALSE_MATCH_RATES[-1]:
+        return float(np.interp(np.log(rate), np.log(FALSE_MATCH_RATES[::-1]), tail.scores[::-1]))
+    return tail.scores[-1] + float(genpareto.isf(rate / FALSE_MATCH_RATES[-1], tail.shape, scale=tail.scale))
+
+
+def log_odds(scores: np.ndarray, threshold: float, above: float, below: float) -> np.ndarray:
+    """Logarithm of the odds that pairs of these similarities show one person; 0 at the threshold."""
+    distance = scores - threshold
+    return np.where(distance >= 0, above * distance, below * distance)
+
+
+def probability(similarity: float, threshold: float, above: float, below: float) -> float:
     """Probability, 0 to 1, that a pair of this similarity shows one person; 1/2 at the threshold."""
     from scipy.special import expit
 
-    return float(expit(slope * (similarity - threshold)))
+    return float(expit(log_odds(np.array(similarity), threshold, above, below)))
+
+
+def calibrated_side(side: int | None) -> int:
+    """The side in pixels that counts: at most that of the recogniser's face (None: full resolution), beyond which
+    nothing is gained."""
+    return min(FACE_SIZE, side or FACE_SIZE)
+
+
+def pair_sizes(protocol: Mapping[str, Any]) -> tuple[int, int]:
+    """Sides in pixels of the faces of a dataset's pairs, as far as they count, by its ``protocol``."""
+    small, large = calibrated_side(protocol['query_size']), calibrated_side(protocol['gallery_size'])
+    return small, small if protocol['probe_side'] == 'both' else large
+
+
+def at_sizes(calibrations: Sequence[Calibration], sizes: tuple[int | None, int | None]) -> Parameters:
+    """Threshold, and slopes above and below it, of the probability's curve for faces of two sizes in pixels.
+
+    Raises:
+        Uncalibrated: see :func:`interpolated`.
+    """
+    threshold, above, below = (
+        interpolated(calibrations, sizes, lambda each, field=field: getattr(each, field))  # type: ignore[misc]
+        for field in ('threshold', 'slope', 'lower_slope')
+    )
+    return threshold, above, below
+
+
+def search_threshold(
+    calibrations: Sequence[Calibration], sizes: tuple[int | None, int | None], photos: int, fpir: float
+) -> float:
+    """The similarity that names a person in a gallery.
+
+    With 1 - (1 - FMR)^photos = FPIR: a search of somebody who is not enrolled gives a name with probability ``fpir``,
+    at most, since the photos' similarities to one face are not independent.
+
+    Args:
+        calibrations: with tails.
+        sizes: sides of probe and enrolled face in pixels.
+        photos: of the gallery.
+        fpir: false-positive identification rate, above 0 and below 1.
+
+    Raises:
+        Uncalibrated: see :func:`interpolated`; or the weights hold no tails.
+    """
+    rate = min(0.5, float(-np.expm1(np.log1p(-fpir) / photos)))
+
+    def score(calibration: Calibration) -> float:
+        if calibration.tail is None:
+            raise Uncalibrated('the weights hold no false match rates: pack them with --calibrate')
+        return tail_score(calibration.tail, rate)
+
+    return interpolated(calibrations, sizes, score)
+
+
+def interpolated(
+    calibrations: Sequence[Calibration], sizes: tuple[int | None, int | None], value: Callable[[Calibration], float]
+) -> float:
+    """What ``value`` takes from the calibrations, linear in the logarithms of both sizes.
+
+    Raises:
+        Uncalibrated: a size lies outside the calibrated ones, or pairs of such sizes were not calibrated.
+    """
+    cells = {(each.size, each.other): each for each in calibrations}
+    known = sorted({size for pair in cells for size in pair})
+    corners = [_neighbours(known, calibrated_side(side)) for side in sizes]
+    total = 0.0
+    for (first, weight), (second, other_weight) in product(*corners):
+        cell = cells.get((min(first, second), max(first, second)))
+        if cell is None:
+            raise Uncalibrated(f'no pairs of faces of {first} and {second} pixels were calibrated')
+        total += weight * other_weight * value(cell)
+    return total
+
+
+def _neighbours(known: Sequence[int], size: int) -> list[tuple[int, float]]:
+    """The known sizes about a size, with weights of sum 1; those of weight 0 left out."""
+    if not known or not known[0] <= size <= known[-1]:
+        told = f'faces of {known[0]} to {known[-1]} pixels were' if known else 'nothing was'
+        raise Uncalibrated(f'{told} calibrated, not of {size} pixels')
+    upper = next(each for each in known if each >= size)
+    lower = max(each for each in known if each <= size)
+    share = 0.0 if upper == lower else float(np.log2(size / lower) / np.log2(upper / lower))
+    return [(each, weight) for each, weight in ((lower, 1 - share), (upper, share)) if weight]

@@ -3,6 +3,7 @@
 import os
 import shlex
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +22,23 @@ from rim_plugin.evaluation.pair_evaluator import PairEvaluator
 from rim_plugin.files import write_atomically
 from rim_plugin.options.reading import read_options
 from rim_plugin.tools.api import RIM
-from rim_plugin.tools.calibration import calibrate, calibration_size
-from rim_plugin.tools.card import model_card
+from rim_plugin.tools.calibration import calibrate, pair_sizes
+from rim_plugin.tools.card import model_card, save_diagrams
+from rim_plugin.tools.face_calibration import Measured, known_faces, measure_calibration
 from rim_plugin.weights_file import GENERATORS, Calibration, Weights, build_packed, read_weights, save_weights
 
 from basicsr.utils.registry import ARCH_REGISTRY, DATASET_REGISTRY
 
 _HALF_MAX = torch.finfo(torch.float16).max
+
+
+@dataclass(frozen=True)
+class KnownPersons:
+    """Faces that calibrate: see :func:`rim_plugin.tools.face_calibration.known_faces`."""
+
+    store: str
+    identities: str
+    exclude: str | None = None
 
 
 def pack(
@@ -40,18 +51,21 @@ def pack(
     commit: str | None = None,
     notes: str | None = None,
     command: Sequence[str] = (),
+    calibration: KnownPersons | None = None,
 ) -> Weights:
-    """Write NAME.safetensors, NAME.json and the model card NAME.md.
+    """Write NAME.safetensors, NAME.json and the model card NAME.md; with ``calibration`` also its diagrams,
+    NAME_reliability.png and NAME_rejection.png.
 
     Args:
         options_file: of the training.
         output: NAME.safetensors.
         fhn, hrn, teacher: the training's ``net_fhn_*.pth`` and ``net_r_*.pth``, and whether its teacher goes in, see
             :func:`trained_weights`.
-        verify: options file whose pairs of faces are measured, and teach the thresholds.
+        verify: options file whose pairs of faces are measured; without ``calibration`` they teach the thresholds.
         commit: of the training. Default: today's.
         notes: text file for the card: data and their terms, other results.
         command: that packs, for the card.
+        calibration: faces of persons that no training saw, which teach thresholds, false match rates and quality.
 
     Raises:
         OptionsError: a file is missing or does not fit, see :func:`trained_weights`.
@@ -62,14 +76,25 @@ def pack(
         raise OptionsError(f'{output}: the name of a weights file ends with .safetensors')
     notes = Path(notes).read_text(encoding='utf-8') if notes else ''
     options = read_options(options_file)
+    known = calibration and known_faces(calibration.store, calibration.identities, calibration.exclude)
     weights = trained_weights(options, fhn, hrn, teacher)
     facts = training_facts(options, options_file, [path for path in (fhn, *hrn) if path], commit)
     facts['recognisers'] = len(hrn)
     calibrations, facts['results'] = measure(weights, verify) if verify else ([], {})
     facts['command'] = shlex.join(command)
-    weights = save_weights(weights._replace(calibrations=tuple(calibrations), facts=facts), output)
+    weights = weights._replace(calibrations=tuple(calibrations), facts=facts)
+    if known:
+        weights = calibrated(weights, measure_calibration(RIM(weights, engine='torch'), known), output)
+    weights = save_weights(weights, output)
     write_atomically(output.with_suffix('.md'), model_card(weights, output.stem, notes))
     return weights
+
+
+def calibrated(weights: Weights, measured: Measured, output: Path) -> Weights:
+    """Weights with what calibration measured, whose diagrams are written beside ``output``."""
+    save_diagrams(measured, output)
+    facts = {**weights.facts, 'calibration': measured.facts}
+    return weights._replace(calibrations=measured.calibrations, qualities=measured.qualities, facts=facts)
 
 
 def training_facts(
@@ -97,14 +122,14 @@ def measure(weights: Weights, options_file: str) -> tuple[list[Calibration], dic
     """Verification of weights on every dataset of face pairs of an options file.
 
     Returns:
-        Calibrations by size of the probe, and by name of the dataset its ``protocol`` and ``figures``.
+        Calibrations of sizes that occur in pairs, and by name of the dataset its ``protocol`` and ``figures``.
 
     Raises:
         OptionsError: the file names no pairs of faces.
         ValueError, FileNotFoundError: faces or pairs are not there, or teach nothing.
     """
     rim = RIM(weights, engine='torch')
-    calibrations: dict[int, Calibration] = {}
+    calibrations: dict[tuple[int, int], Calibration] = {}
     results: dict[str, dict[str, Any]] = {}
     known = KnownEmbeddings()
     for options in (read_options(options_file).get('datasets') or {}).values():
@@ -115,8 +140,8 @@ def measure(weights: Weights, options_file: str) -> tuple[list[Calibration], dic
         evaluator = PairEvaluator(dataset, rim.pipeline, mirror=True, known=known, device=rim.device)
         evaluate(evaluator.faces, None, [evaluator], batch_size=rim.batch, progress=True)
         output = evaluator.compute()
-        size = calibration_size(dataset.protocol['query_size'])
-        calibrations[size] = calibrate(size, output.data['scores'], output.data['issame'])
+        sizes = pair_sizes(output.protocol)
+        calibrations[sizes] = calibrate(sizes, output.data['scores'], output.data['issame'])
         results[options['name']] = {'protocol': output.protocol, 'figures': output.figures}
     if not results:
         raise OptionsError(f'{options_file}: names no dataset with pairs of faces, such as FacePairDataset')

@@ -86,28 +86,27 @@ def find_faces(photo: np.ndarray, detector: Detector, largest: int) -> list[Phot
     return sorted(faces, key=lambda face: float(face.box[0]))
 
 
-def read_face(path: str | os.PathLike[str], detector: Detector | None = None) -> np.ndarray:
-    """An aligned face from a file, or the largest face of a photo.
+def read_faces(path: str | os.PathLike[str], detector: Detector | None = None) -> list[np.ndarray]:
+    """An aligned face from a file, or the faces of a photo that are no doubt, the largest first.
 
     Args:
         path: the picture.
         detector: see :func:`rim_plugin.tools.detection.load_detector`; None where the picture is an aligned face.
 
     Returns:
-        uint8 (q, q, 3), RGB; of a photo at most 224 pixels.
+        At least one, uint8 (q, q, 3), RGB; of a photo at most 224 pixels.
 
     Raises:
         UnreadableImage: no picture, not square, or without a face.
     """
     if detector is None:
-        return read_rgb(path, check=check_side)
-    image = read_rgb(path)
-    found = find_faces(image, detector, 2 * FACE_SIZE)
-    faces = [face for face in found if not face.doubt]
+        return [read_rgb(path, check=check_side)]
+    found = find_faces(read_rgb(path), detector, 2 * FACE_SIZE)
+    faces = sorted((face for face in found if not face.doubt), key=lambda face: -face.side)
     if not faces:
         doubt = f' without doubt ({found[0].doubt})' if found else ''
         raise UnreadableImage(f'{path}: no face found{doubt}; of an aligned face say so: --detect none')
-    return max(faces, key=lambda face: face.side).image
+    return [face.image for face in faces]
 
 
 def check_enlarged(width: int, height: int, scale: int) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 from safetensors.numpy import save_file
-from support.commands import TWO_FACES, failed
+from support.commands import ONE_FACE, TWO_FACES, failed
 from support.galleries import SHA256, photos_of, unit
 from support.large_pictures import write_header
 
@@ -20,10 +20,13 @@ def test_from_enrolment_to_removal(networks, faces, tmp_path, capsys):
     cli.gallery(['enrol', index, str(faces), *networks])
     assert '4 photos enrolled' in capsys.readouterr().out
     cli.gallery(['search', index, str(faces / 'b.jpg'), '-k', '2', '--json', *networks])
-    hits = json.loads(capsys.readouterr().out)
+    answer = json.loads(capsys.readouterr().out)
+    hits = answer['hits']
     assert [hit['rank'] for hit in hits] == [1, 2] and hits[0]['name'] == 'b' and hits[0]['same']
+    assert (answer['name'], answer['nobody'], answer['fpir'], answer['photos']) == ('b', False, 0.01, 4)
+    assert answer['faces_found'] == 1 and answer['side'] == 12
     cli.gallery(['search', index, str(faces / 'b.jpg'), *networks])
-    assert capsys.readouterr().out.startswith('1. b: 1.000, reaches the threshold of a pair')
+    assert capsys.readouterr().out.startswith('b (FPIR 0.01, 4 photos)\n1. b: 1.000, reaches 0.')
     cli.gallery(['remove', index, 'b'])
     capsys.readouterr()
     cli.gallery(['list', index])
@@ -56,7 +59,7 @@ def test_an_index_of_an_earlier_version_is_taken_over_once(tmp_path, capsys):
     assert 'no such gallery' in failed(cli.gallery, 'import', new, tmp_path / 'nowhere')
 
 
-@pytest.mark.parametrize('options', [[], ['--detect', TWO_FACES]])
+@pytest.mark.parametrize('options', [[], ['--detect', ONE_FACE]])
 def test_a_large_picture_is_refused_by_its_header(networks, tmp_path, capsys, options):
     people = tmp_path / 'people'
     people.mkdir()
@@ -85,3 +88,43 @@ def test_addresses_of_no_server_end_in_one_line():
         assert 'people: the database says: ' in message and 'secret' not in message
     else:
         assert "pip install 'rim-plugin[postgres]'" in failed(cli.gallery, '--store', 'postgresql://', 'list', 'people')
+
+
+def test_several_faces_of_one_size_are_left_out_of_a_gallery(networks, photo, tmp_path):
+    people, index = photo.parent / 'people', tmp_path / 'index'
+    people.mkdir()
+    photo.rename(people / 'photo.png')
+    argv = [index, people, *networks, '--detect', TWO_FACES]
+    assert 'photo.png: 2 faces found; cut out the one that is meant' in failed(cli.gallery, 'enrol', *argv)
+    assert not index.exists()
+
+
+def test_a_search_of_a_stranger_says_nobody(networks, rim, faces, tmp_path, capsys):
+    index = str(tmp_path / 'index')
+    with open_store(index, sha256=rim.weights.sha256, make=True) as store:
+        store.add(photos_of(['Ann']), unit(1))
+    cli.gallery(['search', index, str(faces / 'a.png'), *networks])
+    assert capsys.readouterr().out.startswith('nobody enrolled (FPIR 0.01, 1 photos)\n1. Ann: ')
+
+
+def test_a_gallery_is_evaluated(networks, faces, tmp_path, capsys):
+    index, folder = str(tmp_path / 'index'), tmp_path / 'out'
+    cli.gallery(['enrol', index, str(faces), *networks])
+    cli.gallery(['remove', index, 'large'])
+    capsys.readouterr()
+    cli.gallery(['evaluate', index, str(faces), '-o', str(folder), *networks])
+    told = capsys.readouterr().out
+    assert '3 photos enrolled; searches: 3 mated, 1 others' in told and 'FNIR at FPIR 0.1: 0.0000' in told
+    figures = json.loads((folder / 'evaluation.json').read_text())
+    assert figures['at_threshold']['fnir'] == 0 and figures['at'][0] == {'fpir': 0.01, 'fnir': 0.0}
+    assert Image.open(folder / 'det.png').size[0] > 500
+    cli.gallery(['enrol', index, str(faces), *networks])
+    message = failed(cli.gallery, 'evaluate', index, faces, *networks)
+    assert 'searches by persons who are not enrolled; there are none' in message
+
+
+@pytest.mark.parametrize('rate', ['0', '1', '-0.1', 'few'])
+def test_rates_that_are_none_are_named(rate, capsys):
+    with pytest.raises(SystemExit):
+        cli.gallery(['search', 'index', 'photo.png', f'--fpir={rate}'])
+    assert f'{rate} is no number between 0 and 1' in capsys.readouterr().err

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from PIL import Image
 from support.commands import NOBODY, TWO_FACES, failed
 from support.large_pictures import write_header
 
@@ -33,7 +34,13 @@ def test_a_picture_that_cannot_be_used_is_told_before_networks_are_loaded(faces,
 def test_the_largest_face_of_a_photo_counts(networks, photo, capsys):
     arguments = [str(photo), str(photo), *networks, '--detect']
     cli.verify([*arguments, TWO_FACES, '--json'])
-    assert json.loads(capsys.readouterr().out)['sizes'] == [40, 40]
+    answer = json.loads(capsys.readouterr().out)
+    assert answer['sizes'] == [40, 40] and answer['faces_found'] == [2, 2]
+    cli.verify([*arguments, TWO_FACES])
+    printed = capsys.readouterr()
+    assert 'photo.png: 2 faces found, the largest is compared' in printed.err and printed.out.startswith('same person')
+    cli.verify([*arguments, TWO_FACES, '--all-faces', '--json'])
+    assert [each['sizes'] for each in json.loads(capsys.readouterr().out)] == [[40, 40], [40, 24], [24, 40], [24, 24]]
     assert 'photo.png: no face found' in failed(cli.verify, *arguments, NOBODY)
 
 
@@ -52,3 +59,9 @@ def test_an_engine_that_is_not_installed_is_named(networks, faces, monkeypatch):
     monkeypatch.setattr('rim_plugin.tools.engine_names.find_spec', lambda name: None)
     message = failed(cli.verify, faces / 'a.png', faces / 'b.jpg', *networks, '--engine', 'openvino')
     assert 'engine openvino:fp32 needs onnx and openvino: pip install' in message
+
+
+def test_without_calibration_of_the_sizes_there_is_a_reason(networks, tmp_path, make_face, capsys):
+    Image.fromarray(make_face(6)).save(tmp_path / 'six.png')
+    cli.verify([str(tmp_path / 'six.png'), str(tmp_path / 'six.png'), *networks])
+    assert capsys.readouterr().out.startswith('no verdict: faces of 8 to 112 pixels were calibrated, not of 6 pixels')

@@ -6,7 +6,7 @@ import pytest
 from rim_plugin.data.alignment import alignment_template
 
 POINTS = np.stack([alignment_template(40) + (30, 20), alignment_template(24) + (100, 60)])  # 40, 24 pixels
-TWO_FACES, NOBODY = f'{__name__}:two_faces', f'{__name__}:nobody'
+TWO_FACES, ONE_FACE, NOBODY = (f'{__name__}:{name}' for name in ('two_faces', 'one_face', 'nobody'))
 
 
 def two_faces(image):
@@ -17,6 +17,11 @@ def two_faces(image):
 def two_large_faces(image):
     """The same two, in a photo four times as large."""
     return (POINTS + 0.5) * 4 - 0.5
+
+
+def one_face(image):
+    """A detector that sees one."""
+    return POINTS[:1]
 
 
 def nobody(image):

@@ -1,5 +1,6 @@
 """A tiny RIM for the tests of the tools: its RIMModel, its training's files, and the weights file packed from them."""
 
+from itertools import combinations_with_replacement
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,7 +14,7 @@ from safetensors.torch import save_file
 from rim_plugin.options.reading import read_options
 from rim_plugin.tools.api import RIM
 from rim_plugin.tools.packing import fold_statistics, trained_weights
-from rim_plugin.weights_file import Calibration, save_weights
+from rim_plugin.weights_file import Calibration, Tail, save_weights
 from support import tiny_recognition
 from support.tiny_rim import OPTIONS, rim_model
 
@@ -32,7 +33,12 @@ RECOGNITION = {
         'assistant_scale': 0.5,
     },
 }
-CALIBRATIONS = (Calibration(8, 0.2, 10.0, 100), Calibration(32, 0.4, 20.0, 100), Calibration(112, 0.5, 40.0, 100))
+TAIL = Tail((0.0, 0.1, 0.15, 0.2, 0.25, 0.3), 0.05, -0.1)
+_CURVES = {8: (0.2, 10.0), 32: (0.4, 20.0), 112: (0.5, 40.0)}
+CALIBRATIONS = tuple(
+    Calibration(small, *_CURVES[small], 100, large, None, TAIL)
+    for small, large in combinations_with_replacement(_CURVES, 2)
+)
 
 
 class Tiny(NamedTuple):

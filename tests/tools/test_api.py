@@ -57,7 +57,7 @@ def test_verification_goes_by_the_smaller_face(rim, faces):
     a, b = rim.embed([faces[0], faces[7]])
     assert output.similarity == pytest.approx(float(a @ b)) and output.sizes == (8, 224)
     assert output.threshold == pytest.approx(0.2)
-    assert rim.judge(0.5, (224, 300)) == (0.5, 0.5, True, 0.5, (224, 300))
+    assert rim.judge(0.5, (224, 300)) == (0.5, 0.5, True, 0.5, (224, 300), (None, None), '')
     assert rim.judge(0.3, (16, 224)).threshold == pytest.approx(0.3)  # half way from 8 to 32 in octaves
     assert not rim.judge(0.1, (8, 8)).same and rim.judge(0.1, (8, 8)).confidence == pytest.approx(1 / (1 + np.exp(-1)))
 

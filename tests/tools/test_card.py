@@ -23,7 +23,13 @@ FACTS = {
     'results': {},
     'command': 'pack it',
 }
-PROTOCOL = {'pair_list': 'pairs.txt', 'pairs': 6, 'gallery_size': 224, 'embedding': 'face alone'}
+PROTOCOL = {
+    'pair_list': 'pairs.txt',
+    'probe_side': 'second',
+    'pairs': 6,
+    'gallery_size': 224,
+    'embedding': 'face alone',
+}
 RESULTS = {
     'full': {'protocol': {**PROTOCOL, 'query_size': None}, 'figures': {'auc': 1.0, 'eer': 0.0, 'rank_1': 0.5}},
     'small': {'protocol': {**PROTOCOL, 'query_size': 8}, 'figures': {'auc': 0.75, 'eer': 0.25}},

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from itertools import chain
+from itertools import chain, compress
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from rim_plugin.errors import UnreadableImage
+from rim_plugin.names import same_name
 from rim_plugin.tools.gallery.store import AnyPath, Enrolled, GalleryError, Store
 
 if TYPE_CHECKING:
@@ -38,7 +39,8 @@ def gallery_photos(source: AnyPath) -> list[tuple[str, Path]]:
 
     source = Path(source)
     if source.is_dir():
-        return [(path.parts[0] if len(path.parts) > 1 else path.stem, source / path) for path in find_photos(source)]
+        photos = find_photos(source)
+        return [(same_name(path.parts[0] if len(path.parts) > 1 else path.stem), source / path) for path in photos]
     if not source.is_file():
         raise FileNotFoundError(f'{source}: no such folder, nor a list of people')
     try:
@@ -51,7 +53,7 @@ def gallery_photos(source: AnyPath) -> list[tuple[str, Path]]:
         if line.strip() and not (name and photo):
             raise GalleryError(f'{source} line {number}: has to be NAME<tab>PHOTO')
         if line.strip():
-            people.append((name, source.parent / photo))
+            people.append((same_name(name), source.parent / photo))
     if not people:
         raise GalleryError(f'{source}: names nobody; lines are NAME<tab>PHOTO')
     return people
@@ -63,7 +65,11 @@ class _Part(NamedTuple):
 
 
 def enrol(
-    open_gallery: Callable[[], Store], rim: RIM, source: AnyPath, detector: Detector | None = None
+    open_gallery: Callable[[], Store],
+    rim: RIM,
+    source: AnyPath,
+    detector: Detector | None = None,
+    min_quality: float | None = None,
 ) -> tuple[int, list[str]]:
     """Enrol all readable photos of a folder or list, :data:`_PART` in a transaction: what is enrolled stays enrolled.
 
@@ -71,7 +77,9 @@ def enrol(
         open_gallery: opens the gallery, called when the first photos are embedded: without any, none is made.
         rim: embeds them.
         source: see :func:`gallery_photos`.
-        detector: see :func:`rim_plugin.tools.photos.read_face`.
+        detector: see :func:`rim_plugin.tools.photos.read_faces`; photos with several faces are left out,
+            unless one is much the largest.
+        min_quality: see :meth:`rim_plugin.tools.api.RIM.no_face_reason`; pictures of less are left out.
 
     Returns:
         How many were enrolled, and a line about each that was not.
@@ -80,7 +88,7 @@ def enrol(
         FileNotFoundError, GalleryError: as :func:`gallery_photos`; or not one photo can be used.
     """
     skipped: list[str] = []
-    parts = _embedded(rim, source, detector, skipped)
+    parts = _embedded(rim, source, detector, min_quality, skipped)
     first = next(parts, None)
     if first is None:
         raise GalleryError(f'{source}: not one photo can be used; the first: {skipped[0]}')
@@ -92,7 +100,9 @@ def enrol(
     return count, skipped
 
 
-def _embedded(rim: RIM, source: AnyPath, detector: Detector | None, skipped: list[str]) -> Iterator[_Part]:
+def _embedded(
+    rim: RIM, source: AnyPath, detector: Detector | None, min_quality: float | None, skipped: list[str]
+) -> Iterator[_Part]:
     """Photos and their embeddings in parts that hold some; appends to ``skipped`` a line about each other photo."""
     from tqdm import tqdm
 
@@ -101,7 +111,7 @@ def _embedded(rim: RIM, source: AnyPath, detector: Detector | None, skipped: lis
     with tqdm(total=len(people), unit='photo') as bar:
         for start in range(0, len(people), rim.batch):
             batch = people[start : start + rim.batch]
-            photos, faces = _read(batch, detector, skipped)
+            photos, faces = _of_quality(rim, *_read(batch, detector, skipped), min_quality, skipped)
             part.photos.extend(photos)
             part.embeddings.append(rim.embed(faces))
             bar.update(len(batch))
@@ -115,13 +125,27 @@ def _embedded(rim: RIM, source: AnyPath, detector: Detector | None, skipped: lis
 def _read(
     batch: list[tuple[str, Path]], detector: Detector | None, skipped: list[str]
 ) -> tuple[list[Enrolled], list[np.ndarray]]:
-    from rim_plugin.tools.photos import read_face
+    from rim_plugin.tools.photo_faces import only_face
+    from rim_plugin.tools.photos import read_faces
 
     photos, faces = [], []
     for name, path in batch:
         try:
-            faces.append(read_face(path, detector))
+            faces.append(only_face(path, read_faces(path, detector)))
             photos.append(Enrolled(name, os.path.abspath(path), len(faces[-1])))
         except UnreadableImage as error:
             skipped.append(str(error))
     return photos, faces
+
+
+def _of_quality(
+    rim: RIM, photos: list[Enrolled], faces: list[np.ndarray], min_quality: float | None, skipped: list[str]
+) -> tuple[list[Enrolled], list[np.ndarray]]:
+    """Photos and faces but those that are hardly faces; appends to ``skipped`` a line about each of these."""
+    qualities = list(rim.quality(faces))  # type: ignore[arg-type]  # of a list
+    sides = rim.sides(faces)
+    reasons = [rim.no_face_reason(side, quality, min_quality) for side, quality in zip(sides, qualities)]
+    photos = [photo._replace(side=side) for photo, side in zip(photos, sides)]
+    skipped.extend(f'{photo.file}: {reason}' for photo, reason in zip(photos, reasons) if reason)
+    kept = [not reason for reason in reasons]
+    return list(compress(photos, kept)), list(compress(faces, kept))

@@ -132,6 +132,11 @@ class PostgresStore(Store):
         query = 'SELECT name, count(*) FROM rim_photo WHERE gallery = %s GROUP BY name'
         return dict(sorted(self._database.execute(query, (gallery.id,)).fetchall()))
 
+    def size(self) -> int:
+        """See :class:`Store`."""
+        with self._transaction() as gallery:
+            return self._photos(gallery)
+
     def search(self, embedding: np.ndarray, ranks: int = 5) -> list[Hit]:
         """See :class:`Store`."""
         with self._transaction() as gallery:

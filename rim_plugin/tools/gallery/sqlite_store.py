@@ -149,6 +149,11 @@ class SqliteStore(Store):
                 raise Damage(f'{count.total()} photos, not {gallery.photos}')
             return dict(sorted(count.items()))
 
+    def size(self) -> int:
+        """See :class:`Store`."""
+        with self._reading() as gallery:
+            return gallery.photos
+
     def search(self, embedding: np.ndarray, ranks: int = 5) -> list[Hit]:
         """See :class:`Store`."""
         with self._reading() as gallery:

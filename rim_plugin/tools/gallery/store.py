@@ -10,6 +10,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 from rim_plugin.errors import did_you_mean
+from rim_plugin.names import same_name
 
 AnyPath = str | os.PathLike[str]
 EXACT = 4096  # photos up to which every embedding is compared
@@ -69,6 +70,9 @@ class Store(Protocol):
     def people(self) -> dict[str, int]:
         """Each name, in alphabetical order, to the number of photos."""
 
+    def size(self) -> int:
+        """The number of photos."""
+
     def search(self, embedding: np.ndarray, ranks: int = 5) -> list[Hit]:
         """The persons most like a face.
 
@@ -121,14 +125,20 @@ def newest(photos: Sequence[Enrolled], embeddings: np.ndarray) -> tuple[list[Enr
     """Photos and embeddings (n, D) without those that a later one of the same name and file replaces."""
     if len(photos) != len(embeddings):
         raise GalleryError(f'{len(photos)} photos with {len(embeddings)} embeddings')
-    readable = [Enrolled(readable_text(name), readable_text(file), int(side)) for name, file, side in photos]
+    readable = [Enrolled(readable_text(name), readable_path(file), int(side)) for name, file, side in photos]
     rows = {each[:2]: row for row, each in enumerate(readable)}
     return [readable[row] for row in rows.values()], embeddings[[*rows.values()]]
 
 
-def readable_text(text: str) -> str:
-    """A name that any store takes: bytes of a file's name that are no UTF-8, and NUL, become ``\\xNN``."""
+def readable_path(text: str) -> str:
+    """A path that any store takes: as :func:`readable_text`, but in the form that finds the file."""
     return text.encode('utf-8', 'surrogateescape').decode('utf-8', 'backslashreplace').replace('\0', '\\x00')
+
+
+def readable_text(text: str) -> str:
+    """A name that any store takes: in normal form C; bytes of a file's name that are no UTF-8, and NUL, become
+    ``\\xNN``."""
+    return same_name(readable_path(text))
 
 
 def best_photos(found: Iterable[tuple[float, Enrolled]], ranks: int) -> list[Hit]:

@@ -1,0 +1,60 @@
+"""Quality: what tells faces from other pictures, and the reason that takes the place of a verdict."""
+
+import numpy as np
+import pytest
+
+from rim_plugin.tools.api import RIM
+from rim_plugin.tools.no_faces import KINDS, no_face
+from rim_plugin.tools.quality import SEEN, fit_quality, quality_at, scores
+
+
+@pytest.fixture(scope='module')
+def two_kinds():
+    rng = np.random.default_rng(0)
+    return rng.normal(0.6, 0.1, (400, 4)), rng.normal(0.2, 0.1, (400, 4))
+
+
+def test_faces_are_told_from_other_pictures(two_kinds):
+    faces, others = two_kinds
+    quality = fit_quality(14, faces[::2], others[::2])
+    assert (scores(quality, faces[1::2]) >= quality.least).mean() > 0.95
+    assert (scores(quality, others[1::2]) < quality.least).mean() == 1
+    assert (scores(quality, faces[::2]) >= quality.least).mean() == pytest.approx(0.99, abs=0.006)
+
+
+def test_the_quality_of_the_nearest_size_counts(two_kinds):
+    qualities = [fit_quality(size, *two_kinds) for size in (7, 28)]
+    assert [quality_at(qualities, side).size for side in (4, 13, 15, 300)] == [7, 7, 28, 28]
+
+
+def test_no_face_is_drawn_from_each_face_in_turn(make_face):
+    face = make_face(56)
+    pictures = [no_face(face, number) for number in range(len(KINDS))]
+    assert all(each.shape == face.shape and each.dtype == np.uint8 for each in pictures)
+    assert all(np.abs(each.astype(int) - face).mean() > 5 for each in pictures)
+    assert np.array_equal(no_face(face, 3), pictures[3])
+
+
+@pytest.fixture
+def judging(rim, make_face):
+    """RIM that knows the qualities of faces of 8 pixels."""
+    faces = [make_face(8, seed) for seed in range(12)]
+    qualities = (fit_quality(8, rim.quality_features(faces), rim.quality_features([face[::-1] for face in faces])),)
+    return RIM(rim.weights._replace(qualities=qualities), 'cpu')
+
+
+def test_a_picture_of_low_quality_gets_a_reason_and_no_verdict(judging, make_face):
+    a, b = make_face(8, 1), make_face(8, 2)
+    output = judging.verify(a, b, min_quality=0.9999999)
+    assert output.same is None and output.confidence is None and output.threshold is not None
+    assert output.reason.startswith('the first picture is hardly an aligned face (quality 0.')
+    assert '; the second picture is' in output.reason
+    output = judging.verify(a, b, min_quality=1e-9)
+    assert output.same is not None and output.reason == '' and all(0 <= each <= 1 for each in output.qualities)
+    assert output.qualities == tuple(judging.quality([a, b]))
+
+
+def test_large_pictures_are_seen_small_and_without_qualities_nothing_is_told(judging, rim, make_face):
+    face = make_face(112)
+    assert 0 <= judging.quality(face) <= 1 and SEEN < 112
+    assert rim.quality([face]) == [None] and rim.verify(face, face).same
