@@ -3,8 +3,9 @@
 NAME.safetensors holds networks in half precision and how to rebuild them; NAME.json lies beside it. The tensors of the
 hallucination network begin with ``fhn.``, those of the recogniser with ``hrn.``, those of a teacher, where its licence
 lets it travel, with ``teacher.``; the metadata ``rim`` hold as JSON the format's number, each network's options, the
-calibrations and how they were trained. NAME.json holds the SHA-256 and the same facts to read. Where the teacher is not
-inside, its options are, from which HRN takes strides and normalisation.
+calibrations, the sides of probes that the hallucination network is for, and how they were trained. NAME.json holds the
+SHA-256 and the same facts to read. Where the teacher is not inside, its options are, from which HRN takes strides and
+normalisation.
 
 Nothing is unpickled: ``.pth`` files are read with ``weights_only``.
 """
@@ -30,6 +31,7 @@ from basicsr.utils.registry import ARCH_REGISTRY
 
 FORMATS = {False: 1, True: 2}  # without and with a teacher inside, by whose embedding faces of 112 pixels go
 LABELS = ('fhn', 'hrn', 'teacher')
+_UNTOLD_SIDES = (7, 56)  # of files that do not tell: those of query_size in options/rim_more.yml
 _HOW_TO_MAKE = 'scripts/pack_weights.py makes one from a training'
 # names of before, which options and files may hold, and those that networks have
 _FORMER_OPTIONS = {'work_size': 'feature_size'}
@@ -72,6 +74,8 @@ class Weights(NamedTuple):
         calibrations: one for each size of the probe.
         facts: how the networks were trained and what was measured, JSON values.
         sha256: of the file, hexadecimal; empty before there is one.
+        sides: least and largest side in pixels of probes that the hallucination network was trained for; None: not
+            known. Others fade to bicubic interpolation, see :meth:`RIMPipeline.share`.
     """
 
     networks: dict[str, dict[str, Any]]
@@ -79,6 +83,7 @@ class Weights(NamedTuple):
     calibrations: tuple[Calibration, ...] = ()
     facts: dict[str, Any] = {}
     sha256: str = ''
+    sides: tuple[int, int] | None = None
 
 
 def save_weights(weights: Weights, path: str | os.PathLike[str]) -> Weights:
@@ -94,12 +99,13 @@ def save_weights(weights: Weights, path: str | os.PathLike[str]) -> Weights:
     path = Path(path)
     calibrations = [each._asdict() for each in weights.calibrations]
     number = FORMATS['teacher' in weights.networks]
-    header = {'format': number, 'networks': weights.networks, 'calibrations': calibrations, 'facts': weights.facts}
+    told = {'sides': weights.sides, 'calibrations': calibrations, 'facts': weights.facts}
+    header = {'format': number, 'networks': weights.networks, **told}
     content = save(weights.tensors, {'rim': json.dumps(header)})
     digest = hashlib.sha256(content).hexdigest()
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path, content)
-    sidecar = {'file': path.name, 'sha256': digest, 'calibrations': calibrations, 'facts': weights.facts}
+    sidecar = {'file': path.name, 'sha256': digest, **told}
     write_atomically(path.with_suffix('.json'), json.dumps(sidecar, indent=2) + '\n')
     return weights._replace(sha256=digest)
 
@@ -122,8 +128,9 @@ def load_weights(path: str | os.PathLike[str]) -> Weights:
     digest, tensors = require_digest(path), _read_safetensors(path)
     try:
         calibrations = tuple(Calibration(**each) for each in header['calibrations'])
-        return Weights(present_names(header['networks']), tensors, calibrations, header['facts'], digest)
-    except (KeyError, TypeError) as error:
+        networks, sides = present_names(header['networks']), _sides(header)
+        return Weights(networks, tensors, calibrations, header['facts'], digest, sides)
+    except (KeyError, TypeError, ValueError) as error:
         raise OptionsError(f'{path}: its metadata are not of this version of rim_plugin ({error})') from None
 
 
@@ -133,6 +140,17 @@ def _read_header(path: Path) -> dict[str, Any]:
         return read_metadata(path, 'rim')
     except ValueError as error:
         raise OptionsError(f'{path}: damaged, or no weights file of RIM ({error}); {_HOW_TO_MAKE}') from None
+
+
+def _sides(header: Mapping[str, Any]) -> tuple[int, int]:
+    least, largest = header.get('sides') or _UNTOLD_SIDES
+    return int(least), int(largest)
+
+
+def packed_sides(path: str | os.PathLike[str]) -> tuple[int, int] | None:
+    """``sides`` of the hallucination network in NAME.safetensors; None for other files, which do not tell them."""
+    header = _read_header(Path(path)) if str(path).endswith('.safetensors') else {}
+    return _sides(header) if 'fhn' in header.get('networks', {}) else None
 
 
 def build_packed(weights: Weights, label: str, path: str | os.PathLike[str] = '') -> nn.Module | None:

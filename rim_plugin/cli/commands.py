@@ -85,16 +85,20 @@ verify = Command('verify', 'Compare two faces, each of any size.', _verify_argum
 
 
 def _export_arguments(parser: ArgumentParser) -> None:
-    parser.add_argument('--onnx', required=True, metavar='FOLDER', help='folder for fhn_SIZE.onnx and embed_SIZE.onnx')
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument('--onnx', metavar='FOLDER', help='folder for fhn_SIZE.onnx and embed_SIZE.onnx')
+    what.add_argument('--check', metavar='FILE', help='instead: compare an exported file with PyTorch again')
     size = common.whole_number(4, 224)
     parser.add_argument('--size', type=size, default=28, help='side of the probes in pixels, 4 to 224 (%(default)s)')
     common.add_weights(parser)
 
 
 def _export(args: Namespace) -> None:
-    from rim_plugin.tools.export import export_onnx
+    from rim_plugin.tools.export import check_onnx, export_onnx
 
-    for path, difference in export_onnx(common.load_rim(args), args.onnx, args.size).items():
+    rim = common.load_rim(args)
+    differences = {args.check: check_onnx(rim, args.check)} if args.check else export_onnx(rim, args.onnx, args.size)
+    for path, difference in differences.items():
         print(f'{path}: differs from PyTorch by at most {difference:.1e}')
 
 

@@ -23,7 +23,7 @@ from rim_plugin.data.resize import to_tensor
 from rim_plugin.errors import UnreadableImage
 from rim_plugin.files import remove_drafts, require_folder, write_atomically
 from rim_plugin.sheets import GAP, comparison_sheet
-from rim_plugin.tools.api import RIM
+from rim_plugin.tools.api import RIM, check_side
 from rim_plugin.tools.photos import check_enlarged, enlarged_photo, find_faces, paste_faces
 
 Existing = Literal['refuse', 'replace', 'skip']
@@ -110,7 +110,7 @@ def hallucinate_files(
     jobs, report = list(plan.jobs.items()), Report(present=plan.present)
     step = 1 if detector else _BATCHES * rim.batch
     parts = [jobs[start : start + step] for start in range(0, len(jobs), step)]
-    check = partial(check_enlarged, scale=scale) if detector else rim.check_small_side
+    check = partial(check_enlarged, scale=scale) if detector else check_side
     with Writer() as writer, tqdm(total=len(jobs), unit='file') as bar:
         for part in read_ahead(parts, check):
             pictures = _photos(rim, part, report, detector, scale) if detector else _faces(rim, part, report)
