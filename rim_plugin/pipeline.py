@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from itertools import compress
@@ -13,12 +14,13 @@ from torch import Tensor, nn
 
 from rim_plugin.archs.fhn_arch import FHN, TriPathOutput
 from rim_plugin.archs.hrn_arch import HRN
-from rim_plugin.archs.layers import bicubic, probe_groups, resize_groups
+from rim_plugin.archs.layers import bicubic, probe_groups, resize, resize_groups
 from rim_plugin.archs.recogniser import FACE_SIZE, Recogniser
 from rim_plugin.errors import check_choice
 
 GALLERY = ('teacher', 'hrn')
 IMAGE_SIZE = 224  # side of hallucinated faces, where the network does not tell
+_FADE = 4 / 3  # factor beyond a network's sides over which bicubic interpolation takes over
 
 
 class Restored(NamedTuple):
@@ -58,6 +60,8 @@ class RIMPipeline(nn.Module):
         hrn: student and assistant. Without one, the teacher embeds probes.
         teacher: embeds faces at full resolution, and the fused map of an HRN without head of its own.
         gallery: who embeds faces at full resolution, ``teacher`` or ``hrn``. Default: the teacher, where there is one.
+        sides: the least and the largest side in pixels of probes that ``fhn`` was trained for; smaller and larger ones
+            fade to bicubic interpolation, see :meth:`share`. None: any.
 
     Raises:
         ValueError: an unknown ``gallery``, or one that is not there.
@@ -69,8 +73,10 @@ class RIMPipeline(nn.Module):
         hrn: HRN | None = None,
         teacher: Recogniser | None = None,
         gallery: str | None = None,
+        sides: tuple[int, int] | None = None,
     ) -> None:
         super().__init__()
+        self.sides = sides
         self.fhn, self.hrn, self.teacher = fhn, hrn, teacher
         self.gallery = gallery or ('hrn' if teacher is None and hrn is not None else 'teacher')
         check_choice('gallery', self.gallery, GALLERY)
@@ -99,8 +105,22 @@ class RIMPipeline(nn.Module):
             return f"bicubic (a = -0.75) to {IMAGE_SIZE} px, then antialiased to the recogniser's size"
         return f'{type(self.fhn).__name__}; from {FACE_SIZE} px on as they are, to the {self.gallery}'
 
+    def share(self, side: float) -> float:
+        """Share of the hallucination network, 0 to 1, in faces of probes of a side; the rest is bicubic interpolation.
+
+        1 within ``sides``, 0 from ``image_size`` on; it falls linearly in octaves to 0 at 3/4 of the least and 4/3 of
+        the largest side, so that no face is worse than bicubic interpolation's, and there is no jump.
+        """
+        if self.fhn is None or self.sides is None:
+            return float(self.fhn is not None)
+        if side >= self.image_size:
+            return 0.0
+        least, largest = self.sides
+        beyond = max(least / side, side / largest, 1)
+        return max(0.0, 1 - math.log(beyond) / math.log(_FADE))
+
     def hallucinate(self, probes: Tensor | list[Tensor]) -> Tensor:
-        """Probes to faces.
+        """Probes to faces; outside of ``sides`` their bicubic interpolation.
 
         Args:
             probes: (N, 3, q, q), RGB in [0, 1], or groups of several sizes, N in all.
@@ -122,9 +142,21 @@ class RIMPipeline(nn.Module):
         """
         if self.fhn is None:
             raise ValueError('network_g is missing: there is nothing that hallucinates faces')
+        groups = probe_groups(probes)
+        shares = [self.share(int(group.shape[-1])) for group in groups]
+        if not any(shares) and not estimates:
+            return Restored(torch.cat([_at_size(group, self.image_size) for group in groups]), None)
         if isinstance(self.fhn, FHN):
-            return Restored(*self.fhn.restore(probes, estimates))
-        return Restored(torch.cat([self.fhn(group) for group in probe_groups(probes)]), None)
+            sr, priors = self.fhn.restore(probes, estimates)
+        else:
+            sr, priors = torch.cat([self.fhn(group) for group in groups]), None
+        if min(shares, default=1) == 1:
+            return Restored(sr, priors)
+        # one group is not split: an exported network takes any number of probes
+        parts = sr.split([len(group) for group in groups]) if len(groups) > 1 else [sr]
+        enlarged = [_at_size(group, self.image_size) for group in groups]
+        faded = [each.lerp(part, share) for each, part, share in zip(enlarged, parts, shares)]
+        return Restored(torch.cat(faded), priors)
 
     def priors(self, probes: Tensor | list[Tensor]) -> TriPathOutput:
         """Coarse image, fused features, heatmaps and parsing logits of probes.
@@ -157,9 +189,9 @@ class RIMPipeline(nn.Module):
         return _one_batch(next(faces) if is_small else group for group, is_small in zip(groups, small))
 
     def _enlarged_groups(self, groups: list[Tensor]) -> Iterable[Tensor]:
-        """Each group below 112 pixels hallucinated, or enlarged without a network; an FHN takes them together."""
-        if not groups or not isinstance(self.fhn, FHN):
-            return [_enlarged(group) if self.fhn is None else self.fhn(group) for group in groups]
+        """Each group below 112 pixels hallucinated, or enlarged without a network."""
+        if not groups or self.fhn is None:
+            return [_enlarged(group) for group in groups]
         faces = self.hallucinate(groups)
         # one group is not split: an exported network takes any number of probes
         return faces.split([len(group) for group in groups]) if len(groups) > 1 else [faces]
@@ -216,9 +248,26 @@ class RIMPipeline(nn.Module):
         return F.normalize(add_mirrored(self.embed_probe, probes))
 
 
+class Hallucination(nn.Module):
+    """:meth:`RIMPipeline.hallucinate` of a pipeline as a network of its own, (n, 3, q, q) to (n, 3, S, S)."""
+
+    def __init__(self, pipeline: RIMPipeline) -> None:
+        super().__init__()
+        self.pipeline = RIMPipeline(pipeline.fhn, sides=pipeline.sides)
+        self.eval()  # else an export leaves the network that they share in training mode
+
+    def forward(self, probes: Tensor) -> Tensor:
+        return self.pipeline.hallucinate(probes)
+
+
 def _enlarged(probes: Tensor) -> Tensor:
     """Probes enlarged by bicubic interpolation, but as they are from 112 pixels on."""
     return probes if probes.shape[-1] >= FACE_SIZE else bicubic(probes, IMAGE_SIZE)
+
+
+def _at_size(faces: Tensor, size: int) -> Tensor:
+    """Faces enlarged by bicubic interpolation, or reduced, antialiased."""
+    return bicubic(faces, size) if faces.shape[-1] <= size else resize(faces, size)
 
 
 def _one_batch(groups: Iterable[Tensor]) -> Tensor:

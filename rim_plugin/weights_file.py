@@ -3,8 +3,9 @@
 NAME.safetensors holds networks in half precision and how to rebuild them; NAME.json lies beside it. The tensors of the
 hallucination network begin with ``fhn.``, those of the recogniser with ``hrn.``, those of a teacher, where its licence
 lets it travel, with ``teacher.``; the metadata ``rim`` hold as JSON the format's number, each network's options, the
-calibrations and how they were trained. NAME.json holds the SHA-256 and the same facts to read. Where the teacher is not
-inside, its options are, from which HRN takes strides and normalisation.
+calibrations, the sides of probes that the hallucination network is for, and how they were trained. NAME.json holds the
+SHA-256 and the same facts to read. Where the teacher is not inside, its options are, from which HRN takes strides and
+normalisation.
 
 Nothing is unpickled: ``.pth`` files are read with ``weights_only``.
 """
@@ -30,6 +31,7 @@ from basicsr.utils.registry import ARCH_REGISTRY
 
 FORMATS = {False: 1, True: 2}  # without and with a teacher inside, by whose embedding faces of 112 pixels go
 LABELS = ('fhn', 'hrn', 'teacher')
+_UNTOLD_SIDES = (7, 56)  # of files that do not tell: those of query_size in options/rim_more.yml
 _HOW_TO_MAKE = 'scripts/pack_weights.py makes one from a training'
 # names of before, which options and files may hold, and those that networks have
 _FORMER_OPTIONS = {'work_size': 'feature_size'}
@@ -116,6 +118,8 @@ class Weights(NamedTuple):
         facts: how the networks were trained and what was measured, JSON values.
         sha256: of the file, hexadecimal; empty before there is one.
         qualities: one for each size of a picture.
+        sides: least and largest side in pixels of probes that the hallucination network was trained for; None: not
+            known. Others fade to bicubic interpolation, see :meth:`RIMPipeline.share`.
     """
 
     networks: dict[str, dict[str, Any]]
@@ -124,6 +128,7 @@ class Weights(NamedTuple):
     facts: dict[str, Any] = {}
     sha256: str = ''
     qualities: tuple[Quality, ...] = ()
+    sides: tuple[int, int] | None = None
 
 
 def save_weights(weights: Weights, path: str | os.PathLike[str]) -> Weights:
@@ -138,6 +143,7 @@ def save_weights(weights: Weights, path: str | os.PathLike[str]) -> Weights:
     """
     path = Path(path)
     measured = {
+        'sides': weights.sides,
         'calibrations': [_calibration_values(each) for each in weights.calibrations],
         'qualities': [each._asdict() for each in weights.qualities],
         'facts': weights.facts,
@@ -169,10 +175,10 @@ def load_weights(path: str | os.PathLike[str]) -> Weights:
         raise OptionsError(f'{path}: is of format {header.get("format")}; this rim_plugin reads {known}: update it')
     digest, tensors = require_digest(path), _read_safetensors(path)
     try:
-        calibrations = tuple(map(_calibration, header['calibrations']))
-        qualities = tuple(map(_quality, header.get('qualities', ())))
-        return Weights(present_names(header['networks']), tensors, calibrations, header['facts'], digest, qualities)
-    except (KeyError, TypeError) as error:
+        networks, calibrations = present_names(header['networks']), tuple(map(_calibration, header['calibrations']))
+        qualities, sides = tuple(map(_quality, header.get('qualities', ()))), _sides(header)
+        return Weights(networks, tensors, calibrations, header['facts'], digest, qualities, sides)
+    except (KeyError, TypeError, ValueError) as error:
         raise OptionsError(f'{path}: its metadata are not of this version of rim_plugin ({error})') from None
 
 
@@ -198,6 +204,17 @@ def _read_header(path: Path) -> dict[str, Any]:
         return read_metadata(path, 'rim')
     except ValueError as error:
         raise OptionsError(f'{path}: damaged, or no weights file of RIM ({error}); {_HOW_TO_MAKE}') from None
+
+
+def _sides(header: Mapping[str, Any]) -> tuple[int, int]:
+    least, largest = header.get('sides') or _UNTOLD_SIDES
+    return int(least), int(largest)
+
+
+def packed_sides(path: str | os.PathLike[str]) -> tuple[int, int] | None:
+    """``sides`` of the hallucination network in NAME.safetensors; None for other files, which do not tell them."""
+    header = _read_header(Path(path)) if str(path).endswith('.safetensors') else {}
+    return _sides(header) if 'fhn' in header.get('networks', {}) else None
 
 
 def build_packed(weights: Weights, label: str, path: str | os.PathLike[str] = '') -> nn.Module | None:

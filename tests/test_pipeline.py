@@ -7,7 +7,7 @@ from torch import nn
 
 from rim_plugin.archs.layers import bicubic
 from rim_plugin.archs.recogniser import RecogniserOutput
-from rim_plugin.pipeline import RIMPipeline
+from rim_plugin.pipeline import Hallucination, RIMPipeline
 
 
 @pytest.fixture
@@ -81,3 +81,34 @@ def test_face_and_mirror_image_are_added_to_a_unit_embedding():
     pipeline = RIMPipeline(teacher=Corners())
     torch.testing.assert_close(pipeline(faces), torch.full((2, 2), 0.5).sqrt())
     assert pipeline.embed_probe(faces).tolist() == [[3, 1], [1, 0]]
+
+
+class Grey(nn.Module):
+    """An SR network that answers .5."""
+
+    def forward(self, probes):
+        return probes.new_full((len(probes), 3, 224, 224), 0.5)
+
+
+def test_beyond_the_sides_of_its_training_a_network_fades_to_bicubic_interpolation():
+    pipeline = RIMPipeline(Grey(), sides=(8, 36))
+    shares = [pipeline.share(side) for side in (4, 6, 7, 8, 20, 36, 40, 47, 48, 224)]
+    assert shares[0] == shares[1] == 0 and shares[3:6] == [1, 1, 1] and shares[-2:] == [0, 0]
+    assert 0 < shares[2] < 1 and 1 > shares[6] > shares[7] > 0
+    small, middle, large, whole = (torch.rand(2, 3, side, side) for side in (20, 40, 100, 224))
+    faces = pipeline.hallucinate([small, middle, large, whole])
+    assert (faces[:2] == 0.5).all() and torch.equal(faces[6:], whole)
+    assert torch.allclose(faces[2:4], bicubic(middle, 224).lerp(torch.tensor(0.5), shares[6]), atol=1e-6)
+    assert torch.equal(faces[4:6], bicubic(large, 224)) and torch.equal(pipeline.hallucinate(large), faces[4:6])
+
+
+def test_without_sides_a_network_has_all_probes_to_itself():
+    assert (RIMPipeline(Grey()).hallucinate(torch.rand(1, 3, 100, 100)) == 0.5).all()
+    assert RIMPipeline().share(28) == 0
+
+
+def test_a_hallucination_is_the_pipelines_without_the_rest():
+    pipeline = RIMPipeline(Grey().train(), sides=(8, 36))
+    probes = torch.rand(1, 3, 40, 40)
+    assert torch.equal(Hallucination(pipeline)(probes), pipeline.hallucinate(probes))
+    assert not pipeline.fhn.training

@@ -70,13 +70,13 @@ def _interpolated(images: Tensor, size: int, antialias: bool) -> Tensor:
     enlarges = enlarges and not torch.compiler.is_compiling() and not torch.jit.is_tracing()
     if images.dtype != torch.float32 or not (enlarges or antialias and _BY_PRODUCTS):
         return F.interpolate(images, (size, size), mode='bicubic', align_corners=False, antialias=antialias)
-    rows, columns = (_resize_matrix(side, size, antialias).to(images.device) for side in (height, width))
+    rows, columns = (resize_matrix(side, size, antialias).to(images.device) for side in (height, width))
     with torch.autocast(images.device.type, enabled=False):
         return rows @ images @ columns.mT
 
 
 @lru_cache(64)
-def _resize_matrix(side: int, size: int, antialias: bool) -> Tensor:
+def resize_matrix(side: int, size: int, antialias: bool) -> Tensor:
     """What bicubic interpolation does to a column of pixels, (size, side), found from unit vectors."""
     with torch.inference_mode(False):  # to be used in training, too
         unit = torch.eye(side, dtype=torch.float64)[None, None]

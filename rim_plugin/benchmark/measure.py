@@ -25,7 +25,7 @@ from rim_plugin.evaluation.pictures import SheetEvaluator
 from rim_plugin.models.networks import build_nets, build_teacher
 from rim_plugin.pipeline import RIMPipeline
 from rim_plugin.sheets import face_columns, to_image
-from rim_plugin.weights_file import load_into
+from rim_plugin.weights_file import load_into, packed_sides
 
 from basicsr.data import build_dataset
 
@@ -56,7 +56,8 @@ def build_method(
     nets = build_nets(options, build_teacher(options))
     for label, file in weights.items():
         load_into(nets.learning[label], file, 'params_ema')
-    return nets.pipeline(gallery).to(DEVICE).to(memory_format=torch.channels_last).eval().requires_grad_(False)
+    pipeline = nets.pipeline(gallery, packed_sides(weights.get('g', '')))
+    return pipeline.to(DEVICE).to(memory_format=torch.channels_last).eval().requires_grad_(False)
 
 
 def measure_images(

@@ -124,10 +124,11 @@ def _verify(args: Namespace) -> None:
         rows = [{**result._asdict(), **found, 'faces': faces} for faces, result in results]
         print(json.dumps(rows if args.all_faces else rows[0]))
         return
-    for path, faces in zip((args.a, args.b), photos):
-        if len(faces) > 1 and not args.all_faces:
+    for path, several in zip((args.a, args.b), photos):
+        if len(several) > 1 and not args.all_faces:
             print(
-                f'{path}: {len(faces)} faces found, the largest is compared; --all-faces compares all', file=sys.stderr
+                f'{path}: {len(several)} faces found, the largest is compared; --all-faces compares all',
+                file=sys.stderr,
             )
     for faces, result in results:
         print(f'faces {faces[0]} and {faces[1]}: ' * args.all_faces + _told(result))
@@ -150,16 +151,20 @@ verify = Command('verify', 'Compare two faces, each of any size.', _verify_argum
 
 
 def _export_arguments(parser: ArgumentParser) -> None:
-    parser.add_argument('--onnx', required=True, metavar='FOLDER', help='folder for fhn_SIZE.onnx and embed_SIZE.onnx')
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument('--onnx', metavar='FOLDER', help='folder for fhn_SIZE.onnx and embed_SIZE.onnx')
+    what.add_argument('--check', metavar='FILE', help='instead: compare an exported file with PyTorch again')
     size = common.whole_number(4, 224)
     parser.add_argument('--size', type=size, default=28, help='side of the probes in pixels, 4 to 224 (%(default)s)')
     common.add_weights(parser)
 
 
 def _export(args: Namespace) -> None:
-    from rim_plugin.tools.export import export_onnx
+    from rim_plugin.tools.export import check_onnx, export_onnx
 
-    for path, difference in export_onnx(common.load_rim(args), args.onnx, args.size).items():
+    rim = common.load_rim(args)
+    differences = {args.check: check_onnx(rim, args.check)} if args.check else export_onnx(rim, args.onnx, args.size)
+    for path, difference in differences.items():
         print(f'{path}: differs from PyTorch by at most {difference:.1e}')
 
 

@@ -75,9 +75,9 @@ class RIMNets:
             return self.generator
         return assembled(FHN, generator=self.generator, integrator=self.mixed.integrator)
 
-    def pipeline(self, gallery: str | None = None) -> RIMPipeline:
+    def pipeline(self, gallery: str | None = None, sides: tuple[int, int] | None = None) -> RIMPipeline:
         """RIM over these networks, which share their parameters with it."""
-        return RIMPipeline(self.fhn, self.recogniser, self.teacher, gallery)
+        return RIMPipeline(self.fhn, self.recogniser, self.teacher, gallery, sides)
 
     def start_from_teacher(self) -> None:
         """Give student and assistant the teacher's weights, see :meth:`HRN.start_from`; without one of them nothing."""

@@ -33,6 +33,7 @@ from rim_plugin.network_key import network_key
 from rim_plugin.options.conversion import convert
 from rim_plugin.options.schema import RIMTrain, ValOptions
 from rim_plugin.pipeline import inference_mode
+from rim_plugin.weights_file import packed_sides
 
 from basicsr.models.base_model import BaseModel
 from basicsr.models.sr_model import SRModel
@@ -168,7 +169,7 @@ class RIMModel(SRModel):
             self.print_network(net)
         if nets.recogniser is not None and opt['path'].get('pretrain_network_r'):
             warn_of_other_options(opt['path']['pretrain_network_r'], opt['network_r'])
-        self.pipeline = nets.pipeline(val.gallery)
+        self.pipeline = nets.pipeline(val.gallery, packed_sides(opt['path'].get('pretrain_network_g') or ''))
         if train is not None:
             self.trainer = Trainer(self, nets, train, val.gallery)
             self.pipeline = self.trainer.pipeline

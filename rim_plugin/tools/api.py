@@ -13,12 +13,13 @@ from PIL import Image
 from torch import Tensor, nn
 
 from rim_plugin.archs.hrn_arch import HRN
-from rim_plugin.archs.layers import resize
+from rim_plugin.archs.layers import bicubic, resize
 from rim_plugin.archs.recogniser import FACE_SIZE, Recogniser
 from rim_plugin.data.photo_files import MIN_SIDE, AnyPicture, as_rgb
 from rim_plugin.data.resize import check_image, degrade, to_tensor
+from rim_plugin.effective_side import effective_sides, reduce_faces
 from rim_plugin.heatmaps import heatmap_landmarks
-from rim_plugin.pipeline import RIMPipeline
+from rim_plugin.pipeline import Hallucination, RIMPipeline
 from rim_plugin.shipped import shipped_weights
 from rim_plugin.tools.calibration import Uncalibrated, at_sizes, probability, search_threshold
 from rim_plugin.tools.engine_names import AUTO, parse_engine
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
 Faces = Sequence[np.ndarray] | Iterator[np.ndarray]  # also a generator
 Result = TypeVar('Result')
+_CLEARLY = 0.85  # of a face's side; what its effective side is above that may be the estimate's error
 
 
 class Verification(NamedTuple):
@@ -119,15 +121,15 @@ class RIM:
         self.device = torch.device(device or ('cuda' if torch.cuda.is_available() else 'cpu'))
         fhn, hrn, teacher = (build_packed(weights, label, name) for label in LABELS)
         parts = fhn, cast(HRN | None, hrn), cast(Recogniser | None, teacher)
-        pipeline = RIMPipeline(*parts).eval().requires_grad_(False)
+        pipeline = RIMPipeline(*parts, sides=weights.sides).eval().requires_grad_(False)
         self.pipeline = pipeline.to(self.device).to(memory_format=torch.channels_last)
-        self._face = self._run('face', fhn, calibration)
+        self._face = self._run('face', Hallucination(self.pipeline), calibration)
         self._embedding = self._run('embedding', self.pipeline, calibration)
 
-    def _run(self, name: str, module: nn.Module | None, calibration: Sequence[np.ndarray]) -> Run:
+    def _run(self, name: str, module: nn.Module, calibration: Sequence[np.ndarray]) -> Run:
         """What ``module`` makes of probes (n, 3, q, q), by the engine."""
-        part = Part(name, self.pipeline if module is None else module, self.weights.networks, self.device, calibration)
-        return make_run(self.engine, part)
+        options = self.weights.networks, self.weights.sides
+        return make_run(self.engine, Part(name, module, options, self.device, calibration))
 
     @classmethod
     def from_pretrained(
@@ -156,19 +158,33 @@ class RIM:
         self._require_fhn()
         return self.pipeline.image_size
 
-    def check_small(self, image: np.ndarray) -> None:
-        """ValueError unless hallucination can enlarge ``image``: a square face, 4 pixels to below ``image_size``."""
-        check_face(image)
-        self.check_small_side(len(image), len(image))
+    @overload
+    def effective_sides(self, images: np.ndarray) -> int: ...
+    @overload
+    def effective_sides(self, images: Faces) -> list[int]: ...
+    def effective_sides(self, images: np.ndarray | Faces) -> int | list[int]:
+        """How many pixels faces are worth, see :mod:`rim_plugin.effective_side`: what was enlarged, was less before.
 
-    def check_small_side(self, width: int, height: int) -> None:
-        """:meth:`check_small` of a picture by its size in pixels, before it is read."""
-        check_side(width, height)
-        if width >= self.image_size:
-            raise ValueError(
-                f'{width}x{height} pixels: hallucination makes faces of {self.image_size} pixels '
-                'out of smaller ones; in whole photos faces are detected first (--detect)'
-            )
+        Args:
+            images: faces of 4 pixels or more.
+
+        Returns:
+            Sides in pixels, 4 to the face's own; those of 212 and more are not told from the face's own.
+
+        Raises:
+            ValueError: an image is no such face.
+        """
+        sides = [_effective_side(_probe(face)) for face in _checked(images)]
+        return sides[0] if _is_one(images) else sides
+
+    def gains(self, face: np.ndarray) -> bool:
+        """Whether hallucination adds detail to a face (q, q, 3): its effective side is one that the network is for.
+
+        Raises:
+            ValueError: the image is no such face, or the weights have no hallucination network.
+        """
+        self._require_fhn()
+        return self._gains(self.effective_sides(face))
 
     @overload
     def hallucinate(self, images: np.ndarray) -> np.ndarray: ...
@@ -176,24 +192,30 @@ class RIM:
     def hallucinate(self, images: Faces) -> list[np.ndarray]: ...
     @torch.no_grad()
     def hallucinate(self, images: np.ndarray | Faces) -> np.ndarray | list[np.ndarray]:
-        """Small faces to large ones.
+        """Faces with the detail that their resolution leaves out, by what the network makes of their effective side.
+
+        The detail is added to the face's own (bicubic) enlargement; a face that has more pixels' worth than the
+        network is for (``weights.sides``) gets none, see :meth:`RIMPipeline.share`.
 
         Args:
-            images: faces of 4 pixels up to less than ``image_size``.
+            images: faces of 4 pixels or more.
 
         Returns:
-            uint8 (S, S, 3), RGB; S is 224 in the paper.
+            uint8 (S, S, 3), RGB; S is ``image_size``, 224 in the paper, or the face's own side if that is larger.
 
         Raises:
             ValueError: an image is no such face, or the weights have no hallucination network.
         """
         self._require_fhn()
 
-        def restore(probes: Tensor) -> list[np.ndarray]:
-            sr = self._face(probes).clamp(0, 1).mul(255).round().byte()
-            return list(sr.permute(0, 2, 3, 1).contiguous().cpu().numpy())
+        def restore(probes: Tensor, faces: list[Tensor]) -> Iterator[np.ndarray]:
+            if not self.pipeline.share(probes.shape[-1]):
+                details: Sequence[Tensor | None] = [None] * len(faces)
+            else:
+                details = (self._face(probes.to(self.device)).cpu() - bicubic(probes, self.image_size)).split(1)
+            return (_with_detail(face, detail, self.image_size) for face, detail in zip(faces, details))
 
-        return self._of_each(images, restore, self.check_small)
+        return self._of_each(images, restore, self._effective)
 
     @overload
     def priors(self, images: np.ndarray) -> Priors: ...
@@ -201,10 +223,11 @@ class RIM:
     def priors(self, images: Faces) -> list[Priors]: ...
     @torch.no_grad()
     def priors(self, images: np.ndarray | Faces) -> Priors | list[Priors]:
-        """What the prior paths estimate in small faces.
+        """What the prior paths estimate in faces.
 
         Args:
-            images: as for :meth:`hallucinate`.
+            images: as for :meth:`hallucinate`; what they have beyond the largest side that the network is for is not
+                looked at.
 
         Raises:
             ValueError: an image is no such face, or the hallucination network has no prior paths.
@@ -213,24 +236,28 @@ class RIM:
         if not self.pipeline.has_priors:
             raise ValueError(f'{self.name}: its hallucination network has no prior paths')
 
-        def estimate(probes: Tensor) -> list[Priors]:
-            output = self.pipeline.priors(probes)
+        def estimate(probes: Tensor, faces: list[Tensor]) -> list[Priors]:
+            output = self.pipeline.priors(probes.to(self.device))
             columns: list[Iterable[Any]] = [[None] * len(probes)] * 3
             if output.heatmaps is not None:
-                columns[0] = heatmap_landmarks(output.heatmaps, output.coarse.shape[-1]).cpu().numpy()
+                sides = [max(face.shape[-1], self.image_size) for face in faces]
+                columns[0] = [
+                    heatmap_landmarks(each[None], side)[0].cpu().numpy() for each, side in zip(output.heatmaps, sides)
+                ]
                 columns[1] = output.heatmaps.amax((2, 3)).cpu().numpy()
             if output.parsing is not None:
                 columns[2] = output.parsing.cpu()
             return [Priors(*each) for each in zip(*columns)]
 
-        return self._of_each(images, estimate, self.check_small)
+        return self._of_each(images, estimate, self._known)
 
     @torch.no_grad()
     def embed(self, images: np.ndarray | Faces) -> np.ndarray:
         """Faces to embeddings; the product of two is their similarity.
 
         Args:
-            images: of 4 pixels or more. Below 112 pixels they are hallucinated first.
+            images: of 4 pixels or more. Those of less effective pixels than the hallucination network is for are
+                hallucinated first; those of 112 and more go to the recogniser as they are.
 
         Returns:
             float32 (D, ), or (N, D) of a list, of length 1; of face and mirror image added.
@@ -241,7 +268,11 @@ class RIM:
         if self.pipeline.hrn is None:
             raise ValueError(f'{self.name}: holds no recogniser; name other weights')
         size = self.pipeline.hrn.student.net.embedding_size
-        output = self._of_each(images, lambda probes: self._embedding(probes).cpu().numpy(), check_face, FACE_SIZE)
+
+        def embedding(probes: Tensor, faces: list[Tensor]) -> np.ndarray:
+            return self._embedding(probes.to(self.device)).cpu().numpy()
+
+        output = self._of_each(images, embedding, lambda face: _at_most(self._effective(face), FACE_SIZE))
         return np.array(output, np.float32).reshape(-1, size) if isinstance(output, list) else output
 
     def represent(self, picture: AnyPicture, detector: Detector | None = None) -> list[Representation]:
@@ -263,9 +294,7 @@ class RIM:
         Raises:
             ValueError: an image is no such face.
         """
-        faces = _listed(images)
-        for face in faces:
-            check_face(face)
+        faces = _checked(images)
         if not (self.weights.qualities and self.pipeline.has_priors):
             return None if _is_one(images) else [None] * len(faces)
         values = [
@@ -296,8 +325,8 @@ class RIM:
         return self.judge(float(first @ second), (sides[0], sides[1]), (qualities[0], qualities[1]), min_quality)
 
     def sides(self, faces: Sequence[np.ndarray]) -> list[int]:
-        """Sides in pixels by which verdicts on faces (q, q, 3) go."""
-        return [len(face) for face in faces]
+        """Sides in pixels by which verdicts on faces (q, q, 3) go: those that are embedded, the effective ones."""
+        return [self._effective(_probe(face)).shape[-1] for face in faces]
 
     def judge(
         self,
@@ -372,33 +401,47 @@ class RIM:
         if self.pipeline.fhn is None:
             raise ValueError(f'{self.name}: holds no hallucination network; name other weights')
 
+    def _effective(self, face: Tensor) -> Tensor:
+        """A face (1, 3, q, q) at its effective side, where the hallucination network has a share in it; else itself."""
+        side = _effective_side(face)
+        return reduce_faces(face, side) if side < _CLEARLY * face.shape[-1] and self._gains(side) else face
+
+    def _gains(self, side: int) -> bool:
+        """Whether a face of so many pixels or of fewer has less detail than the hallucination network gives."""
+        least, _ = self.weights.sides or (side, side)
+        return side < self.pipeline.image_size and self.pipeline.share(max(side, least)) > 0
+
+    def _known(self, face: Tensor) -> Tensor:
+        """A face (1, 3, q, q) at its effective side, but at most the largest one that the network is for."""
+        largest = self.weights.sides[1] if self.weights.sides else self.image_size
+        face = self._effective(face)
+        return reduce_faces(face, largest) if face.shape[-1] > largest else face
+
     def _of_each(
         self,
         images: np.ndarray | Faces,
-        function: Callable[[Tensor], Iterable[Result]],
-        check: Callable[[np.ndarray], None],
-        largest: int | None = None,
+        function: Callable[[Tensor, list[Tensor]], Iterable[Result]],
+        probe: Callable[[Tensor], Tensor],
     ) -> Result | list[Result]:
-        """``function`` of the faces, (n, 3, q, q) to n results, in batches of one size; in the order of ``images``.
+        """``function`` of the faces in batches of probes of one size; results in the order of ``images``.
 
         Args:
             images: one face, or several.
-            function: of a batch.
-            check: raises ValueError for a face that cannot be used.
-            largest: larger faces are reduced to it, as the recogniser would, so that they are one batch.
+            function: of a batch, probes (n, 3, q, q) and the faces (1, 3, h, h) that they are of; n results.
+            probe: of a face (1, 3, h, h) what the networks get of it, (1, 3, q, q).
+
+        Raises:
+            ValueError: an image is no face.
         """
-        faces = _listed(images)
-        for face in faces:
-            check(face)
-        groups: dict[int, list[int]] = defaultdict(list)
+        faces = [_probe(face) for face in _checked(images)]
+        groups: dict[int, list[tuple[int, Tensor]]] = defaultdict(list)
         results: dict[int, Result] = {}
-        for index, face in enumerate(faces):
-            groups[min(len(face), largest or len(face))].append(index)
-        for size, indices in groups.items():
-            for start in range(0, len(indices), self.batch):
-                part = indices[start : start + self.batch]
-                probes = torch.stack([resize(to_tensor(faces[i])[None], size)[0] for i in part])
-                results.update(zip(part, function(probes.to(self.device))))
+        for index, small in enumerate(map(probe, faces)):
+            groups[small.shape[-1]].append((index, small))
+        for group in groups.values():
+            for start in range(0, len(group), self.batch):
+                indices, probes = zip(*group[start : start + self.batch])
+                results.update(zip(indices, function(torch.cat(probes), [faces[index] for index in indices])))
         return results[0] if _is_one(images) else [results[index] for index in range(len(faces))]
 
 
@@ -409,8 +452,34 @@ def _is_one(images: Any) -> bool:
     return isinstance(images, (str, os.PathLike, Image.Image)) or not isinstance(images, Iterable)
 
 
-def _listed(images: Any) -> list[np.ndarray]:
-    return [as_rgb(each) for each in ([images] if _is_one(images) else images)]
+def _checked(images: Any) -> list[np.ndarray]:
+    faces = [as_rgb(each) for each in ([images] if _is_one(images) else images)]
+    for face in faces:
+        check_face(face)
+    return faces
+
+
+def _probe(face: np.ndarray) -> Tensor:
+    """A face as (1, 3, q, q)."""
+    return to_tensor(face)[None]
+
+
+def _effective_side(face: Tensor) -> int:
+    return int(effective_sides(face))
+
+
+def _at_most(face: Tensor, largest: int) -> Tensor:
+    """A face (1, 3, q, q), reduced where it has more pixels than ``largest``."""
+    return resize(face, min(face.shape[-1], largest))
+
+
+def _with_detail(face: Tensor, detail: Tensor | None, image_size: int) -> np.ndarray:
+    """A face (1, 3, q, q), enlarged unless it is that large, with detail (1, 3, S, S); uint8."""
+    side = max(face.shape[-1], image_size)
+    large = bicubic(face, side)
+    if detail is not None:
+        large = large + bicubic(detail, side)
+    return large[0].clamp(0, 1).mul(255).round().byte().permute(1, 2, 0).contiguous().numpy()
 
 
 def check_face(image: np.ndarray) -> None:

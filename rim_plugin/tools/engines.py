@@ -5,11 +5,12 @@ Each takes a network, probes (N, 3, q, q) in and one tensor of N rows out, and g
 
 import hashlib
 import json
+import os
 import warnings
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from functools import cache, cached_property
+from functools import cache, cached_property, partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any, ClassVar, NamedTuple
@@ -30,6 +31,8 @@ Run = Callable[[Tensor], Tensor]
 Session = Callable[[np.ndarray], np.ndarray]
 Load = Callable[[bytes], Session]
 _PACKAGE = Path(__file__).parents[1]
+# A forked process has none of its parent's threads, for which a parallel loop would wait for ever.
+os.register_at_fork(after_in_child=partial(torch.set_num_threads, 1))
 
 
 class Part(NamedTuple):
@@ -60,7 +63,18 @@ def make_run(engine: Engine, part: Part) -> Run:
     require_packages(engine)
     if engine.name in ON_CPU and part.device.type != 'cpu':
         raise OptionsError(f'engine {engine} runs on the CPU, not on {part.device}: add --device cpu, or take torch')
-    return ENGINES[engine.name](part, engine)
+    run = ENGINES[engine.name](part, engine)
+    return run if engine.name == 'torch' else _with_children(run, part)
+
+
+def _with_children(run: Run, part: Part) -> Run:
+    """``run`` of an engine, and PyTorch's in processes forked from this one, where the engine's threads are no more."""
+    process, childrens_run = os.getpid(), make_run(Engine('torch'), part)
+
+    def run_here(probes: Tensor) -> Tensor:
+        return run(probes) if os.getpid() == process else childrens_run(probes)
+
+    return run_here
 
 
 def _precision(part: Part, engine: Engine) -> AbstractContextManager[Any]:

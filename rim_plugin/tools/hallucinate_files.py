@@ -14,7 +14,6 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from rim_plugin.archs.recogniser import FACE_SIZE
 from rim_plugin.data.detect import Detector, whole_picture
 from rim_plugin.data.photo_files import Photo
 from rim_plugin.data.resize import to_tensor
@@ -36,6 +35,7 @@ from rim_plugin.tools.photos import (
 
 OnNoFace = Literal['copy', 'skip', 'fail']
 _BATCHES = 4  # of the network, that are read at a time: faces of several sizes still make full batches
+_NO_GAIN = 'left as it is: it has the detail that hallucination would add'
 _LARGEST_CUT = 512  # pixels; larger faces are cut to it
 
 
@@ -249,11 +249,10 @@ def _pictures(rim: RIM, part: list[Read], options: HallucinateOptions, report: R
             aligned.append((path, target, photo, faces[0]))
         else:
             yield _photo(rim, path, target, photo, faces, options)
-    small = [face.image for *_, face in aligned if len(face.image) < rim.image_size]
-    restored = iter(rim.hallucinate(small))
-    for path, target, photo, face in aligned:
-        large = next(restored) if len(face.image) < rim.image_size else None
-        yield _aligned(path, target, photo, face, large, options)
+    gain = [rim.gains(face.image) for *_, face in aligned]
+    results = rim.hallucinate([face.image for *_, face in aligned])
+    for (path, target, photo, face), gains, large in zip(aligned, gain, results):
+        yield _aligned(path, target, photo, face, large, gains, options)
 
 
 def _faces(photo: Photo, detector: Detector | None) -> list[PhotoFace]:
@@ -263,14 +262,12 @@ def _faces(photo: Photo, detector: Detector | None) -> list[PhotoFace]:
 
 
 def _aligned(
-    path: Path, target: Path, photo: Photo, face: PhotoFace, large: np.ndarray | None, options: HallucinateOptions
+    path: Path, target: Path, photo: Photo, face: PhotoFace, large: np.ndarray, gains: bool, options: HallucinateOptions
 ) -> Picture:
-    """Picture of an aligned face; ``large``: hallucinated, None where it is as large as that before."""
-    why = '' if large is not None else 'it stays as it is: as large as hallucinated ones'
-    result = face.image if large is None else large
-    before = photo._replace(pixels=enlarged(photo.pixels, *result.shape[1::-1]))
-    note = Note(str(path), str(target), True, len(result) / len(face.image), [_note(face, why)])
-    if large is None:
+    """Picture of an aligned face; ``large``: hallucinated, as far as it ``gains`` by that."""
+    before = photo._replace(pixels=enlarged(photo.pixels, *large.shape[1::-1]))
+    note = Note(str(path), str(target), True, len(large) / len(face.image), [_note(face, '' if gains else _NO_GAIN)])
+    if not gains:
         return Picture(target, before, before, [], [], note)
     return Picture(target, before, before._replace(pixels=_in_place(before.pixels, large)), [face.image], [large], note)
 
@@ -284,9 +281,8 @@ def _in_place(pixels: np.ndarray, rgb: np.ndarray) -> np.ndarray:
 def _photo(
     rim: RIM, path: Path, target: Path, photo: Photo, faces: list[PhotoFace], options: HallucinateOptions
 ) -> Picture:
-    """Picture of a photo; faces in doubt and those that the recogniser takes as they are stay as they are, too."""
-    largest = min(rim.image_size, FACE_SIZE)
-    whys = [_why(face, largest) for face in faces]
+    """Picture of a photo; faces in doubt and those with all their detail stay as they are."""
+    whys = [_why(rim, face) for face in faces]
     chosen = [face for face, why in zip(faces, whys) if not why]
     height, width = photo.pixels.shape[:2]
     scale = options.scale or fitting_scale(width, height, [face.side for face in chosen], rim.image_size)
@@ -298,11 +294,11 @@ def _photo(
     return Picture(target, before, before._replace(pixels=after), small, large, note)
 
 
-def _why(face: PhotoFace, largest: int) -> str:
+def _why(rim: RIM, face: PhotoFace) -> str:
     """Why a face of a photo stays as it is; empty where it is to be hallucinated."""
     if face.doubt:
         return f'left as it is, in doubt: {face.doubt}'
-    return '' if round(face.side) < largest else f'left as it is: faces of {largest} pixels and more are'
+    return '' if rim.gains(face.image) else _NO_GAIN
 
 
 def _note(face: PhotoFace, why: str) -> FaceNote:

@@ -2,6 +2,7 @@
 
 import io
 import warnings
+from collections.abc import Iterable, Mapping
 
 import torch
 from torch import nn
@@ -10,7 +11,7 @@ from rim_plugin.archs.layers import resizing_by_products
 
 INPUT = 'probe'
 TOLERANCE = 1e-4  # between a graph and PyTorch, in values of about [0, 1] and in embeddings of length 1
-_OPSET = 17
+_OPSET = 20  # the latest that the exporter has: a converter has nothing to say
 
 
 @torch.no_grad()
@@ -29,7 +30,7 @@ def to_onnx(module: nn.Module, output: str, size: int, device: torch.device) -> 
     probes, content = torch.rand(2, 3, size, size, device=device), io.BytesIO()
     with warnings.catch_warnings(), resizing_by_products():
         warnings.simplefilter('ignore')  # that sizes become constants is meant so; the outputs are compared
-        module(probes)  # makes matrices that are constants when it is traced
+        shape = module(probes).shape  # makes matrices that are constants when it is traced
         torch.onnx.export(
             module,
             (probes,),
@@ -40,4 +41,24 @@ def to_onnx(module: nn.Module, output: str, size: int, device: torch.device) -> 
             output_names=[output],
             dynamic_axes={INPUT: {0: 'n'}, output: {0: 'n'}},
         )
-    return content.getvalue()
+    return _with_fixed_axes(content.getvalue(), shape[1:])
+
+
+def _with_fixed_axes(model: bytes, sides: Iterable[int]) -> bytes:
+    """The graph, whose output's axes but the first have numbers instead of names."""
+    import onnx
+
+    graph = onnx.load_from_string(model)
+    for axis, side in zip(graph.graph.output[0].type.tensor_type.shape.dim[1:], sides, strict=True):
+        axis.dim_value = side
+    return graph.SerializeToString()
+
+
+def with_facts(model: bytes, facts: Mapping[str, str]) -> bytes:
+    """The graph with ``metadata_props``."""
+    import onnx
+
+    graph = onnx.load_from_string(model)
+    onnx.helper.set_model_props(graph, dict(facts))
+    onnx.checker.check_model(graph)
+    return graph.SerializeToString()

@@ -163,7 +163,7 @@ def trained_weights(
             112 pixels and more.
 
     Returns:
-        Weights without calibrations and facts.
+        Weights without calibrations and facts; their ``sides`` are those of the training's probes.
 
     Raises:
         OptionsError: a file cannot be read or does not fit the options; no file is named; the recogniser cannot embed
@@ -182,7 +182,16 @@ def trained_weights(
     if teacher:
         networks['teacher'], net = _teacher(options)
         tensors.update({f'teacher.{key}': _half(value) for key, value in net.state_dict().items()})
-    return Weights(networks, tensors)
+    return Weights(networks, tensors, sides=trained_sides(options) if fhn else None)
+
+
+def trained_sides(options: Mapping[str, Any]) -> tuple[int, int] | None:
+    """Least and largest side of the probes of a training, from its options; None where they do not tell it."""
+    sides = ((options.get('datasets') or {}).get('train') or {}).get('query_size')
+    if sides is None:
+        return None
+    sides = sides if isinstance(sides, list) else [sides]
+    return min(sides), max(sides)
 
 
 def _teacher(options: Mapping[str, Any]) -> tuple[dict[str, Any], nn.Module]:

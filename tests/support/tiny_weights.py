@@ -91,7 +91,7 @@ def tiny(tiny_teacher, tmp_path_factory):
     (folder / 'train.yml').write_text(yaml.safe_dump({**options, **RECOGNITION, 'manual_seed': 7}))
     files = [str(folder / name) for name in ('train.yml', 'net_fhn.pth', 'net_r.pth')]
     weights = trained_weights(read_options(files[0]), files[1], files[2:])
-    save_weights(weights._replace(calibrations=CALIBRATIONS), folder / 'tiny.safetensors')
+    save_weights(weights._replace(calibrations=CALIBRATIONS, sides=(4, 63)), folder / 'tiny.safetensors')
     return Tiny(model, *files, folder / 'tiny.safetensors')
 
 
@@ -101,9 +101,12 @@ def rim(tiny):
 
 
 def face(size, seed=0):
-    """A smooth random picture, uint8 (size, size, 3)."""
-    coarse = np.random.default_rng(seed).integers(0, 256, (4, 4, 3), np.uint8)
-    return cv2.resize(coarse, (size, size), interpolation=cv2.INTER_CUBIC)
+    """A random picture that has the detail of its side, as much in each octave, uint8 (size, size, 3)."""
+    random = np.random.default_rng(seed)
+    sides = [4 * 2**octave for octave in range(8) if 4 * 2**octave < size] + [size]
+    octaves = [random.normal(0, 30, (side, side, 3)) for side in sides]
+    enlarged = [cv2.resize(octave, (size, size), interpolation=cv2.INTER_CUBIC) for octave in octaves]
+    return np.clip(128 + sum(enlarged), 0, 255).astype(np.uint8)
 
 
 @pytest.fixture(scope='session')

@@ -1,12 +1,15 @@
 """RIM in Python equals RIMModel's inference, in any batch and order; wrong images are refused."""
 
+import cv2
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 
 from rim_plugin import RIM
+from rim_plugin.archs.layers import bicubic
 from rim_plugin.data.resize import to_tensor
+from rim_plugin.effective_side import reduce_faces
 from rim_plugin.heatmaps import heatmap_landmarks
 from rim_plugin.weights_file import load_weights
 
@@ -83,9 +86,26 @@ def test_images_that_are_no_faces_are_refused(rim, image, message):
             function([image])
 
 
-def test_faces_that_are_large_already_are_not_hallucinated(rim, make_face):
-    with pytest.raises(ValueError, match='64x64 pixels: hallucination makes faces of 64'):
-        rim.hallucinate(make_face(64))
+def test_faces_with_all_their_detail_come_back_as_they_are(rim, make_face):
+    for side in (64, 112, 300):
+        face = make_face(side)
+        assert np.array_equal(rim.hallucinate(face), face)
+
+
+def test_faces_are_hallucinated_at_their_effective_side(rim, make_face):
+    small = make_face(20)
+    large = cv2.resize(small, (224, 224), interpolation=cv2.INTER_CUBIC)
+    side = rim.effective_sides(large)
+    assert 12 <= side <= 32 and rim.effective_sides([small, large]) == [20, side]
+    output = rim.hallucinate(large)
+    probe = reduce_faces(to_tensor(large)[None], side)
+    with torch.no_grad():
+        detail = rim.pipeline.fhn(probe) - bicubic(probe, 64)
+    expected = (to_tensor(large) + bicubic(detail, 224)[0]).clamp(0, 1).mul(255).permute(1, 2, 0).numpy()
+    assert output.shape == (224, 224, 3) and np.abs(output - expected).max() < 1
+    assert np.array_equal(rim.priors(large).parsing.argmax(0), rim.priors([large])[0].parsing.argmax(0))
+    assert np.abs(rim.priors(large).landmarks).max() > 64  # pixels of the face that comes out
+    assert rim.embed(large) @ rim.embed(np.uint8(probe[0].mul(255).round().permute(1, 2, 0))) > 0.99
 
 
 def test_any_iterable_of_faces_will_do(rim, faces):

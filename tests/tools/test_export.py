@@ -4,12 +4,14 @@ import numpy as np
 import pytest
 import torch
 
+from rim_plugin import RIM
 from rim_plugin.data.resize import to_tensor
+from rim_plugin.errors import OptionsError
 from rim_plugin.tools import export
-from rim_plugin.tools.export import export_onnx
+from rim_plugin.tools.export import check_onnx, export_onnx
 
 onnxruntime = pytest.importorskip('onnxruntime')
-pytest.importorskip('onnx')
+onnx = pytest.importorskip('onnx')
 
 
 @pytest.mark.slow
@@ -23,7 +25,7 @@ def test_onnx_files_equal_the_api(rim, make_face, tmp_path, size):
         probes = torch.stack([to_tensor(face) for face in faces])
         output = [onnxruntime.InferenceSession(path).run(None, {'probe': probes.numpy()})[0] for path in differences]
         with torch.no_grad():
-            assert np.abs(output[0] - rim.pipeline.fhn(probes).numpy()).max() < 1e-4
+            assert np.abs(output[0] - rim.pipeline.hallucinate(probes).numpy()).max() < 1e-4
         assert np.abs(output[1] - rim.embed(faces)).max() < 1e-4
 
 
@@ -32,3 +34,40 @@ def test_nothing_is_written_when_the_outputs_differ(rim, tmp_path, monkeypatch):
     with pytest.raises(RuntimeError, match='fhn_8.onnx: onnxruntime differs from PyTorch'):
         export_onnx(rim, tmp_path / 'new', 8)
     assert not (tmp_path / 'new').exists()
+
+
+@pytest.fixture(scope='module')
+def exported(rim, tmp_path_factory):
+    return list(export_onnx(rim, tmp_path_factory.mktemp('exported'), 8))
+
+
+@pytest.mark.slow
+def test_axes_are_numbers_and_the_file_tells_what_it_is(rim, exported):
+    for path, shape in zip(exported, ([3, 64, 64], [128]), strict=True):
+        model = onnx.load(path)
+        values = [*model.graph.input, *model.graph.output]
+        axes = [[axis.dim_param or axis.dim_value for axis in each.type.tensor_type.shape.dim] for each in values]
+        assert axes == [['n', 3, 8, 8], ['n', *shape]]
+        told = {each.key: each.value for each in model.metadata_props}
+        assert told['weights_sha256'] == rim.weights.sha256 and told['colour_order'] == 'RGB' and told['range'] == '0 1'
+        assert told['probe_size'] == '8' and '"threshold": 0.2' in told['calibrations']
+
+
+@pytest.mark.slow
+def test_a_file_is_checked_again(rim, exported, tmp_path):
+    assert all(check_onnx(rim, path) < 1e-4 for path in exported)
+    other = RIM(rim.weights._replace(sha256='0'), 'cpu', name='other')
+    with pytest.raises(OptionsError, match=r'made of other weights than other \(weights_sha256\)'):
+        check_onnx(other, exported[0])
+    model = onnx.load(exported[0])
+    value = next(each for each in model.graph.initializer if each.data_type == onnx.TensorProto.FLOAT and each.dims)
+    value.CopyFrom(onnx.numpy_helper.from_array(onnx.numpy_helper.to_array(value) + 1, value.name))
+    onnx.save(model, tmp_path / 'changed.onnx')
+    with pytest.raises(OptionsError, match='onnxruntime differs from PyTorch'):
+        check_onnx(rim, tmp_path / 'changed.onnx')
+    del model.metadata_props[:]
+    onnx.save(model, tmp_path / 'bare.onnx')
+    (tmp_path / 'text.onnx').write_text('no')
+    for name, told in (('bare', 'not made by rim export'), ('text', 'no ONNX file'), ('none', 'no ONNX file')):
+        with pytest.raises(OptionsError, match=told):
+            check_onnx(rim, tmp_path / f'{name}.onnx')
