@@ -126,10 +126,7 @@ def _verify(args: Namespace) -> None:
         return
     for path, several in zip((args.a, args.b), photos):
         if len(several) > 1 and not args.all_faces:
-            print(
-                f'{path}: {len(several)} faces found, the largest is compared; --all-faces compares all',
-                file=sys.stderr,
-            )
+            print(f'{path}: {len(several)} faces found, the largest is compared (--all-faces)', file=sys.stderr)
     for faces, result in results:
         print(f'faces {faces[0]} and {faces[1]}: ' * args.all_faces + _told(result))
 
