@@ -16,7 +16,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from tqdm import tqdm
 
-from rim_plugin.data.face_source import NOBODY, open_store
+from rim_plugin.data.face_source import NOBODY
+from rim_plugin.data.face_store import FaceStore
 from rim_plugin.data.photo_files import decode_image
 from rim_plugin.data.resize import degrade
 from rim_plugin.errors import OptionsError
@@ -60,7 +61,10 @@ class Measured(NamedTuple):
 
 
 def known_faces(
-    store: str, identities: str | os.PathLike[str], exclude: str | None = None, persons: int = 250
+    store: str | os.PathLike[str],
+    identities: str | os.PathLike[str],
+    exclude: str | os.PathLike[str] | None = None,
+    persons: int = 250,
 ) -> KnownFaces:
     """Two faces of each of some persons.
 
@@ -74,7 +78,7 @@ def known_faces(
         FileNotFoundError: store or list are not there.
         OptionsError: too few persons have two faces.
     """
-    faces = open_store(store, 'lmdb', '--calibrate')
+    faces = FaceStore(store, 'lmdb')
     left_out = {same_key(_stem(row[0])) for row in _rows(exclude)} if exclude else set()
     by_person: dict[str, list[str]] = {}
     known = {

@@ -51,7 +51,8 @@ def test_standard_columns_in_their_order():
         *('toy_1', 'toy_3'),  # of a class in a file of its own
     ]
     assert list(standard_metrics(PairMetric)) == [
-        *('accuracy', 'accuracy_insightface', 'auc', 'eer', 'tar_at_far_1e-2', 'tar_at_far_1e-3', 'rank_1', 'rank_5')
+        *('accuracy', 'accuracy_insightface', 'auc', 'eer', 'tar_at_far_1e-2', 'tar_at_far_1e-3', 'rank_1', 'rank_5'),
+        *('tpir_fpir_1e-2', 'tpir_fpir_1e-1'),
     ]
     assert standard_metrics(ImageMetric)['toy_3'].power == 3
     assert standard_metrics(PairMetric)['tar_at_far_1e-2'].far == 1e-2

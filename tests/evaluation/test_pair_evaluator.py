@@ -16,6 +16,8 @@ from rim_plugin.evaluation.metric import build_metric
 from rim_plugin.evaluation.pair_evaluator import PairEvaluator, pair_figures, scatter_rows
 from rim_plugin.pipeline import RIMPipeline
 
+IDENTIFICATION = 'rank_1', 'rank_5', 'tpir_fpir_1e-2', 'tpir_fpir_1e-1'
+
 
 class Coarse(torch.nn.Module):
     """Embeds a face as its colours on a coarse grid; counts the faces."""
@@ -132,8 +134,8 @@ def test_keys_of_a_result_file():
     assert [key for key, value in figures.items() if type(value) is float] == rates
     assert set(figures) == {*rates, 'fold_accuracies', 'fold_thresholds'}
     figures = pair_figures({**random_pairs(0), **identification})
-    assert [key for key, value in figures.items() if type(value) is float] == [*rates, 'rank_1', 'rank_5']
+    assert [key for key, value in figures.items() if type(value) is float] == [*rates, *IDENTIFICATION]
     assert set(figures) - set(rates) == {
-        *('fold_accuracies', 'fold_thresholds', 'rank_1', 'rank_5', 'cmc', 'probes', 'gallery_images')
+        *('fold_accuracies', 'fold_thresholds', *IDENTIFICATION, 'cmc', 'probes', 'gallery_images')
     }
     assert figures['cmc'] == pytest.approx([1] * 20)

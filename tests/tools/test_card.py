@@ -2,27 +2,13 @@
 
 import pytest
 import torch
+from support.facts import FACTS
 
 from rim_plugin.evaluation import metric
 from rim_plugin.evaluation.metric import PairMetric, register_metric
 from rim_plugin.tools.card import model_card
 from rim_plugin.weights_file import Calibration, Weights
 
-FACTS = {
-    'options_file': 'options/x.yml',
-    'commit': 'abc',
-    'files': ['net_fhn.pth', 'net_r.pth'],
-    'data': 'datasets/x',
-    'seed': 7,
-    'iterations': 30,
-    'phases': {'fhn': 10, 'student': 20},
-    'batch': 4,
-    'teacher': None,
-    'starts_from_teacher': False,
-    'recognisers': 1,
-    'results': {},
-    'command': 'pack it',
-}
 PROTOCOL = {
     'pair_list': 'pairs.txt',
     'probe_side': 'second',

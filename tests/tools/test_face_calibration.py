@@ -3,11 +3,12 @@
 import cv2
 import numpy as np
 import pytest
+from support.facts import FACTS
 from support.refusals import refused
 
 from rim_plugin.data.face_store import FaceStoreWriter
 from rim_plugin.tools.api import RIM
-from rim_plugin.tools.card import model_card, save_diagrams
+from rim_plugin.tools.card import model_card
 from rim_plugin.tools.face_calibration import known_faces, measure_calibration
 from rim_plugin.tools.packing import calibrated
 
@@ -58,13 +59,12 @@ def test_calibration_goes_into_weights_card_and_diagrams(store, rim, tmp_path):
     assert all(each.tail is not None for each in measured.calibrations)
     assert [each.size for each in measured.qualities] == [8, 16] and {*measured.rejections} == {'8 px', '16 px'}
     assert measured.facts['persons'] == PERSONS and measured.facts['calibration_error']['all'] < 0.2
-    weights = rim.weights._replace(facts={'results': {}, **dict.fromkeys(['files', 'phases'], {})})
+    weights = rim.weights._replace(facts=FACTS)
     weights = calibrated(weights, measured, tmp_path / 'x.safetensors')
-    save_diagrams(measured, tmp_path / 'x.safetensors')
     assert sorted(path.name for path in tmp_path.iterdir()) == ['x_rejection.png', 'x_reliability.png']
     card = model_card(weights, 'x')
     assert f'48 faces of {PERSONS} persons' in card and '| 8 and 16 px | 0.' in card and 'x_reliability.png' in card
     again = RIM(weights, 'cpu')
-    same, other = known.faces[0], known.faces[1 + 1]
+    same, other = known.faces[0], known.faces[2]
     assert again.verify(same, known.faces[1], 1e-9).same and again.verify(same, other, 1e-9).confidence <= 1
     assert again.quality([same])[0] is not None
