@@ -15,6 +15,7 @@ from rim_plugin.tools.face_landmarks import Seen, has_landmarks, see_landmarks
 
 _CERTAIN = 0.24  # landmarks' certainty from which a find is a face
 _ALONE = 0.3  # the same, of a picture in which the detector sees none; a face that is not aligned has up to .3
+_CLEAR = 0.3  # the same, of a face that stands upright; one on its side may look like another with less
 _MOVED = 0.05  # how far landmarks may lie from the detector's points on average, as a share of the aligned face's side
 _REFINED = ('mtcnn',)  # whose points RIM's landmarks better
 _SMALLER = 0.6  # share of a face's width below which a find in its middle is a part of it
@@ -87,8 +88,8 @@ class CheckedDetector:
 class Turning:
     """A detector that finds upright faces, for photos that lie on their side or on their head, too.
 
-    Where it finds none without a doubt it looks at the photo turned by 90, 270 and 180 degrees; the turn with the most
-    faces counts, of equal ones that with the most certain face.
+    Where it finds none clearly it looks at the photo turned by 90, 270 and 180 degrees; the turn with the most certain
+    face counts.
 
     Args:
         detector: from an RGB image to a list of :class:`rim_plugin.data.detect.Found`.
@@ -100,18 +101,18 @@ class Turning:
     def __call__(self, photo: np.ndarray) -> list[Found]:
         """``photo``: uint8 (H, W, 3), RGB."""
         upright = self._detector(photo)
-        if any(not each.doubt for each in upright):
+        if _best(upright) >= _CLEAR:
             return upright
-        return max([upright, *(self._turned(photo, turns) for turns in (1, 3, 2))], key=_worth)
+        return max([upright, *(self._turned(photo, turns) for turns in (1, 3, 2))], key=_best)
 
     def _turned(self, photo: np.ndarray, turns: int) -> list[Found]:
         found = self._detector(np.ascontiguousarray(np.rot90(photo, turns)))
         return [_turned_back(each, turns, *photo.shape[:2]) for each in found]
 
 
-def _worth(found: list[Found]) -> tuple[int, float]:
-    sure = [np.nan_to_num(each.certainty) for each in found if not each.doubt]
-    return len(sure), max(sure, default=0)
+def _best(found: list[Found]) -> float:
+    """Certainty of the most certain face; 1 of faces whose landmarks were not looked for, -1 where there is none."""
+    return max((float(np.nan_to_num(each.certainty, nan=1.0)) for each in found if not each.doubt), default=-1.0)
 
 
 def _turned_back(found: Found, turns: int, height: int, width: int) -> Found:

@@ -109,13 +109,13 @@ def test_a_find_within_a_larger_face_is_in_doubt():
     assert [each.doubt for each in dropped([unsure, ear])] == ['not sure', '']
 
 
-def test_a_photo_is_turned_only_where_no_face_is_found_without_doubt():
+def test_a_photo_is_turned_only_where_no_face_is_found_clearly():
     shapes = []
 
-    def sees(doubt):
+    def sees(doubt, certainty=0.5):
         def detector(photo):
             shapes.append(photo.shape[:2])
-            return [Found(FACE, 0.9, np.array([1.0, 2, 3, 4]), 0.5, doubt)]
+            return [Found(FACE, 0.9, np.array([1.0, 2, 3, 4]), certainty, doubt)]
 
         return detector
 
@@ -123,7 +123,20 @@ def test_a_photo_is_turned_only_where_no_face_is_found_without_doubt():
     assert np.array_equal(Turning(sees(''))(photo)[0].points, FACE) and shapes == [(300, 400)]
     assert np.array_equal(Turning(sees('blurred'))(photo)[0].points, FACE)
     assert shapes[1:] == [(300, 400), (400, 300), (400, 300), (300, 400)]
+    assert np.array_equal(Turning(sees('', 0.25))(photo)[0].points, FACE) and len(shapes) == 9
+    assert np.array_equal(Turning(sees('', np.nan))(photo)[0].points, FACE) and len(shapes) == 10
     assert Turning(lambda photo: [])(photo) == []
+
+
+def test_of_several_turns_the_most_certain_face_counts():
+    def detector(photo):
+        return [Found(FACE, 0.9, np.array([50.0, 60, 150, 170]), 0.6 if photo[0, 0, 0] else 0.25)]
+
+    photo = np.zeros((300, 400, 3), np.uint8)
+    photo[0, -1] = 1  # which a turn by 90 degrees brings to the corner
+    (found,) = Turning(detector)(photo)
+    assert np.array_equal(found.points, np.stack([399 - FACE[:, 1], FACE[:, 0]], 1)) and found.certainty == 0.6
+    assert found.box.tolist() == [229, 50, 339, 150]
 
 
 @pytest.mark.parametrize(
