@@ -44,7 +44,7 @@ def adaface_loss(
 
     Example:
         >>> persons = torch.eye(3)
-        >>> adaface_loss(persons, persons, torch.arange(3), torch.zeros(3), margin=0.0, scale=1.0)  # about log(1 + 2 / e)
+        >>> adaface_loss(persons, persons, torch.arange(3), torch.zeros(3), margin=0.0, scale=1.0)
         tensor(0.5519)
     """
     cosines = (F.normalize(embeddings) @ F.normalize(weight).T).clamp(-1 + _EPSILON, 1 - _EPSILON)
