@@ -138,10 +138,10 @@ class Plots:
 
         Args:
             name: of the set.
-            pictures: title to {FACE/COLUMN: BGR picture}, as :func:`measure_images` keeps them.
+            pictures: title to {FACE/COLUMN: BGR picture}, among the arrays of :func:`measure_images`.
         """
         first = next(iter(pictures.values()))
-        faces = sorted({int(key.split('/')[0]) for key in first})
+        faces = sorted({int(key.split('/')[0]) for key in first if '/' in key})
         lr = next(key.split('/')[1] for key in first if '/LR' in key)
         columns = [(lr, first, lr)]
         for title, images in pictures.items():

@@ -56,23 +56,34 @@ def _metric_table(results: Results, name: str, metric: str, sizes: Sequence[str]
     """A metric of each method at each size, with the paper's accuracy beside."""
     column = results.pair_columns[metric]
     methods = [method for method in results.benchmark.methods if 'recognition' in method.tables]
-    paper = {method.name: paper_accuracy(method.paper, name) if metric == 'accuracy' else {} for method in methods}
-    with_paper = {size for figures in paper.values() for size in figures} & set(sizes)
+    paper = [paper_accuracy(method.paper, name) if metric == 'accuracy' else {} for method in methods]
+    with_paper = {size for figures in paper for size in figures} & set(sizes)
     header = ['method', *(head for size in sizes for head in _heads(size, with_paper)), 'trained']
-    rows: list[list[Cell]] = []
-    for method in methods:
-        error = error_of(result for size in sizes if (result := _result(results, method, name, size)))
-        cells: list[Cell] = []
-        for size in sizes:
-            cells.append(_cell(results, method, Figure(size, ('pairs', name, size), metric, column.digits)))
-            if size in with_paper:
-                cells.append(paper_cell(paper[method.name], size))
-        trained = budget_cell(results.budgets[method.name])
-        if error and not paper[method.name]:
-            cells = [Cell(error), *[Cell('')] * (len(header) - 3)]
-        rows.append([Cell(method.title), *cells, trained])
+    rows = [
+        [
+            Cell(method.title),
+            *_size_cells(results, method, name, metric, sizes, with_paper),
+            budget_cell(results.budgets[method.name]),
+        ]
+        for method in methods
+    ]
     title = f'{column.heading[:1].upper()}{column.heading[1:]} by probe size (pixels)'
     return Table(f'pairs_{name}_{metric}', title, header, rows, f'{MARKS} {NOTE}' if with_paper else MARKS)
+
+
+def _size_cells(
+    results: Results, method: Method, name: str, metric: str, sizes: Sequence[str], with_paper: set[str]
+) -> list[Cell]:
+    """A method's figure at each size, or once what is wrong with all of them; the paper's behind."""
+    error = error_of(result for size in sizes if (result := _result(results, method, name, size)))
+    digits = results.pair_columns[metric].digits
+    cells: list[Cell] = []
+    for size in sizes:
+        figure = Figure(size, ('pairs', name, size), metric, digits)
+        cells.append(Cell('' if cells else error) if error else _cell(results, method, figure))
+        if size in with_paper:
+            cells.append(paper_cell(paper_accuracy(method.paper, name), size))
+    return cells
 
 
 def _heads(size: str, with_paper: set[str]) -> list[str]:

@@ -12,6 +12,7 @@ from rim_plugin.templates import markdown_table
 
 NOTHING = '-'
 SIGNIFICANT = '†'
+_LONGEST_FIGURE = 24  # characters; longer ones are words, which are broken into lines
 Rank = Literal['', 'best', 'second']
 
 
@@ -99,8 +100,16 @@ def as_html(table: Table) -> str:
 
 def _html_row(table: Table, row: Sequence[Cell]) -> str:
     first, *rest = row
-    cells = ''.join(f'<td>{_marked(cell, "<b>{}</b>".format, "<u>{}</u>".format, _html_cell)}</td>' for cell in rest)
+    while len(rest) > 1 and not rest[-1].text:
+        rest.pop()  # the last one spans them
+    cells = ''.join(_html_data(cell, 1) for cell in rest[:-1]) + _html_data(rest[-1], len(table.header) - len(rest))
     return f'<th scope="row">{html.escape(str(first))}</th>{cells}'
+
+
+def _html_data(cell: Cell, columns: int) -> str:
+    kind = ' class="words"' if len(cell.text) > _LONGEST_FIGURE else ''
+    span = f' colspan="{columns}"' if columns > 1 else ''
+    return f'<td{kind}{span}>{_marked(cell, "<b>{}</b>".format, "<u>{}</u>".format, _html_cell)}</td>'
 
 
 def _html_cell(cell: Cell) -> str:

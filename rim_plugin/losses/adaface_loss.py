@@ -44,7 +44,6 @@ def adaface_loss(
 
     Example:
         >>> persons = torch.eye(3)
-        >>> # about log(1 + 2 / e)
         >>> adaface_loss(persons, persons, torch.arange(3), torch.zeros(3), margin=0.0, scale=1.0)
         tensor(0.5519)
     """

@@ -36,9 +36,9 @@ def attention_similarity_loss(student: Tensor, teacher: Tensor) -> Tensor:
         tensor(0.5000)
     """
     student, teacher = widened(student, teacher.detach())
-    squares = student.square(), teacher.square()
-    places = F.cosine_similarity(*(each.mean(1).flatten(1) for each in squares))
-    channels = F.cosine_similarity(*(each.mean((2, 3)) for each in squares))
+    seen, wanted = student.square(), teacher.square()
+    places = F.cosine_similarity(seen.mean(1).flatten(1), wanted.mean(1).flatten(1))
+    channels = F.cosine_similarity(seen.mean((2, 3)), wanted.mean((2, 3)))
     return (1 - (places + channels) / 2).mean()
 
 

@@ -97,7 +97,7 @@ def test_picture_grid_shows_the_priors_behind_the_reference(plots):
     grey['SR'][..., 0] = 255  # blue
     of_all = {f'{face}/{key}': image for face in range(2) for key, image in grey.items()}
     priors = {f'{face}/{key}': grey['HR'] for face in range(2) for key in ('landmarks', 'parsing')}
-    plots.picture_grid('lfw', {'SRCNN': of_all, 'RIM': {**of_all, **priors}})
+    plots.picture_grid('lfw', {'SRCNN': {**of_all, 'sr_files': grey['SR']}, 'RIM': {**of_all, **priors}})
     axes = plots.figure.axes
     assert [ax.get_title() for ax in axes] == ['LR 28x28', 'SRCNN', 'RIM', 'landmarks', 'parsing', 'HR', *[''] * 6]
     assert axes[1].images[0].get_array()[0, 0].tolist() == [50, 50, 255]  # RGB
