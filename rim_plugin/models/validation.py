@@ -171,8 +171,9 @@ class Validation:
         figures = ', '.join(f'{key} {value:.4f}' for key, value in results.figures.items() if type(value) is float)
         get_root_logger().info(f'{name}, {resolutions(results.protocol)}: {figures}. {path}')
         self._log(name, results.values, current_iter, tb_logger)
-        for key in ('auc', 'eer') if tb_logger is not None else ():
-            tb_logger.add_scalar(f'metrics/{name}/{key}', results.figures[key], current_iter)
+        if tb_logger is not None:
+            for key in ('auc', 'eer'):
+                tb_logger.add_scalar(f'metrics/{name}/{key}', results.figures[key], current_iter)
         return results
 
     def summary(self) -> list[str]:
