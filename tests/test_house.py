@@ -33,6 +33,7 @@ ARROWS = {
         'evaluation',
         'losses',
         'muon',
+        'network_key',
         'options',
         'pipeline',
         'run_state',

@@ -19,7 +19,8 @@ _STAYS = {
     'path.param_key_*': _FROM_STATE,
     'train.start_from_teacher': _FROM_STATE,
 }
-_SOLVERS = ('train.optim_*', 'train.scheduler*')
+# what optimizers and schedulers are made from: their state, taken as it is, would bring the old values back
+_SOLVERS = ('train.optim_*', 'train.scheduler*', 'train.classifier_lr', 'train.last_layer_lr')
 
 
 class Change(NamedTuple):

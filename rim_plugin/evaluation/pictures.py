@@ -5,7 +5,7 @@ from typing import Any
 
 from torch import Tensor
 
-from rim_plugin.archs.layers import bicubic, probe_groups
+from rim_plugin.archs.layers import probe_groups
 
 _COLUMNS = ('coarse', 'sr', 'gt', 'estimated_landmarks', 'parsing_logits')
 
@@ -34,6 +34,4 @@ class SheetEvaluator:
         faces = [probe for group in probe_groups(data['lq']) for probe in group][: self.count - len(self.rows)]
         for index, probe in enumerate(faces):
             row = {'lq': probe, **{key: value[index] for key, value in columns.items()}}
-            if 'gt' in row:
-                row['bicubic'] = bicubic(probe[None], row['gt'].shape[-1])[0]
             self.rows.append({key: value.float().cpu() for key, value in row.items()})

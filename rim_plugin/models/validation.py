@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from rim_plugin.archs.layers import bicubic
 from rim_plugin.data.face_pairs import FacePairs
 from rim_plugin.evaluation.curves import save_cmc, save_roc
 from rim_plugin.evaluation.driver import Evaluator, Step, evaluate
@@ -126,7 +127,8 @@ class Validation:
         self._evaluate(dataset, named_step, evaluators)
         if sheet.rows:
             path = str(folder / f'faces_{current_iter}.png')
-            picture = comparison_sheet(sheet.rows, [_decibels(row) for row in sheet.rows])
+            rows = [_with_bicubic(row) for row in sheet.rows]
+            picture = comparison_sheet(rows, [_decibels(row) for row in rows])
             imwrite(picture, path)
             get_root_logger().info(f'Pictures: {path}')
             if tb_logger is not None:
@@ -171,8 +173,9 @@ class Validation:
         figures = ', '.join(f'{key} {value:.4f}' for key, value in results.figures.items() if type(value) is float)
         get_root_logger().info(f'{name}, {resolutions(results.protocol)}: {figures}. {path}')
         self._log(name, results.values, current_iter, tb_logger)
-        for key in ('auc', 'eer') if tb_logger is not None else ():
-            tb_logger.add_scalar(f'metrics/{name}/{key}', results.figures[key], current_iter)
+        if tb_logger is not None:
+            for key in ('auc', 'eer'):
+                tb_logger.add_scalar(f'metrics/{name}/{key}', results.figures[key], current_iter)
         return results
 
     def summary(self) -> list[str]:
@@ -256,6 +259,11 @@ def _margins(results: ImageResults) -> str:
     """Values of the metrics that bicubic has, too, and by how much they differ."""
     values = results.values
     return ', '.join(f'{key} {values[key]:.4f} ({values[key] - low:+.4f})' for key, low in results.bicubic.items())
+
+
+def _with_bicubic(row: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """A face of the sheet, and its probe enlarged by bicubic interpolation."""
+    return {**row, 'bicubic': bicubic(row['lq'][None], row['sr'].shape[-1])[0]}
 
 
 def _decibels(row: Mapping[str, Tensor]) -> dict[str, str]:

@@ -1,5 +1,6 @@
 """What changes before a training goes on: told key by key, and applied where it can be."""
 
+from fnmatch import fnmatch
 from types import SimpleNamespace
 
 import pytest
@@ -7,6 +8,8 @@ import torch
 from support.tiny_training import TinyNet
 
 from rim_plugin.compat import changed_options
+from rim_plugin.options.conversion import fields_of
+from rim_plugin.options.schema import BaselineGANTrain, BaselineTrain, RIMTrain
 from rim_plugin.run_state import RUN
 
 from basicsr.models.lr_scheduler import CosineAnnealingRestartLR, MultiStepRestartLR
@@ -84,6 +87,24 @@ def test_the_weights_of_a_frozen_network_are_read_again():
     assert 'not applied' in change.told(['network_r'])
 
 
+# Read anew in every iteration, or when the model is built, of which the state brings nothing back.
+READ_ANEW = {'total_iter', 'warmup_iter', 'ema_decay', 'channels_last', 'phase', 'phases', 'assistant_target'}
+READ_ANEW |= {'grad_clip', 'domain_interval', 'accumulate', 'amp', 'compile', 'captured', 'level_weights'}
+READ_ANEW |= {'clip_over_lr', 'net_d_iters', 'net_d_init_iters'}
+WITH_THE_OPTIMIZERS = {'scheduler', 'classifier_lr', 'last_layer_lr'}
+TOO_LATE = {'start_from_teacher'}
+
+
+def test_of_each_option_of_a_training_it_is_known_whether_a_change_takes_effect():
+    options = {key for struct in (RIMTrain, BaselineTrain, BaselineGANTrain) for key in fields_of(struct)}
+    assert options == READ_ANEW | WITH_THE_OPTIMIZERS | TOO_LATE
+    for key in options:
+        (change,) = changed_options.changes({'train': {key: 1}}, {'train': {key: 2}})
+        assert change.told(()).endswith(': applied') == (key not in TOO_LATE)
+        remakes = any(fnmatch(change.key, pattern) for pattern in changed_options._SOLVERS)
+        assert remakes == (key in WITH_THE_OPTIMIZERS)
+
+
 def test_a_state_that_does_not_know_its_options_tells_nothing():
     assert changed_options.since_state({}) == []
 
@@ -104,6 +125,8 @@ def test_nothing_changed_is_loaded_as_it_was():
         ('train.scheduler.gamma', 0.1, {'gamma': 0.1}, 0.01),
         ('train.scheduler.milestones', [9], {'milestones': [9]}, 0.1),
         ('train.optim_g.alpha', 0.5, {'alpha': 0.5}, 0.05),
+        ('train.classifier_lr', 0.4, {'lr': 0.4}, 0.2),
+        ('train.last_layer_lr', 0.4, {'lr': 0.4}, 0.2),
     ],
 )
 def test_rate_and_schedule_are_those_that_the_options_have_at_this_iteration(path, value, options, rate):
