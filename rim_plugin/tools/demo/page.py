@@ -17,7 +17,7 @@ from rim_plugin.data.detect import Detector
 from rim_plugin.data.photo_files import read_rgb
 from rim_plugin.tools.api import RIM, Verification
 from rim_plugin.tools.demo.enlarging import FaceShown, describe, enlarge_photo
-from rim_plugin.tools.demo.people import Match, People, describe_verdict, largest_face, thumbnail
+from rim_plugin.tools.demo.finding import Match, People, describe_verdict, largest_face, thumbnail
 from rim_plugin.tools.demo.samples import people, write_samples
 
 TITLE = 'Faces at any resolution'
@@ -69,7 +69,7 @@ def _enlarging(rim: RIM, detector: Detector, samples: list[list[str]]) -> None:
     with gr.Row():
         with gr.Column(scale=2):
             photo = _picture('Photo, or one aligned face', 'photo')
-            gr.Examples(samples, photo, label='No photo at hand? These people are drawn:')
+            gr.Examples(samples, photo, label='No photo at hand? These people are drawn:', elem_id='samples')
             marked = gr.Image(
                 label='Faces found', visible=False, elem_id='found', interactive=False, buttons=['fullscreen']
             )
@@ -78,13 +78,20 @@ def _enlarging(rim: RIM, detector: Detector, samples: list[list[str]]) -> None:
             slider = gr.ImageSlider(label='Before | after', visible=False, elem_id='whole', interactive=False)
     with gr.Column(visible=False) as details:
         gallery = gr.Gallery(
-            allow_preview=False, label='Choose a face', columns=6, height='auto', elem_id='faces', buttons=[]
+            allow_preview=False,
+            interactive=False,
+            label='Choose a face',
+            columns=6,
+            height='auto',
+            elem_id='faces',
+            buttons=[],
         )
         about = _line('')
         with gr.Row():
             face = gr.ImageSlider(label='Before | after', elem_id='face', interactive=False)
             priors = gr.Gallery(
                 allow_preview=False,
+                interactive=False,
                 label='What guides it: landmarks and parts',
                 columns=2,
                 height='auto',
@@ -170,6 +177,7 @@ def _finding(rim: RIM, detector: Detector, samples: list[list[str]], folder: Pat
             told = _line('Nobody is in it yet.')
             enrolled = gr.Gallery(
                 allow_preview=False,
+                interactive=False,
                 label='In the gallery',
                 columns=6,
                 height='auto',
@@ -181,10 +189,16 @@ def _finding(rim: RIM, detector: Detector, samples: list[list[str]], folder: Pat
         with gr.Column():
             gr.Markdown('### 2. Who is this?')
             probe = _picture('Face to look for', 'probe')
-            gr.Examples(samples, probe, label='Other, smaller pictures of drawn people; the last is of a stranger')
+            gr.Examples(
+                samples,
+                probe,
+                label='Other, smaller pictures of drawn people; the last is of a stranger',
+                elem_id='probes',
+            )
             answer = _line('')
             found = gr.Gallery(
                 allow_preview=False,
+                interactive=False,
                 label='Most alike first',
                 columns=3,
                 height='auto',

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from rim_plugin.tools.api import Verification
-from rim_plugin.tools.demo.people import People, describe_verdict
+from rim_plugin.tools.demo.finding import People, describe_verdict
 from rim_plugin.tools.gallery.store import GalleryError
 
 
