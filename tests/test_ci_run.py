@@ -28,7 +28,7 @@ def test_temporary_files_go_with_the_run_even_where_it_fails(tmp_path, fails):
         Path(f'{notes}.fail').touch()
     environment = dict(os.environ, NOTES=str(notes), TMPDIR=str(tmp_path / 'tmp'))
     done = subprocess.run([tmp_path / 'project/.ci/run'], env=environment, capture_output=True, text=True)
-    steps = ['ruff', 'ruff', 'mypy', 'mkdocs', 'pytest', 'python', 'python']
+    steps = ['ruff', 'ruff', 'mypy', 'mkdocs', 'pytest', 'jupyter', 'python', 'python']
     assert done.returncode == (5 if fails else 0), done.stderr
     assert notes.read_text().split() == (steps[:5] if fails else steps)
     files = Path(f'{notes}.files').read_text().split()

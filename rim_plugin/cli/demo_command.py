@@ -13,7 +13,6 @@ def _arguments(parser: ArgumentParser) -> None:
     )
     parser.add_argument('--open', action='store_true', help='open the page in the browser')
     add_networks(parser)
-    parser.set_defaults(detect='cascade')
 
 
 def _run(args: Namespace) -> None:
@@ -22,7 +21,6 @@ def _run(args: Namespace) -> None:
     with private_folder() as folder:
         rim = load_rim(args)
         detector = load_detector(args, rim)
-        assert detector is not None  # by its default
         ready = partial(print, 'Ctrl-C ends it. The page:', flush=True)
         serve(rim, detector, folder, args.host, args.port, args.open, ready)
 

@@ -1,1 +1,1 @@
-"""The page to play with: what it works out (``enlarging``, ``people``, ``samples``) and how it looks (``page``)."""
+"""The page to play with: what it works out (``enlarging``, ``finding``, ``samples``) and how it looks (``page``)."""

@@ -8,16 +8,15 @@ import cv2
 import numpy as np
 
 from rim_plugin.archs.recogniser import FACE_SIZE
-from rim_plugin.data.alignment import alignment_matrix, alignment_template
-from rim_plugin.data.detect import Detector, detect_faces
+from rim_plugin.data.alignment import alignment_matrix
+from rim_plugin.data.detect import Detector, whole_picture
 from rim_plugin.errors import PhotoError
 from rim_plugin.sheets import draw_landmarks, draw_parsing
-from rim_plugin.tools.api import RIM, Priors
-from rim_plugin.tools.photos import PhotoFace, cut_face, enlarged_photo, paste_faces
+from rim_plugin.tools.api import RIM, Priors, check_side
+from rim_plugin.tools.face_landmarks import Seen
+from rim_plugin.tools.photos import PhotoFace, cut_face, enlarged, find_faces, fitting_scale, paste_faces
 
 SHOWN = 2400  # pixels of the longer side of what a browser gets
-ALIGNED = 224  # pixels; a square picture up to that is an aligned face, anything else a photo
-_MOST_ENLARGED = 4
 _SURE, _UNSURE = 0.35, 0.24  # landmarks' certainty from which a face is clear, below which there may be none
 
 
@@ -60,28 +59,29 @@ class PhotoShown(NamedTuple):
     faces: list[FaceShown]
 
 
-def faces_of(picture: np.ndarray, detector: Detector, largest: int) -> list[PhotoFace]:
-    """The faces of a picture, the largest first; an aligned face is one as a whole.
+def faces_of(picture: np.ndarray, detector: Detector | None, largest: int) -> list[PhotoFace]:
+    """The faces of a picture without those in doubt, the largest first.
 
     Args:
         picture: uint8 (H, W, 3), RGB.
-        detector: see :func:`rim_plugin.tools.cascade.load_detector`.
+        detector: see :func:`rim_plugin.tools.detection.load_detector`; None: the picture is an aligned face.
         largest: pixels; larger faces are reduced to it.
 
     Raises:
         PhotoError: there is none.
+        ValueError: without a detector, the picture is no aligned face.
     """
-    height, width = picture.shape[:2]
-    if height == width <= ALIGNED:
-        whole = alignment_template(height)
-        return [PhotoFace(whole, picture) if height <= largest else cut_face(picture, whole, largest)]
-    found = [points for points in detect_faces(detector, picture) if np.ptp(points, axis=0).max() >= 4]
-    if not found:
-        raise PhotoError('No face found: take a photo in which a face is upright, or an aligned face')
-    return sorted((cut_face(picture, points, largest) for points in found), key=lambda face: -len(face.image))
+    if detector is None:
+        check_side(*picture.shape[1::-1])
+        return [cut_face(picture, whole_picture(len(picture)), largest)]
+    found = find_faces(picture, detector, largest)
+    faces = [face for face in found if not face.doubt]
+    if not faces:
+        raise PhotoError(f'No face found{": " * bool(found)}{found[0].doubt if found else ""}. Take another photo')
+    return sorted(faces, key=lambda face: -face.side)
 
 
-def enlarge_photo(rim: RIM, photo: np.ndarray, detector: Detector) -> PhotoShown:
+def enlarge_photo(rim: RIM, photo: np.ndarray, detector: Detector | None) -> PhotoShown:
     """All that is shown of a photo.
 
     Args:
@@ -95,8 +95,10 @@ def enlarge_photo(rim: RIM, photo: np.ndarray, detector: Detector) -> PhotoShown
     """
     found = faces_of(photo, detector, rim.image_size - 1)
     shown = show_faces(rim, [face.image for face in found])
-    scale = _scale(photo)
-    before = enlarged_photo(photo, scale)
+    height, width = photo.shape[:2]
+    wanted = fitting_scale(width, height, [face.side for face in found], rim.image_size)
+    scale = min(wanted, max(SHOWN // max(width, height), 1))
+    before = enlarged(photo, scale * width, scale * height)
     after = paste_faces(before, scale, [(face.points, each.after) for face, each in zip(found, shown) if each.restored])
     marked = _mark(before, [(face.points + 0.5) * scale - 0.5 for face in found])
     return PhotoShown(_reduced(before), _reduced(after), _reduced(marked), shown)
@@ -110,16 +112,15 @@ def show_faces(rim: RIM, faces: list[np.ndarray]) -> list[FaceShown]:
     after = dict(zip(small, rim.hallucinate([faces[index] for index in small])))
     priors = rim.priors(faces) if rim.pipeline.has_priors else [Priors(None, None, None)] * len(faces)
     return [
-        FaceShown(len(face), certainty(each), first, after.get(index, first), _drawn(after.get(index, first), each))
+        FaceShown(len(face), _certainty(each), first, after.get(index, first), _drawn(after.get(index, first), each))
         for index, (face, first, each) in enumerate(zip(faces, before, priors))
     ]
 
 
-def certainty(priors: Priors) -> float | None:
-    """Mean of the lowest three tenths of the landmarks' peaks: in what only resembles a face some have none."""
-    if priors.peaks is None:
+def _certainty(priors: Priors) -> float | None:
+    if priors.landmarks is None or priors.peaks is None:
         return None
-    return float(np.sort(priors.peaks)[: max(len(priors.peaks) * 3 // 10, 1)].mean())
+    return Seen(priors.landmarks, priors.peaks).certainty
 
 
 def _drawn(face: np.ndarray, priors: Priors) -> list[np.ndarray]:
@@ -131,11 +132,6 @@ def _drawn(face: np.ndarray, priors: Priors) -> list[np.ndarray]:
     if priors.parsing is not None:
         pictures.append(draw_parsing(priors.parsing, len(face))[:, :, ::-1])
     return pictures
-
-
-def _scale(photo: np.ndarray) -> int:
-    """How many times as large the photo is shown: at most four times, and as large as a browser gets it."""
-    return int(np.clip(SHOWN // max(photo.shape[:2]), 1, _MOST_ENLARGED))
 
 
 def _reduced(photo: np.ndarray) -> np.ndarray:

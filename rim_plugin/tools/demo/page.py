@@ -17,7 +17,15 @@ from rim_plugin.data.detect import Detector
 from rim_plugin.data.photo_files import read_rgb
 from rim_plugin.tools.api import RIM, Verification
 from rim_plugin.tools.demo.enlarging import FaceShown, describe, enlarge_photo
-from rim_plugin.tools.demo.people import Match, People, describe_verdict, largest_face, thumbnail
+from rim_plugin.tools.demo.finding import (
+    Answer,
+    People,
+    describe_answer,
+    describe_verdict,
+    largest_face,
+    thumbnail,
+    verdict_title,
+)
 from rim_plugin.tools.demo.samples import people, write_samples
 
 TITLE = 'Faces at any resolution'
@@ -41,7 +49,7 @@ _KEPT = (60, 600)  # seconds: how often old files are looked for, and the age fr
 _ONE_AT_A_TIME: dict[str, Any] = {'concurrency_limit': 1, 'concurrency_id': 'networks', 'show_progress': 'minimal'}
 
 
-def build_page(rim: RIM, detector: Detector, folder: Path) -> gr.Blocks:
+def build_page(rim: RIM, detector: Detector | None, folder: Path) -> gr.Blocks:
     """The page.
 
     Args:
@@ -64,12 +72,12 @@ def build_page(rim: RIM, detector: Detector, folder: Path) -> gr.Blocks:
     return page
 
 
-def _enlarging(rim: RIM, detector: Detector, samples: list[list[str]]) -> None:
+def _enlarging(rim: RIM, detector: Detector | None, samples: list[list[str]]) -> None:
     faces = gr.State([])
     with gr.Row():
         with gr.Column(scale=2):
             photo = _picture('Photo, or one aligned face', 'photo')
-            gr.Examples(samples, photo, label='No photo at hand? These people are drawn:')
+            gr.Examples(samples, photo, label='No photo at hand? These people are drawn:', elem_id='samples')
             marked = gr.Image(
                 label='Faces found', visible=False, elem_id='found', interactive=False, buttons=['fullscreen']
             )
@@ -78,13 +86,20 @@ def _enlarging(rim: RIM, detector: Detector, samples: list[list[str]]) -> None:
             slider = gr.ImageSlider(label='Before | after', visible=False, elem_id='whole', interactive=False)
     with gr.Column(visible=False) as details:
         gallery = gr.Gallery(
-            allow_preview=False, label='Choose a face', columns=6, height='auto', elem_id='faces', buttons=[]
+            allow_preview=False,
+            interactive=False,
+            label='Choose a face',
+            columns=6,
+            height='auto',
+            elem_id='faces',
+            buttons=[],
         )
         about = _line('')
         with gr.Row():
             face = gr.ImageSlider(label='Before | after', elem_id='face', interactive=False)
             priors = gr.Gallery(
                 allow_preview=False,
+                interactive=False,
                 label='What guides it: landmarks and parts',
                 columns=2,
                 height='auto',
@@ -123,7 +138,7 @@ def _enlarging(rim: RIM, detector: Detector, samples: list[list[str]]) -> None:
     gallery.select(select, faces, [about, face, priors], show_progress='hidden')
 
 
-def _comparing(rim: RIM, detector: Detector, samples: dict[str, list[str]]) -> None:
+def _comparing(rim: RIM, detector: Detector | None, samples: dict[str, list[str]]) -> None:
     told = _line('Drop two pictures, of any sizes; of a photo the largest face counts.')
     with gr.Row():
         first, second = _picture('First face', 'first'), _picture('Second face', 'second')
@@ -157,7 +172,7 @@ def _comparing(rim: RIM, detector: Detector, samples: dict[str, list[str]]) -> N
     )
 
 
-def _finding(rim: RIM, detector: Detector, samples: list[list[str]], folder: Path) -> None:
+def _finding(rim: RIM, detector: Detector | None, samples: list[list[str]], folder: Path) -> None:
     own = gr.State(None, delete_callback=_forget)
     with gr.Row():
         with gr.Column():
@@ -170,6 +185,7 @@ def _finding(rim: RIM, detector: Detector, samples: list[list[str]], folder: Pat
             told = _line('Nobody is in it yet.')
             enrolled = gr.Gallery(
                 allow_preview=False,
+                interactive=False,
                 label='In the gallery',
                 columns=6,
                 height='auto',
@@ -181,10 +197,16 @@ def _finding(rim: RIM, detector: Detector, samples: list[list[str]], folder: Pat
         with gr.Column():
             gr.Markdown('### 2. Who is this?')
             probe = _picture('Face to look for', 'probe')
-            gr.Examples(samples, probe, label='Other, smaller pictures of drawn people; the last is of a stranger')
+            gr.Examples(
+                samples,
+                probe,
+                label='Other, smaller pictures of drawn people; the last is of a stranger',
+                elem_id='probes',
+            )
             answer = _line('')
             found = gr.Gallery(
                 allow_preview=False,
+                interactive=False,
                 label='Most alike first',
                 columns=3,
                 height='auto',
@@ -226,8 +248,9 @@ def _finding(rim: RIM, detector: Detector, samples: list[list[str]], folder: Pat
         if path is None:
             return {answer: '', **_hidden(found)}
         face = largest_face(read_rgb(path), detector)
-        matches = gallery_of(place).search(face)
-        return {answer: _answer(matches, len(face)), found: gr.update(value=_captions(matches), visible=True)}
+        result = gallery_of(place).search(face)
+        told = html.escape(describe_answer(result.identified))
+        return {answer: f'<b>{told}</b>', found: gr.update(value=_captions(result), visible=True)}
 
     kept = [own, told, enrolled, clear]
     add.click(_careful(enrol, told), [own, name, picture, enrolled], [*kept, name, picture], **_ONE_AT_A_TIME)
@@ -283,9 +306,8 @@ def _without_folders(message: str, values: tuple[Any, ...]) -> str:
 
 
 def _verdict(verdict: Verification) -> str:
-    title = 'Same person' if verdict.same else 'Different persons'
-    scale = _scale(verdict.similarity, verdict.threshold)
-    return f'<div class="rim-verdict">{title}</div><p>{describe_verdict(verdict)}</p>{scale}'
+    scale = '' if verdict.threshold is None else _scale(verdict.similarity, verdict.threshold)
+    return f'<div class="rim-verdict">{verdict_title(verdict)}</div><p>{describe_verdict(verdict)}</p>{scale}'
 
 
 def _scale(similarity: float, threshold: float) -> str:
@@ -302,18 +324,10 @@ def _as_compared(rim: RIM, face: np.ndarray) -> np.ndarray:
     return rim.hallucinate(face) if len(face) < 112 else thumbnail(face)
 
 
-def _answer(matches: list[Match], side: int) -> str:
-    best = matches[0]
-    name = html.escape(best.name)
-    if best.verdict.same:
-        return f'**{name}**, probably. {describe_verdict(best.verdict)}'
-    return f'**Nobody in the gallery**, probably; most alike is {name}. {describe_verdict(best.verdict)}'
-
-
-def _captions(matches: list[Match]) -> list[tuple[np.ndarray, str]]:
+def _captions(answer: Answer) -> list[tuple[np.ndarray, str]]:
     return [
-        (thumbnail(each.face), f'{rank}. {each.name}: {each.verdict.similarity:.2f}')
-        for rank, each in enumerate(matches, 1)
+        (thumbnail(face), f'{hit.rank}. {hit.name}: {hit.similarity:.2f}')
+        for hit, face in zip(answer.identified.hits, answer.faces)
     ]
 
 

@@ -41,7 +41,7 @@ def private_folder() -> Iterator[Path]:
 
 def serve(
     rim: RIM,
-    detector: Detector,
+    detector: Detector | None,
     folder: Path,
     host: str,
     port: int | None,

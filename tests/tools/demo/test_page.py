@@ -66,7 +66,7 @@ def page(request, browser, served):
 
 
 def test_enlarging(page, tmp_path):
-    page.locator('.gallery-item:visible').nth(1).click()
+    page.locator('#samples .gallery-item').nth(1).click()
     page.get_by_text('1 face found').wait_for()
     page.get_by_text('Face 1: 28 x 28 pixels, hallucinated. Landmarks').wait_for()
     for part in ('whole', 'found', 'faces', 'face', 'priors'):
@@ -92,7 +92,7 @@ def test_finding(page, tmp_path):
     page.get_by_text('Drop a photo of the person first').wait_for()
     page.get_by_role('button', name='Add six drawn people').click()
     page.get_by_text('6 persons, 6 pictures').wait_for()
-    page.locator('.gallery-item:visible').first.click()
+    page.locator('#probes .gallery-item').first.click()
     page.locator('#matches').get_by_text('1. Ben').wait_for()
     Image.fromarray(np.full((20, 20, 3), 99, np.uint8)).save(tmp_path / 'grey.png')
     page.locator('#enrol input[type=file]').set_input_files(tmp_path / 'grey.png')

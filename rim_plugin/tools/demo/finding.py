@@ -12,37 +12,57 @@ import numpy as np
 from rim_plugin.data.detect import Detector
 from rim_plugin.data.photo_files import read_rgb
 from rim_plugin.tools.api import RIM, Verification
-from rim_plugin.tools.demo.enlarging import ALIGNED, faces_of
+from rim_plugin.tools.demo.enlarging import faces_of
+from rim_plugin.tools.gallery.identification import Identified, identify
 from rim_plugin.tools.gallery.opening import open_store
 from rim_plugin.tools.gallery.store import Enrolled, Store
 from rim_plugin.tools.hallucinate_files import write_png
 
-
-class Match(NamedTuple):
-    """A person found: name, the verdict on the two faces, and the enrolled face, uint8 (q, q, 3)."""
-
-    name: str
-    verdict: Verification
-    face: np.ndarray
+_LARGEST = 224  # pixels of a face that is compared
 
 
-def largest_face(picture: np.ndarray, detector: Detector) -> np.ndarray:
+class Answer(NamedTuple):
+    """The answer to a search, and the enrolled faces of its hits, uint8 (q, q, 3) each."""
+
+    identified: Identified
+    faces: list[np.ndarray]
+
+
+def largest_face(picture: np.ndarray, detector: Detector | None) -> np.ndarray:
     """The largest face of a picture, aligned, uint8 (q, q, 3), q at most 224.
 
     Raises:
         PhotoError: there is none.
     """
-    return faces_of(picture, detector, ALIGNED)[0].image
+    return faces_of(picture, detector, _LARGEST)[0].image
+
+
+def verdict_title(verdict: Verification) -> str:
+    """The verdict in two words."""
+    return 'No verdict' if verdict.same is None else 'Same person' if verdict.same else 'Different persons'
 
 
 def describe_verdict(verdict: Verification) -> str:
-    """The verdict in one line of plain words."""
-    percent = 'more than 99' if verdict.confidence > 0.99 else f'{verdict.confidence:.0%}'[:-1]
-    relation = 'at or above' if verdict.same else 'below'
+    """The reasons of a verdict in one line of plain words."""
+    sizes = f'faces of {verdict.sizes[0]} and {verdict.sizes[1]} pixels'
+    if verdict.confidence is None or verdict.threshold is None:
+        return f'{verdict.reason}: similarity {verdict.similarity:.2f} for {sizes}.'
+    percent = 'more than 99' if verdict.confidence > 0.99 else f'{100 * verdict.confidence:.0f}'
+    relation = 'reaches' if verdict.same else 'is below'
     return (
-        f'Confidence {percent}%: similarity {verdict.similarity:.2f} is {relation} the threshold '
-        f'{verdict.threshold:.2f} for faces of {verdict.sizes[0]} and {verdict.sizes[1]} pixels.'
+        f'Confidence {percent}%: similarity {verdict.similarity:.2f} {relation} the threshold '
+        f'{verdict.threshold:.2f} for {sizes}.'
     )
+
+
+def describe_answer(answer: Identified) -> str:
+    """The answer to a search in one line of plain words."""
+    if answer.reason:
+        return f'No answer: {answer.reason}.'
+    best = answer.hits[0]
+    if answer.nobody:
+        return f'Nobody in the gallery; most alike is {best.name}, similarity {best.similarity:.2f}.'
+    return f'This is {answer.name}. Of people who are not in the gallery {answer.fpir:.0%} would be named, too.'
 
 
 class People:
@@ -79,17 +99,15 @@ class People:
         with self._open() as gallery:
             return gallery.people()
 
-    def search(self, face: np.ndarray, ranks: int = 3) -> list[Match]:
-        """The persons most like a face, uint8 (q, q, 3).
+    def search(self, face: np.ndarray, ranks: int = 3) -> Answer:
+        """Who a face, uint8 (q, q, 3), is.
 
         Raises:
             GalleryError: nobody is enrolled.
         """
         with self._open() as gallery:
-            hits = gallery.search(self.rim.embed(face), ranks)
-        return [
-            Match(hit.name, self.rim.judge(hit.similarity, (len(face), hit.side)), read_rgb(hit.file)) for hit in hits
-        ]
+            identified = identify(self.rim, gallery, face, ranks=ranks)
+        return Answer(identified, [read_rgb(hit.file) for hit in identified.hits])
 
     def _open(self) -> Store:
         return open_store(self.folder / 'people.rim', sha256=self.rim.weights.sha256, make=True)
