@@ -20,7 +20,7 @@ SMALLEST = 8  # side, pixels: of fewer nothing is told
 LARGEST = 224  # side, pixels, of the faces that taught it: more detail than that is not told from the nominal side
 _ENLARGED = 0.85  # of the nominal side: what is above may be the estimate's error
 _AROUND = 0.3  # of an estimate, within which the exact side is looked for
-_DIP = 0.3  # of the residual's logarithm below that of sides two pixels away, that tells the exact side
+_DIP = 0.3  # of the residual's logarithm below that of sides some pixels away, that tells the exact side
 _FOREIGN = 0.25  # share of a picture's variance beyond its estimated side, from which it is no enlarged face
 _FLAT = 1 / 255  # deviation of grey levels below which nothing is seen
 _FLOOR = 1e-12  # power that counts as none: less than the rounding to 8 bits leaves
@@ -125,12 +125,13 @@ def _exact_side(grey: Tensor, estimate: int) -> int:
         return len(grey)
     least, most = max(SMALLEST, int((1 - _AROUND) * estimate)), int((1 + _AROUND) * estimate) + 1
     sides = range(least, min(most, int(_ENLARGED * len(grey))) + 1)
-    if len(sides) < 5:
+    away = max(2, estimate // 32)  # pixels
+    if len(sides) <= 2 * away:
         return estimate
     residuals = torch.stack([_residual(grey, side) for side in sides]).log()
-    dips = residuals[2:-2] - (residuals[:-4] + residuals[4:]) / 2
+    dips = residuals[away:-away] - (residuals[: -2 * away] + residuals[2 * away :]) / 2
     deepest = int(dips.argmin())
-    return sides[deepest + 2] if dips[deepest] < -_DIP else estimate
+    return sides[deepest + away] if dips[deepest] < -_DIP else estimate
 
 
 def _residual(grey: Tensor, side: int) -> Tensor:
