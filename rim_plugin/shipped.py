@@ -16,7 +16,13 @@ def shipped(name: str) -> Path:
 
 
 def shipped_weights() -> Path:
-    """Path of the weights that come with the plugin."""
+    """Path of the weights that come with the plugin and that its commands use."""
+    return shipped('weights/rim_small.safetensors')
+
+
+def shipped_landmarks() -> Path:
+    """Path of the weights whose landmark path tells faces from other pictures: the peaks of its heatmaps say how sure
+    it is, those of ``rim_small`` are drawn about regressed points."""
     return shipped('weights/rim.safetensors')
 
 

@@ -7,9 +7,9 @@ from rim_plugin import shipped
 
 def test_an_installation_has_its_own(tmp_path, monkeypatch):
     monkeypatch.setattr(shipped, '__file__', str(tmp_path / 'lib/rim_plugin/shipped.py'))
-    assert shipped.shipped_weights() == tmp_path / 'lib/weights/rim.safetensors'  # none there: the checkout's is named
+    assert shipped.shipped_weights() == tmp_path / 'lib/weights/rim_small.safetensors'  # none there: the checkout's is named
     (tmp_path / 'lib/rim_plugin/share').mkdir(parents=True)
-    assert shipped.shipped_weights() == tmp_path / 'lib/rim_plugin/share/weights/rim.safetensors'
+    assert shipped.shipped_weights() == tmp_path / 'lib/rim_plugin/share/weights/rim_small.safetensors'
 
 
 def test_a_file_of_the_user_goes_before_that_of_the_plugin(tmp_path, monkeypatch):

@@ -64,7 +64,7 @@ def _hallucinate(args: Namespace) -> Callable[[], object] | None:
         'replace' if args.force else 'skip' if args.skip_existing else 'refuse'
     )
     options = HallucinateOptions(
-        common.load_detector(args, rim),
+        common.load_detector(args),
         args.scale,
         args.on_no_face,
         args.compare,
@@ -116,7 +116,7 @@ def _verify(args: Namespace) -> None:
     from rim_plugin.tools.photos import read_faces
 
     rim = common.load_rim(args)
-    detector = common.load_detector(args, rim)
+    detector = common.load_detector(args)
     photos = [read_faces(path, detector) for path in (args.a, args.b)]
     results = compare_photos(rim, photos[0], photos[1], args.all_faces, args.min_quality)
     if args.json:

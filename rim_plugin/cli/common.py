@@ -195,13 +195,13 @@ def load_rim(args: Namespace) -> RIM:
     return RIM.from_pretrained(args.weights, args.device, engine=getattr(args, 'engine', 'torch'))
 
 
-def load_detector(args: Namespace, rim: RIM) -> Detector | None:
+def load_detector(args: Namespace) -> Detector | None:
     """The detector of ``--detect``; None where that is ``none``: pictures are aligned faces."""
     if args.detect == 'none':
         return None
     from rim_plugin.tools.detection import load_detector as load
 
-    return load(args.detect, rim)
+    return load(args.detect)
 
 
 def name_part(text: str) -> str:

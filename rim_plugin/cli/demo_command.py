@@ -20,7 +20,7 @@ def _run(args: Namespace) -> None:
 
     with private_folder() as folder:
         rim = load_rim(args)
-        detector = load_detector(args, rim)
+        detector = load_detector(args)
         ready = partial(print, 'Ctrl-C ends it. The page:', flush=True)
         serve(rim, detector, folder, args.host, args.port, args.open, ready)
 

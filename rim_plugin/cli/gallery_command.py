@@ -87,7 +87,7 @@ def _enrol(args: Namespace) -> None:
     rim = load_rim(args)
     sha256 = rim.weights.sha256
     check_store(args.index, args.store, sha256)  # a wrong one is named before the work
-    detector = load_detector(args, rim)
+    detector = load_detector(args)
     count, skipped = enrol(lambda: _open(args, sha256, make=True), rim, args.people, detector, args.min_quality)
     print_skipped(skipped)
     with _open(args) as index:
@@ -101,7 +101,7 @@ def _search(args: Namespace) -> None:
 
     rim = load_rim(args)
     with _open(args, rim.weights.sha256) as index:
-        faces = read_faces(args.photo, load_detector(args, rim))
+        faces = read_faces(args.photo, load_detector(args))
         answer = identify(rim, index, faces[0], args.fpir, args.ranks, args.min_quality)
     if args.json:
         print(json.dumps({**answer.values(), 'faces_found': len(faces)}))
@@ -124,7 +124,7 @@ def _evaluate(args: Namespace) -> None:
 
     rim = load_rim(args)
     with _open(args, rim.weights.sha256) as index:
-        figures, skipped = evaluate_gallery(rim, index, args.people, load_detector(args, rim), args.fpir)
+        figures, skipped = evaluate_gallery(rim, index, args.people, load_detector(args), args.fpir)
     print_skipped(skipped)
     if args.output:
         save_evaluation(figures, Path(args.output))

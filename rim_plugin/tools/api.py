@@ -295,7 +295,7 @@ class RIM:
             ValueError: an image is no such face.
         """
         faces = _checked(images)
-        if not (self.weights.qualities and self.pipeline.has_priors):
+        if not self.weights.qualities:
             return None if _is_one(images) else [None] * len(faces)
         values = [
             float(scores(quality_at(self.weights.qualities, side), each[None])[0])
@@ -305,8 +305,11 @@ class RIM:
 
     def quality_features(self, faces: Sequence[np.ndarray]) -> np.ndarray:
         """Features (n, 4) of n pictures, see :func:`rim_plugin.tools.quality.features`."""
+        from rim_plugin.tools.face_landmarks import landmark_network
+
+        network = landmark_network()
         seen = [face if len(face) <= SEEN else degrade(face, SEEN) for face in faces]
-        rows = [features(priors, face, self.image_size) for priors, face in zip(self.priors(seen), seen)]
+        rows = [features(priors, face, network.image_size) for priors, face in zip(network.priors(seen), seen)]
         return np.array(rows)
 
     def verify(self, a: np.ndarray, b: np.ndarray, min_quality: float | None = None) -> Verification:

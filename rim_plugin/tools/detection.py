@@ -11,7 +11,7 @@ from skimage.transform import estimate_transform
 from rim_plugin.data.alignment import alignment_template
 from rim_plugin.data.detect import Detector, Found, detect_faces, make_detector, whole_picture
 from rim_plugin.tools.api import RIM
-from rim_plugin.tools.face_landmarks import Seen, has_landmarks, see_landmarks
+from rim_plugin.tools.face_landmarks import Seen, has_landmarks, landmark_network, see_landmarks
 
 _CERTAIN = 0.24  # landmarks' certainty from which a find is a face
 _ALONE = 0.3  # the same, of a picture in which the detector sees none; a face that is not aligned has up to .3
@@ -31,7 +31,8 @@ def load_detector(name: str, rim: RIM | None = None) -> Detector:
             ``cascade`` (upright faces only), ``insightface``, the path of an ``.onnx`` file, SCRFD or YuNet: the faces
             of whole photos, each looked at by RIM's landmark path. ``module:function``: a function, whose points are
             taken as they are, see :func:`rim_plugin.data.detect.make_detector`.
-        rim: whose landmark path looks at the faces. Default: the weights of the repository.
+        rim: whose landmark path looks at the faces. Default: those of
+            :func:`rim_plugin.tools.face_landmarks.landmark_network`, for which the thresholds are.
 
     Returns:
         From an RGB image, uint8 (H, W, 3), to a list of :class:`rim_plugin.data.detect.Found`, or what the function
@@ -44,18 +45,18 @@ def load_detector(name: str, rim: RIM | None = None) -> Detector:
     if ':' in name and not name.endswith('.onnx'):
         return make_detector(name)
     if name == 'auto':
-        return AutoDetector(rim or RIM.from_pretrained())
+        return AutoDetector(rim or landmark_network())
     networks: list[RIM] = []
 
     def cascade() -> Detector:
         from rim_plugin.tools.cascade import CascadeDetector
 
         print('cascade: upright, frontal faces only', file=sys.stderr)
-        networks.append(rim or RIM.from_pretrained())
+        networks.append(rim or landmark_network())
         return CascadeDetector(networks[0])
 
     detector = make_detector(name, {'auto': cascade, 'cascade': cascade})
-    rim = networks[0] if networks else rim or RIM.from_pretrained()
+    rim = networks[0] if networks else rim or landmark_network()
     return Turning(CheckedDetector(detector, rim, name in _REFINED))
 
 

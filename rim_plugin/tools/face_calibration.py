@@ -206,8 +206,6 @@ def _qualities(
     rim: RIM, known: KnownFaces, embeddings: dict[int, np.ndarray], half: np.ndarray
 ) -> tuple[tuple[Quality, ...], dict[str, np.ndarray], list[dict[str, Any]]]:
     """Qualities by size, errors versus refusals, and shares of faces that pass and of other pictures that do not."""
-    if not rim.pipeline.has_priors:
-        return (), {}, []
     qualities, rejections, passing = [], {}, []
     for size in tqdm([size for size in embeddings if size <= SEEN], unit='size', desc='quality'):
         faces = rim.quality_features([reduced(face, size) for face in known.faces])

@@ -1,4 +1,5 @@
-"""Quality: the probability that a picture is an aligned face, by what the hallucination network sees in it.
+"""Quality: the probability that a picture is an aligned face, by what a landmark path sees in it
+(:func:`rim_plugin.tools.face_landmarks.landmark_network`).
 
 Features are the heights of the landmarks' peaks, how far the estimated landmarks lie from where an aligned face has
 them, and the picture's contrast. A logistic regression at packing tells real faces by them from pictures that are none

@@ -44,7 +44,7 @@ def represent(rim: RIM, picture: AnyPicture, detector: Detector | None = None) -
         UnreadableImage: the path's picture cannot be read.
         ValueError: no picture, or the weights have no recogniser.
     """
-    detector = detector or load_detector('auto', rim)
+    detector = detector or load_detector('auto')
     faces = [face for face in find_faces(as_rgb(picture), detector, 2 * FACE_SIZE) if not face.doubt]
     embeddings = rim.embed([face.image for face in faces])
     return [
