@@ -1,5 +1,6 @@
 """A process that is forked from one with a loaded RIM, as gunicorn --preload and multiprocessing do, answers."""
 
+import os
 import subprocess
 import sys
 
@@ -10,6 +11,7 @@ import multiprocessing, os, sys
 import numpy as np, torch
 torch.set_num_threads(4)
 from rim_plugin import RIM
+import support.tiny_recognition
 rim = RIM.from_pretrained(sys.argv[1], 'cpu', engine=sys.argv[2])
 faces = list(np.random.default_rng(0).integers(0, 256, (8, 32, 32, 3), np.uint8))
 here = rim.embed(faces), rim.hallucinate(faces)
@@ -35,4 +37,5 @@ def test_a_forked_process_answers_as_its_parent(tiny, engine, tmp_path, monkeypa
         pytest.importorskip(package)
     monkeypatch.setenv('RIM_CACHE', str(tmp_path))
     monkeypatch.delenv('OMP_NUM_THREADS', raising=False)
+    monkeypatch.setenv('PYTHONPATH', os.pathsep.join(sys.path))
     subprocess.run([sys.executable, '-c', CODE, str(tiny.weights), engine], check=True, timeout=200)
