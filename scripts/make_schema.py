@@ -98,7 +98,7 @@ def make_schema() -> Json:
     return {
         '$schema': 'https://json-schema.org/draft/2020-12/schema',
         'title': 'Options of the RIM plugin for BasicSR',
-        'if': {'anyOf': [{'required': ['methods']}, {'required': ['pair_sets']}]},
+        'if': {'anyOf': [{'required': [key]} for key in ('methods', 'pair_sets', 'robustness')]},
         'then': _ref('BenchmarkOptions'),
         'else': _ref('run'),
         '$defs': defs,

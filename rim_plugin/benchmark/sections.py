@@ -49,7 +49,8 @@ def ranked_cell(results: Results, name: str, figure: Figure, words: str = '') ->
         return Cell(words or NOTHING)
     found = results.rankings.get(figure.place, {}).get(figure.metric)
     rank, significant = _rank(found, name)
-    if found and interval.mean == results.intervals[(found.best, *figure.place)][figure.metric].mean:
+    best = (found.best, *figure.place) if found else None
+    if best is not None and interval.mean == results.intervals[best][figure.metric].mean:
         rank = 'best'  # a tie
     return interval_cell(interval, figure.digits)._replace(rank=rank, significant=significant)
 

@@ -76,6 +76,7 @@ _CHECKS = {
     'exclusiveMinimum': lambda v, schema, root, path: [f'{path}: too small'] if v <= schema['exclusiveMinimum'] else [],
     'maximum': lambda value, schema, root, path: [f'{path}: too large'] if value > schema['maximum'] else [],
     'minItems': lambda value, schema, root, path: [f'{path}: too short'] if len(value) < schema['minItems'] else [],
+    'maxItems': lambda value, schema, root, path: [f'{path}: too long'] if len(value) > schema['maxItems'] else [],
     'items': lambda value, schema, root, path: [e for each in value for e in errors(each, schema['items'], root, path)],
     'anyOf': _any_of,
     'allOf': lambda value, schema, root, path: [e for each in schema['allOf'] for e in errors(value, each, root, path)],
