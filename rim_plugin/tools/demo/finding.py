@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
+from PIL import Image
 
 from rim_plugin.data.detect import Detector
 from rim_plugin.data.photo_files import read_rgb
@@ -16,7 +17,6 @@ from rim_plugin.tools.demo.enlarging import faces_of
 from rim_plugin.tools.gallery.identification import Identified, identify
 from rim_plugin.tools.gallery.opening import open_store
 from rim_plugin.tools.gallery.store import Enrolled, Store
-from rim_plugin.tools.hallucinate_files import write_png
 
 _LARGEST = 224  # pixels of a face that is compared
 
@@ -91,7 +91,7 @@ class People:
             count = sum(gallery.people().values())
             files = [self.folder / f'{count + number}.png' for number in range(len(faces))]
             for file, face in zip(files, faces):
-                write_png(file, face)
+                Image.fromarray(face).save(file)
             gallery.add([Enrolled(name, str(file), len(face)) for file, face in zip(files, faces)], embeddings)
 
     def names(self) -> dict[str, int]:

@@ -4,9 +4,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from PIL import Image
 
 from rim_plugin.data.synthetic.portraits import PEOPLE, draw_photo, portrait
-from rim_plugin.tools.hallucinate_files import write_png
 
 NAMES = ('Otto', 'Ada', 'Ben', 'Cleo', 'Dora', 'Emil')
 IDENTITIES = [identity for row in PEOPLE for identity in row]
@@ -34,9 +34,10 @@ class Samples(NamedTuple):
 
 
 def write_samples(folder: Path) -> Samples:
-    """Write the pictures as PNG files."""
+    """Write the pictures as PNG files into a folder, which is made."""
     photo = folder / 'six_people.png'
-    write_png(photo, draw_photo(40))
+    folder.mkdir(parents=True)
+    Image.fromarray(draw_photo(40)).save(photo)
     return Samples(
         [[str(photo)], *([_write(folder, *each)] for each in _ALONE)],
         {label: [_write(folder, *each) for each in pair] for label, pair in _PAIRS.items()},
@@ -46,5 +47,5 @@ def write_samples(folder: Path) -> Samples:
 
 def _write(folder: Path, identity: int, index: int, side: int) -> str:
     path = folder / f'face_{identity}_{index}_{side}px.png'
-    write_png(path, portrait(identity, side, index))
+    Image.fromarray(portrait(identity, side, index)).save(path)
     return str(path)

@@ -5,7 +5,7 @@ from rim_plugin.tools.demo.samples import people, write_samples
 
 
 def test_samples_are_a_photo_and_faces_below_its_size(tmp_path):
-    samples = write_samples(tmp_path)
+    samples = write_samples(tmp_path / 'samples')
     (photo,), *faces = samples.alone
     assert read_rgb(photo).shape == (2 * 46, 3 * 46, 3)
     assert [read_rgb(face).shape[0] for (face,) in faces] == [28, 16, 10]
