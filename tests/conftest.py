@@ -9,6 +9,7 @@ REAL_FACES = Path(__file__).parent.parent / 'datasets' / 'raw'
 
 
 def pytest_addoption(parser):
+    parser.addoption('--kills', type=int, default=12, help='of tiny trainings, in the slow tests (12)')
     parser.addoption('--mutations', type=int, default=10, help='of every options file, in the slow tests (10)')
 
 

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING
 from rim_plugin.cli.common import (
     Command,
     add_networks,
+    add_ray,
     check_pictures,
     load_detector,
     load_rim,
+    open_cluster,
     print_skipped,
     whole_number,
 )
@@ -36,6 +38,7 @@ def _arguments(parser: ArgumentParser) -> None:
     enrol.add_argument(
         'people', metavar='PEOPLE', help='folder with a folder a person, or file of lines NAME<tab>PHOTO'
     )
+    add_ray(enrol)
     search.add_argument('photo', metavar='PHOTO', help='picture of an aligned face')
     ranks = whole_number(1, 1000)
     search.add_argument('-k', '--ranks', type=ranks, default=5, help='how many persons to show (%(default)s)')
@@ -59,13 +62,17 @@ def _open(args: Namespace, sha256: str | None = None, make: bool = False) -> Sto
 
 
 def _enrol(args: Namespace) -> None:
+    from rim_plugin.tools import bulk
     from rim_plugin.tools.gallery.enrolment import enrol
     from rim_plugin.tools.gallery.opening import check_store
 
     rim = load_rim(args)
     sha256 = rim.weights.sha256
     check_store(args.index, args.store, sha256)  # a wrong one is named before the work
-    count, skipped = enrol(lambda: _open(args, sha256, make=True), rim, args.people, load_detector(args, rim))
+    detector = load_detector(args, rim)
+    with open_cluster(args) as cluster:
+        elsewhere = bulk.enrolling(cluster, bulk.Networks.of(args)) if cluster else None
+        count, skipped = enrol(lambda: _open(args, sha256, make=True), rim, args.people, detector, elsewhere)
     print_skipped(skipped)
     with _open(args) as index:
         print(f'{count} photos enrolled; {args.index}: {_size(index)}')

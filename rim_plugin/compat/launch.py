@@ -118,7 +118,7 @@ def _one_line_error(
             'checkpoint.',
             file=sys.stderr,
         )
-    elif issubclass(kind, KeyboardInterrupt):
+    elif KeyboardInterrupt in (kind, type(error.__cause__)):  # the cause: in a class that was being made
         print('Interrupted before the training began: nothing to save.', file=sys.stderr)
     else:
         before(kind, error, trace)

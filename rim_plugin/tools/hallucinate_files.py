@@ -6,7 +6,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import partial
 from pathlib import Path
 from typing import Literal, NamedTuple, TypeAlias
@@ -27,6 +27,7 @@ from rim_plugin.tools.api import RIM
 from rim_plugin.tools.photos import check_enlarged, enlarged_photo, find_faces, paste_faces
 
 Existing = Literal['refuse', 'replace', 'skip']
+Job: TypeAlias = 'tuple[Path, Path]'  # path, target without extension
 Read: TypeAlias = 'tuple[Path, Path, np.ndarray | UnreadableImage]'  # path, target, picture or why there is none
 _BATCHES = 4  # of the network, that are read at a time: faces of several sizes still make full batches
 _THREADS = 4  # that read, and that write
@@ -73,6 +74,11 @@ class Report:
     present: int = 0
     skipped: list[str] = field(default_factory=list)
 
+    def add(self, other: Report) -> None:
+        """Take in what another part of the run did."""
+        for each in fields(self):
+            setattr(self, each.name, getattr(self, each.name) + getattr(other, each.name))
+
 
 def hallucinate_files(
     rim: RIM,
@@ -83,6 +89,7 @@ def hallucinate_files(
     compare: bool,
     priors: bool,
     existing: Existing = 'refuse',
+    elsewhere: Callable[[Sequence[Job]], Iterator[Report]] | None = None,
 ) -> Report:
     """Hallucinate the faces of files and folders, into PNG files of the same names.
 
@@ -98,6 +105,7 @@ def hallucinate_files(
         compare: also write NAME_compare.png: bicubic enlargement and result.
         priors: also write NAME_priors.png: LR, SR, landmarks and parsing map of each face.
         existing: what becomes of inputs whose files are there: ``refuse`` all, ``replace`` them, ``skip`` them.
+        elsewhere: does :func:`hallucinate_jobs` with other processes, see :mod:`rim_plugin.tools.bulk`.
 
     Raises:
         FileNotFoundError: an input is not there, or a folder without pictures.
@@ -108,18 +116,36 @@ def hallucinate_files(
     remove_drafts(Path(output))
     plan = plan_files(inputs, Path(output), ['_compare'] * compare + ['_priors'] * priors, existing)
     jobs, report = list(plan.jobs.items()), Report(present=plan.present)
+    wanted = detector, scale, compare, priors
+    parts = elsewhere(jobs) if elsewhere else hallucinate_jobs(rim, jobs, *wanted)
+    with tqdm(total=len(jobs), unit='file') as bar:
+        for part in parts:
+            report.add(part)
+            bar.update(part.written + len(part.skipped))
+    return report
+
+
+def hallucinate_jobs(
+    rim: RIM, jobs: Sequence[Job], detector: Detector | None, scale: int, compare: bool, priors: bool
+) -> Iterator[Report]:
+    """Hallucinate pictures, and what was done of each part of them; see :func:`hallucinate_files`.
+
+    Args:
+        rim, detector, scale, compare, priors: see there.
+        jobs: path of each picture, and its target without extension; files that are there are replaced.
+    """
     step = 1 if detector else _BATCHES * rim.batch
     parts = [jobs[start : start + step] for start in range(0, len(jobs), step)]
     check = partial(check_enlarged, scale=scale) if detector else rim.check_small_side
-    with Writer() as writer, tqdm(total=len(jobs), unit='file') as bar:
+    with Writer() as writer:
         for part in read_ahead(parts, check):
+            report = Report()
             pictures = _photos(rim, part, report, detector, scale) if detector else _faces(rim, part, report)
             for picture in pictures:
                 for file, image in picture.files(rim, compare, priors):
                     writer.write(file, image)
                 report.written += 1
-            bar.update(len(part))
-    return report
+            yield report
 
 
 def read_ahead(parts: Sequence[Sequence[tuple[Path, Path]]], check: Callable[[int, int], None]) -> Iterator[list[Read]]:
