@@ -36,9 +36,9 @@ def _parse_options(original: Function, root_path: str, is_train: bool = True) ->
     BasicSR's train.py may be ``__main__`` (in a checkout of it), so that its functions can only be reached from here:
     the caller's.
     """
+    sys.excepthook = partial(_one_line_error, sys.excepthook)  # first: Ctrl-C may come within the import
     from rim_plugin.options import checking  # which imports BasicSR, see the package
 
-    sys.excepthook = partial(_one_line_error, sys.excepthook)
     logging.raiseExceptions = False  # a log that cannot be written is no traceback for each of its lines
     argv, forced = reading.take_forced(sys.argv)
     path = checking.check_command(argv, forced, is_train)

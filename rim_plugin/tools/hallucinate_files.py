@@ -22,6 +22,7 @@ from rim_plugin.data.photo_files import read_rgb
 from rim_plugin.data.resize import to_tensor
 from rim_plugin.errors import UnreadableImage
 from rim_plugin.files import remove_drafts, require_folder, write_atomically
+from rim_plugin.memory import give_back
 from rim_plugin.sheets import GAP, comparison_sheet
 from rim_plugin.tools.api import RIM
 from rim_plugin.tools.photos import check_enlarged, enlarged_photo, find_faces, paste_faces
@@ -146,6 +147,7 @@ def hallucinate_jobs(
                     writer.write(file, image)
                 report.written += 1
             yield report
+            give_back()
 
 
 def read_ahead(parts: Sequence[Sequence[tuple[Path, Path]]], check: Callable[[int, int], None]) -> Iterator[list[Read]]:

@@ -47,7 +47,10 @@ def damage_newest(folder, chance):
     if len(states) < 2:
         return None
     name = chance.choice(list(DAMAGES))
-    DAMAGES[name](chance.choice([states[-1], folder / f'models/net_g_{states[-1].stem}.pth']), chance)
+    file = chance.choice([states[-1], folder / f'models/net_g_{states[-1].stem}.pth'])
+    if not file.is_file():  # damaged before
+        return None
+    DAMAGES[name](file, chance)
     return name
 
 

@@ -46,8 +46,9 @@ def _train(root, options, log):
         code = 0
     except SystemExit as end:
         code = end.code
-    except BaseException:
-        sys.excepthook(*sys.exc_info())
+    except BaseException as error:
+        if not isinstance(error, KeyboardInterrupt) or sys.excepthook is not sys.__excepthook__:  # else before BasicSR
+            sys.excepthook(*sys.exc_info())
     finally:
         sys.stdout.flush(), sys.stderr.flush()
         os._exit(code)
