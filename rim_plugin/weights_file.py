@@ -195,7 +195,8 @@ def _calibration(values: dict[str, Any]) -> Calibration:
 
 def _quality(values: dict[str, Any]) -> Quality:
     """A quality from JSON values, whose lists become tuples."""
-    return Quality(**{key: tuple(each) if isinstance(each, list) else each for key, each in values.items()})
+    numbers: dict[str, Any] = {key: tuple(each) if isinstance(each, list) else each for key, each in values.items()}
+    return Quality(**numbers)
 
 
 def _read_header(path: Path) -> dict[str, Any]:

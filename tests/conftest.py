@@ -19,6 +19,7 @@ if sys.dont_write_bytecode:
 
 
 def pytest_addoption(parser):
+    parser.addoption('--kills', type=int, default=12, help='of tiny trainings, in the slow tests (12)')
     parser.addoption('--mutations', type=int, default=10, help='of every options file, in the slow tests (10)')
 
 

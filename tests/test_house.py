@@ -17,10 +17,10 @@ ARROWS = {
     '__main__': {'cli'},
     'train': {'rim_plugin'},
     'test': {'rim_plugin'},
-    'cli': {'tools', 'benchmark', 'data', 'errors', 'files', 'rim_plugin', 'shipped', 'test', 'train'},
+    'cli': {'tools', 'benchmark', 'cluster', 'data', 'errors', 'files', 'rim_plugin', 'shipped', 'test', 'train'},
     'tools': BASE
     | {'archs', 'data', 'environment', 'evaluation', 'templates', 'options', 'packages', 'pipeline'}
-    | {'heatmaps', 'network_key', 'sheets', 'shipped'},
+    | {'cluster', 'heatmaps', 'memory', 'network_key', 'sheets', 'shipped'},
     'benchmark': BASE
     | {'archs', 'batch', 'data', 'environment', 'evaluation', 'templates', 'models', 'options', 'pipeline'}
     | {'rim_plugin', 'sheets', 'tools'},
@@ -50,6 +50,7 @@ ARROWS = {
     'options': BASE | {'muon', 'randomness', 'shipped'},
     'weights_file': {'errors', 'files', 'shipped'},
     'link': {'errors'},
+    'cluster': {'errors'},
     'packages': {'errors'},
     **dict.fromkeys(
         (
@@ -58,6 +59,7 @@ ARROWS = {
             'errors',
             'files',
             'heatmaps',
+            'memory',
             'muon',
             'network_key',
             'templates',

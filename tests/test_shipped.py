@@ -7,7 +7,7 @@ from rim_plugin import shipped
 
 def test_an_installation_has_its_own(tmp_path, monkeypatch):
     monkeypatch.setattr(shipped, '__file__', str(tmp_path / 'lib/rim_plugin/shipped.py'))
-    assert shipped.shipped_weights() == tmp_path / 'lib/weights/rim_small.safetensors'  # none there: the checkout's is named
+    assert shipped.shipped_weights() == tmp_path / 'lib/weights/rim_small.safetensors'
     (tmp_path / 'lib/rim_plugin/share').mkdir(parents=True)
     assert shipped.shipped_weights() == tmp_path / 'lib/rim_plugin/share/weights/rim_small.safetensors'
 

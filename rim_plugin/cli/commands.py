@@ -52,11 +52,13 @@ def _hallucinate_arguments(parser: ArgumentParser) -> None:
     there.add_argument('--force', action='store_true', help='replace files that are there')
     there.add_argument('--skip-existing', action='store_true', help='go on with pictures whose files are not there')
     common.add_networks(parser)
+    common.add_ray(parser)
 
 
 def _hallucinate(args: Namespace) -> Callable[[], object] | None:
     if len(args.inputs) == 1 and os.path.isfile(args.inputs[0]):
         common.check_pictures(args.inputs)
+    from rim_plugin.tools import bulk
     from rim_plugin.tools.hallucinate_files import HallucinateOptions, hallucinate_files
 
     rim = common.load_rim(args)
@@ -74,7 +76,10 @@ def _hallucinate(args: Namespace) -> Callable[[], object] | None:
         common.name_part(args.suffix),
         existing,
     )
-    report = hallucinate_files(rim, args.inputs, args.output, options, _tell_json if args.json else _tell)
+    tell = _tell_json if args.json else _tell
+    with common.open_cluster(args) as cluster:
+        elsewhere = bulk.hallucinating(cluster, bulk.Networks.of(args), options) if cluster else None
+        report = hallucinate_files(rim, args.inputs, args.output, options, tell, elsewhere)
     common.print_skipped(report.skipped)
     if not report.written and not report.present:
         raise ValueError('nothing was written: none of the pictures can be used')
@@ -234,6 +239,7 @@ def _prepare_arguments(parser: ArgumentParser) -> None:
     parser.add_argument('--backend', choices=('lmdb', 'disk'), default='lmdb', help='LMDB or a folder (%(default)s)')
     parser.add_argument('--subset', help='text file naming the wanted photos, one a line')
     parser.add_argument('--workers', type=int, help='threads (as many as processors)')
+    common.add_ray(parser)
     parser.add_argument('--check', metavar='FOLDER', help='instead: read every face of a prepared folder')
 
 
@@ -248,11 +254,14 @@ def _prepare(args: Namespace) -> None:
     args.output = args.output or _output_of(args.photos)
 
     from rim_plugin.data.prepare import PrepareOptions, prepare_faces
+    from rim_plugin.tools import bulk
     from rim_plugin.tools.detection import load_detector
 
-    wanted = {field.name: getattr(args, field.name) for field in fields(PrepareOptions)}
+    options = PrepareOptions(**{field.name: getattr(args, field.name) for field in fields(PrepareOptions)})
     try:
-        print(prepare_faces(PrepareOptions(**wanted), load_detector))
+        with common.open_cluster(args) as cluster:
+            elsewhere = bulk.preparing(cluster, options) if cluster else None
+            print(prepare_faces(options, load_detector, elsewhere))
     except KeyboardInterrupt:
         print('Stopped. The same command goes on from here.', file=sys.stderr)
         raise

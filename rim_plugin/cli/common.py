@@ -17,6 +17,7 @@ from rim_plugin.errors import OptionsError, one_line
 from rim_plugin.tools.engine_names import AUTO, POSSIBLE, parse_engine
 
 if TYPE_CHECKING:
+    from rim_plugin.cluster import Cluster
     from rim_plugin.data.detect import Detector
     from rim_plugin.tools.api import RIM
 
@@ -193,6 +194,28 @@ def load_rim(args: Namespace) -> RIM:
     except (AssertionError, RuntimeError) as error:  # as a torch without that backend has it
         raise ValueError(f'--device {args.device}: {error}; --device cpu is always there') from None
     return RIM.from_pretrained(args.weights, args.device, engine=getattr(args, 'engine', 'torch'))
+
+
+def add_ray(parser: ArgumentParser) -> None:
+    """Add the argument that :func:`open_cluster` reads."""
+    parser.add_argument(
+        '--ray',
+        metavar='ADDRESS',
+        help='do the work on a Ray cluster: auto (that of this machine), local (one for this run), HOST:PORT or '
+        'ray://HOST:PORT; all nodes have to see the same files',
+    )
+
+
+@contextmanager
+def open_cluster(args: Namespace) -> Iterator[Cluster | None]:
+    """The cluster of ``--ray``; None where that was not said."""
+    if args.ray is None:
+        yield None
+        return
+    from rim_plugin.cluster import Cluster
+
+    with Cluster(args.ray) as cluster:
+        yield cluster
 
 
 def load_detector(args: Namespace) -> Detector | None:

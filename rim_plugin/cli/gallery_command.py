@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from argparse import ArgumentParser, Namespace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,10 +13,12 @@ from rim_plugin.cli.common import (
     Command,
     add_min_quality,
     add_networks,
+    add_ray,
     check_pictures,
     fraction,
     load_detector,
     load_rim,
+    open_cluster,
     print_skipped,
     whole_number,
 )
@@ -42,6 +45,7 @@ def _arguments(parser: ArgumentParser) -> None:
     enrol.add_argument(
         'people', metavar='PEOPLE', help='folder with a folder a person, or file of lines NAME<tab>PHOTO'
     )
+    add_ray(enrol)
     search.add_argument('photo', metavar='PHOTO', help='picture of an aligned face')
     ranks = whole_number(1, 1000)
     search.add_argument('-k', '--ranks', type=ranks, default=5, help='how many persons to show (%(default)s)')
@@ -81,6 +85,7 @@ def _open(args: Namespace, sha256: str | None = None, make: bool = False) -> Sto
 
 
 def _enrol(args: Namespace) -> None:
+    from rim_plugin.tools import bulk
     from rim_plugin.tools.gallery.enrolment import enrol
     from rim_plugin.tools.gallery.opening import check_store
 
@@ -88,7 +93,10 @@ def _enrol(args: Namespace) -> None:
     sha256 = rim.weights.sha256
     check_store(args.index, args.store, sha256)  # a wrong one is named before the work
     detector = load_detector(args)
-    count, skipped = enrol(lambda: _open(args, sha256, make=True), rim, args.people, detector, args.min_quality)
+    with open_cluster(args) as cluster:
+        elsewhere = bulk.enrolling(cluster, bulk.Networks.of(args), args.min_quality) if cluster else None
+        make = partial(_open, args, sha256, make=True)
+        count, skipped = enrol(make, rim, args.people, detector, args.min_quality, elsewhere)
     print_skipped(skipped)
     with _open(args) as index:
         print(f'{count} photos enrolled; {args.index}: {_size(index)}')

@@ -36,9 +36,9 @@ def _parse_options(original: Function, root_path: str, is_train: bool = True) ->
     BasicSR's train.py may be ``__main__`` (in a checkout of it), so that its functions can only be reached from here:
     the caller's.
     """
+    sys.excepthook = partial(_one_line_error, sys.excepthook)  # first: Ctrl-C may come within the import
     from rim_plugin.options import checking  # which imports BasicSR, see the package
 
-    sys.excepthook = partial(_one_line_error, sys.excepthook)
     logging.raiseExceptions = False  # a log that cannot be written is no traceback for each of its lines
     argv, forced = reading.take_forced(sys.argv)
     path = checking.check_command(argv, forced, is_train)
@@ -118,7 +118,7 @@ def _one_line_error(
             'checkpoint.',
             file=sys.stderr,
         )
-    elif issubclass(kind, KeyboardInterrupt):
+    elif KeyboardInterrupt in (kind, type(error.__cause__)):  # the cause: in a class that was being made
         print('Interrupted before the training began: nothing to save.', file=sys.stderr)
     else:
         before(kind, error, trace)

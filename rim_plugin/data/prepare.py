@@ -1,12 +1,13 @@
 """Photos to a store of aligned faces with landmarks and parsing maps (see face_store.py for what it holds)."""
 
 import os
-from collections import Counter
-from collections.abc import Callable, Iterator
+from collections import Counter, deque
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
+from typing import TypeAlias
 
 import cv2
 import numpy as np
@@ -26,6 +27,9 @@ from rim_plugin.files import write_atomically
 _PHOTO_EXTENSIONS = {'.jpg', '.jpeg', '.png', '.bmp', '.gif', '.jp2', '.pgm', '.ppm', '.tif', '.tiff', '.webp'}
 _LeftOut = tuple[Path, str, str]  # photo, reason, detail
 _Made = tuple[bytes, bytes | None, np.ndarray | None]  # face, parsing map, landmarks (L, 2)
+Outcome: TypeAlias = '_Made | SkippedPhoto'
+Outcomes: TypeAlias = Generator[Outcome, None, None]
+Elsewhere: TypeAlias = Callable[[Sequence[Path]], Outcomes]
 
 
 @dataclass(frozen=True)
@@ -178,7 +182,7 @@ def _take_face(options: PrepareOptions, name: Path) -> _Made:
     return path.read_bytes() if as_it_is else _jpeg(face, options.quality), None, None
 
 
-def _make_face(options: PrepareOptions, annotations: AnnotationReader, name: Path) -> _Made:
+def _aligned_face(options: PrepareOptions, annotations: AnnotationReader, name: Path) -> _Made:
     """The face of the photo ``name``; raises SkippedPhoto."""
     photo = read_photo(options.photos / name, upright=isinstance(annotations, Detected))
     points = annotations(name, photo)
@@ -207,7 +211,11 @@ def _unique_keys(names: list[Path], left_out: list[_LeftOut]) -> dict[str, Path]
     return keys
 
 
-def prepare_faces(options: PrepareOptions, load_detector: Callable[[str], Detector] = make_detector) -> Summary:
+def prepare_faces(
+    options: PrepareOptions,
+    load_detector: Callable[[str], Detector] = make_detector,
+    elsewhere: Elsewhere | None = None,
+) -> Summary:
     """Align the faces of a folder of photos and store them with their landmarks and parsing maps.
 
     A stopped run is taken up by the same call; a finished one is brought up to date, also with another folder of
@@ -217,6 +225,7 @@ def prepare_faces(options: PrepareOptions, load_detector: Callable[[str], Detect
     Args:
         options: what to prepare and how.
         load_detector: makes the detector of a name; :func:`rim_plugin.tools.detection.load_detector` knows more.
+        elsewhere: does :func:`make_face` of each photo with other processes, see :mod:`rim_plugin.tools.bulk`.
 
     Returns:
         Counts and reasons.
@@ -227,7 +236,7 @@ def prepare_faces(options: PrepareOptions, load_detector: Callable[[str], Detect
         ValueError: other settings than those of the faces already in the output; not one face could be prepared.
     """
     names = find_photos(options.photos, options.subset)
-    annotations = _annotations(options, load_detector)
+    annotations = read_annotations(options, load_detector)
     settings = {
         'size': options.size,
         'quality': options.quality,
@@ -240,7 +249,9 @@ def prepare_faces(options: PrepareOptions, load_detector: Callable[[str], Detect
     with FaceStoreWriter(options.output, options.backend, settings) as store:
         done = store.done()
         missing = {key: name for key, name in keys.items() if key not in done}
-        _make_faces(options, annotations, missing, store, summary)
+        photos = list(missing.values())
+        with closing(elsewhere(photos) if elsewhere else _by_threads(options, annotations, photos)) as made:
+            _store_faces(missing, made, store, summary)
         summary.present = len(done)
         lines = [f'{name}\t{reason}\t{detail}\n' for name, reason, detail in sorted(summary.left_out)]
         write_atomically(summary.output / 'left_out.txt', ''.join(lines))
@@ -249,31 +260,43 @@ def prepare_faces(options: PrepareOptions, load_detector: Callable[[str], Detect
     return summary
 
 
-def _annotations(options: PrepareOptions, load_detector: Callable[[str], Detector]) -> AnnotationReader | None:
-    """What tells where faces lie; None where they are aligned."""
+def read_annotations(options: PrepareOptions, load_detector: Callable[[str], Detector]) -> AnnotationReader | None:
+    """What tells where faces lie; None where they are aligned; see :func:`prepare_faces`."""
     if options.landmarks is not None:
         return open_annotations(options.landmarks)
     return None if options.detector is None else Detected(load_detector(options.detector))
 
 
-def _make_faces(
-    options: PrepareOptions,
-    annotations: AnnotationReader | None,
-    names: dict[str, Path],
-    store: FaceStoreWriter,
-    summary: Summary,
-) -> None:
-    """Make the faces of ``names`` (key to name) in threads (decoding and warping release the GIL) and store them."""
+def _store_faces(names: dict[str, Path], made: Outcomes, store: FaceStoreWriter, summary: Summary) -> None:
+    """Store the faces of ``names`` (key to name), which come in their order."""
+    for key, outcome in zip(tqdm(names, unit='face'), made, strict=True):
+        if isinstance(outcome, SkippedPhoto):
+            summary.left_out.append((names[key], outcome.reason, outcome.detail))
+        else:
+            store.put(key, *outcome)
+            summary.written += 1
+
+
+def _by_threads(options: PrepareOptions, annotations: AnnotationReader | None, names: Sequence[Path]) -> Outcomes:
+    """Face of each photo, or why there is none, by threads: decoding and warping release the GIL."""
     with ThreadPoolExecutor(options.workers or os.cpu_count()) as pool:
         try:
-            make = partial(_make_face, options, annotations) if annotations else partial(_take_face, options)
-            made = {key: pool.submit(make, name) for key, name in names.items()}
-            for key in tqdm(names, unit='face'):
-                try:
-                    store.put(key, *made.pop(key).result())
-                    summary.written += 1
-                except SkippedPhoto as fault:
-                    summary.left_out.append((names[key], fault.reason, fault.detail))
-        except BaseException:
+            made = deque(pool.submit(make_face, options, annotations, name) for name in names)
+            while made:
+                yield made.popleft().result()
+        finally:
             pool.shutdown(cancel_futures=True)
-            raise
+
+
+def make_face(options: PrepareOptions, annotations: AnnotationReader | None, name: Path) -> Outcome:
+    """The face of a photo, or why there is none.
+
+    Args:
+        options: how.
+        annotations: see :func:`read_annotations`.
+        name: below the folder of photos.
+    """
+    try:
+        return _aligned_face(options, annotations, name) if annotations else _take_face(options, name)
+    except SkippedPhoto as fault:
+        return fault

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import partial
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, TypeAlias
 
 import numpy as np
 import torch
@@ -19,6 +19,7 @@ from rim_plugin.data.photo_files import Photo
 from rim_plugin.data.resize import to_tensor
 from rim_plugin.errors import UnreadableImage
 from rim_plugin.files import remove_drafts
+from rim_plugin.memory import give_back
 from rim_plugin.sheets import GAP, comparison_sheet
 from rim_plugin.tools.api import RIM, check_side
 from rim_plugin.tools.file_queue import Read, Writer, parts_of, read_ahead
@@ -34,6 +35,7 @@ from rim_plugin.tools.photos import (
 )
 
 OnNoFace = Literal['copy', 'skip', 'fail']
+Job: TypeAlias = 'tuple[Path, Path]'  # a picture, and its target
 _BATCHES = 4  # of the network, that are read at a time: faces of several sizes still make full batches
 _NO_GAIN = 'left as it is: it has the detail that hallucination would add'
 _LARGEST_CUT = 512  # pixels; larger faces are cut to it
@@ -184,6 +186,18 @@ class Report:
         text += f', {self.present} were there already' if self.present else ''
         return text + (f', {len(self.skipped)} left out' if self.skipped else '')
 
+    def add(self, other: Report) -> None:
+        """Take in what another part of the run did."""
+        for each in fields(self):
+            setattr(self, each.name, getattr(self, each.name) + getattr(other, each.name))
+
+
+class Part(NamedTuple):
+    """What was done of a part of the pictures, and what became of each that could be read."""
+
+    report: Report
+    notes: list[Note]
+
 
 def hallucinate_files(
     rim: RIM,
@@ -191,6 +205,7 @@ def hallucinate_files(
     output: str | os.PathLike[str],
     options: HallucinateOptions,
     tell: Callable[[Note], None] = lambda note: None,
+    elsewhere: Callable[[Sequence[Job]], Iterator[Part]] | None = None,
 ) -> Report:
     """Hallucinate the faces of files and folders, into files of the same names.
 
@@ -202,6 +217,7 @@ def hallucinate_files(
         output: folder for NAME.png; the places below an input folder are kept.
         options: how.
         tell: called with what became of each picture that could be read.
+        elsewhere: does :func:`hallucinate_jobs` with other processes, see :mod:`rim_plugin.tools.bulk`.
 
     Raises:
         FileNotFoundError: an input is not there, or a folder without pictures.
@@ -214,14 +230,32 @@ def hallucinate_files(
     ending = f'{options.suffix}.{options.extension}'
     plan = plan_files(inputs, Path(output), ending, options.more, options.existing)
     report = Report(len(plan.jobs) + plan.present + len(plan.skipped), present=plan.present, skipped=plan.skipped)
-    check = check_side if options.detector is None else partial(check_enlarged, scale=options.scale or 1)
-    with Writer() as writer, tqdm(total=len(plan.jobs), unit='file') as bar:
-        for part in read_ahead(parts_of(list(plan.jobs.items()), _BATCHES * rim.batch), check):
-            for picture in _pictures(rim, part, options, report):
-                _put(picture, rim, options, writer, report)
-                tell(picture.note)
-            bar.update(len(part))
+    jobs = list(plan.jobs.items())
+    with tqdm(total=len(jobs), unit='file') as bar:
+        for part in elsewhere(jobs) if elsewhere else hallucinate_jobs(rim, jobs, options):
+            report.add(part.report)
+            for note in part.notes:
+                tell(note)
+            bar.update(part.report.written + len(part.report.skipped))
     return report
+
+
+def hallucinate_jobs(rim: RIM, jobs: Sequence[Job], options: HallucinateOptions) -> Iterator[Part]:
+    """Hallucinate pictures, and what was done of each part of them; see :func:`hallucinate_files`.
+
+    Args:
+        rim, options: see there.
+        jobs: path of each picture, and its target; files that are there are replaced.
+    """
+    check = check_side if options.detector is None else partial(check_enlarged, scale=options.scale or 1)
+    with Writer() as writer:
+        for read in read_ahead(parts_of(jobs, _BATCHES * rim.batch), check):
+            part = Part(Report(), [])
+            for picture in _pictures(rim, read, options, part.report):
+                _put(picture, rim, options, writer, part.report)
+                part.notes.append(picture.note)
+            yield part
+            give_back()
 
 
 def _put(picture: Picture, rim: RIM, options: HallucinateOptions, writer: Writer, report: Report) -> None:

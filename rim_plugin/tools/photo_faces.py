@@ -48,8 +48,10 @@ def compare_photos(
     """
     if not all_faces:
         return [((1, 1), rim.verify(first[0], second[0], min_quality))]
-    embeddings, qualities = (list(function([*first, *second])) for function in (rim.embed, rim.quality))
-    sides, results = rim.sides([*first, *second]), []
+    faces = [*first, *second]
+    embeddings, qualities, sides = rim.embed(faces), rim.quality(faces), rim.sides(faces)
+    assert isinstance(qualities, list)  # of a list
+    results = []
     for a, b in product(range(len(first)), range(len(second))):
         c = len(first) + b
         similarity = float(embeddings[a] @ embeddings[c])

@@ -57,8 +57,8 @@ def fit_quality(size: int, faces: np.ndarray, others: np.ndarray) -> Quality:
     labels = np.repeat([True, False], [len(faces), len(others)])
     values = scaler.transform(np.concatenate([faces, others]))
     curve = LogisticRegression(class_weight='balanced').fit(values, labels)
-    numbers = (tuple(map(float, each)) for each in (scaler.mean_, scaler.scale_, curve.coef_[0]))
-    quality = Quality(size, *numbers, float(curve.intercept_[0]), 0.0)
+    means, scales, coefficients = (tuple(map(float, each)) for each in (scaler.mean_, scaler.scale_, curve.coef_[0]))
+    quality = Quality(size, means, scales, coefficients, float(curve.intercept_[0]), 0.0)
     return quality._replace(least=float(np.quantile(scores(quality, faces), 1 - PASSING)))
 
 

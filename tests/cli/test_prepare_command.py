@@ -48,7 +48,7 @@ def test_a_stopped_run_says_how_to_go_on(argv, monkeypatch, capsys):
     def stopped(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(prepare, '_make_faces', stopped)
+    monkeypatch.setattr(prepare, '_store_faces', stopped)
     with pytest.raises(SystemExit) as caught:
         cli.prepare(argv)
     assert caught.value.code == 130 and 'goes on from here' in capsys.readouterr().err

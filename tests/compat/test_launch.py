@@ -68,11 +68,19 @@ LOST = (
     'Error: another process of this training is gone or out of reach ({}). Restarted with --auto_resume, by hand or by '
     'torchrun --max-restarts, the training goes on from its last checkpoint.\n'
 )
+INTERRUPTED = 'Interrupted before the training began: nothing to save.\n'
 IN_A_WORKER = """Caught OptionsError in DataLoader worker process 0.
 Original Traceback (most recent call last):
   File "worker.py", line 349, in _worker_loop
 rim_plugin.errors.OptionsError: dataset lfw: face 3
 """
+
+
+def interrupted_in_a_class():
+    """What Python before 3.12 makes of Ctrl-C while it makes a class, as in an import."""
+    error = RuntimeError("Error calling __set_name__ on 'cached_property' instance")
+    error.__cause__ = KeyboardInterrupt()
+    return error
 
 
 @pytest.mark.parametrize(
@@ -81,7 +89,8 @@ rim_plugin.errors.OptionsError: dataset lfw: face 3
         (OptionsError('scale: 0'), 'Error: scale: 0\n'),
         (OptionsError(IN_A_WORKER), 'Error: dataset lfw: face 3\n'),
         (FloatingPointError('l_pix is nan'), 'Error: l_pix is nan\n'),
-        (KeyboardInterrupt(), 'Interrupted before the training began: nothing to save.\n'),
+        (KeyboardInterrupt(), INTERRUPTED),
+        (interrupted_in_a_class(), INTERRUPTED),
         (
             RuntimeError('[gloo/transport/tcp/pair.cc:545] Read error'),
             LOST.format('[gloo/transport/tcp/pair.cc:545] Read error'),

@@ -137,7 +137,7 @@ def test_what_is_left_out_is_said_with_the_reason(tmp_path):
 def test_a_stopped_run_is_taken_up(tmp_path, monkeypatch, backend):
     make_photos(tmp_path, [f'{i}.jpg' for i in range(6)])
     run(tmp_path, 'unbroken', backend=backend)
-    make, made = prepare._make_face, []
+    make, made = prepare.make_face, []
 
     def stop_at_the_fifth(options, annotations, name):
         made.append(name)
@@ -145,7 +145,7 @@ def test_a_stopped_run_is_taken_up(tmp_path, monkeypatch, backend):
             raise KeyboardInterrupt
         return make(options, annotations, name)
 
-    monkeypatch.setattr(prepare, '_make_face', stop_at_the_fifth)
+    monkeypatch.setattr(prepare, 'make_face', stop_at_the_fifth)
     with pytest.raises(KeyboardInterrupt):
         run(tmp_path, backend=backend, workers=1)
     with pytest.raises(FileNotFoundError, match='unfinished.*again'):

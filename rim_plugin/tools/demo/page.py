@@ -155,9 +155,9 @@ def _comparing(rim: RIM, detector: Detector | None, samples: dict[str, list[str]
     def compare(a: str | None, b: str | None) -> dict[Any, Any]:
         if a is None or b is None:
             return {told: 'Now the other one.' if a or b else '', **_hidden(verdict, seen)}
-        faces = [largest_face(read_rgb(path), detector) for path in (a, b)]
-        result = rim.verify(*faces)
-        views = [_as_compared(rim, each) for each in faces]
+        first, second = (largest_face(read_rgb(path), detector) for path in (a, b))
+        result = rim.verify(first, second)
+        views = [_as_compared(rim, each) for each in (first, second)]
         return {
             told: '',
             verdict: gr.update(value=_verdict(result), visible=True),
@@ -270,7 +270,7 @@ def _picture(label: str, elem_id: str) -> gr.Image:
         elem_classes='rim-picture',
     )
     # on the object: Gradio writes a file beside the module of every class that is derived from its own
-    picture.preprocess = lambda payload: payload.path if payload is not None else None  # type: ignore[method-assign]
+    vars(picture)['preprocess'] = lambda payload: payload.path if payload is not None else None
     return picture
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import chain, compress
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -59,9 +59,21 @@ def gallery_photos(source: AnyPath) -> list[tuple[str, Path]]:
     return people
 
 
-class _Part(NamedTuple):
+Person: TypeAlias = 'tuple[str, Path]'  # name, photo
+
+
+class Embedded(NamedTuple):
+    """Photos that were embedded.
+
+    Attributes:
+        photos: those that could be used.
+        embeddings: of each, (n, D).
+        skipped: a line about each other one.
+    """
+
     photos: list[Enrolled]
-    embeddings: list[np.ndarray]  # each (n, D)
+    embeddings: np.ndarray
+    skipped: list[str]
 
 
 def enrol(
@@ -70,6 +82,7 @@ def enrol(
     source: AnyPath,
     detector: Detector | None = None,
     min_quality: float | None = None,
+    elsewhere: Callable[[Sequence[Person]], Iterator[Embedded]] | None = None,
 ) -> tuple[int, list[str]]:
     """Enrol all readable photos of a folder or list, :data:`_PART` in a transaction: what is enrolled stays enrolled.
 
@@ -80,6 +93,7 @@ def enrol(
         detector: see :func:`rim_plugin.tools.photos.read_faces`; photos with several faces are left out,
             unless one is much the largest.
         min_quality: see :meth:`rim_plugin.tools.api.RIM.no_face_reason`; pictures of less are left out.
+        elsewhere: does :func:`embed_photos` with other processes, see :mod:`rim_plugin.tools.bulk`.
 
     Returns:
         How many were enrolled, and a line about each that was not.
@@ -88,42 +102,62 @@ def enrol(
         FileNotFoundError, GalleryError: as :func:`gallery_photos`; or not one photo can be used.
     """
     skipped: list[str] = []
-    parts = _embedded(rim, source, detector, min_quality, skipped)
+    people = gallery_photos(source)
+    embedded = elsewhere(people) if elsewhere else embed_photos(rim, people, detector, min_quality)
+    parts = _parts(embedded, len(people), skipped)
     first = next(parts, None)
     if first is None:
         raise GalleryError(f'{source}: not one photo can be used; the first: {skipped[0]}')
     count = 0
     with open_gallery() as gallery:
         for part in chain([first], parts):
-            gallery.add(part.photos, np.concatenate(part.embeddings))
-            count += len(part.photos)
+            photos = [photo for each in part for photo in each.photos]
+            gallery.add(photos, np.concatenate([each.embeddings for each in part]))
+            count += len(photos)
     return count, skipped
 
 
-def _embedded(
-    rim: RIM, source: AnyPath, detector: Detector | None, min_quality: float | None, skipped: list[str]
-) -> Iterator[_Part]:
-    """Photos and their embeddings in parts that hold some; appends to ``skipped`` a line about each other photo."""
+def _parts(embedded: Iterator[Embedded], count: int, skipped: list[str]) -> Iterator[list[Embedded]]:
+    """Parts of :data:`_PART` photos or more, the last of fewer; appends to ``skipped`` a line about each photo that
+    cannot be used; ``count``: of all photos."""
     from tqdm import tqdm
 
-    people = gallery_photos(source)
-    part = _Part([], [])
-    with tqdm(total=len(people), unit='photo') as bar:
-        for start in range(0, len(people), rim.batch):
-            batch = people[start : start + rim.batch]
-            photos, faces = _of_quality(rim, *_read(batch, detector, skipped), min_quality, skipped)
-            part.photos.extend(photos)
-            part.embeddings.append(rim.embed(faces))
-            bar.update(len(batch))
-            if len(part.photos) >= _PART:
+    part: list[Embedded] = []
+    with tqdm(total=count, unit='photo') as bar:
+        for each in embedded:
+            skipped.extend(each.skipped)
+            part.append(each)
+            bar.update(len(each.photos) + len(each.skipped))
+            if _size(part) >= _PART:
                 yield part
-                part = _Part([], [])
-    if part.photos:
+                part = []
+    if _size(part):
         yield part
 
 
+def _size(part: list[Embedded]) -> int:
+    return sum(len(each.photos) for each in part)
+
+
+def embed_photos(
+    rim: RIM, people: Sequence[Person], detector: Detector | None, min_quality: float | None = None
+) -> Iterator[Embedded]:
+    """Embed the faces of photos, batch by batch.
+
+    Args:
+        rim: embeds them.
+        people: see :func:`gallery_photos`.
+        detector, min_quality: see :func:`enrol`.
+    """
+    for start in range(0, len(people), rim.batch):
+        skipped: list[str] = []
+        read = _read(people[start : start + rim.batch], detector, skipped)
+        photos, faces = _of_quality(rim, *read, min_quality, skipped)
+        yield Embedded(photos, rim.embed(faces), skipped)
+
+
 def _read(
-    batch: list[tuple[str, Path]], detector: Detector | None, skipped: list[str]
+    batch: Sequence[Person], detector: Detector | None, skipped: list[str]
 ) -> tuple[list[Enrolled], list[np.ndarray]]:
     from rim_plugin.tools.photo_faces import only_face
     from rim_plugin.tools.photos import read_faces
