@@ -14,7 +14,7 @@ import_hook.install()
 
 
 def __getattr__(name: str) -> Any:
-    """``rim_plugin.RIM`` and ``rim_plugin.load_detector``, with which torch is imported."""
+    """``rim_plugin.RIM``, ``load_detector`` and ``represent``, with which torch is imported."""
     if name == 'RIM':
         from rim_plugin.tools.api import RIM
 
@@ -23,4 +23,8 @@ def __getattr__(name: str) -> Any:
         from rim_plugin.tools.detection import load_detector
 
         return load_detector
+    if name == 'represent':
+        from rim_plugin.tools.represent import represent
+
+        return represent
     raise AttributeError(f'module {__name__!r} has no attribute {name!r}')

@@ -20,7 +20,7 @@ ARROWS = {
     'cli': {'tools', 'benchmark', 'cluster', 'data', 'errors', 'files', 'rim_plugin', 'shipped', 'test', 'train'},
     'tools': BASE
     | {'archs', 'data', 'environment', 'evaluation', 'templates', 'options', 'packages', 'pipeline'}
-    | {'cluster', 'heatmaps', 'memory', 'network_key', 'sheets', 'shipped'},
+    | {'cluster', 'effective_side', 'heatmaps', 'memory', 'names', 'network_key', 'sheets', 'shipped'},
     'benchmark': BASE
     | {'archs', 'batch', 'data', 'environment', 'evaluation', 'templates', 'models', 'options', 'pipeline'}
     | {'rim_plugin', 'sheets', 'tools'},
@@ -42,11 +42,12 @@ ARROWS = {
     'evaluation': BASE | {'archs', 'batch', 'data', 'discovery', 'heatmaps', 'network_key', 'options', 'pipeline'},
     'compat': BASE | {'options', 'randomness', 'run_state'},
     'pipeline': {'archs', 'errors'},
+    'effective_side': {'archs'},
     'batch': {'data'},
     'sheets': {'data'},
     'losses': {'archs', 'discovery', 'errors', 'options'},
     'archs': BASE | {'data', 'discovery', 'heatmaps', 'options', 'packages'},
-    'data': BASE | {'discovery', 'heatmaps', 'options', 'randomness'},
+    'data': BASE | {'discovery', 'heatmaps', 'names', 'options', 'randomness'},
     'options': BASE | {'muon', 'randomness', 'shipped'},
     'weights_file': {'errors', 'files', 'shipped'},
     'link': {'errors'},
@@ -61,6 +62,7 @@ ARROWS = {
             'heatmaps',
             'memory',
             'muon',
+            'names',
             'network_key',
             'templates',
             'randomness',

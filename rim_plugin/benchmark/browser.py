@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from rim_plugin.benchmark.measure import open_dataset
-from rim_plugin.benchmark.pictures import unpacked, webp
+from rim_plugin.benchmark.picture_grid import unpacked, webp
 from rim_plugin.benchmark.results import Results
 from rim_plugin.benchmark.run import Result, sr_options
 from rim_plugin.sheets import to_image

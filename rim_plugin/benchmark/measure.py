@@ -14,7 +14,7 @@ from torch.utils.benchmark import Timer
 
 from rim_plugin.batch import Batch
 from rim_plugin.benchmark.cache import Cache
-from rim_plugin.benchmark.pictures import packed, webp
+from rim_plugin.benchmark.picture_grid import packed, webp
 from rim_plugin.benchmark.protocol import SeenFaces, image_protocol, pair_protocol
 from rim_plugin.evaluation.driver import evaluate
 from rim_plugin.evaluation.embeddings import KnownEmbeddings
@@ -70,7 +70,7 @@ def measure_images(
         options: of the dataset.
         pictures: faces kept for the grid.
         metrics: column to ``type`` and arguments, beside the standard ones.
-        keep: keep every hallucinated face as a small file, see :func:`~rim_plugin.benchmark.pictures.packed`.
+        keep: keep every hallucinated face as a small file, see :func:`~rim_plugin.benchmark.picture_grid.packed`.
 
     Returns:
         ``images``: ``name`` and each metric's values of all faces; ``means``: each metric over all of them;

@@ -128,7 +128,7 @@ def _relation(same: bool) -> str:
 
 
 def _evaluate(args: Namespace) -> None:
-    from rim_plugin.tools.gallery.evaluation import evaluate_gallery, save_evaluation
+    from rim_plugin.tools.gallery.search_errors import evaluate_gallery, save_evaluation
 
     rim = load_rim(args)
     with _open(args, rim.weights.sha256) as index:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast, overload
+from functools import cache
+from typing import Any, NamedTuple, TypeVar, cast, overload
 
 import numpy as np
 import torch
@@ -15,21 +16,18 @@ from torch import Tensor, nn
 from rim_plugin.archs.hrn_arch import HRN
 from rim_plugin.archs.layers import bicubic, resize
 from rim_plugin.archs.recogniser import FACE_SIZE, Recogniser
-from rim_plugin.data.photo_files import MIN_SIDE, AnyPicture, as_rgb
+from rim_plugin.data.photo_files import MIN_SIDE, as_rgb
 from rim_plugin.data.resize import check_image, degrade, to_tensor
 from rim_plugin.effective_side import effective_sides, reduce_faces
 from rim_plugin.heatmaps import heatmap_landmarks
 from rim_plugin.pipeline import Hallucination, RIMPipeline
-from rim_plugin.shipped import shipped_weights
+from rim_plugin.shipped import shipped_landmarks, shipped_weights
 from rim_plugin.tools.calibration import Uncalibrated, at_sizes, probability, search_threshold
 from rim_plugin.tools.engine_names import AUTO, parse_engine
 from rim_plugin.tools.engines import Part, Run, make_run
+from rim_plugin.tools.priors import Priors
 from rim_plugin.tools.quality import SEEN, features, quality_at, scores
 from rim_plugin.weights_file import LABELS, Weights, build_packed, load_weights
-
-if TYPE_CHECKING:
-    from rim_plugin.data.detect import Detector
-    from rim_plugin.tools.represent import Representation
 
 Faces = Sequence[np.ndarray] | Iterator[np.ndarray]  # also a generator
 Result = TypeVar('Result')
@@ -71,20 +69,6 @@ class Identification(NamedTuple):
     threshold: float | None
     named: bool
     reason: str = ''
-
-
-class Priors(NamedTuple):
-    """What the prior paths estimate in a face; None without that path.
-
-    Attributes:
-        landmarks: (L, 2), x and y in pixels of the hallucinated face.
-        peaks: (L, ), heights of their heatmaps, about 1 where the network is sure.
-        parsing: (11, P, P), class logits.
-    """
-
-    landmarks: np.ndarray | None
-    peaks: np.ndarray | None
-    parsing: Tensor | None
 
 
 class RIM:
@@ -275,12 +259,6 @@ class RIM:
         output = self._of_each(images, embedding, lambda face: _at_most(self._effective(face), FACE_SIZE))
         return np.array(output, np.float32).reshape(-1, size) if isinstance(output, list) else output
 
-    def represent(self, picture: AnyPicture, detector: Detector | None = None) -> list[Representation]:
-        """The faces of a photo with their embeddings, see :func:`rim_plugin.tools.represent.represent`."""
-        from rim_plugin.tools.represent import represent
-
-        return represent(self, picture, detector)
-
     @torch.no_grad()
     def quality(self, images: np.ndarray | Faces) -> float | None | list[float | None]:
         """How likely pictures are aligned faces, see :mod:`rim_plugin.tools.quality`.
@@ -305,8 +283,6 @@ class RIM:
 
     def quality_features(self, faces: Sequence[np.ndarray]) -> np.ndarray:
         """Features (n, 4) of n pictures, see :func:`rim_plugin.tools.quality.features`."""
-        from rim_plugin.tools.face_landmarks import landmark_network
-
         network = landmark_network()
         seen = [face if len(face) <= SEEN else degrade(face, SEEN) for face in faces]
         rows = [features(priors, face, network.image_size) for priors, face in zip(network.priors(seen), seen)]
@@ -446,6 +422,12 @@ class RIM:
                 indices, probes = zip(*group[start : start + self.batch])
                 results.update(zip(indices, function(torch.cat(probes), [faces[index] for index in indices])))
         return results[0] if _is_one(images) else [results[index] for index in range(len(faces))]
+
+
+@cache
+def landmark_network() -> RIM:
+    """The RIM whose landmark path tells faces from other pictures; limits of its certainty are for its weights."""
+    return RIM.from_pretrained(shipped_landmarks(), engine='torch')
 
 
 def _is_one(images: Any) -> bool:

@@ -10,8 +10,8 @@ from skimage.transform import estimate_transform
 
 from rim_plugin.data.alignment import alignment_template
 from rim_plugin.data.detect import Detector, Found, detect_faces, make_detector, whole_picture
-from rim_plugin.tools.api import RIM
-from rim_plugin.tools.face_landmarks import Seen, has_landmarks, landmark_network, see_landmarks
+from rim_plugin.tools.api import RIM, landmark_network
+from rim_plugin.tools.face_landmarks import Seen, has_landmarks, see_landmarks
 
 _CERTAIN = 0.24  # landmarks' certainty from which a find is a face
 _ALONE = 0.3  # the same, of a picture in which the detector sees none; a face that is not aligned has up to .3
@@ -32,7 +32,7 @@ def load_detector(name: str, rim: RIM | None = None) -> Detector:
             of whole photos, each looked at by RIM's landmark path. ``module:function``: a function, whose points are
             taken as they are, see :func:`rim_plugin.data.detect.make_detector`.
         rim: whose landmark path looks at the faces. Default: those of
-            :func:`rim_plugin.tools.face_landmarks.landmark_network`, for which the thresholds are.
+            :func:`rim_plugin.tools.api.landmark_network`, for which the thresholds are.
 
     Returns:
         From an RGB image, uint8 (H, W, 3), to a list of :class:`rim_plugin.data.detect.Found`, or what the function

@@ -1,7 +1,6 @@
 """RIM's landmark path on faces of photos: where their five points are, and how sure it is."""
 
 from collections.abc import Sequence
-from functools import cache
 from typing import NamedTuple
 
 import cv2
@@ -9,16 +8,9 @@ import numpy as np
 
 from rim_plugin.data.alignment import align_face, warp_points
 from rim_plugin.data.landmarks import five_points
-from rim_plugin.shipped import shipped_landmarks
 from rim_plugin.tools.api import RIM
 
 _SIZE = 56  # pixels of the aligned faces in which landmarks are found
-
-
-@cache
-def landmark_network() -> RIM:
-    """The RIM whose landmark path looks at faces; thresholds of its certainty are for these weights alone."""
-    return RIM.from_pretrained(shipped_landmarks(), engine='torch')
 
 
 class Seen(NamedTuple):

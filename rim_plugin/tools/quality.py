@@ -1,5 +1,5 @@
 """Quality: the probability that a picture is an aligned face, by what a landmark path sees in it
-(:func:`rim_plugin.tools.face_landmarks.landmark_network`).
+(:func:`rim_plugin.tools.api.landmark_network`).
 
 Features are the heights of the landmarks' peaks, how far the estimated landmarks lie from where an aligned face has
 them, and the picture's contrast. A logistic regression at packing tells real faces by them from pictures that are none
@@ -9,16 +9,13 @@ them, and the picture's contrast. A logistic regression at packing tells real fa
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from rim_plugin.data.alignment import alignment_template
 from rim_plugin.data.landmarks import five_points
+from rim_plugin.tools.priors import Priors
 from rim_plugin.weights_file import Quality
-
-if TYPE_CHECKING:
-    from rim_plugin.tools.api import Priors
 
 SEEN = 28  # pixels: larger pictures are reduced to it, since landmarks are found best in small ones
 PASSING = 0.99  # share of real faces that the least quality lets pass

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from support.benchmarks import METHODS, SPEED, benchmark, sr_result
 
-from rim_plugin.benchmark.pictures import packed, unpacked, webp
+from rim_plugin.benchmark.picture_grid import packed, unpacked, webp
 from rim_plugin.benchmark.report import write_report
 from rim_plugin.benchmark.run import measurements
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from rim_plugin.evaluation.metrics.open_set import TpirAtFpir
+from rim_plugin.evaluation.metrics.tpir import TpirAtFpir
 from rim_plugin.evaluation.open_set import MISSED, det_curve, expected_fpir, search_scores
 
 

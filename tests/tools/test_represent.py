@@ -8,11 +8,12 @@ from support.commands import POINTS, nobody, two_faces
 from rim_plugin.data.detect import Found, found_by_points
 from rim_plugin.errors import UnreadableImage
 from rim_plugin.tools.photos import cut_face
+from rim_plugin.tools.represent import represent
 
 
 def test_each_face_has_embedding_box_points_and_score(rim, make_face):
     photo = make_face(160)
-    faces = rim.represent(photo, two_faces)
+    faces = represent(rim, photo, two_faces)
     assert [face.side for face in faces] == [40, 24] and np.array_equal(faces[1].points, POINTS[1])
     expected = rim.embed([cut_face(photo, found_by_points(points), 224).image for points in POINTS])
     assert np.abs(np.array([face.embedding for face in faces]) - expected).max() < 1e-6
@@ -21,7 +22,7 @@ def test_each_face_has_embedding_box_points_and_score(rim, make_face):
 
 def test_faces_in_doubt_and_photos_of_nobody_give_none(rim, make_face):
     doubtful = Found(POINTS[0], 0.8, np.zeros(4), doubt='of stone')
-    assert rim.represent(make_face(160), lambda photo: [doubtful]) == rim.represent(make_face(160), nobody) == []
+    assert represent(rim, make_face(160), lambda photo: [doubtful]) == represent(rim, make_face(160), nobody) == []
 
 
 def test_a_picture_is_a_path_an_array_or_one_of_pillows(rim, make_face, tmp_path):
