@@ -48,7 +48,7 @@ def damage_newest(folder, chance):
         return None
     name = chance.choice(list(DAMAGES))
     file = chance.choice([states[-1], folder / f'models/net_g_{states[-1].stem}.pth'])
-    if not file.is_file():  # damaged before
+    if not file.is_file() or file.stat().st_size < 100:  # damaged before
         return None
     DAMAGES[name](file, chance)
     return name
