@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
@@ -11,6 +12,7 @@ from rim_plugin.errors import MissingPackage, OptionsError, first_words
 Item = TypeVar('Item')
 Result = TypeVar('Result')
 _RETRIES = 3  # of a part whose worker was lost: a picture that ends every worker must not go round for ever
+_PATIENCE = 10  # seconds until a cluster's address has to answer
 _PARTS_A_WORKER = 2  # at work or waiting
 
 
@@ -33,6 +35,7 @@ class Cluster:
             raise MissingPackage("--ray needs the package ray: pip install 'rim-plugin[ray]'") from None
         self._ray: Any = ray
         try:
+            _require_listener(address)
             ray.init(address, log_to_driver=False, logging_level='ERROR')
         except (OSError, RuntimeError, ValueError) as error:
             raise OptionsError(f'--ray {address}: no cluster answers there ({first_words(error)})') from None
@@ -81,3 +84,10 @@ class Cluster:
             raise RuntimeError(
                 f'workers were lost {_RETRIES + 1} times ({lost}) at the {len(part)} inputs from {part[0]} on'
             ) from None
+
+
+def _require_listener(address: str) -> None:
+    """OSError where nobody listens at HOST:PORT: Ray would try for two minutes."""
+    host, colon, port = address.removeprefix('ray://').rpartition(':')
+    if colon:
+        socket.create_connection((host, int(port)), _PATIENCE).close()

@@ -156,8 +156,7 @@ def _save_training_state(_original: Function, self: Any, epoch: int, current_ite
 
 
 def _validates(opt: dict[str, Any], iteration: int) -> bool:
-    in_loop = RUN.epoch is not None and RUN.stop_signal is None
-    return in_loop and opt.get('val') is not None and iteration % opt['val']['val_freq'] == 0
+    return RUN.epoch is not None and opt.get('val') is not None and iteration % opt['val']['val_freq'] == 0
 
 
 def flush(model: Any) -> None:

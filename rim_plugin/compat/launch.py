@@ -4,6 +4,7 @@ import errno
 import logging
 import os
 import sys
+import time
 import traceback
 from argparse import Namespace
 from collections.abc import Callable
@@ -158,6 +159,18 @@ def _fit_to_machine(opt: dict[str, Any]) -> None:
         if dataset.get('prefetch_mode') == 'cuda':
             print(f'No GPU here: datasets.{name}.prefetch_mode cuda becomes ~.', flush=True)
             dataset['prefetch_mode'] = None
+
+
+@replaces(misc, 'mkdir_and_rename')
+def _mkdir_and_rename(original: Function, path: str) -> None:
+    """BasicSR names what it moves away by the second: a training that is restarted within one finds the name taken."""
+    try:
+        original(path)
+    except OSError as error:
+        if error.errno != errno.ENOTEMPTY:
+            raise
+        time.sleep(1)
+        original(path)
 
 
 @replaces(misc, 'make_exp_dirs')

@@ -4,6 +4,7 @@ import io
 import logging
 import os
 import random
+import signal
 
 import numpy as np
 import pytest
@@ -76,12 +77,14 @@ def test_only_rank_0_writes(model, tmp_path):
     assert not (tmp_path / 'states').exists()
 
 
-def test_the_state_of_a_validating_iteration_waits_for_its_metrics(model, tmp_path, monkeypatch):
+@pytest.mark.parametrize('stop_signal', [None, signal.SIGTERM])
+def test_the_state_of_a_validating_iteration_waits_for_its_metrics(model, tmp_path, monkeypatch, stop_signal):
     monkeypatch.setattr(RUN, 'epoch', 0)
     model.optimizers, model.opt['val'] = [], {'val_freq': 4}
     model.best_metric_results = {'val': {'psnr': {'val': 1.0}}}
     model.save_training_state(0, 3)
     assert os.listdir(tmp_path / 'states') == ['3.state']
+    monkeypatch.setattr(RUN, 'stop_signal', stop_signal)
     model.save_training_state(0, 4)
     assert os.listdir(tmp_path / 'states') == ['3.state']
     model.best_metric_results['val']['psnr']['val'] = 2.0

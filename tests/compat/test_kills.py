@@ -48,7 +48,7 @@ def damage_newest(folder, chance):
         return None
     name = chance.choice(list(DAMAGES))
     file = chance.choice([states[-1], folder / f'models/net_g_{states[-1].stem}.pth'])
-    if not file.is_file():  # damaged before
+    if not file.is_file() or file.stat().st_size < 100:  # damaged before
         return None
     DAMAGES[name](file, chance)
     return name
@@ -58,7 +58,7 @@ def content(folder):
     """Weights, with their average, of the end, and the state but its options."""
     state = torch.load(folder / 'training_states/20.state', weights_only=True)
     del state['options']
-    return leaves(torch.load(folder / 'models/net_g_20.pth', weights_only=True)), leaves(state)
+    return leaves({'weights': torch.load(folder / 'models/net_g_20.pth', weights_only=True), 'state': state})
 
 
 def run_to_the_end(root, seconds=120):
@@ -106,6 +106,7 @@ def test_killed_and_damaged_at_random_equals_unbroken(unbroken, tmp_path, pytest
         root = tmp_path / str(counts['runs that end bit-equal'])
         root.mkdir()
         counts += broken_run(root, chance, lasts)
-        assert content(root / 'experiments/tiny') == expected, counts
+        got = content(root / 'experiments/tiny')
+        assert {key: (value, got.get(key)) for key, value in expected.items() if got.get(key) != value} == {}, counts
         counts['runs that end bit-equal'] += 1
     print('', *(f'{count} {what}' for what, count in sorted(counts.items())), sep='\n  ')

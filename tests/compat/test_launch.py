@@ -15,6 +15,7 @@ from rim_plugin.run_state import RUN
 
 from basicsr.models import build_model
 from basicsr.train import copy_opt_file, make_exp_dirs, parse_options
+from basicsr.utils import misc
 
 
 def parse(monkeypatch, *arguments):
@@ -156,3 +157,11 @@ def test_the_functions_of_the_caller_are_patched_once(monkeypatch, tmp_path):
         parse(monkeypatch, '-opt', file)
     assert init_tb_loggers({}) == RUN.tb_logger == 'a writer'  # noqa: F821
     assert not hasattr(init_tb_loggers.__wrapped__, '__wrapped__')  # noqa: F821  not around the patched one
+
+
+@pytest.mark.slow
+def test_runs_that_begin_within_a_second_are_all_kept(tmp_path):
+    for number in range(3):
+        misc.mkdir_and_rename(str(tmp_path / 'run'))
+        (tmp_path / 'run/log').write_text(str(number))
+    assert sorted(path.read_text() for path in tmp_path.glob('run*/log')) == ['0', '1', '2']

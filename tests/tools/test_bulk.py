@@ -89,7 +89,7 @@ def test_enrolment(ray, photos, tmp_path, capsys):
     gallery(['enrol', str(one), str(photos), '--detect', TWO_FACES])
     gallery(['enrol', str(many), str(photos), '--detect', DIES_ONCE, *ray])
     assert f'{COUNT} photos enrolled' in capsys.readouterr().out
-    probe = np.eye(1, 512, dtype=np.float32)[0]
+    probe = np.eye(1, 128, dtype=np.float32)[0]
     hits = []
     for index in (one, many):
         with open_store(str(index), None) as store:
