@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from rim_plugin.data.detect import Found
+from rim_plugin.data.found import Found
 
 _SURE = 0.9  # score from which a find counts; of those below two thirds are faces
 _PIXELS = 4e6  # of the largest picture of the pyramid that the first network searches

@@ -9,7 +9,8 @@ import numpy as np
 from skimage.transform import estimate_transform
 
 from rim_plugin.data.alignment import alignment_template
-from rim_plugin.data.detect import Detector, Found, detect_faces, make_detector, whole_picture
+from rim_plugin.data.detect import Detector, detect_faces, make_detector
+from rim_plugin.data.found import Found, whole_picture
 from rim_plugin.tools.api import RIM, landmark_network
 from rim_plugin.tools.face_landmarks import Seen, has_landmarks, see_landmarks
 
@@ -35,7 +36,7 @@ def load_detector(name: str, rim: RIM | None = None) -> Detector:
             :func:`rim_plugin.tools.api.landmark_network`, for which the thresholds are.
 
     Returns:
-        From an RGB image, uint8 (H, W, 3), to a list of :class:`rim_plugin.data.detect.Found`, or what the function
+        From an RGB image, uint8 (H, W, 3), to a list of :class:`rim_plugin.data.found.Found`, or what the function
         gives.
 
     Raises:
@@ -93,7 +94,7 @@ class Turning:
     face counts.
 
     Args:
-        detector: from an RGB image to a list of :class:`rim_plugin.data.detect.Found`.
+        detector: from an RGB image to a list of :class:`rim_plugin.data.found.Found`.
     """
 
     def __init__(self, detector: Callable[[np.ndarray], list[Found]]) -> None:

@@ -14,7 +14,8 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from rim_plugin.data.detect import Detector, whole_picture
+from rim_plugin.data.detect import Detector
+from rim_plugin.data.found import whole_picture
 from rim_plugin.data.photo_files import Photo
 from rim_plugin.data.resize import to_tensor
 from rim_plugin.errors import UnreadableImage
@@ -81,7 +82,7 @@ class FaceNote(NamedTuple):
     Attributes:
         box: left, top, right, bottom in pixels of the picture.
         side: pixels of the aligned face.
-        score, certainty: see :class:`rim_plugin.data.detect.Found`; None where unknown.
+        score, certainty: see :class:`rim_plugin.data.found.Found`; None where unknown.
         restored: whether it was hallucinated.
         why: why not, a few words.
     """

@@ -10,7 +10,8 @@ import numpy as np
 
 from rim_plugin.archs.recogniser import FACE_SIZE
 from rim_plugin.data.alignment import align_face, alignment_matrix, alignment_template
-from rim_plugin.data.detect import Detector, Found, detect_faces
+from rim_plugin.data.detect import Detector, detect_faces
+from rim_plugin.data.found import Found
 from rim_plugin.data.photo_files import MAX_PIXELS, MIN_SIDE, read_rgb
 from rim_plugin.errors import UnreadableImage
 from rim_plugin.tools.api import check_side
@@ -28,7 +29,7 @@ class PhotoFace(NamedTuple):
         score: how sure the detector is, 0 to 1; NaN of one that does not say.
         box: float64 (4, ), left, top, right, bottom in pixels of the photo.
         side: pixels that the aligned window's side has in the photo.
-        certainty, doubt: see :class:`rim_plugin.data.detect.Found`.
+        certainty, doubt: see :class:`rim_plugin.data.found.Found`.
         whole: the photo is this face, aligned.
     """
 

@@ -3,7 +3,8 @@ import sys
 import numpy as np
 import pytest
 
-from rim_plugin.data.detect import Detected, Found, detect_faces, make_detector
+from rim_plugin.data.detect import Detected, detect_faces, make_detector
+from rim_plugin.data.found import Found
 from rim_plugin.errors import SkippedPhoto
 
 IMAGE = np.zeros((40, 50, 3), np.uint8)

@@ -9,7 +9,7 @@ from support.commands import POINTS, nobody
 from support.textures import textures
 
 from rim_plugin.data.alignment import alignment_template
-from rim_plugin.data.detect import Found, found_by_points
+from rim_plugin.data.found import Found, found_by_points
 from rim_plugin.data.landmarks import five_points
 from rim_plugin.data.synthetic.faces import draw_face
 from rim_plugin.tools import detection

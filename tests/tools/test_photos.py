@@ -6,7 +6,7 @@ import pytest
 from support.commands import POINTS, two_faces
 
 from rim_plugin.data.alignment import alignment_template
-from rim_plugin.data.detect import found_by_points, whole_picture
+from rim_plugin.data.found import found_by_points, whole_picture
 from rim_plugin.tools.photos import cut_face, enlarged, find_faces, fitting_scale, paste_faces
 
 

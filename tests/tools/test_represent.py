@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 from support.commands import POINTS, nobody, two_faces
 
-from rim_plugin.data.detect import Found, found_by_points
+from rim_plugin.data.found import Found, found_by_points
 from rim_plugin.errors import UnreadableImage
 from rim_plugin.tools.photos import cut_face
 from rim_plugin.tools.represent import represent

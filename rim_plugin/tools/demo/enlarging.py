@@ -9,7 +9,8 @@ import numpy as np
 
 from rim_plugin.archs.recogniser import FACE_SIZE
 from rim_plugin.data.alignment import alignment_matrix
-from rim_plugin.data.detect import Detector, whole_picture
+from rim_plugin.data.detect import Detector
+from rim_plugin.data.found import whole_picture
 from rim_plugin.errors import PhotoError
 from rim_plugin.sheets import draw_landmarks, draw_parsing
 from rim_plugin.tools.api import RIM, Priors, check_side
