@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+import rim_plugin.archs.subpixel_fhn_arch  # noqa: F401  known by name at once: a search would import BasicSR
 from rim_plugin.archs.fhn_arch import FHN, TriPathOutput
 from rim_plugin.archs.hrn_arch import HRN
 from rim_plugin.archs.layers import bicubic, probe_groups, resize, resize_groups

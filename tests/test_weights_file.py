@@ -144,7 +144,7 @@ class TestPackedFiles:
         'metadata, told',
         [
             ('{"format": 3}', 'format 3'),
-            ('{"format": 1}', "metadata are not of this version of rim_plugin ('calibrations')"),
+            ('{"format": 1}', "metadata are not of this version of rim_plugin ('networks')"),
             ('{"format": 1, "calibrations": [{"side": 8}], "networks": {}, "facts": {}}', 'side'),
             ('{"format"', 'damaged'),
             ('3', 'damaged'),

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from rim_plugin.archs.hrn_arch import template_options
 from rim_plugin.archs.mix_discriminator_arch import mixed_options
+from rim_plugin.archs.recogniser import FACE_SIZE
 from rim_plugin.archs.recogniser_weights import load_recogniser_weights
 from rim_plugin.data.face_pairs import FacePairs
 from rim_plugin.environment import environment
@@ -186,12 +187,13 @@ def trained_weights(
 
 
 def trained_sides(options: Mapping[str, Any]) -> tuple[int, int] | None:
-    """Least and largest side of the probes of a training, from its options; None where they do not tell it."""
+    """Least and largest side of the probes that a training hallucinates, from its options; None where they do not tell
+    it. Those of 112 pixels and more go to the recogniser as they are."""
     sides = ((options.get('datasets') or {}).get('train') or {}).get('query_size')
     if sides is None:
         return None
-    sides = sides if isinstance(sides, list) else [sides]
-    return min(sides), max(sides)
+    small = [side for side in (sides if isinstance(sides, list) else [sides]) if side < FACE_SIZE]
+    return (min(small), max(small)) if small else None
 
 
 def _teacher(options: Mapping[str, Any]) -> tuple[dict[str, Any], nn.Module]:

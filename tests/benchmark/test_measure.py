@@ -49,7 +49,7 @@ def rim(tiny_teacher, tmp_path):
 
 
 def test_image_metrics_are_what_basicsr_measures_image_by_image(srcnn):
-    result = measure_images(srcnn, FACES, pictures=2)
+    result = measure_images(srcnn, FACES, 2, {}, False)
     images, dataset = result['images'], build_dataset({**FACES, 'phase': 'val', 'scale': 8})
     assert images.keys() == {'name', 'psnr_y', 'ssim_y', 'psnr_rgb', 'ssim_rgb'}  # no teacher, no priors
     assert images['name'] == [dataset[i]['gt_path'] for i in range(3)]
@@ -67,7 +67,7 @@ def test_image_metrics_are_what_basicsr_measures_image_by_image(srcnn):
 
 
 def test_identity_and_priors_are_measured_where_the_method_has_them(rim):
-    result = measure_images(rim, FACES, pictures=1)
+    result = measure_images(rim, FACES, 1, {}, False)
     images = result['images']
     assert images.keys() >= {'identity', 'nme', 'parsing_miou'}
     assert all(0 < value < 10 for value in images['nme']) and all(0 <= value <= 1 for value in images['parsing_miou'])
@@ -83,7 +83,7 @@ def test_identity_and_priors_are_measured_where_the_method_has_them(rim):
 def test_lpips_where_its_weights_are_given(srcnn):
     pytest.importorskip('lpips')
     torch.save(alexnet().state_dict(), 'alexnet.pth')
-    result = measure_images(srcnn, FACES, 0, {'lpips': 'alexnet.pth'})
+    result = measure_images(srcnn, FACES, 0, {'lpips': {'type': 'calculate_lpips', 'weights': 'alexnet.pth'}}, False)
     assert len(result['images']['lpips']) == 3 and min(result['images']['lpips']) > 0
     assert not result['arrays']
 
@@ -96,7 +96,7 @@ def test_a_registered_metric_is_measured_without_more(srcnn, monkeypatch):
             return data['sr'].mean((1, 2, 3)).double()
 
     monkeypatch.setitem(metrics.METRICS, 'calculate_brightness', Brightness)
-    images = measure_images(srcnn, FACES, 0)['images']
+    images = measure_images(srcnn, FACES, 0, {}, False)['images']
     face = build_dataset({**FACES, 'phase': 'val', 'scale': 8})[1]
     with torch.no_grad():
         assert images['brightness'][1] == pytest.approx(srcnn.fhn(face['lq'][None]).mean().item(), abs=1e-6)
@@ -166,8 +166,8 @@ def test_gallery_is_embedded_once_for_all_measurements(tiny_teacher, tmp_path, m
 
 def test_an_error_is_told_and_does_not_stop_the_rest(folder, capsys):
     measurements = [
-        {'key': 'a', 'kind': 'sr', 'arguments': [{**FACES, 'type': 'Nothing'}, 0, None], 'gallery': None},
-        {'key': 'b', 'kind': 'sr', 'arguments': [FACES, 0, None], 'gallery': None},
+        {'key': 'a', 'kind': 'sr', 'arguments': [{**FACES, 'type': 'Nothing'}, 0, {}, False], 'gallery': None},
+        {'key': 'b', 'kind': 'sr', 'arguments': [FACES, 0, {}, False], 'gallery': None},
     ]
     job = {'cache': 'cache', 'networks': {'g': NET}, 'weights': {}, 'recogniser': None, 'gallery': None}
     measure.main({**job, 'measurements': measurements})

@@ -183,7 +183,7 @@ def test_a_method_without_weights_is_trained_first(folder):
     assert Path('experiments/trained/models/net_g_latest.pth').is_file()
     assert all('error' not in result for _, result in results)
     assert training_budget(small.methods[0])[:2] == (1, 1)
-    assert re.search(r'\| 1 x 1 faces, \d\.\d minutes \|', write_report(small, results).with_suffix('.md').read_text())
+    assert re.search(r'\| 1 x 1 faces, \d\.\d min \|', write_report(small, results).with_suffix('.md').read_text())
     longer = benchmark(methods={'srcnn': method}, force=[*force, 'train:total_iter=9'], train_missing=True)
     assert training_budget(longer.methods[0]).iterations == 1  # as trained, whatever the options say today
     broken = benchmark(

@@ -35,7 +35,7 @@ def test_faces_of_a_folder_are_hallucinated(run, rim, faces, tmp_path, capsys):
     assert np.abs(output - rim.hallucinate(read_rgb(faces / 'b.jpg'))).max() <= 1
     printed = capsys.readouterr()
     lines = printed.out.splitlines()
-    assert lines[0].startswith(f'{faces / "large.png"}: 0 of 1 faces restored; 64 pixels at (0, 0): it stays as it is')
+    assert lines[0].startswith(f'{faces / "large.png"}: 0 of 1 faces restored; 64 pixels at (0, 0): left as it is')
     assert lines[1] == (
         f'4 of 7 pictures written to {tmp_path / "out"}, 1 of them enlarged only, without a restored face, 3 left out'
     )
@@ -120,9 +120,10 @@ def test_a_photo_without_a_face_is_written_left_out_or_ends_the_run(run, photo, 
 def test_large_faces_are_told_from_none(run, photo, tmp_path, capsys):
     Image.open(photo).resize((640, 480)).save(photo)
     argv = [photo, '-o', tmp_path / 'out', '--detect', 'support.commands:two_large_faces', '--on-no-face', 'skip']
-    failed(run, *argv)
+    with pytest.raises(ValueError, match='nothing was written'):
+        run(argv)
     assert '0 of 2 faces restored; 160 pixels at' in (told := capsys.readouterr().err)
-    assert 'left as it is: faces of 64 pixels and more are' in told
+    assert 'left as it is: it has the detail' in told
 
 
 def test_some_left_out_ends_with_a_status_of_its_own(networks, faces, tmp_path):

@@ -32,8 +32,7 @@ def test_a_registered_metric_is_described(name, metric):
     assert name == metric.replaces or METRIC_REGISTRY.get(name) is metric
     assert issubclass(metric, ImageMetric | PairMetric) and metric.needs and isinstance(metric.higher_is_better, bool)
     for column, arguments in metric.standard.items():
-        files = {column: 'a.pth'} if metric.file else {}
-        each = standard_metrics(PairMetric if issubclass(metric, PairMetric) else ImageMetric, files)[column]
+        each = standard_metrics(PairMetric if issubclass(metric, PairMetric) else ImageMetric)[column]
         assert (
             isinstance(each, metric)
             and each.title

@@ -159,7 +159,7 @@ IN_RIM = {
     **{'landmark': 'HeatmapLoss', 'points': 'L1Loss', 'parsing': 'ParsingLoss', 'domain': 'MKMMDLoss'},
     **dict.fromkeys(('pixel', 'perceptual', 'coarse'), 'CharbonnierLoss'),
     **{'distill': 'DistillationLoss', 'embedding': 'DistillationLoss', 'contrast': 'ContrastiveDistillationLoss'},
-    **{'residual': 'ResidualDistillationLoss', 'identity': 'ArcFaceLoss'},
+    **{'residual': 'ResidualDistillationLoss', 'identity': 'ArcFaceLoss', 'octuplet': 'OctupletLoss'},
 }
 EVERY_PART = {
     'network_g': {'type': 'SubPixelTriPathGenerator', **SMALL_SUBPIXEL},

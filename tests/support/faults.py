@@ -262,15 +262,15 @@ FAULTS = (
     # tools, pipeline, weights
     Fault(
         'tools/calibration.py',
-        'scores[:, None] - threshold',
-        'scores[:, None]',
+        'threshold, above, below = _fitted(mated, others)',
+        'threshold, below, above = _fitted(mated, others)',
         'tools/test_calibration.py',
-        'calibration: the slope is not that about the threshold',
+        'calibration: the slopes above and below the threshold are exchanged',
     ),
     Fault(
         'tools/calibration.py',
-        'np.interp(np.log2(size), octaves, values)',
-        'np.interp(size, 2**octaves, values)',
+        'np.log2(size / lower) / np.log2(upper / lower)',
+        '(size - lower) / (upper - lower)',
         'tools/test_calibration.py',
         'calibration: linear in the size instead of its logarithm',
     ),

@@ -13,7 +13,7 @@ from rim_plugin.data.found import Found, found_by_points
 from rim_plugin.data.landmarks import five_points
 from rim_plugin.data.synthetic.faces import draw_face
 from rim_plugin.tools import detection
-from rim_plugin.tools.api import RIM
+from rim_plugin.tools.api import landmark_network
 from rim_plugin.tools.cascade import CascadeDetector
 from rim_plugin.tools.detection import AutoDetector, CheckedDetector, Turning, load_detector, stands_aligned
 from rim_plugin.tools.detection import without_parts as dropped
@@ -25,7 +25,7 @@ FACE = alignment_template(100) + 50
 @pytest.fixture(scope='module')
 def shipped():
     """RIM with the weights of the repository."""
-    return RIM.from_pretrained(device='cpu')
+    return landmark_network()
 
 
 def drawn(side, identity=42):
