@@ -52,12 +52,20 @@ def band_powers(faces: Tensor) -> Tensor:
     Returns:
         (N, bands), log10, on the CPU; of the same face at several sides the same as far as the smaller one goes.
     """
-    from scipy.fft import dctn
-
     side = faces.shape[-1]
-    powers = torch.from_numpy(dctn(_grey(faces).numpy(), axes=(1, 2), norm='ortho') / side).square()
+    transform = _cosines(side)
+    powers = (transform @ _grey(faces) @ transform.T / side).square()
     rings = torch.tril(powers).sum(2) + torch.triu(powers, 1).sum(1)  # of coefficients whose higher index is k
     return torch.log10(rings @ _bands(side).T + _FLOOR)
+
+
+@lru_cache(64)
+def _cosines(side: int) -> Tensor:
+    """The matrix (side, side) of the orthonormal DCT-II; scipy's transform costs more to import than to do."""
+    angles = torch.arange(side, dtype=torch.float64)[:, None] * (torch.arange(side) + 0.5) * (torch.pi / side)
+    matrix = angles.cos() * (2 / side) ** 0.5
+    matrix[0] /= 2**0.5
+    return matrix.float()
 
 
 def _grey(faces: Tensor) -> Tensor:

@@ -4,7 +4,9 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from scipy.fft import dctn
 
+from rim_plugin import effective_side
 from rim_plugin.archs.layers import bicubic
 from rim_plugin.data.resize import degrade, to_tensor
 from rim_plugin.data.synthetic.faces import draw_face
@@ -66,3 +68,9 @@ def test_every_side_has_an_answer(face):
 
 def test_the_file_is_small():
     assert WEIGHTS.stat().st_size < 200_000
+
+
+def test_the_transform_is_scipys():
+    image = np.random.default_rng(0).random((19, 19)).astype(np.float32)
+    matrix = effective_side._cosines(19).numpy()
+    np.testing.assert_allclose(matrix @ image @ matrix.T, dctn(image, norm='ortho'), atol=1e-5)
