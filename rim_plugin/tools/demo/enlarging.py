@@ -13,9 +13,10 @@ from rim_plugin.data.detect import Detector
 from rim_plugin.data.found import whole_picture
 from rim_plugin.errors import PhotoError
 from rim_plugin.sheets import draw_landmarks, draw_parsing
-from rim_plugin.tools.api import RIM, Priors, check_side
+from rim_plugin.tools.api import RIM, check_side, landmark_network
 from rim_plugin.tools.face_landmarks import Seen
 from rim_plugin.tools.photos import PhotoFace, cut_face, enlarged, find_faces, fitting_scale, paste_faces
+from rim_plugin.tools.priors import Priors
 
 SHOWN = 2400  # pixels of the longer side of what a browser gets
 _SURE, _UNSURE = 0.35, 0.24  # landmarks' certainty from which a face is clear, below which there may be none
@@ -109,12 +110,13 @@ def show_faces(rim: RIM, faces: list[np.ndarray]) -> list[FaceShown]:
     """Each aligned face, uint8 (q, q, 3), with q below the hallucinated side, before and after."""
     size = rim.image_size
     before = [cv2.resize(face, (size, size), interpolation=cv2.INTER_CUBIC) for face in faces]
-    small = [index for index, face in enumerate(faces) if len(face) < FACE_SIZE]
+    small = [index for index, face in enumerate(faces) if rim.gains(face)]
     after = dict(zip(small, rim.hallucinate([faces[index] for index in small])))
     priors = rim.priors(faces) if rim.pipeline.has_priors else [Priors(None, None, None)] * len(faces)
+    certainties = [_certainty(each) for each in landmark_network().priors(faces)]
     return [
-        FaceShown(len(face), _certainty(each), first, after.get(index, first), _drawn(after.get(index, first), each))
-        for index, (face, first, each) in enumerate(zip(faces, before, priors))
+        FaceShown(len(face), certainty, first, after.get(index, first), _drawn(after.get(index, first), each))
+        for index, (face, certainty, first, each) in enumerate(zip(faces, certainties, before, priors))
     ]
 
 
@@ -158,7 +160,7 @@ def _mark(photo: np.ndarray, faces: list[np.ndarray]) -> np.ndarray:
 
 def describe(face: FaceShown) -> str:
     """Size and quality of a face in one line of plain words."""
-    kind = 'hallucinated' if face.restored else f'left as it is: from {FACE_SIZE} pixels on nothing is gained'
+    kind = 'hallucinated' if face.restored else 'left as it is: it has the detail that hallucination would add'
     size = f'{face.side} x {face.side} pixels, {kind}'
     return '. '.join([size, *_quality(face)]) + '.'
 

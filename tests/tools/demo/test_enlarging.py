@@ -43,4 +43,4 @@ def test_size_and_quality_are_told_in_words(rim, make_face):
     tiny = describe(shown._replace(side=8, certainty=0.1))
     assert 'a likely face, not this person’s' in tiny and 'Landmarks hardly seen (0.10)' in tiny
     large = describe(shown._replace(side=150, after=shown.before, certainty=None))
-    assert large == '150 x 150 pixels, left as it is: from 112 pixels on nothing is gained.'
+    assert large == '150 x 150 pixels, left as it is: it has the detail that hallucination would add.'
