@@ -34,7 +34,7 @@ def test_weights_are_packed_with_thresholds_and_card(tiny, tmp_path, make_face, 
         ]
     )
     facts = json.loads((tmp_path / 'w/x.json').read_text())
-    assert [each['size'] for each in facts['calibrations']] == [8, 112] and facts['facts']['seed'] == 7
+    assert [each['size'] for each in facts['calibrations']] == [8, 64] and facts['facts']['seed'] == 7
     assert facts['facts']['results']['lfw']['figures']['auc'] == 1
     card = (tmp_path / 'w/x.md').read_text()
     for words in (

@@ -109,6 +109,6 @@ def test_blocks_within_blocks_are_typed():
     options = {'name': 'a', 'methods': {'one': {'options': 'x.yml'}, 'two': None}}
     benchmark = convert(options, schema.BenchmarkOptions)
     assert benchmark.methods['one'].tables == ['sr', 'recognition'] and benchmark.methods['two'] is None
-    assert (benchmark.mirror, benchmark.picture_grid, benchmark.query_sizes) == (False, 4, [28])
+    assert (benchmark.mirror, benchmark.pictures, benchmark.query_sizes) == (False, 4, [28])
     with pytest.raises(OptionsError, match=r"methods.one.tables: \['st'\] is not a list, each one of sr, recognition"):
         convert({'name': 'a', 'methods': {'one': {'options': 'x', 'tables': ['st']}}}, schema.BenchmarkOptions)

@@ -113,12 +113,16 @@ def _enlarging(rim: RIM, detector: Detector | None, samples: list[list[str]]) ->
         shown = enlarge_photo(rim, read_rgb(path), detector)
         count = len(shown.faces)
         return {
-            told: f'{count} face{"s" * (count != 1)} found. Drag the slider; choose a face below.',
+            told: f'{count} face{"s" * (count != 1)} found. Drag the slider{"; choose a face below" * (count > 1)}.',
             slider: gr.update(value=(shown.before, shown.after), visible=True),
             marked: gr.update(value=shown.marked, visible=True),
             details: gr.update(visible=True),
             faces: shown.faces,
-            gallery: gr.update(value=[(each.after, str(n)) for n, each in enumerate(shown.faces, 1)], selected_index=0),
+            gallery: gr.update(
+                value=[(each.after, str(n)) for n, each in enumerate(shown.faces, 1)],
+                selected_index=0,
+                visible=count > 1,
+            ),
             **chosen(shown.faces, 0),
         }
 
@@ -264,6 +268,7 @@ def _picture(label: str, elem_id: str) -> gr.Image:
     picture = gr.Image(
         label=label,
         elem_id=elem_id,
+        type='filepath',  # what a handler gets of an example, for which Gradio makes the object anew
         sources=['upload', 'clipboard'],
         height=260,
         buttons=[],

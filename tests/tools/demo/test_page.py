@@ -69,7 +69,7 @@ def test_enlarging(page, tmp_path):
     page.locator('#samples .gallery-item').nth(1).click()
     page.get_by_text('1 face found').wait_for()
     page.get_by_text('Face 1: 28 x 28 pixels, hallucinated. Landmarks').wait_for()
-    for part in ('whole', 'found', 'faces', 'face', 'priors'):
+    for part in ('whole', 'found', 'face', 'priors'):
         page.locator(f'#{part} img').first.wait_for()
     (tmp_path / 'no picture.png').write_text('no picture')
     page.locator('#photo button[aria-label="Clear"], #photo button[title="Clear"]').first.click()
