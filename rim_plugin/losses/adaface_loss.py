@@ -5,13 +5,10 @@ from typing import Annotated
 
 import torch
 from msgspec import Meta
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
-from rim_plugin.archs.recogniser import RecogniserOutput
-from rim_plugin.losses.arcface_loss import check_identities
-from rim_plugin.losses.distributed import all_ranks, gather_over_ranks
-from rim_plugin.losses.inputs import full_precision, widened
+from rim_plugin.losses.arcface_loss import ArcFaceLoss
 from rim_plugin.options.kinds import Count, Positive, Rate
 
 from basicsr.utils.registry import LOSS_REGISTRY
@@ -58,7 +55,7 @@ def adaface_loss(
 
 
 @LOSS_REGISTRY.register()
-class AdaFaceLoss(nn.Module):
+class AdaFaceLoss(ArcFaceLoss):
     """Quality-adaptive margin on faces of known identity, see :func:`adaface_loss`; an ``identity_opt``.
 
     Quality is the length of the embedding, by how many deviations it is from the mean of the faces seen lately. The
@@ -87,34 +84,14 @@ class AdaFaceLoss(nn.Module):
         scale: Positive = 64.0,
         loss_weight: float = 1.0,
     ) -> None:
-        super().__init__()
-        self.num_classes, self.margin, self.concentration = num_classes, margin, concentration
-        self.momentum, self.scale, self.loss_weight = momentum, scale, loss_weight
-        start = torch.Generator().manual_seed(0)  # the same on every rank
-        self.weight = nn.Parameter(torch.randn(num_classes, embedding_size, generator=start) * 0.01)
+        super().__init__(num_classes, embedding_size, margin, scale, loss_weight)
+        self.concentration, self.momentum = concentration, momentum
         self.register_buffer('length_mean', torch.tensor(20.0))  # as in the authors' code
         self.register_buffer('length_deviation', torch.tensor(100.0))
 
-    def forward(self, student: RecogniserOutput, identities: Tensor) -> Tensor:
-        """Classification of the faces of all ranks whose identity is known.
-
-        Args:
-            student: embedding (N, D); nothing else is read.
-            identities: (N,) int64, below ``num_classes``; below 0 where unknown: left out.
-
-        Returns:
-            Scalar, float32 or float64; zero where no identity is known.
-
-        Raises:
-            ValueError: shapes that do not fit, or an identity beyond ``num_classes``.
-        """
-        check_identities('AdaFaceLoss', student.embedding, identities, self.num_classes)
-        (embeddings,) = widened(student.embedding)
-        embeddings, identities = gather_over_ranks(embeddings), all_ranks(identities)
-        with full_precision(embeddings):
-            quality, weight = self._quality(embeddings), self.weight.to(embeddings.dtype)
-            loss = adaface_loss(embeddings, weight, identities, quality, self.margin, self.scale)
-        return self.loss_weight * loss
+    def classification(self, embeddings: Tensor, weight: Tensor, identities: Tensor) -> Tensor:
+        """See :class:`ArcFaceLoss`."""
+        return adaface_loss(embeddings, weight, identities, self._quality(embeddings), self.margin, self.scale)
 
     @torch.no_grad()
     def _quality(self, embeddings: Tensor) -> Tensor:

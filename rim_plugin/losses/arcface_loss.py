@@ -96,13 +96,17 @@ class ArcFaceLoss(nn.Module):
             ValueError: shapes that do not fit, or an identity beyond ``num_classes``.
         """
         embeddings = student.embedding
-        check_identities('ArcFaceLoss', embeddings, identities, self.num_classes)
+        check_identities(type(self).__name__, embeddings, identities, self.num_classes)
         (embeddings,) = widened(embeddings)
         embeddings, identities = gather_over_ranks(embeddings), all_ranks(identities)
         weight = self.weight.to(embeddings.dtype)
         with full_precision(embeddings):
-            loss = arcface_loss(embeddings, weight, identities, self.margin, self.scale)
+            loss = self.classification(embeddings, weight, identities)
         return self.loss_weight * loss
+
+    def classification(self, embeddings: Tensor, weight: Tensor, identities: Tensor) -> Tensor:
+        """The loss, a scalar, of embeddings (N, D), weights (C, D) and identities (N, ) of all ranks."""
+        return arcface_loss(embeddings, weight, identities, self.margin, self.scale)
 
 
 def check_identities(loss: str, embeddings: Tensor, identities: Tensor, num_classes: int) -> None:
