@@ -46,7 +46,13 @@ CSS = """
 footer {display: none !important;}
 """
 _KEPT = (60, 600)  # seconds: how often old files are looked for, and the age from which they go
-_ONE_AT_A_TIME: dict[str, Any] = {'concurrency_limit': 1, 'concurrency_id': 'networks', 'show_progress': 'minimal'}
+# Gradio's preprocessing would read and write pictures again, and tell of none what is wrong with it
+_ONE_AT_A_TIME: dict[str, Any] = {
+    'concurrency_limit': 1,
+    'concurrency_id': 'networks',
+    'show_progress': 'minimal',
+    'preprocess': False,
+}
 
 
 def build_page(rim: RIM, detector: Detector | None, folder: Path) -> gr.Blocks:
@@ -85,27 +91,11 @@ def _enlarging(rim: RIM, detector: Detector | None, samples: list[list[str]]) ->
             told = _line('Drop a photo with small faces. The slider compares plain enlargement with the result.')
             slider = gr.ImageSlider(label='Before | after', visible=False, elem_id='whole', interactive=False)
     with gr.Column(visible=False) as details:
-        gallery = gr.Gallery(
-            allow_preview=False,
-            interactive=False,
-            label='Choose a face',
-            columns=6,
-            height='auto',
-            elem_id='faces',
-            buttons=[],
-        )
+        gallery = _gallery('Choose a face', 'faces', 6)
         about = _line('')
         with gr.Row():
             face = gr.ImageSlider(label='Before | after', elem_id='face', interactive=False)
-            priors = gr.Gallery(
-                allow_preview=False,
-                interactive=False,
-                label='What guides it: landmarks and parts',
-                columns=2,
-                height='auto',
-                elem_id='priors',
-                buttons=[],
-            )
+            priors = _gallery('What guides it: landmarks and parts', 'priors', 2)
 
     def enlarge(path: str | None) -> dict[Any, Any]:
         if path is None:
@@ -187,16 +177,7 @@ def _finding(rim: RIM, detector: Detector | None, samples: list[list[str]], fold
                 add = gr.Button('Add this person', variant='primary', elem_id='add')
                 drawn = gr.Button('Add six drawn people', elem_id='drawn')
             told = _line('Nobody is in it yet.')
-            enrolled = gr.Gallery(
-                allow_preview=False,
-                interactive=False,
-                label='In the gallery',
-                columns=6,
-                height='auto',
-                visible=False,
-                elem_id='people',
-                buttons=[],
-            )
+            enrolled = _gallery('In the gallery', 'people', 6, visible=False)
             clear = gr.Button('Empty the gallery', size='sm', visible=False, elem_id='clear')
         with gr.Column():
             gr.Markdown('### 2. Who is this?')
@@ -208,16 +189,7 @@ def _finding(rim: RIM, detector: Detector | None, samples: list[list[str]], fold
                 elem_id='probes',
             )
             answer = _line('')
-            found = gr.Gallery(
-                allow_preview=False,
-                interactive=False,
-                label='Most alike first',
-                columns=3,
-                height='auto',
-                visible=False,
-                elem_id='matches',
-                buttons=[],
-            )
+            found = _gallery('Most alike first', 'matches', 3, visible=False)
 
     def gallery_of(place: str | None) -> People:
         return People(rim, place or mkdtemp(dir=folder, prefix='people-'))
@@ -265,18 +237,28 @@ def _finding(rim: RIM, detector: Detector | None, samples: list[list[str]], fold
 
 def _picture(label: str, elem_id: str) -> gr.Image:
     """A place to drop a picture, whose handlers get its file: what is wrong with it is found by :func:`read_rgb`."""
-    picture = gr.Image(
+    return gr.Image(
         label=label,
         elem_id=elem_id,
-        type='filepath',  # what a handler gets of an example, for which Gradio makes the object anew
         sources=['upload', 'clipboard'],
         height=260,
         buttons=[],
         elem_classes='rim-picture',
     )
-    # on the object: Gradio writes a file beside the module of every class that is derived from its own
-    vars(picture)['preprocess'] = lambda payload: payload.path if payload is not None else None
-    return picture
+
+
+def _gallery(label: str, elem_id: str, columns: int, visible: bool = True) -> gr.Gallery:
+    """Pictures to look at, beside each other."""
+    return gr.Gallery(
+        allow_preview=False,
+        interactive=False,
+        label=label,
+        columns=columns,
+        height='auto',
+        visible=visible,
+        elem_id=elem_id,
+        buttons=[],
+    )
 
 
 def _line(text: str) -> gr.Markdown:
@@ -290,7 +272,8 @@ def _hidden(*parts: Any) -> dict[Any, Any]:
 def _careful(function: Callable[..., dict[Any, Any]], told: Any, *hide: Any) -> Callable[..., dict[Any, Any]]:
     """The handler, whose mistakes become a line in the page, ``told``; parts of an earlier answer are hidden then."""
 
-    def handler(*values: Any) -> dict[Any, Any]:
+    def handler(*sent: Any) -> dict[Any, Any]:
+        values = tuple(map(_files_of, sent))
         try:
             return function(*values)
         except (OSError, RuntimeError, ValueError) as error:
@@ -300,6 +283,15 @@ def _careful(function: Callable[..., dict[Any, Any]], told: Any, *hide: Any) -> 
             }
 
     return handler
+
+
+def _files_of(sent: Any) -> Any:
+    """What the page sends, a picture by its file, a gallery's pictures by theirs with their captions."""
+    if isinstance(sent, dict):
+        return sent['path']
+    if isinstance(sent, list):
+        return [(each['image']['path'], each['caption']) for each in sent]
+    return sent
 
 
 def _without_folders(message: str, values: tuple[Any, ...]) -> str:
