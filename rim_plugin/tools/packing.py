@@ -22,6 +22,7 @@ from rim_plugin.evaluation.embeddings import KnownEmbeddings
 from rim_plugin.evaluation.pair_evaluator import PairEvaluator
 from rim_plugin.files import write_atomically
 from rim_plugin.options.reading import read_options
+from rim_plugin.shipped import shipped
 from rim_plugin.tools.api import RIM
 from rim_plugin.tools.calibration import calibrate, pair_sizes
 from rim_plugin.tools.card import model_card, save_diagrams
@@ -105,9 +106,9 @@ def training_facts(
     train, here = options.get('train') or {}, environment()
     faces = (options.get('datasets') or {}).get('train') or {}
     return {
-        'options_file': str(options_file),
+        'options_file': _below(options_file),
         'commit': commit or here['commit'],
-        'files': [str(path) for path in files],
+        'files': [_below(path) for path in files],
         'data': faces.get('dataroot_gt') or faces.get('type'),
         'seed': options.get('manual_seed'),
         'iterations': train.get('total_iter'),
@@ -117,6 +118,13 @@ def training_facts(
         'starts_from_teacher': bool(train.get('start_from_teacher')),
         'packages': here['packages'],
     }
+
+
+def _below(path: str) -> str:
+    """A path as it is below the current folder or the plugin's, where it is: a card names no machine's folders."""
+    absolute = Path(os.path.abspath(path))
+    roots = [root for root in (Path.cwd(), shipped('.')) if absolute.is_relative_to(root)]
+    return str(absolute.relative_to(roots[0])) if roots else path
 
 
 def measure(weights: Weights, options_file: str) -> tuple[list[Calibration], dict[str, dict[str, Any]]]:

@@ -16,8 +16,9 @@ from rim_plugin.data.resize import to_tensor
 from rim_plugin.models.networks import build_teacher, warn_of_other_options
 from rim_plugin.options.reading import read_options
 from rim_plugin.pipeline import RIMPipeline
+from rim_plugin.shipped import shipped
 from rim_plugin.tools.api import RIM
-from rim_plugin.tools.packing import fold_statistics, measure, trained_weights
+from rim_plugin.tools.packing import fold_statistics, measure, trained_weights, training_facts
 from rim_plugin.weights_file import Weights, build_packed, load_weights, save_weights
 
 from basicsr.archs import build_network as build
@@ -224,3 +225,10 @@ def test_any_dataset_of_pairs_counts(tiny, tmp_path):
     assert 'names no dataset with pairs of faces' in refused(
         measure, load_weights(tiny.weights), str(tmp_path / 'verify.yml')
     )
+
+
+def test_a_card_names_no_folders_of_the_machine(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    facts = training_facts({}, str(tmp_path / 'a.yml'), [str(tmp_path / 'x/net.pth'), '/elsewhere/net.pth'], 'abc')
+    assert (facts['options_file'], facts['files']) == ('a.yml', ['x/net.pth', '/elsewhere/net.pth'])
+    assert training_facts({}, str(shipped('options/rim.yml')), [], 'abc')['options_file'] == 'options/rim.yml'
