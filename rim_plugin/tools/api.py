@@ -71,6 +71,13 @@ class Identification(NamedTuple):
     reason: str = ''
 
 
+class RestoredFace(NamedTuple):
+    """A face, uint8 (S, S, 3), and whether the hallucination network has added detail to it."""
+
+    image: np.ndarray
+    has_gained: bool
+
+
 class RIM:
     """A trained RIM.
 
@@ -161,20 +168,10 @@ class RIM:
         sides = [_effective_side(_probe(face)) for face in _checked(images)]
         return sides[0] if _is_one(images) else sides
 
-    def gains(self, face: np.ndarray) -> bool:
-        """Whether hallucination adds detail to a face (q, q, 3): its effective side is one that the network is for.
-
-        Raises:
-            ValueError: the image is no such face, or the weights have no hallucination network.
-        """
-        self._require_fhn()
-        return self._gains(self.effective_sides(face))
-
     @overload
     def hallucinate(self, images: np.ndarray) -> np.ndarray: ...
     @overload
     def hallucinate(self, images: Faces) -> list[np.ndarray]: ...
-    @torch.no_grad()
     def hallucinate(self, images: np.ndarray | Faces) -> np.ndarray | list[np.ndarray]:
         """Faces with the detail that their resolution leaves out, by what the network makes of their effective side.
 
@@ -190,16 +187,24 @@ class RIM:
         Raises:
             ValueError: an image is no such face, or the weights have no hallucination network.
         """
+        faces = cast(Faces, [images] if _is_one(images) else images)
+        results = [restored.image for restored in self.restore(faces)]
+        return results[0] if _is_one(images) else results
+
+    @torch.no_grad()
+    def restore(self, images: Faces) -> list[RestoredFace]:
+        """:meth:`hallucinate` of several faces, and to which of them the network adds detail."""
         self._require_fhn()
 
-        def restore(probes: Tensor, faces: list[Tensor]) -> Iterator[np.ndarray]:
+        def restored(probes: Tensor, faces: list[Tensor]) -> Iterator[RestoredFace]:
             if not self.pipeline.share(probes.shape[-1]):
                 details: Sequence[Tensor | None] = [None] * len(faces)
             else:
                 details = (self._face(probes.to(self.device)).cpu() - bicubic(probes, self.image_size)).split(1)
-            return (_with_detail(face, detail, self.image_size) for face, detail in zip(faces, details))
+            for face, detail in zip(faces, details):
+                yield RestoredFace(_with_detail(face, detail, self.image_size), detail is not None)
 
-        return self._of_each(images, restore, self._effective)
+        return cast(list[RestoredFace], self._of_each(images, restored, self._effective))
 
     @overload
     def priors(self, images: np.ndarray) -> Priors: ...
@@ -259,12 +264,19 @@ class RIM:
         output = self._of_each(images, embedding, lambda face: _at_most(self._effective(face), FACE_SIZE))
         return np.array(output, np.float32).reshape(-1, size) if isinstance(output, list) else output
 
+    @overload
+    def quality(self, images: np.ndarray, sides: Sequence[int] | None = None) -> float | None: ...
+    @overload
+    def quality(self, images: Faces, sides: Sequence[int] | None = None) -> list[float | None]: ...
     @torch.no_grad()
-    def quality(self, images: np.ndarray | Faces) -> float | None | list[float | None]:
+    def quality(
+        self, images: np.ndarray | Faces, sides: Sequence[int] | None = None
+    ) -> float | None | list[float | None]:
         """How likely pictures are aligned faces, see :mod:`rim_plugin.tools.quality`.
 
         Args:
             images: of 4 pixels or more.
+            sides: theirs, see :meth:`sides`, where they are known already.
 
         Returns:
             0 to 1, one for each picture; None where the weights hold nothing to tell it by.
@@ -277,7 +289,7 @@ class RIM:
             return None if _is_one(images) else [None] * len(faces)
         values = [
             float(scores(quality_at(self.weights.qualities, side), each[None])[0])
-            for side, each in zip(self.sides(faces), self.quality_features(faces))
+            for side, each in zip(sides or self.sides(faces), self.quality_features(faces))
         ]
         return values[0] if _is_one(images) else list(values)
 
@@ -299,8 +311,8 @@ class RIM:
             ValueError: as for :meth:`embed`, or the weights have no thresholds.
         """
         first, second = self.embed([a, b])
-        qualities = cast(list[float | None], self.quality([a, b]))
         sides = self.sides([a, b])
+        qualities = self.quality([a, b], sides)
         return self.judge(float(first @ second), (sides[0], sides[1]), (qualities[0], qualities[1]), min_quality)
 
     def sides(self, faces: Sequence[np.ndarray]) -> list[int]:

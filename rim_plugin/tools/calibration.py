@@ -117,7 +117,8 @@ def calibrated_side(side: int | None) -> int:
 
 def pair_sizes(protocol: Mapping[str, Any]) -> tuple[int, int]:
     """Sides in pixels of the faces of a dataset's pairs, as far as they count, by its ``protocol``."""
-    small, large = calibrated_side(protocol['query_size']), calibrated_side(protocol['gallery_size'])
+    large = calibrated_side(protocol['gallery_size'])
+    small = large if protocol['query_size'] is None else calibrated_side(protocol['query_size'])
     return small, small if protocol['probe_side'] == 'both' else large
 
 

@@ -22,7 +22,7 @@ from rim_plugin.errors import UnreadableImage
 from rim_plugin.files import remove_drafts
 from rim_plugin.memory import give_back
 from rim_plugin.sheets import GAP, comparison_sheet
-from rim_plugin.tools.api import RIM, check_side
+from rim_plugin.tools.api import RIM, RestoredFace, check_side
 from rim_plugin.tools.file_queue import Read, Writer, parts_of, read_ahead
 from rim_plugin.tools.output_files import Existing, beside, plan_files
 from rim_plugin.tools.photos import (
@@ -284,10 +284,9 @@ def _pictures(rim: RIM, part: list[Read], options: HallucinateOptions, report: R
             aligned.append((path, target, photo, faces[0]))
         else:
             yield _photo(rim, path, target, photo, faces, options)
-    gain = [rim.gains(face.image) for *_, face in aligned]
-    results = rim.hallucinate([face.image for *_, face in aligned])
-    for (path, target, photo, face), gains, large in zip(aligned, gain, results):
-        yield _aligned(path, target, photo, face, large, gains, options)
+    results = rim.restore([face.image for *_, face in aligned])
+    for (path, target, photo, face), restored in zip(aligned, results):
+        yield _aligned(path, target, photo, face, restored)
 
 
 def _faces(photo: Photo, detector: Detector | None) -> list[PhotoFace]:
@@ -296,13 +295,13 @@ def _faces(photo: Photo, detector: Detector | None) -> list[PhotoFace]:
     return find_faces(photo.rgb, detector, _LARGEST_CUT)
 
 
-def _aligned(
-    path: Path, target: Path, photo: Photo, face: PhotoFace, large: np.ndarray, gains: bool, options: HallucinateOptions
-) -> Picture:
-    """Picture of an aligned face; ``large``: hallucinated, as far as it ``gains`` by that."""
+def _aligned(path: Path, target: Path, photo: Photo, face: PhotoFace, restored: RestoredFace) -> Picture:
+    """Picture of an aligned face."""
+    large, has_gained = restored
     before = photo._replace(pixels=enlarged(photo.pixels, *large.shape[1::-1]))
-    note = Note(str(path), str(target), True, len(large) / len(face.image), [_note(face, '' if gains else _NO_GAIN)])
-    if not gains:
+    told = _note(face, '' if has_gained else _NO_GAIN)
+    note = Note(str(path), str(target), True, len(large) / len(face.image), [told])
+    if not has_gained:
         return Picture(target, before, before, [], [], note)
     return Picture(target, before, before._replace(pixels=_in_place(before.pixels, large)), [face.image], [large], note)
 
@@ -317,23 +316,24 @@ def _photo(
     rim: RIM, path: Path, target: Path, photo: Photo, faces: list[PhotoFace], options: HallucinateOptions
 ) -> Picture:
     """Picture of a photo; faces in doubt and those with all their detail stay as they are."""
-    whys = [_why(rim, face) for face in faces]
-    chosen = [face for face, why in zip(faces, whys) if not why]
+    results = iter(rim.restore([face.image for face in faces if not face.doubt]))
+    pairs = [(face, None if face.doubt else next(results)) for face in faces]
+    chosen = [(face, restored.image) for face, restored in pairs if restored and restored.has_gained]
     height, width = photo.pixels.shape[:2]
-    scale = options.scale or fitting_scale(width, height, [face.side for face in chosen], rim.image_size)
-    small = [face.image for face in chosen]
-    large = rim.hallucinate(small)
+    scale = options.scale or fitting_scale(width, height, [face.side for face, _ in chosen], rim.image_size)
     before = photo._replace(pixels=enlarged(photo.pixels, scale * width, scale * height))
-    after = paste_faces(before.pixels, scale, [(face.points, image) for face, image in zip(chosen, large)])
-    note = Note(str(path), str(target), False, scale, [_note(face, why) for face, why in zip(faces, whys)])
+    after = paste_faces(before.pixels, scale, [(face.points, large) for face, large in chosen])
+    notes = [_note(face, _why(face, restored)) for face, restored in pairs]
+    note = Note(str(path), str(target), False, scale, notes)
+    small, large = [face.image for face, _ in chosen], [large for _, large in chosen]
     return Picture(target, before, before._replace(pixels=after), small, large, note)
 
 
-def _why(rim: RIM, face: PhotoFace) -> str:
-    """Why a face of a photo stays as it is; empty where it is to be hallucinated."""
-    if face.doubt:
+def _why(face: PhotoFace, restored: RestoredFace | None) -> str:
+    """Why a face of a photo stays as it is; empty where it is hallucinated."""
+    if restored is None:
         return f'left as it is, in doubt: {face.doubt}'
-    return '' if rim.gains(face.image) else _NO_GAIN
+    return '' if restored.has_gained else _NO_GAIN
 
 
 def _note(face: PhotoFace, why: str) -> FaceNote:

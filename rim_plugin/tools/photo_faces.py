@@ -49,9 +49,8 @@ def compare_photos(
     if not all_faces:
         return [((1, 1), rim.verify(first[0], second[0], min_quality))]
     faces = [*first, *second]
-    embeddings, qualities, sides = rim.embed(faces), rim.quality(faces), rim.sides(faces)
-    assert isinstance(qualities, list)  # of a list
-    results = []
+    embeddings, sides = rim.embed(faces), rim.sides(faces)
+    qualities, results = rim.quality(faces, sides), []
     for a, b in product(range(len(first)), range(len(second))):
         c = len(first) + b
         similarity = float(embeddings[a] @ embeddings[c])

@@ -110,13 +110,12 @@ def show_faces(rim: RIM, faces: list[np.ndarray]) -> list[FaceShown]:
     """Each aligned face, uint8 (q, q, 3), with q below the hallucinated side, before and after."""
     size = rim.image_size
     before = [cv2.resize(face, (size, size), interpolation=cv2.INTER_CUBIC) for face in faces]
-    small = [index for index, face in enumerate(faces) if rim.gains(face)]
-    after = dict(zip(small, rim.hallucinate([faces[index] for index in small])))
+    after = [large if has_gained else first for first, (large, has_gained) in zip(before, rim.restore(faces))]
     priors = rim.priors(faces) if rim.pipeline.has_priors else [Priors(None, None, None)] * len(faces)
     certainties = [_certainty(each) for each in landmark_network().priors(faces)]
     return [
-        FaceShown(len(face), certainty, first, after.get(index, first), _drawn(after.get(index, first), each))
-        for index, (face, certainty, first, each) in enumerate(zip(faces, certainties, before, priors))
+        FaceShown(len(face), certainty, first, last, _drawn(last, each))
+        for face, certainty, first, last, each in zip(faces, certainties, before, after, priors)
     ]
 
 

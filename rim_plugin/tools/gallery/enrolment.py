@@ -176,8 +176,8 @@ def _of_quality(
     rim: RIM, photos: list[Enrolled], faces: list[np.ndarray], min_quality: float | None, skipped: list[str]
 ) -> tuple[list[Enrolled], list[np.ndarray]]:
     """Photos and faces but those that are hardly faces; appends to ``skipped`` a line about each of these."""
-    qualities = list(rim.quality(faces))  # type: ignore[arg-type]  # of a list
     sides = rim.sides(faces)
+    qualities = rim.quality(faces, sides)
     reasons = [rim.no_face_reason(side, quality, min_quality) for side, quality in zip(sides, qualities)]
     photos = [photo._replace(side=side) for photo, side in zip(photos, sides)]
     skipped.extend(f'{photo.file}: {reason}' for photo, reason in zip(photos, reasons) if reason)

@@ -71,9 +71,8 @@ def identify(
     Raises:
         GalleryError: nobody is enrolled; ValueError: the weights have no thresholds.
     """
-    quality = rim.quality(face)
-    assert quality is None or isinstance(quality, float)  # of one face
     (side,) = rim.sides([face])
+    quality = rim.quality(face, [side])
     photos, hits = gallery.size(), gallery.search(rim.embed(face), ranks)
     judged = [rim.identify(hit.similarity, (side, hit.side), photos, fpir) for hit in hits]
     refused = rim.no_face_reason(side, quality, min_quality)
