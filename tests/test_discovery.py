@@ -13,6 +13,6 @@ def test_modules_of_the_ending_are_named_in_order_and_all_are_imported(tmp_path,
         (folder / f'{name}.py').write_text('')
     (folder / 'helper.py').write_text('')
     monkeypatch.syspath_prepend(str(tmp_path))
-    assert module_names('found_here', '_loss') == ['found_here.a_loss', 'found_here.b_loss']
+    assert module_names('found_here', '_loss') == ('found_here.a_loss', 'found_here.b_loss')
     import_modules(importlib.import_module('found_here'))
     assert {'found_here.a_loss', 'found_here.b_loss', 'found_here.helper'} <= set(sys.modules)
