@@ -42,7 +42,7 @@ def test_a_single_frequency_is_in_its_band():
     assert powers.argmax() == band_edges().index(10)
 
 
-@pytest.mark.parametrize('at', [112, 224, 512])
+@pytest.mark.parametrize('at', [112, 224, pytest.param(512, marks=pytest.mark.slow)])
 def test_an_enlarged_face_is_worth_what_it_was(face, at):
     for side in (14, 28, 56):
         small = degrade(face, side)

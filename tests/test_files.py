@@ -119,6 +119,7 @@ class TestAtomicFile:
             list(pool.map(write, 'abcd'))
         assert os.listdir(tmp_path) == ['a'] and (tmp_path / 'a').stat().st_size == 100_000
 
+    @pytest.mark.slow
     def test_processes_at_once(self, tmp_path):
         path = tmp_path / 'a'
         path.write_text('a' * 100_000)
@@ -131,6 +132,7 @@ class TestAtomicFile:
 
 
 class TestLocked:
+    @pytest.mark.slow
     def test_two_processes_take_turns(self, tmp_path):
         path = tmp_path / 'number'
         path.write_text('0')
@@ -150,6 +152,7 @@ class TestLocked:
             list(pool.map(count, range(20)))
         assert path.read_text() == '20'
 
+    @pytest.mark.slow
     @pytest.mark.parametrize('end', ['kill', 'leave'])
     def test_the_next_one_waits_for_the_holder_even_for_one_that_is_killed(self, tmp_path, end):
         path, entered = tmp_path / 'a', threading.Event()

@@ -3,6 +3,7 @@
 import ast
 from collections import Counter
 from collections.abc import Iterator
+from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -78,24 +79,34 @@ def name_of(path: Path) -> str:
     return '.'.join(path.relative_to(ROOT).with_suffix('').parts).removesuffix('.__init__')
 
 
-TREES = {name_of(path): ast.parse(path.read_text('utf-8')) for path in sorted(ROOT.glob('rim_plugin/**/*.py'))}
+FILES = {name_of(path): path for path in sorted(ROOT.glob('rim_plugin/**/*.py'))}
 
 
-def imports(module: str) -> Iterator[tuple[str, str | None, str]]:
+@cache
+def tree_of(module: str) -> ast.Module:
+    return ast.parse(FILES[module].read_text('utf-8'))
+
+
+@cache
+def imports(module: str) -> list[tuple[str, str | None, str]]:
     """Module of the package, name taken from it (None: the module itself) and what it is called here; also those of
     functions and of type checking."""
-    for node in ast.walk(TREES[module]):
+    return list(_imports(module))
+
+
+def _imports(module: str) -> Iterator[tuple[str, str | None, str]]:
+    for node in ast.walk(tree_of(module)):
         if isinstance(node, ast.Import):
             for each in node.names:
-                if each.name in TREES:
+                if each.name in FILES:
                     yield each.name, None, each.asname or each.name
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f'{module}: relative import'
             for each in node.names:
                 inner = f'{node.module}.{each.name}'
-                if inner in TREES:
+                if inner in FILES:
                     yield inner, None, each.asname or each.name
-                elif node.module in TREES:
+                elif node.module in FILES:
                     yield node.module, each.name, each.asname or each.name
 
 
@@ -104,15 +115,15 @@ def part_of(module: str) -> str:
 
 
 def test_no_two_modules_have_one_name():
-    counts = Counter(name.rsplit('.', 1)[-1] for name in TREES)
+    counts = Counter(name.rsplit('.', 1)[-1] for name in FILES)
     assert [name for name, count in counts.items() if count > 1] == []
 
 
 def test_arrows_run_one_way():
-    assert {part_of(module) for module in TREES} == ARROWS.keys()
+    assert {part_of(module) for module in FILES} == ARROWS.keys()
     back = {
         f'{module} -> {target}'
-        for module in TREES
+        for module in FILES
         for target, _, _ in imports(module)
         if part_of(target) not in {part_of(module), *ARROWS[part_of(module)]}
     }
@@ -124,19 +135,19 @@ def test_the_table_of_arrows_has_no_circle():
 
 
 def test_no_import_circle():
-    list(TopologicalSorter({module: {each[0] for each in imports(module)} for module in TREES}).static_order())
+    list(TopologicalSorter({module: {each[0] for each in imports(module)} for module in FILES}).static_order())
 
 
 def is_private(name: str) -> bool:
     return name.startswith('_') and not name.endswith('__')  # __version__ is for everybody
 
 
-@pytest.mark.parametrize('module', TREES)
+@pytest.mark.parametrize('module', FILES)
 def test_no_private_name_of_another_module(module):
-    taken = list(imports(module))
+    taken = imports(module)
     private = [f'{target}.{name}' for target, name, _ in taken if name and is_private(name)]
     modules = {called: target for target, name, called in taken if name is None}
-    for node in ast.walk(TREES[module]):
+    for node in ast.walk(tree_of(module)):
         if isinstance(node, ast.Attribute) and is_private(node.attr) and ast.unparse(node.value) in modules:
             private.append(f'{modules[ast.unparse(node.value)]}.{node.attr}')
     assert not private

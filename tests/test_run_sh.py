@@ -59,6 +59,7 @@ def notes(project):
     return lines
 
 
+@pytest.mark.slow
 def test_sets_up_once_and_again_when_the_versions_change(project):
     done = run(project, 'sh', '-c', 'command -v python; echo $VIRTUAL_ENV; echo "$1"', 'sh', 'two words')
     venv = str(project[0] / '.venv')
@@ -73,6 +74,7 @@ def test_sets_up_once_and_again_when_the_versions_change(project):
     assert len(notes(project)) == 3  # the folder is kept, the packages are brought up to date
 
 
+@pytest.mark.slow
 def test_interrupted_set_up_is_done_again(project):
     open(project[1]['NOTES'] + '.fail', 'w').close()
     assert run(project, 'true').returncode != 0
@@ -84,6 +86,7 @@ def test_interrupted_set_up_is_done_again(project):
     assert run(project, 'true').returncode == 0 and notes(project)[0] == 'venv'
 
 
+@pytest.mark.slow
 def test_two_at_once_set_up_once(project):
     command = ['bash', str(project[0] / 'scripts/run.sh'), 'true']
     both = [
@@ -116,6 +119,7 @@ def test_a_named_python_that_will_not_do_is_told(project):
     assert done.returncode == 1 and f'PYTHON={project[0]}/no python is none of these' in done.stderr
 
 
+@pytest.mark.slow
 def test_versions_that_were_half_changed_are_put_right(project):
     assert run(project, 'true').returncode == 0
     constraints, before = project[0] / 'constraints.txt', (project[0] / 'constraints.txt').read_text()
@@ -128,6 +132,7 @@ def test_versions_that_were_half_changed_are_put_right(project):
     assert run(project, 'true').returncode == 0 and len(notes(project)) == 3
 
 
+@pytest.mark.slow
 def test_a_moved_project_or_a_lost_python_is_set_up_anew(project):
     assert run(project, 'true').returncode == 0
     notes(project)
@@ -153,6 +158,7 @@ def disk(project):
     return has
 
 
+@pytest.mark.slow
 def test_too_little_space_is_told_before_anything_is_made(project, disk):
     disk(free=9)
     done = run(project, 'true')
@@ -165,6 +171,7 @@ def test_too_little_space_is_told_before_anything_is_made(project, disk):
     assert run(project, 'true').returncode == 0 and notes(project) == []  # nothing to set up
 
 
+@pytest.mark.slow
 def test_what_is_there_needs_no_space_and_stays_where_an_update_would_fill_the_disk(project, disk):
     assert run(project, 'true').returncode == 0
     notes(project)

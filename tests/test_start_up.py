@@ -79,12 +79,14 @@ def loaded(code: str) -> set[str]:
     return {name.split('.')[0] for name in names if not name.startswith(('_', 'rim_plugin'))}
 
 
+@pytest.mark.slow
 def test_help_and_wrong_arguments_load_nothing():
     calls = [(name, argument) for name in COMMANDS for argument in ('--help', '--wrong')]
     calls += [('rim', *call) for call in calls] + [('rim', '--help'), ('rim', '--version'), ('rim', 'train', 'unknown')]
     assert loaded(f'CALLS = {calls}' + CALLS) == set()
 
 
+@pytest.mark.slow
 def test_the_list_of_a_gallery_loads_no_network(tmp_path):
     from support.galleries import SHA256, fill
 

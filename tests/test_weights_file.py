@@ -92,6 +92,7 @@ class TestPackedFiles:
         save_file({'a': torch.zeros(1)}, tmp_path / 'x.safetensors')
         assert packed_options(tmp_path / 'x.safetensors', 'hrn') == packed_options('nowhere.pth', 'hrn') == {}
 
+    @pytest.mark.slow
     def test_the_shipped_file(self):
         weights = load_weights(shipped_weights())
         fhn, hrn = (build_packed(weights, label) for label in ('fhn', 'hrn'))
@@ -180,6 +181,7 @@ class TestPackedFiles:
 class TestEarlierNames:
     """Weights and options that were written under names of before."""
 
+    @pytest.mark.slow
     @pytest.mark.parametrize('name', ['net.pth', 'packed.safetensors'])
     def test_tensors(self, tmp_path, name):
         alike = {'type': 'MobileFaceNet'}

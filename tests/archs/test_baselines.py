@@ -31,7 +31,7 @@ def enlarged(lq):
         ({'type': 'VDSR', 'bias': False}, 667008),
         ({'type': 'LapSRN', 'num_in_ch': 1}, 667123),
         ({'type': 'LapSRN'}, 671833),
-        ({'type': 'RRDBNetX8'}, 16734915),
+        pytest.param({'type': 'RRDBNetX8'}, 16734915, marks=pytest.mark.slow),
         ({'type': 'FixedInput', 'net': EDSR}, 1665283),
         ({'type': 'Bicubic'}, 0),
     ],
@@ -122,7 +122,7 @@ def test_discriminator_takes_any_size(size):
     [
         ({'type': 'LapSRN', 'scale': 6}, 'no power of 2'),
         ({'type': 'LapSRN', 'image_size': 100}, 'does not divide'),
-        ({'type': 'RRDBNetX8', 'image_size': 100}, 'multiple of 8'),
+        ({'type': 'RRDBNetX8', 'num_feat': 8, 'num_block': 1, 'num_grow_ch': 4, 'image_size': 100}, 'multiple of 8'),
     ],
 )
 def test_arguments_that_do_not_fit(options, words):

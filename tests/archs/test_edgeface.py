@@ -24,7 +24,9 @@ def perturbed(net):
     return net.double()
 
 
-@pytest.mark.parametrize('name', SIZES)
+@pytest.mark.parametrize(
+    'name', [pytest.param(name, marks=pytest.mark.slow) if name != 'edgenext_xx_small' else name for name in SIZES]
+)
 def test_is_timm_s_edgenext(name):
     timm = pytest.importorskip('timm')
     torch.manual_seed(0)

@@ -32,6 +32,7 @@ def test_resnet_matches_any_teacher_by_construction(teacher):
         assert hrn.embed(output, net).shape == truth.embedding.shape
 
 
+@pytest.mark.slow
 def test_resnet34_has_the_parameters_of_its_layers():
     """Stem; per block two 3x3 convolutions and two BN; a 1x1 shortcut and BN where channels or stride change."""
     count, channels = 3 * 64 * 49 + 2 * 64, 64
@@ -116,6 +117,7 @@ def test_starting_from_the_teacher_gives_its_maps():
         HRN(ALIKE, RESNET18, None).start_from(teacher)
 
 
+@pytest.mark.slow
 def test_only_who_embeds_has_a_head():
     names = {'linear', 'embedding', 'bn2', 'fc', 'features'}
     for head, student, assistant in (('teacher', ALIKE, RESNET18), ('own', ALIKE, ALIKE), ('own', RESNET18, ALIKE)):
@@ -161,6 +163,7 @@ def narrow():
     del ARCH_REGISTRY._obj_map['Narrow']
 
 
+@pytest.mark.slow
 def test_adapters_bridge_other_channels_than_the_teacher_s(narrow):
     torch.manual_seed(0)
     image, teacher = torch.rand(2, 3, 112, 112), build_network(dict(MOBILE)).eval()
@@ -197,7 +200,11 @@ def test_batch_norm_keeps_its_statistics_by_option():
 @pytest.mark.parametrize(
     'arguments, words',
     [
-        ({'student': {'type': 'IResNet', 'depth': 18}}, r'student: IResNet .*64/2.*MobileFaceNet .*64/2'),
+        pytest.param(
+            {'student': {'type': 'IResNet', 'depth': 18}},
+            r'student: IResNet .*64/2.*MobileFaceNet .*64/2',
+            marks=pytest.mark.slow,
+        ),
         ({'student': {'type': 'VGGStyleDiscriminator', 'num_in_ch': 3, 'num_feat': 4}}, 'no recogniser'),
     ],
 )
@@ -207,6 +214,7 @@ def test_what_does_not_fit_is_named(arguments, words):
     assert '\n' not in str(error.value)
 
 
+@pytest.mark.slow
 def test_a_student_that_does_not_match_is_a_mistake_in_the_options():
     """So that it ends training in one line, not in a traceback."""
     with pytest.raises(OptionsError, match='student: IResNet .* does not match the teacher, MobileFaceNet'):

@@ -18,9 +18,11 @@ def small_weights():
     [
         lambda weights: weights,
         lambda weights: {'params': weights},
-        lambda weights: {'state_dict': weights, 'epoch': 3},
+        pytest.param(lambda weights: {'state_dict': weights, 'epoch': 3}, marks=pytest.mark.slow),
         lambda weights: {'params_ema': weights, 'params': {key: 0 * value for key, value in weights.items()}},
-        lambda weights: {'state_dict_backbone': weights, 'state_dict_softmax_fc': {}},
+        pytest.param(
+            lambda weights: {'state_dict_backbone': weights, 'state_dict_softmax_fc': {}}, marks=pytest.mark.slow
+        ),
         lambda weights: {f'module.{key}': value for key, value in weights.items()},
         lambda weights: {key: value for key, value in weights.items() if 'num_batches_tracked' not in key},
     ],

@@ -23,7 +23,9 @@ NETWORKS = {
 }
 
 
-@pytest.fixture(scope='module', params=NETWORKS)
+@pytest.fixture(
+    scope='module', params=['IResNet', pytest.param('IResNet, face_evolve', marks=pytest.mark.slow), 'MobileFaceNet']
+)
 def net(request):
     torch.manual_seed(0)
     return NETWORKS[request.param]().eval().requires_grad_(False)
@@ -125,6 +127,7 @@ def test_block_maps_are_those_of_feature_info(net):
     assert torch.equal(net.head(net.block_maps(face)[-1]), output.embedding)
 
 
+@pytest.mark.slow
 def test_iresnet_has_the_block_maps_of_the_paper():
     """56, 28, 14 and 7 pixels, on which the student and the assistant are matched with the teacher."""
     with torch.device('meta'):

@@ -40,6 +40,7 @@ def test_landmarks_and_parsing_do_not_change_what_the_picture_is_made_of():
     assert any(value.grad.any() for value in generator.priors.parameters() if value.grad is not None)
 
 
+@pytest.mark.slow
 def test_arithmetic_of_a_face_is_that_of_the_plain_rival_or_less():
     ours = FHN({'type': 'SubPixelTriPathGenerator'}, {'type': 'SubPixelIntegrator'})
     assert flops(ours) < flops(SubPixelResNet()) == pytest.approx(0.652, abs=0.001)

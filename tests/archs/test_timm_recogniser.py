@@ -1,6 +1,7 @@
 """Networks of timm as recognisers: what they give, their weights, EdgeFace's files, and their place in HRN."""
 
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,7 @@ from rim_plugin.weights_file import Weights, build_packed, load_weights, save_we
 
 from basicsr.archs import build_network
 
-timm = pytest.importorskip('timm')
+pytestmark = pytest.mark.skipif(find_spec('timm') is None, reason='timm is not installed')
 
 EDGEFACE = Path(__file__).parents[3] / 'shared' / 'data' / 'edgeface_xs.safetensors'
 XXS = {'type': 'TimmRecogniser', 'name': 'edgenext_xx_small', 'embedding_size': 16}
@@ -70,7 +71,7 @@ def edgeface():
 
 
 def small(**options):
-    return build_network({**XXS, **options})
+    return build_network({**SHORT, **options})
 
 
 def perturbed(net):
@@ -113,6 +114,7 @@ class TestAnyFamily:
         with pytest.raises(AttributeError):
             net(face)
 
+    @pytest.mark.slow
     def test_its_description_takes_no_memory(self, family):
         net, _, _ = family
         with torch.device('meta'):
@@ -134,8 +136,8 @@ class TestOptions:
         assert [block.shape[1] for block in net(torch.rand(1, 3, 112, 112)).blocks] == channels
 
     def test_arguments_reach_timm(self):
-        assert sum(value.numel() for value in small(arguments={'depths': (1, 1, 1, 1)}).parameters()) < sum(
-            value.numel() for value in small().parameters()
+        assert sum(value.numel() for value in small().parameters()) < sum(
+            value.numel() for value in small(arguments={}).parameters()
         )
 
     def test_a_new_network_is_in_training_mode_and_untouched(self):
@@ -158,7 +160,9 @@ class TestRefusals:
             ({'name': 'edgenext_xsmall'}, ["no network 'edgenext_xsmall'", 'edgenext_x_small', 'edgenext_xx_small']),
             ({'name': 'qqqqqqqq'}, ["no network 'qqqqqqqq'", 'timm.list_models()']),
             ({'name': 'hf-hub:timm/resnet18.a1_in1k'}, ['no network']),  # would be fetched
-            ({'name': 'vit_tiny_patch16_224'}, ['class token', 'class_token: false']),
+            pytest.param(
+                {'name': 'vit_tiny_patch16_224'}, ['class token', 'class_token: false'], marks=pytest.mark.slow
+            ),
             ({'name': 'dla34'}, ['112 pixels', 'another network']),
             ({'arguments': {'depth': 3}}, ['timm cannot build it', 'depth']),
             ({'arguments': {'pretrained': True}}, ['timm cannot build it', 'pretrained']),
@@ -167,7 +171,7 @@ class TestRefusals:
     )
     def test_what_is_no_recogniser_gets_one_line(self, options, words):
         with torch.device('meta'), pytest.raises(OptionsError) as error:
-            small(**options)
+            small(**{'arguments': {}, **options})
         assert all(word in str(error.value) for word in ['TimmRecogniser', options.get('name', XXS['name']), *words])
         assert '\n' not in str(error.value)
 
@@ -190,10 +194,17 @@ class LowRank(nn.Module):
         return self.linear2(self.linear1(x))
 
 
+def timms(name, **arguments):
+    """timm's own network with 16 classes; the package takes a second to import."""
+    import timm
+
+    return timm.create_model(name, num_classes=16, **arguments)
+
+
 def low_rank(name, gamma):
     """A made-up network in the layout of EdgeFace's gamma variants, in double precision."""
     torch.manual_seed(0)
-    net = timm.create_model(name, num_classes=16)
+    net = timms(name, depths=(1, 1, 1, 1))
     for parent in list(net.modules()):
         for child, layer in list(parent.named_children()):
             if isinstance(layer, nn.Linear):
@@ -205,7 +216,7 @@ class TestWeights:
     @pytest.mark.parametrize('prefix', ['', 'model.', 'module.model.'])
     def test_of_timm_and_of_edgeface(self, tmp_path, prefix):
         torch.manual_seed(0)
-        source = perturbed(timm.create_model('edgenext_xx_small', num_classes=16, depths=(1, 1, 1, 1)))
+        source = perturbed(timms('edgenext_xx_small', depths=(1, 1, 1, 1)))
         torch.save({prefix + key: value for key, value in source.state_dict().items()}, tmp_path / 'net.pt')
         net, face = build_network(SHORT).eval(), torch.rand(2, 3, 112, 112)
         load_recogniser_weights(net, tmp_path / 'net.pt')
@@ -233,11 +244,12 @@ class TestWeights:
         assert 'missing: model.head.fc.bias, model.head.fc.weight' in error
         assert 'unexpected: model.head.fc.linear1.weight, model.head.fc.linear2.bias' in error
 
+    @pytest.mark.slow
     @pytest.mark.parametrize(
         'source, gamma', [('edgenext_x_small', None), ('edgenext_small', 0.5)], ids=['dense', 'low rank']
     )
     def test_another_edgenext_is_named(self, tmp_path, source, gamma):
-        net = timm.create_model(source, num_classes=16) if gamma is None else low_rank(source, gamma)
+        net = timms(source) if gamma is None else low_rank(source, gamma)
         torch.save({f'model.{key}': value for key, value in net.state_dict().items()}, tmp_path / 'net.pt')
         theirs, ours = (f'TimmRecogniser (name: {name}, embedding_size: 16)' for name in (source, XXS['name']))
         error = refusal(tmp_path / 'net.pt', small())
@@ -257,6 +269,7 @@ class TestWeights:
         error = refusal(tmp_path / 'net.pth', TimmRecogniser(name, 8))
         assert f'weights of MobileFaceNet, but the network is TimmRecogniser (name: {name}, embedding_size: 8)' in error
 
+    @pytest.mark.slow
     def test_a_packed_student_comes_back(self, tmp_path):
         torch.manual_seed(0)
         options = {'teacher': SHORT, 'student': SHORT, 'assistant': None, 'head': 'own'}
@@ -281,7 +294,7 @@ class TestWeights:
 
 class TestInHRN:
     @pytest.mark.parametrize('student, assistant', [(SHORT, RESNET18), (RESNET18, SHORT)], ids=lambda s: s['type'])
-    @pytest.mark.parametrize('head', ['teacher', 'own'])
+    @pytest.mark.parametrize('head', [pytest.param('teacher', marks=pytest.mark.slow), 'own'])
     def test_maps_have_the_shapes_of_the_teacher_s(self, student, assistant, head):
         """EdgeNeXt drops the uneven last row and column of a map, ResNet keeps them unless told."""
         torch.manual_seed(0)
@@ -292,6 +305,7 @@ class TestInHRN:
             assert [block.shape for block in maps] == [block.shape for block in truth.blocks]
         assert hrn.student.net.grids() == teacher.grids() and hrn.embed(output, teacher).shape == (2, 16)
 
+    @pytest.mark.slow
     def test_starting_from_the_teacher_gives_its_maps(self):
         torch.manual_seed(0)
         teacher, image = perturbed(build_network(SHORT)), torch.rand(2, 3, 112, 112)
@@ -305,15 +319,18 @@ class TestInHRN:
             untouched.start_from(teacher)
             assert torch.equal(untouched.embed(untouched(image), teacher), truth.embedding)
 
+    @pytest.mark.slow
     def test_another_network_cannot_start_from_the_teacher(self):
         with pytest.raises(OptionsError, match='start_from: the student, TimmRecogniser'):
             HRN(SHORT, SHORT, None).start_from(build_network({**SHORT, 'std': 0.4}))
 
+    @pytest.mark.slow
     def test_only_who_embeds_has_a_head(self):
         hrn = HRN(SHORT, SHORT, SHORT, head='own')
         assert hasattr(hrn.student.net.model, 'head') and not hasattr(hrn.assistant.net.model, 'head')
         assert not hasattr(HRN(SHORT, SHORT, None).student.net.model, 'head')
 
+    @pytest.mark.slow
     def test_other_channels_want_adapters(self):
         teacher = {**SHORT, 'name': 'edgenext_x_small'}
         with pytest.raises(OptionsError, match='24/4 28x28.*adapters: true bridges channels'):
@@ -321,6 +338,7 @@ class TestInHRN:
         output = HRN(teacher, SHORT, None, adapters=True)(torch.rand(1, 3, 112, 112))
         assert [block.shape[1] for block in output.student] == [32, 64, 100, 192]
 
+    @pytest.mark.slow
     def test_other_grids_of_the_same_strides_do_not_match(self):
         with pytest.raises(
             OptionsError, match='student: TimmRecogniser .*512/32 4x4.* does not match .*168/32 3x3'

@@ -12,6 +12,7 @@ def cache(tmp_path, monkeypatch):
     monkeypatch.setenv('RIM_CACHE', str(tmp_path))
 
 
+@pytest.mark.slow
 def test_rows_and_table(rim, make_face, monkeypatch):
     monkeypatch.setattr(engine_names, 'find_spec', lambda name: None)
     monkeypatch.setattr(engine_benchmark, 'BATCHES', (1, 2))

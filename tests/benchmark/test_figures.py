@@ -33,6 +33,7 @@ def lines(plots):
     return lines
 
 
+@pytest.mark.slow
 def test_every_figure_is_a_png_and_an_svg(tmp_path):
     plots = Plots(tmp_path / 'figures', TITLES, 'RIM')
     path = plots.score_distribution('lfw', 'ssim_y', 'SSIM', {'RIM': [0.5, 0.7], 'SRCNN': [0.1, 0.9]})

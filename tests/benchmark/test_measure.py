@@ -48,6 +48,7 @@ def rim(tiny_teacher, tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_image_metrics_are_what_basicsr_measures_image_by_image(srcnn):
     result = measure_images(srcnn, FACES, 2, {}, False)
     images, dataset = result['images'], build_dataset({**FACES, 'phase': 'val', 'scale': 8})
@@ -66,6 +67,7 @@ def test_image_metrics_are_what_basicsr_measures_image_by_image(srcnn):
     assert (result['arrays']['1/HR'] == tensor2img(dataset[1]['gt'])).all()
 
 
+@pytest.mark.slow
 def test_identity_and_priors_are_measured_where_the_method_has_them(rim):
     result = measure_images(rim, FACES, 1, {}, False)
     images = result['images']
@@ -121,6 +123,7 @@ def test_methods_are_ready_to_infer(rim, tiny_teacher):
     assert full.gallery == 'hrn' and full.fhn is None and full.hrn is not None
 
 
+@pytest.mark.slow
 def test_size_and_speed(srcnn, monkeypatch):
     monkeypatch.setattr(measure, '_TIMED_SECONDS', 0.02)
     speed = measure_speed(srcnn)['speed']
@@ -136,6 +139,7 @@ def printed(capsys):
     return [json.loads(line.removeprefix('RESULT ')) for line in lines if line.startswith('RESULT ')]
 
 
+@pytest.mark.slow
 def test_gallery_is_embedded_once_for_all_measurements(tiny_teacher, tmp_path, monkeypatch, capsys):
     pairs = {'type': 'DrawnPairDataset', 'num_identities': 4, 'faces_per_identity': 2, 'folds': 2, 'name': 'few'}
     full = [{**pairs, 'probe_side': 'none'}, False]

@@ -116,6 +116,7 @@ def test_recognition_tables(folder):
         assert f'![figures/{name}.png](figures/{name}.png)' in text
 
 
+@pytest.mark.slow
 def test_errors_stay_in_their_rows(folder, sr_results):
     del sr_results['srcnn', 'sr'], sr_results['bicubic', 'speed']
     text = report(sr_results, pair_sets=PAIRS, recogniser={'type': 'MobileFaceNet'})
@@ -125,6 +126,7 @@ def test_errors_stay_in_their_rows(folder, sr_results):
     assert table(text, '**Accuracy by')[2:] == [['SRCNN', 'broken', '-'], ['Bicubic', 'broken', '-']]
 
 
+@pytest.mark.slow
 def test_page_is_one_file_with_the_pictures_inside(folder, sr_results):
     text = report(sr_results, name='a<b')
     html = (folder / 'out/a<b/report.html').read_text()
@@ -139,6 +141,7 @@ def test_methods_table_says_what_was_compared(folder, sr_results):
     assert rows[2] == ['SRCNN', '`srcnn.yml`', '-', '`srcnn.pth`', '-', 'MobileFaceNet `m.pth`']
 
 
+@pytest.mark.slow
 def test_files_beside_the_page(folder, sr_results):
     report(sr_results, pair_sets=PAIRS, recogniser={'type': 'MobileFaceNet'})
     out = folder / 'out/small'
@@ -146,6 +149,7 @@ def test_files_beside_the_page(folder, sr_results):
     assert {'images_drawn.csv', 'pairs_few.csv'} <= {path.name for path in out.iterdir()}
 
 
+@pytest.mark.slow
 def test_the_papers_figure_stands_beside(folder, sr_results):
     methods = {**METHODS, 'srcnn': {**METHODS['srcnn'], 'paper': 'SRCNN'}}
     text = report(sr_results, methods=methods)
@@ -166,6 +170,7 @@ def test_a_rate_beyond_the_list_is_not_measurable(folder):
     assert table(text, '**TAR at FAR 1e-2 by')[2] == ['SRCNN', 'not measurable', '-']  # of 4 impostor pairs
 
 
+@pytest.mark.slow
 def test_robustness_has_a_column_for_each_kind(folder, sr_results):
     kinds = {'clean': 'none', 'jpeg30': {'jpeg': {'probability': 1, 'quality': 30}}, 'gone': None}
     results = {**sr_results, **{(name, 'pairs'): pair_result(0.5) for name in METHODS}}

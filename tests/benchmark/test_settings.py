@@ -115,7 +115,9 @@ def project(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
 
-@pytest.mark.parametrize('name', ['demo', pytest.param('lfw', marks=pytest.mark.slow), 'table1', 'table2', 'table3'])
+@pytest.mark.parametrize(
+    'name', [*(pytest.param(name, marks=pytest.mark.slow) for name in ('demo', 'lfw')), 'table1', 'table2', 'table3']
+)
 def test_the_options_of_this_project_are_right(name, project):
     for method in read_benchmark(f'options/benchmark/{name}.yml').methods:
         if method.force:  # without, the file is checked with all of the project's

@@ -107,6 +107,7 @@ def test_a_search_of_a_stranger_says_nobody(networks, rim, faces, tmp_path, caps
     assert capsys.readouterr().out.startswith('nobody enrolled (FPIR 0.01, 1 photos)\n1. Ann: ')
 
 
+@pytest.mark.slow
 def test_a_gallery_is_evaluated(networks, faces, tmp_path, capsys):
     index, folder = str(tmp_path / 'index'), tmp_path / 'out'
     cli.gallery(['enrol', index, str(faces), *networks])

@@ -105,6 +105,7 @@ def test_photos_too_large_and_unknown_detectors_are_named(run, photo, tmp_path, 
     assert 'net.onnx' in failed(run, photo, '-o', tmp_path / 'out', '--detect', tmp_path / 'net.onnx')
 
 
+@pytest.mark.slow
 def test_a_photo_without_a_face_is_written_left_out_or_ends_the_run(run, photo, tmp_path, capsys):
     argv = [photo, '-o', tmp_path / 'out', '--detect', NOBODY]
     run([*argv, '--priors', '--compare'])
@@ -117,6 +118,7 @@ def test_a_photo_without_a_face_is_written_left_out_or_ends_the_run(run, photo, 
     assert 'photo.png: no face found; --on-no-face copy' in failed(run, *argv, '--force', '--on-no-face', 'fail')
 
 
+@pytest.mark.slow
 def test_large_faces_are_told_from_none(run, photo, tmp_path, capsys):
     Image.fromarray(np.random.default_rng(0).integers(0, 256, (480, 640, 3), np.uint8)).save(photo)
     argv = [photo, '-o', tmp_path / 'out', '--detect', 'support.commands:two_large_faces', '--on-no-face', 'skip']
@@ -173,6 +175,7 @@ def test_wrong_arguments_of_a_command_are_named(run, faces, monkeypatch, argv, m
     assert message in failed(run, 'faces', '-o', 'out', *argv)
 
 
+@pytest.mark.slow
 def test_it_goes_on_with_what_is_not_there(run, faces, tmp_path, capsys):
     out = tmp_path / 'out'
     run([faces / 'a.png', '-o', out])

@@ -31,6 +31,7 @@ def test_a_picture_that_cannot_be_used_is_told_before_networks_are_loaded(faces,
     assert 'absent.png: no such file' in failed(cli.verify, faces / 'absent.png', large, *argv)
 
 
+@pytest.mark.slow
 def test_the_largest_face_of_a_photo_counts(networks, photo, capsys):
     arguments = [str(photo), str(photo), *networks, '--detect']
     cli.verify([*arguments, TWO_FACES, '--json'])

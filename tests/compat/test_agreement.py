@@ -53,6 +53,7 @@ def results(tmp_path_factory):
     return list(zip(*got))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('case', range(len(CASES)))
 def test_all_processes_get_the_same(results, case):
     _, expected = CASES[case]

@@ -123,6 +123,7 @@ def no_discriminator(build):
     )
 
 
+@pytest.mark.slow
 def test_a_value_error_of_our_constructors_ends_in_one_line(monkeypatch, tmp_path, capsys):
     monkeypatch.setattr(sys, 'excepthook', lambda *_: print('a traceback', end='', file=sys.stderr))
     monkeypatch.setattr(sys, 'argv', ['train.py', '-opt', write_options(tmp_path / 'o.yml')])

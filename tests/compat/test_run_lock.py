@@ -24,6 +24,7 @@ def options(tmp_path):
         RUN.lock = None
 
 
+@pytest.mark.slow
 def test_another_process_is_named_and_a_killed_one_holds_nothing(options):
     context = get_context('fork')  # a new interpreter would import torch for seconds
     held, end = context.Event(), context.Event()

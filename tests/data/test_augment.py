@@ -85,6 +85,7 @@ def test_each_pixel_has_its_own_blend(faces):
     assert np.array_equal(parsing, np.where(blend >= 0.5, 10, 210)) and parsing.dtype == np.uint8
 
 
+@pytest.mark.slow
 def test_the_log_odds_of_the_blend_are_a_smooth_field():
     random.seed(0)
     even = np.stack([draw_blend(SIZE, 0) for _ in range(50)])

@@ -78,7 +78,7 @@ def test_the_deviations_are_as_asked(single):
     points = torch.tensor([[[111.5, 111.5], [211.5, 111.5]]]).expand(len(SEEDS), -1, -1)
     centre, right = augment.posed(Faces(torch.zeros(len(SEEDS), 1, 2, 2), points, None), SEEDS).landmarks.unbind(1)
     # the picture above has two pixels, about whose middle faces turn
-    x, y = (right - centre).T
+    x, y = (right - centre).T.numpy()
     np.testing.assert_allclose(np.degrees(np.arctan2(y, x)).std(), 4, rtol=0.05)
     np.testing.assert_allclose(np.log(np.hypot(x, y)).std(), 0.1, rtol=0.05)
     middle = torch.full((len(SEEDS), 1, 2), 0.5)

@@ -247,7 +247,7 @@ def test_noise_and_jpeg_come_again_in_the_second_round():
 # Everything together
 
 
-@pytest.mark.parametrize('side', [112, 224])
+@pytest.mark.parametrize('side', [112, pytest.param(224, marks=pytest.mark.slow)])
 @pytest.mark.parametrize('size', [7, 8, 28, 56, 112])
 def test_all_sizes_alone_and_in_a_batch(faces, side, size):
     given, seeds = small_faces(faces, side), torch.arange(100, 106)

@@ -73,6 +73,7 @@ def test_degraded_probes_are_those_of_their_seeds(root):
     assert (batch['lq'] != other['lq']).flatten(1).any(1).all()
 
 
+@pytest.mark.slow
 def test_morphs_have_no_identity_and_others_keep_theirs(root):
     opt = options(root, identities=str(root / 'persons.txt'), augment={'morph': 0.5})
     faces, plain = placed(opt), placed({**opt, 'augment': None})
@@ -109,6 +110,7 @@ def run():
     RUN.reset()
 
 
+@pytest.mark.slow
 def test_the_loader_gives_batches_in_a_seeded_order(root, run):
     opt = options(root, use_hflip=True, dataset_enlarge_ratio=4, prefetch_mode='cpu', pin_memory=True)
     torch.manual_seed(3)

@@ -92,6 +92,7 @@ def test_wrong_degradations_are_named():
         make(degradation='strong')
 
 
+@pytest.mark.slow
 def test_length_and_identities():
     train, val = make(faces_per_identity=2), make(first_identity=5, faces_per_identity=1)
     assert len(train) == 10 and len(val) == 5
@@ -135,6 +136,7 @@ def test_use_hflip_follows_the_global_seed():
     assert len(first.unique(dim=0)) == 2
 
 
+@pytest.mark.slow
 def test_list_of_probe_sizes_is_one_size_a_batch():
     dataset = make(query_size=[14, 28, 56], phase='train', batch_size_per_gpu=4)
     sizes = [dataset[SampleIndex(position % 15, 0, position)]['lq'].shape[-1] for position in range(12)]
@@ -143,6 +145,7 @@ def test_list_of_probe_sizes_is_one_size_a_batch():
         make(query_size=[14, 28], phase='val')
 
 
+@pytest.mark.slow
 def test_batches_through_a_loader():
     loader = torch.utils.data.DataLoader(make(), batch_size=4, num_workers=1)
     batch = next(iter(loader))
@@ -191,6 +194,7 @@ def test_pairs_are_all_of_a_person_and_as_many_of_two_in_one_fold(persons, shots
         assert found.issame[found.folds == fold].mean() == 0.5
 
 
+@pytest.mark.slow
 def test_faces_of_pairs_are_those_of_the_drawn_pair_dataset():
     pairs = pair_dataset(first_identity=5, faces_per_identity=2, query_size=14, identification=True)
     faces = DrawnFaceDataset({'num_identities': 4, 'faces_per_identity': 2, 'first_identity': 5, 'query_size': 14})

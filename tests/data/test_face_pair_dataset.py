@@ -84,6 +84,7 @@ def test_an_item_is_gallery_face_and_probe(faces):
     assert torch.equal(item['lq'], to_tensor(degrade(gt, 14)))
 
 
+@pytest.mark.slow
 def test_store_and_folder_give_the_same_faces(faces):
     stored, files, photos = dataset(faces), dataset(faces, 'disk'), on_the_fly(faces)
     for i in range(len(stored)):
@@ -169,6 +170,7 @@ def test_identification_has_one_gallery_image_a_person(faces):
     assert found.identification.gallery.tolist() == [0, 2, 3] and found.identification.probes.tolist() == [1, 4, 5]
 
 
+@pytest.mark.slow
 def test_workers_read_the_same_items(faces):
     found = dataset(faces)
     loader = torch.utils.data.DataLoader(found, batch_size=4, num_workers=2)
@@ -195,6 +197,7 @@ def test_pairs_of_a_store_with_a_margin_are_of_the_windows(tmp_path):
     assert torch.equal(pairs[0]['gt'], to_tensor(np.ascontiguousarray(photo[8:-8, 8:-8])))
 
 
+@pytest.mark.slow
 @pytest.mark.real_data
 def test_the_real_lfw_is_aligned_on_the_fly(real_faces):
     lfw = real_faces / 'lfw'

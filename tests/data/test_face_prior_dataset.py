@@ -263,6 +263,7 @@ def test_a_damaged_face_is_named(stores, tmp_path):
         path.write_bytes(whole)
 
 
+@pytest.mark.slow
 def test_workers_and_their_parent_may_read_the_same_lmdb(stores):
     first, second = dataset(stores), dataset(stores)
     alone = [first[i] for i in range(COUNT)]

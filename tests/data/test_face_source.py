@@ -109,6 +109,7 @@ def test_a_batch_holds_the_items_of_the_dataset(root, changed):
             assert torch.equal(batch[key], value) if torch.is_tensor(value) else batch[key] == value, key
 
 
+@pytest.mark.slow
 def test_changes_follow_from_the_seeds_and_come_to_faces_of_both_kinds(root):
     faces, plain = on_device(root, augment=CHANGES, use_hflip=True, degradation={}), on_device(root)
     indices, seeds = order(faces), torch.arange(BATCH)

@@ -60,6 +60,7 @@ def test_a_list_without_folds_is_cut_in_ten_with_both_kinds_in_each(tmp_path):
             assert (np.diff(found.folds[found.issame == kind]) >= 0).all()
 
 
+@pytest.mark.slow
 @pytest.mark.real_data
 def test_the_real_pairs(real_faces):
     found = read_pair_list(real_faces / 'lfw' / 'pairs.txt')

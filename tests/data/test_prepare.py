@@ -52,6 +52,7 @@ def test_faces_landmarks_and_parsing_are_warped_alike(tmp_path):
         assert np.abs(decode(store, 'gt', key) - photo[24:248, 30:254]).mean() < 6
 
 
+@pytest.mark.slow
 def test_helens_own_parsing_files_give_the_same_store(tmp_path):
     make_photos(tmp_path, NAMES)
     run(tmp_path)
@@ -280,6 +281,7 @@ def test_aligned_faces_are_taken_as_they_are(tmp_path, backend):
         run(tmp_path, **{**aligned, 'aligned': 4})
 
 
+@pytest.mark.slow
 @pytest.mark.real_data
 def test_real_aligned_faces_have_their_eyes_where_arcface_has_them(real_faces, tmp_path):
     folder = real_faces / 'faces128/images'

@@ -19,7 +19,11 @@ EXAMPLES = re.findall(r'^```yaml\n(.*?)^```', PAGE, re.MULTILINE | re.DOTALL)
 KEYS = {key for row in re.findall(r'^\| (`.*?) \|', PAGE, re.MULTILINE) for key in re.findall(r'`(.*?)`', row)}
 
 
-@pytest.mark.parametrize('example', EXAMPLES, ids=lambda text: text.split('\n')[1].strip())
+@pytest.mark.parametrize(
+    'example',
+    [EXAMPLES[0], *(pytest.param(example, marks=pytest.mark.slow) for example in EXAMPLES[1:])],
+    ids=lambda text: text.split('\n')[1].strip(),
+)
 def test_examples_pass_the_checks(example, tmp_path):
     file = tmp_path / 'example.yml'
     file.write_text(f'_base_: {ROOT}/options/rim_demo.yml\n{example}')

@@ -23,6 +23,7 @@ def test_a_figure_that_cannot_be_drawn_leaves_the_one_before(tmp_path):
     assert (tmp_path / 'a.png').read_bytes() == b'before' and len(list(tmp_path.iterdir())) == 1
 
 
+@pytest.mark.slow
 def test_curves_of_verdicts_and_searches_are_pictures(tmp_path):
     curve = reliability(np.array([0.6, 0.9, 0.95]), np.array([True, False, True]), np.ones(3))
     save_reliability(tmp_path / 'a.png', {'7 px': curve, 'all': curve}, 'a')

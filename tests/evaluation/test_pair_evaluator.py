@@ -92,7 +92,7 @@ def test_known_embeddings_are_not_computed_again():
     assert embedder.counts == {'gallery': 4, 'probe': 4}
 
 
-@pytest.mark.parametrize('known', [0, 5])
+@pytest.mark.parametrize('known', [pytest.param(0, marks=pytest.mark.slow), 5])
 def test_networks_give_the_same_scores_in_batches_of_any_size(known):
     torch.manual_seed(0)
     hrn = HRN(ALIKE, ALIKE, ALIKE, head='own')

@@ -110,6 +110,7 @@ def test_each_shape_has_a_graph_and_each_phase_its_own(graphs, teacher):
     check_equal(build, two_shapes + batches(), graphs, [4, 2])
 
 
+@pytest.mark.slow
 def test_a_replay_takes_the_batch_the_rate_and_the_weights_of_its_time(graphs):
     def build(captured):
         return rim_model(captured=captured, domain_opt=None, **FAST)
@@ -126,6 +127,7 @@ def test_beyond_the_most_shapes_it_goes_on_without_graphs(graphs, monkeypatch):
     assert len(lines) == 1 and 'phase fhn have more than 1 shapes' in lines[0]
 
 
+@pytest.mark.slow
 def test_a_replay_stops_before_weights_change_because_of_a_number_that_is_none(graphs):
     model = rim_model(captured=True, domain_opt=None, **FAST)
     trained(model, batches())
@@ -135,6 +137,7 @@ def test_a_replay_stops_before_weights_change_because_of_a_number_that_is_none(g
     assert all(torch.equal(before[key], value) for key, value in model.nets.generator.state_dict().items())
 
 
+@pytest.mark.slow
 def test_optimizers_keep_numbers_and_no_gradients_are_left(graphs):
     model = rim_model(captured=True, domain_opt=None, **{**FAST, 'optim_g': ADAM})
     trained(model, batches())
@@ -143,6 +146,7 @@ def test_optimizers_keep_numbers_and_no_gradients_are_left(graphs):
     assert all(value.grad is None for net in model.nets.learning.values() for value in net.parameters())
 
 
+@pytest.mark.slow
 def test_a_phase_of_two_steps_in_one_says_so(graphs):
     class TwoSteps(Phase):
         parts = ('generator',)

@@ -71,6 +71,7 @@ def test_steps_of_the_shipped_trainings_can_be_recorded(file, sizes):
         assert gradients_on_meta(phase, nets, losses, meta_batch(4, sizes)) == losses.keys() & set(phase.active_terms())
 
 
+@pytest.mark.slow
 def test_so_can_losses_on_identities():
     classes = {'type': 'ArcFaceLoss', 'num_classes': 5, 'embedding_size': 128}
     phases, nets, losses = phases_on_meta('rim_demo', identity_opt=classes)

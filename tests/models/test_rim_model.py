@@ -33,6 +33,7 @@ def test_accumulated_micro_batches_make_the_same_step():
             rim_model(networks=four, accumulate=count)
 
 
+@pytest.mark.slow
 def test_accumulate_trains_with_a_domain_loss_too():
     (log,) = steps(rim_model(accumulate=2))
     assert 'l_d' in log and 'l_domain' in log
@@ -126,6 +127,7 @@ def test_wrong_options_are_named(options, words):
         rim_model(**options)
 
 
+@pytest.mark.slow
 def test_saved_fhn_runs_under_basicsrs_own_model(tmp_path):
     folders = {'models': str(tmp_path), 'training_states': str(tmp_path), 'visualization': str(tmp_path)}
     model = rim_model(path=folders)
@@ -151,6 +153,7 @@ def test_saved_fhn_runs_under_basicsrs_own_model(tmp_path):
     assert isinstance(again.nets.fhn, FHN)
 
 
+@pytest.mark.slow
 def test_validation_equals_basicsrs_metric_face_by_face():
     model = rim_model()
     faces = Faces(7)
@@ -183,6 +186,7 @@ def test_other_landmarks_than_the_networks_are_not_compared():
     assert set(model.metric_results) == {'psnr_y', 'parsing_miou'}
 
 
+@pytest.mark.slow
 def test_validation_writes_a_sheet_of_faces(tmp_path):
     model, faces, board = rim_model(path={'visualization': str(tmp_path)}), Faces(4), Mock()
     model.nondist_validation(torch.utils.data.DataLoader(faces), 30, board, True)
@@ -205,6 +209,7 @@ def test_validation_writes_a_sheet_of_faces(tmp_path):
         assert np.array_equal(columns[6], gt)
 
 
+@pytest.mark.slow
 def test_faces_are_not_looked_at_again_while_hallucination_does_not_learn(caplog, monkeypatch):
     model, loader = rim_model(), torch.utils.data.DataLoader(Faces(2))
     calls, look = [], model.validator._look_at

@@ -226,6 +226,7 @@ def seen(model):
     return counts
 
 
+@pytest.mark.slow
 def test_a_later_validation_embeds_only_what_has_changed(folder, tmp_path):
     model, dataset = Embedder(tmp_path), pairs(folder, identification=True)
     results = [model.verify(dataset, 10, None)]

@@ -31,14 +31,26 @@ OURS = sorted(
 )
 
 
-@pytest.mark.parametrize('file', OURS, ids=lambda f: f.stem)
+QUICK = ('fhn_small', 'rim_demo', 'student_plain', 'srcnn', 'lfw', 'bicubic')
+
+
+def quick(files, some=QUICK):
+    """Parameters, of which all but some are slow."""
+    return [file if file.stem in some else pytest.param(file, marks=pytest.mark.slow) for file in files]
+
+
+@pytest.mark.parametrize('file', quick(OURS), ids=lambda f: f.stem)
 def test_options_of_this_project_pass(file):
     check(read_options(str(file)), str(file), file.parent.name != 'test', look_for_files=False)
 
 
 @pytest.mark.parametrize(
     'forced',
-    [['network_t={type: MobileFaceNet}'], ['network_t={type: IResNet, depth: 18}'], ['network_g:num_landmarks=194']],
+    [
+        ['network_t={type: MobileFaceNet}'],
+        pytest.param(['network_t={type: IResNet, depth: 18}'], marks=pytest.mark.slow),
+        pytest.param(['network_g:num_landmarks=194'], marks=pytest.mark.slow),
+    ],
 )
 def test_the_papers_rim_takes_another_teacher_and_other_landmarks_by_one_option(forced):
     file = str(Path(__file__).parents[2] / 'options/rim.yml')
@@ -60,11 +72,7 @@ RIM = [
 ]
 
 
-@pytest.mark.parametrize(
-    'file',
-    [file if file.stem in ('fhn_small', 'rim_fast') else pytest.param(file, marks=pytest.mark.slow) for file in RIM],
-    ids=lambda f: f.stem,
-)
+@pytest.mark.parametrize('file', quick(RIM, ['fhn_small']), ids=lambda f: f.stem)
 def test_models_of_this_project_are_built(file, monkeypatch):
     monkeypatch.setattr('rim_plugin.models.networks.load_recogniser_weights', lambda net, path: None)
     training = file.parent.name != 'test'

@@ -149,9 +149,10 @@ DRAWN = {
             dict(network_g={'type': 'SwinIR'}, model_type='BaselineModel'),
             'network_g: SwinIR cannot be built so (shape ',
         ),
-        (
+        pytest.param(
             dict(network_g=TRI, network_d={**MIX, 'integrator': {'feature_size': 100}}),
             'feature_size: 100 has to be a multiple of 56 that divides 224',
+            marks=pytest.mark.slow,
         ),
         (dict(network_g={**TRI, 'image_size': 100}, network_d=MIX), 'image_size'),
         (dict(STUDENT), 'network_t is missing: student and assistant, network_r, learn from a teacher'),
@@ -165,12 +166,17 @@ DRAWN = {
             dict(TAUGHT, train__phase=None),
             'train.phases is missing: the default, phase fhn alone, does not train network_r; name the phases, e.g.',
         ),
-        (
+        pytest.param(
             dict(TAUGHT, network_r={'type': 'HRN', 'student': {'type': 'IResNet'}}),
             'student: IResNet (blocks of channels/stride ',
+            marks=pytest.mark.slow,
         ),
         (dict(TAUGHT, network_r={'type': 'HRN'}, train__start_from_teacher=True), 'start_from: the student, ResNet'),
-        (dict(TAUGHT, network_r={'type': 'HRN', 'head': 'own'}), 'network_r.head is own, and nothing trains it'),
+        pytest.param(
+            dict(TAUGHT, network_r={'type': 'HRN', 'head': 'own'}),
+            'network_r.head is own, and nothing trains it',
+            marks=pytest.mark.slow,
+        ),
         (
             dict(
                 TAUGHT,
@@ -199,7 +205,11 @@ DRAWN = {
             dict(train__pixel_opt={'type': 'CharbonnierLoss', 'eps': -1}),
             'train.pixel_opt.eps: -1 is not a number of at',
         ),
-        (dict(network_g={**TRI, 'coarse_blocks': 10**6}, network_d=MIX), 'network_g: more than 5,000 layers'),
+        pytest.param(
+            dict(network_g={**TRI, 'coarse_blocks': 10**6}, network_d=MIX),
+            'network_g: more than 5,000 layers',
+            marks=pytest.mark.slow,
+        ),
         (dict(network_g={**TRI, 'coarse_channels': 10**6}, network_d=MIX), 'network_g: '),
         (dict(datasets__val=PAIRS), 'network_t is missing: datasets.val, DrawnPairDataset, is for recognition'),
         # what the first iteration would meet
@@ -207,11 +217,12 @@ DRAWN = {
             dict(network_g=SRCNN),
             'network_g: SRCNN makes (2, 3, 224, 224) of the probes; the training faces are (2, 3, 8, 8)',
         ),
-        (
+        pytest.param(
             dict(datasets__train=DRAWN, network_g=SMALL, network_d=SMALL_MIX, train__parsing_opt={'type': 'L1Loss'}),
             'train.parsing_opt: L1Loss cannot take (2, 11, ',
+            marks=pytest.mark.slow,
         ),
-        (
+        pytest.param(
             dict(
                 datasets__train=DRAWN,
                 network_g=SMALL,
@@ -219,6 +230,7 @@ DRAWN = {
                 train__pixel_opt={'type': 'L1Loss', 'reduction': 'none'},
             ),
             'train.pixel_opt: L1Loss gives (2, 3, 224, 224) instead of one number',
+            marks=pytest.mark.slow,
         ),
         (
             dict(dist_params={'backend': 'ncll'}),
@@ -279,7 +291,7 @@ def test_what_baselines_would_refuse(problem, changes, message):
     assert problem(**{'model_type': 'BaselineModel', 'network_g': SRCNN, **changes}).startswith(f'/o.yml: {message}')
 
 
-@pytest.mark.parametrize('model', ['RIMModel', 'BaselineModel'])
+@pytest.mark.parametrize('model', [pytest.param('RIMModel', marks=pytest.mark.slow), 'BaselineModel'])
 def test_networks_of_a_test_are_looked_at_too(problem, model):
     net = {'type': 'FHN', 'integrator': {'feature_size': 100}}
     assert 'feature_size: 100 has to be' in problem(is_train=False, model_type=model, network_g=net)

@@ -55,7 +55,9 @@ def told(number, text):
         raise
 
 
-@pytest.mark.parametrize('file', QUICK, ids=lambda file: file.stem)
+@pytest.mark.parametrize(
+    'file', [pytest.param(QUICK[0], marks=pytest.mark.slow), *QUICK[1:]], ids=lambda file: file.stem
+)
 def test_a_few_mutations_are_refused_or_right(file, tmp_path, monkeypatch):
     assert walk(file, 12, tmp_path, monkeypatch) < 12
 

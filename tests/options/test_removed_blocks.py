@@ -12,7 +12,7 @@ from rim_plugin.options.reading import read_options
 
 OPTIONS = Path(__file__).parents[2] / 'options'
 FILES = ('rim_demo.yml', 'rim.yml')
-QUICK = ('val:metrics:psnr_y', 'network_r', 'datasets')
+QUICK = ('network_r', 'datasets')
 
 
 def blocks(options, place=()):

@@ -118,7 +118,7 @@ def write_options(path, /, **changes):
         for parent in parents:
             block = block[parent]
         block[last] = value
-    path.write_text(yaml.safe_dump(opt))
+    path.write_text(yaml.dump(opt, Dumper=getattr(yaml, 'CSafeDumper', yaml.SafeDumper)))  # a tenth of the time in C
     return str(path)
 
 

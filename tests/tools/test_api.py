@@ -108,6 +108,7 @@ def test_faces_are_hallucinated_at_their_effective_side(rim, make_face):
     assert rim.embed(large) @ rim.embed(np.uint8(probe[0].mul(255).round().permute(1, 2, 0))) > 0.99
 
 
+@pytest.mark.slow
 def test_any_iterable_of_faces_will_do(rim, faces):
     faces = [face for face in faces if len(face) < 64]
     expected = rim.hallucinate(faces)

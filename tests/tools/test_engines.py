@@ -264,6 +264,7 @@ def test_auto_leaves_embeddings_to_pytorch(reference, counting):
     assert feed(auto, Auto.NEW_PAYS).shape == (Auto.NEW_PAYS, 128) and counting.calls == 0
 
 
+@pytest.mark.slow
 def test_auto_is_pytorch_where_nothing_else_is_installed(reference, monkeypatch):
     monkeypatch.setattr(engine_names, 'find_spec', lambda name: None)
     auto = Auto(part(reference))

@@ -29,6 +29,7 @@ def test_onnx_files_equal_the_api(rim, make_face, tmp_path, size):
         assert np.abs(output[1] - rim.embed(faces)).max() < 1e-4
 
 
+@pytest.mark.slow
 def test_nothing_is_written_when_the_outputs_differ(rim, tmp_path, monkeypatch):
     monkeypatch.setattr(export, 'TOLERANCE', -1)
     with pytest.raises(RuntimeError, match='fhn_8.onnx: onnxruntime differs from PyTorch'):

@@ -63,6 +63,7 @@ def test_neither_discriminator_nor_teacher_is_inside(tiny):
     assert not any('assistant.net.linear' in key for key in keys)  # a head that nobody uses
 
 
+@pytest.mark.slow
 def test_a_training_begins_with_a_weights_file(tiny):
     torch.manual_seed(5)
     for label, trained in tiny.model.trainer.ema_nets.learning.items():
@@ -115,6 +116,7 @@ def copy_of(net):
     return net
 
 
+@pytest.mark.slow
 def test_a_teacher_inside_embeds_faces_of_full_resolution(tiny, tiny_teacher, tmp_path, make_face):
     options = {**read_options(tiny.options), 'path': {'pretrain_network_t': tiny_teacher}}
     weights = save_weights(trained_weights(options, tiny.fhn, [tiny.hrn], teacher=True), tmp_path / 'all.safetensors')

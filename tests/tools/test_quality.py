@@ -35,7 +35,7 @@ def test_no_face_is_drawn_from_each_face_in_turn(make_face):
     assert np.array_equal(no_face(face, 3), pictures[3])
 
 
-@pytest.fixture
+@pytest.fixture(scope='module')
 def judging(rim, make_face):
     """RIM that knows the qualities of faces of 8 pixels."""
     faces = [make_face(8, seed) for seed in range(12)]

@@ -60,6 +60,7 @@ def lamp(shot):
     )
 
 
+@pytest.mark.slow
 def test_skin_lips_and_hair_have_the_persons_colours_under_the_shots_light(faces):
     for identity, (image, _, parsing) in enumerate(faces):
         person, shot = sample_person(SEED, identity), sample_shot(SEED, identity, identity % 3)

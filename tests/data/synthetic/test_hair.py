@@ -16,6 +16,7 @@ def blank():
     return Canvas(np.zeros((224, 224, 4), np.uint8))
 
 
+@pytest.mark.slow
 def test_every_kind_of_person_can_be_drawn():
     """Each hair style, beard and pair of glasses at least once; a hair style other than bald shows hair."""
     wanted = {*HAIR_STYLES, *BEARDS, *GLASSES}

@@ -1,6 +1,7 @@
 from dataclasses import asdict
 
 import numpy as np
+import pytest
 
 from rim_plugin.data.synthetic.geometry import View
 from rim_plugin.data.synthetic.people import (
@@ -36,6 +37,7 @@ SHOT_RANGES = {
 }
 
 
+@pytest.mark.slow
 def test_persons_differ():
     """In shape under one and the same pose and expression, in colour, and in what they wear."""
     frontal = [View(sample_person(SEED, identity), sample_shot(SEED, 0, 0)).landmarks for identity in range(30)]
@@ -64,6 +66,7 @@ def test_shots_keep_to_their_ranges_and_use_them():
     np.testing.assert_allclose([np.linalg.norm(shot['light']) for shot in shots], 1)
 
 
+@pytest.mark.slow
 def test_values_are_distributed_as_their_fields_say():
     persons = [sample_person(SEED, identity) for identity in range(600)]
     shots = [sample_shot(SEED, identity, 0) for identity in range(600)]
@@ -76,6 +79,7 @@ def test_values_are_distributed_as_their_fields_say():
             assert np.ptp(values) > 0.9 * (high - low), name
 
 
+@pytest.mark.slow
 def test_women_differ_from_men_as_the_fields_say():
     shapes = [sample_person(SEED, identity) for identity in range(600)]
     bearded = [person.shape.brow_thick for person in shapes if person.beard != 'none']

@@ -65,7 +65,7 @@ def by_formula(features, sr, gt):
     return distances
 
 
-@pytest.mark.parametrize('count', [1, 3, 17])
+@pytest.mark.parametrize('count', [1, 3, pytest.param(17, marks=pytest.mark.slow)])
 @torch.no_grad()
 def test_equals_the_formula(features, weights, count):
     sr, gt = images(count)
@@ -89,8 +89,14 @@ def test_bicubic_has_it_too():
     'change, words',
     [
         (lambda state: None, 'no such file. Wanted is torchvision'),
-        (lambda state: {'features.0.weight': state['features.0.weight']}, 'missing: 0.bias'),
-        (lambda state: {**state, 'features.0.weight': torch.zeros(64, 3, 3, 3)}, 'other shape: 0.weight (64, 3, 3, 3)'),
+        pytest.param(
+            lambda state: {'features.0.weight': state['features.0.weight']}, 'missing: 0.bias', marks=pytest.mark.slow
+        ),
+        pytest.param(
+            lambda state: {**state, 'features.0.weight': torch.zeros(64, 3, 3, 3)},
+            'other shape: 0.weight (64, 3, 3, 3)',
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_wrong_weights_are_told(features, tmp_path, change, words):

@@ -50,6 +50,7 @@ def test_another_sr_network_learns_from_probes_of_several_sizes(teacher):
     assert model.get_current_log()['l_pixel'] == pytest.approx(10 * F.mse_loss(sr, data['gt']).item(), rel=1e-4)
 
 
+@pytest.mark.slow
 def test_phases_follow_each_other_and_begin_with_averaged_weights(teacher):
     model = recogniser(teacher, phases={'fhn': 1, 'student': 1, 'assistant': 1, 'joint': 1}, total_iter=4)
     for iteration, parts in enumerate(('gid', 's', 'a', 'gidsa'), 1):

@@ -79,6 +79,7 @@ def test_min_max_of_the_domain_loss(trained, sign, monkeypatch):
     assert sign * (last - first) > 0.2 * first
 
 
+@pytest.mark.slow
 def test_domain_interval_and_terms_left_out():
     model = rim_model(domain_interval=2, landmark_opt=None)
     first, second = steps(model, 2)
@@ -197,7 +198,7 @@ def adversarial(image, **train):
     return rim_model(networks={'network_d': {**OPTIONS['network_d'], 'image': image}}, **{**GAN, **train})
 
 
-@pytest.mark.parametrize('image', [UNET, VGG])
+@pytest.mark.parametrize('image', [pytest.param(UNET, marks=pytest.mark.slow), VGG])
 def test_a_discriminator_of_images_learns_beside_and_is_fooled(image):
     model = adversarial(image)
     model.feed_data(batch())
@@ -230,6 +231,7 @@ def test_losses_of_the_discriminator_of_images_are_basicsrs():
     assert terms['gan_d'].item() == pytest.approx(expected.item(), rel=1e-4)
 
 
+@pytest.mark.slow
 def test_a_discriminator_of_images_rests_without_its_loss_and_is_missed_with_it():
     model = adversarial(UNET, gan_opt=None)
     before = state_of(model.nets.discriminator.image)
@@ -246,6 +248,7 @@ ON_COMPONENTS = {
 COMPONENTS = {'network_c': {'type': 'ComponentDiscriminator', 'net': VGG}}
 
 
+@pytest.mark.slow
 def test_components_are_compared_and_their_discriminators_learn_beside():
     model, data = rim_model(networks=COMPONENTS, **ON_COMPONENTS), batch()
     model.feed_data(data)
@@ -300,6 +303,7 @@ def losses_of(model, data):
         return phase.losses(model.batch, adversarial=True)
 
 
+@pytest.mark.slow
 def test_faces_that_are_not_full_count_in_the_loss_of_identity_alone(tiny_teacher):
     model, data = model_of_every_term(tiny_teacher), batch(6)
     flags = torch.tensor([False, True, True, False, True, False])

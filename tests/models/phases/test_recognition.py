@@ -64,6 +64,7 @@ def test_what_a_training_without_teacher_cannot_have_is_named(changes, message):
         alone(**changes)
 
 
+@pytest.mark.slow
 def test_weights_of_identities_have_a_learning_rate_of_their_own(teacher):
     steps = {}
     for rate in ({}, {'classifier_lr': 1e-2}):  # Adam's first step is as long as the learning rate
@@ -97,6 +98,7 @@ def test_weights_of_identities_rest_while_the_assistant_learns(teacher):
     assert not torch.equal(model.trainer.losses['identity'].weight, before)
 
 
+@pytest.mark.slow
 def test_what_losses_keep_is_in_the_training_state(teacher):
     models = [
         recogniser(teacher, phase='student', contrast_opt={'type': 'ContrastiveDistillationLoss'}, **IDENTITY)

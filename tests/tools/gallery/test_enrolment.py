@@ -49,6 +49,7 @@ def test_what_was_enrolled_before_an_error_stays(people, rim, gallery, monkeypat
         assert sum(store.people().values()) == 3
 
 
+@pytest.mark.slow
 def test_a_photo_named_in_two_ways_is_enrolled_once(people, rim, gallery, monkeypatch):
     enrol(gallery, rim, people)
     monkeypatch.chdir(people.parent)

@@ -86,6 +86,7 @@ def test_names_that_are_no_text_are_written_readably(store):
     assert store.remove('a\udcff') == 1
 
 
+@pytest.mark.slow
 def test_many_photos_of_few_persons_are_all_looked_at(store):
     """A search of more persons than the nearest photos hold goes on until it has them."""
     store.add([Enrolled('many', str(number), 28) for number in range(EXACT)], near(EXACT))
@@ -100,6 +101,7 @@ def near(count):
     return rows / np.linalg.norm(rows, axis=1, keepdims=True)
 
 
+@pytest.mark.slow
 def test_a_large_gallery_finds_what_an_exact_search_does(store):
     """Photos of a person lie around it, probes farther; the smaller components say little, as of real faces."""
     persons = unit(2 * EXACT) * np.arange(1, 129) ** -0.3
