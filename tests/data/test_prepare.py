@@ -281,7 +281,6 @@ def test_aligned_faces_are_taken_as_they_are(tmp_path, backend):
         run(tmp_path, **{**aligned, 'aligned': 4})
 
 
-@pytest.mark.slow
 @pytest.mark.real_data
 def test_real_aligned_faces_have_their_eyes_where_arcface_has_them(real_faces, tmp_path):
     folder = real_faces / 'faces128/images'
