@@ -46,6 +46,7 @@ def check_store(root: str | os.PathLike[str]) -> StoreReport:
     Raises:
         FileNotFoundError: there is no store, or it is unfinished.
     """
+    _backend_of(Path(root))  # says what is missing before a process starts, which takes seconds
     with ProcessPoolExecutor(1, multiprocessing.get_context('spawn')) as pool:
         try:
             return pool.submit(inspect_store, Path(root)).result()
@@ -55,9 +56,7 @@ def check_store(root: str | os.PathLike[str]) -> StoreReport:
 
 def inspect_store(root: Path) -> StoreReport:
     """:func:`check_store` in this process."""
-    backend = 'disk' if (root / 'gt' / META_INFO).is_file() else 'lmdb'
-    if not (root / f'gt{SUFFIXES[backend]}' / META_INFO).is_file():
-        FaceStore(root, backend)  # says what is missing
+    backend = _backend_of(root)
     listed: dict[str, list[Listed]] = {}
     faults: list[str] = []
     for kind in ('gt', 'parsing'):
@@ -178,3 +177,11 @@ def _not_in_step(faces: set[str], others: set[str], what: str) -> Iterator[str]:
 def _repeated(names: list[str]) -> list[str]:
     seen: set[str] = set()
     return [name for name in names if name in seen or seen.add(name)]  # type: ignore[func-returns-value]
+
+
+def _backend_of(root: Path) -> str:
+    """Which of both a store is; FileNotFoundError where there is none."""
+    backend = 'disk' if (root / 'gt' / META_INFO).is_file() else 'lmdb'
+    if not (root / f'gt{SUFFIXES[backend]}' / META_INFO).is_file():
+        FaceStore(root, backend)  # says what is missing
+    return backend

@@ -15,6 +15,7 @@ from rim_plugin import cli
 from rim_plugin.tools.gallery.opening import open_store
 
 
+@pytest.mark.slow
 def test_from_enrolment_to_removal(networks, faces, tmp_path, capsys):
     index = str(tmp_path / 'new/index')
     cli.gallery(['enrol', index, str(faces), *networks])

@@ -135,6 +135,7 @@ def test_some_left_out_ends_with_a_status_of_its_own(networks, faces, tmp_path):
     assert cli.hallucinate([*networks, str(faces / 'a.png'), '-o', str(tmp_path / 'one')]) is None
 
 
+@pytest.mark.slow
 def test_what_was_found_is_told_as_json_and_faces_are_written(run, photo, tmp_path, capsys):
     argv = [photo, '-o', tmp_path / 'out', '--detect', TWO_FACES, '--json', '--crops', '--ext', 'jpg', '--suffix', '_x']
     run(argv)

@@ -11,6 +11,7 @@ from rim_plugin import cli
 from rim_plugin.data.photo_files import read_rgb
 
 
+@pytest.mark.slow
 def test_verdict_and_json(networks, rim, faces, capsys):
     cli.verify([str(faces / 'a.png'), str(faces / 'a.png'), *networks])
     assert capsys.readouterr().out.startswith('same person, confidence above 99%: similarity 1.000, threshold 0.200')

@@ -107,7 +107,7 @@ class Threads(torch.utils.data.Dataset):
         return cv2.getNumThreads()
 
 
-@pytest.mark.parametrize('workers, threads', [(0, [2, 2]), (1, [1, 1])])
+@pytest.mark.parametrize('workers, threads', [(0, [2, 2]), pytest.param(1, [1, 1], marks=pytest.mark.slow)])
 def test_opencv_has_one_thread_in_workers_alone(workers, threads):
     before = cv2.getNumThreads()
     loader = torch.utils.data.DataLoader(Threads(), batch_size=None, num_workers=workers)

@@ -139,7 +139,10 @@ def test_lists_and_settings_are_read(store):
     assert f'{store.root / "landmarks.npz"}: missing' in store.faults
 
 
-def test_no_store_and_an_unfinished_one_are_told(store):
+def test_no_store_and_an_unfinished_one_are_told(store, monkeypatch):
+    monkeypatch.setattr('rim_plugin.data.store_check.ProcessPoolExecutor', None)  # told before a process starts
+    with pytest.raises(FileNotFoundError, match='no such folder'):
+        check_store(store.root / 'absent')
     with pytest.raises(FileNotFoundError, match='no such folder'):
         inspect_store(store.root / 'absent')
     (store.folder('gt') / 'meta_info.txt').unlink()

@@ -14,6 +14,7 @@ def test_a_figure_is_written_in_the_format_of_its_ending(tmp_path, name, start):
     assert (tmp_path / name).read_bytes().startswith(start)
 
 
+@pytest.mark.slow
 def test_a_figure_that_cannot_be_drawn_leaves_the_one_before(tmp_path):
     (tmp_path / 'a.png').write_bytes(b'before')
     figure = Figure()

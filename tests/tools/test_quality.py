@@ -43,6 +43,7 @@ def judging(rim, make_face):
     return RIM(rim.weights._replace(qualities=qualities), 'cpu')
 
 
+@pytest.mark.slow
 def test_a_picture_of_low_quality_gets_a_reason_and_no_verdict(judging, make_face):
     a, b = make_face(8, 1), make_face(8, 2)
     output = judging.verify(a, b, min_quality=0.9999999)
@@ -54,6 +55,7 @@ def test_a_picture_of_low_quality_gets_a_reason_and_no_verdict(judging, make_fac
     assert output.qualities == tuple(judging.quality([a, b]))
 
 
+@pytest.mark.slow
 def test_large_pictures_are_seen_small_and_without_qualities_nothing_is_told(judging, rim, make_face):
     face = make_face(112)
     assert 0 <= judging.quality(face) <= 1 and SEEN < 112

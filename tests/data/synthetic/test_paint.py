@@ -19,6 +19,7 @@ def draw(part, person, shot, *more):
     return canvas.finish()
 
 
+@pytest.mark.slow
 def test_picture_shows_the_eye_where_the_map_has_it():
     """White, iris and highlight lie where the parsing map has the eye: more contrast there than on the skin around."""
     contrast = []

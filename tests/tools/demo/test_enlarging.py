@@ -8,6 +8,7 @@ from rim_plugin.errors import PhotoError
 from rim_plugin.tools.demo.enlarging import SHOWN, describe, enlarge_photo, faces_of, show_faces
 
 
+@pytest.mark.slow
 def test_a_photo_is_shown_before_and_after_with_its_faces_the_largest_first(rim, make_face):
     photo = make_face(160)[:120]
     shown = enlarge_photo(rim, photo, two_faces)

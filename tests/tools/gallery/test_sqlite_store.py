@@ -252,6 +252,7 @@ def test_a_full_disk_is_told(path):
         assert store.people() == before
 
 
+@pytest.mark.slow
 def test_blocks_are_filled_emptied_and_kept_in_order(tmp_path, monkeypatch, codes_at_once):
     monkeypatch.setattr('rim_plugin.tools.gallery.sqlite_blocks._BLOCK', 10)
     rows, kept = unit(64), {}
