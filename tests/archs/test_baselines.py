@@ -33,6 +33,7 @@ def enlarged(lq):
         ({'type': 'LapSRN'}, 671833),
         pytest.param({'type': 'RRDBNetX8'}, 16734915, marks=pytest.mark.slow),
         ({'type': 'FixedInput', 'net': EDSR}, 1665283),
+        ({'type': 'SPARNet'}, 10518867),
         ({'type': 'Bicubic'}, 0),
     ],
 )

@@ -27,6 +27,7 @@ SHAPES = {
     'TimmRecogniser': [(2, 24, 28, 28), (2, 48, 14, 14), (2, 88, 7, 7), (2, 168, 3, 3), (2, 8)],
     'HRN': [*BLOCKS, *BLOCKS, BLOCKS[-1]],
     'FixedInput': [(2, 3, 112, 112)],
+    'SPARNet': [(2, 3, 64, 64)],
     'FeatureIntegrator': [(2, 3, 64, 64)],
     'SubPixelIntegrator': [(2, 3, 64, 64)],
     'SubPixelTriPathGenerator': [(2, 3, 64, 64), (2, 16, 8, 8), (2, 5, 16, 16), (2, 11, 16, 16), (2, 5, 2)],

@@ -57,7 +57,7 @@ def trains(networks=None, **train):
 # --- SR networks in RIM's place
 
 SR_NETWORKS = {'EDSR', 'FHN', 'FixedInput', 'LapSRN', 'RCAN', 'RRDBNetX8', 'SRCNN', 'SRVGGNetCompact'}
-SR_NETWORKS |= {'ECBSR', 'SubPixelResNet', 'SwinIR', 'VDSR'}
+SR_NETWORKS |= {'ECBSR', 'SPARNet', 'SubPixelResNet', 'SwinIR', 'VDSR'}
 
 
 @pytest.mark.parametrize('name', quick(NETWORKS, {'EDSR', 'SwinIR', 'RRDBNet', 'UNetDiscriminatorSN', 'Bicubic'}))

@@ -56,6 +56,7 @@ SMALL = {
     'TimmRecogniser': {'name': 'edgenext_xx_small', 'embedding_size': 8, 'arguments': {'depths': (1, 1, 1, 1)}},
     'LapSRN': {'num_feat': 8},
     'RRDBNetX8': {'num_feat': 8, 'num_block': 1, 'num_grow_ch': 4},
+    'SPARNet': {'image_size': 64, 'channels': 4, 'most_channels': 4, 'blocks': 1},
     'SRCNN': {'channels': (8, 4)},
     'EdgeFace': {'widths': [8, 8, 8, 16], 'depths': [1, 2, 2, 2], 'embedding_size': 16},
     'VDSR': {'num_feat': 8, 'num_layer': 4},
