@@ -24,7 +24,7 @@ ARROWS = {
     | {'cluster', 'effective_side', 'heatmaps', 'memory', 'names', 'network_key', 'sheets', 'shipped'},
     'benchmark': BASE
     | {'archs', 'batch', 'data', 'environment', 'evaluation', 'templates', 'models', 'options', 'pipeline'}
-    | {'rim_plugin', 'sheets', 'tools'},
+    | {'cluster', 'rim_plugin', 'sheets', 'tools'},
     'models': BASE
     | {
         'archs',

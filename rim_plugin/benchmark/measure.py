@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from filelock import FileLock
 from mmengine.analysis import get_model_complexity_info
 from torch import Tensor, nn
 from torch.utils.benchmark import Timer
@@ -208,10 +209,12 @@ def main(job: Mapping[str, Any]) -> None:
 
 def _gallery(cache: Cache, pipeline: RIMPipeline, key: str, arguments: list[Any]) -> KnownEmbeddings:
     """The embeddings of :func:`measure_gallery`, from the cache where another method or size has left them there."""
-    result = cache.get(key)
-    if result is None:
-        result = measure_gallery(pipeline, *arguments)
-        cache.put(key, result)
+    cache.folder.mkdir(parents=True, exist_ok=True)
+    with FileLock(cache.folder / f'{key}.lock'):  # methods that are measured at the same time do not each embed it
+        result = cache.get(key)
+        if result is None:
+            result = measure_gallery(pipeline, *arguments)
+            cache.put(key, result)
     return KnownEmbeddings(result['arrays'])
 
 

@@ -9,11 +9,12 @@ from typing import Any
 
 from rim_plugin.benchmark.browser import browser_data
 from rim_plugin.benchmark.figures import Plots
+from rim_plugin.benchmark.measurement import Measurement
 from rim_plugin.benchmark.protocol import write_protocol
 from rim_plugin.benchmark.recognition_section import recognition_section
 from rim_plugin.benchmark.results import Results
 from rim_plugin.benchmark.robustness_section import robustness_section
-from rim_plugin.benchmark.run import Measurement, Result
+from rim_plugin.benchmark.run import Result
 from rim_plugin.benchmark.sections import Section, budget_cell
 from rim_plugin.benchmark.settings import Benchmark, Method
 from rim_plugin.benchmark.sr_section import sr_section

@@ -9,7 +9,8 @@ from scipy.stats import binomtest
 
 from rim_plugin.benchmark.bootstrap import Interval, Ranking, mean_interval, pair_intervals, ranking
 from rim_plugin.benchmark.budget import training_budget
-from rim_plugin.benchmark.run import Measurement, Result
+from rim_plugin.benchmark.measurement import Measurement
+from rim_plugin.benchmark.run import Result
 from rim_plugin.benchmark.settings import Benchmark, Method
 from rim_plugin.benchmark.tables import csv_text
 from rim_plugin.environment import environment
@@ -77,9 +78,7 @@ class Results:
 
     def __init__(self, benchmark: Benchmark, results: Iterable[tuple[Measurement, Result]]) -> None:
         self.benchmark = benchmark
-        self.by_place = _of_one_protocol(
-            {(each.method.name, each.kind, *each.place): result for each, result in results}
-        )
+        self.by_place = _of_one_protocol({each.where: result for each, result in results})
         self.image_columns = image_columns(benchmark.metrics)
         self.pair_columns = {key: _column(metric) for key, metric in standard_metrics(PairMetric).items()}
         self.budgets = {method.name: training_budget(method) for method in benchmark.methods}

@@ -1,82 +1,75 @@
 """Runs a benchmark: trains what has no weights, measures what is not in the cache, gathers the results."""
 
-import json
-import os
-import subprocess
-import sys
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from tempfile import TemporaryFile
-from typing import Any
+from __future__ import annotations
 
-import torch
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
 from tqdm import tqdm
 
-from rim_plugin.benchmark.cache import Cache, content_key
+from rim_plugin.benchmark.cache import Cache
+from rim_plugin.benchmark.measurement import Measurement
+from rim_plugin.benchmark.method_run import MethodRun, Outcome
 from rim_plugin.benchmark.settings import Benchmark, Method, ProbeSize
+
+if TYPE_CHECKING:
+    from rim_plugin.cluster import Cluster
 
 Result = dict[str, Any]  # JSON values and ``arrays``, of rim_plugin.benchmark.measure; or ``error``
 
 
-@dataclass(frozen=True)
-class Measurement:
-    """One measurement of one method.
-
-    Attributes:
-        method: whose.
-        kind: ``speed``, ``sr`` or ``pairs``.
-        place: the set, for pairs the probes' size, and the kind of the probes where it is another than the set's.
-        arguments: of its function in :mod:`rim_plugin.benchmark.measure`, after the pipeline; JSON values.
-        gallery: for pairs, the arguments with which the gallery is embedded.
-    """
-
-    method: Method
-    kind: str
-    place: tuple[str, ...] = ()
-    arguments: tuple[Any, ...] = ()
-    gallery: tuple[Any, ...] = ()
-
-    @property
-    def key(self) -> str:
-        """In the cache."""
-        method = self.method
-        networks = (method.networks, method.weights, method.recogniser, method.gallery)
-        gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
-        machine = {'threads': torch.get_num_threads(), 'gpu': gpu} if self.kind == 'speed' else None
-        return content_key(self.kind, self.arguments, *networks, machine)
-
-    @property
-    def gallery_key(self) -> str:
-        """Of the gallery's embeddings in the cache, one for all methods with the same recogniser of gallery faces."""
-        method = self.method
-        embedder = [method.networks, method.weights] if method.gallery == 'hrn' else method.recogniser
-        return content_key('gallery', self.gallery, embedder)
-
-    def job(self) -> dict[str, Any]:
-        """What :func:`rim_plugin.benchmark.measure.main` is sent."""
-        gallery = {'key': self.gallery_key, 'arguments': self.gallery} if self.gallery else None
-        return {'key': self.key, 'kind': self.kind, 'arguments': self.arguments, 'gallery': gallery}
-
-
-def run_benchmark(benchmark: Benchmark) -> list[tuple[Measurement, Result]]:
+def run_benchmark(
+    benchmark: Benchmark, workers: int = 1, cluster: Cluster | None = None
+) -> list[tuple[Measurement, Result]]:
     """Measure all methods, or take from the cache what depends on nothing that has changed.
+
+    Where several methods are at work at once, their speed is measured after that, one by one, on this machine.
+
+    Args:
+        benchmark: which.
+        workers: methods that are trained and measured at once, each by its share of the processor's cores.
+        cluster: its workers take the methods instead, one each; the current folder has to be theirs, too.
 
     Returns:
         Every measurement with its result, or with ``error``, in the order of the methods.
     """
+    wanted = [(method, measurements(benchmark, method)) for method in benchmark.methods]
+    run = MethodRun(benchmark.folder, benchmark.options.train_missing, os.getcwd())
+    with tqdm(total=sum(len(made) for _, made in wanted), unit='measurement', desc=benchmark.options.name) as bar:
+        if workers == 1 and cluster is None:
+            outcomes = [run.measure(method, made, bar.update) for method, made in wanted]
+        else:
+            outcomes = _at_once(run, wanted, workers, cluster, bar)
     cache = Cache(benchmark.folder / 'cache')
-    results: list[tuple[Measurement, Result]] = []
-    wanted = {method.name: measurements(benchmark, method) for method in benchmark.methods}
-    with tqdm(total=sum(map(len, wanted.values())), unit='measurement', desc=benchmark.options.name) as bar:
-        for method in benchmark.methods:
-            bar.set_postfix_str(method.title)
-            problem = _make_ready(benchmark, method)
-            if problem:
-                results += [(measurement, {'error': problem}) for measurement in wanted[method.name]]
-                bar.update(len(wanted[method.name]))
-            else:
-                results += _measured(cache, method, wanted[method.name], bar)
-    return results
+    pairs = [pair for (_, made), outcome in zip(wanted, outcomes) for pair in zip(made, outcome.errors)]
+    return [
+        (each, {'error': error} if error else cache.get(each.key) or {'error': 'the cache lost it'})
+        for each, error in pairs
+    ]
+
+
+def _at_once(
+    run: MethodRun, wanted: list[tuple[Method, list[Measurement]]], workers: int, cluster: Cluster | None, bar: tqdm
+) -> list[Outcome]:
+    """Speed, which comes first in every list, is measured while nothing else is at work."""
+    counts = [sum(each.kind == 'speed' for each in made) for _, made in wanted]
+    rest = [(method, made[count:]) for (method, made), count in zip(wanted, counts)]
+    if cluster is None:
+        shared = replace(run, threads=max((os.cpu_count() or 1) // workers, 1))
+        with ThreadPoolExecutor(workers) as pool:
+            outcomes = list(pool.map(lambda part: shared.measure(part[0], part[1], bar.update), rest))
+    else:
+        outcomes = []
+        for (_, made), outcome in zip(rest, cluster.map(run.elsewhere, rest, 1)):
+            outcomes.append(outcome)
+            bar.update(len(made))
+    return [
+        outcome.after(run.measure(method, made[:count], bar.update) if outcome.problem is None else None, count)
+        for (method, made), count, outcome in zip(wanted, counts, outcomes)
+    ]
 
 
 def measurements(benchmark: Benchmark, method: Method) -> list[Measurement]:
@@ -134,69 +127,3 @@ def pair_options(benchmark: Benchmark, name: str, sizes: Sequence[ProbeSize]) ->
             size = robustness.query_size
             places[str(size), kind] = _with_kind({**options, 'query_size': size}, degradation)
     return places
-
-
-def _make_ready(benchmark: Benchmark, method: Method) -> str | None:
-    """Train a method without weights where that is wanted; the error, or None."""
-    if method.recogniser is not None and None in method.recogniser.values():  # weights, or the model's file
-        return f'weights not given (recogniser {method.recogniser["type"]})'
-    if method.missing and benchmark.options.train_missing and 'train' in method.options:
-        return _train(benchmark, method)
-    return f'weights not given ({method.missing[0]} is absent)' if method.missing else None
-
-
-def _train(benchmark: Benchmark, method: Method) -> str | None:
-    """Train a method in a process of its own; the error, or None."""
-    log = benchmark.folder / 'logs' / f'{method.name}.log'
-    log.parent.mkdir(parents=True, exist_ok=True)
-    command = [sys.executable, '-m', 'rim_plugin.train', '-opt', method.file, '--auto_resume']
-    if method.force:
-        command += ['--force_yml', *method.force]
-    environment = {**os.environ, 'PYTHONUNBUFFERED': '1'}
-    with open(log, 'w', encoding='utf-8') as stream:
-        code = subprocess.run(command, stdout=stream, stderr=subprocess.STDOUT, env=environment).returncode
-    if code:
-        lines = log.read_text(encoding='utf-8', errors='replace').strip().splitlines() or ['it wrote nothing']
-        return f'training failed ({log}): {lines[-1]}'
-    return f'training left no {method.missing[0]} ({log})' if method.missing else None
-
-
-def _measured(
-    cache: Cache, method: Method, wanted: list[Measurement], bar: tqdm
-) -> Iterator[tuple[Measurement, Result]]:
-    """The measurements with their results, after those that the cache lacks have been made."""
-    keys = [measurement.key for measurement in wanted]
-    missing = {key: each for key, each in zip(keys, wanted) if cache.get(key) is None}
-    bar.update(len(wanted) - len(missing))
-    errors = _measure(cache, method, missing.values(), bar) if missing else {}
-    for key, measurement in zip(keys, wanted):
-        error = errors.get(key)
-        yield measurement, {'error': error} if error else cache.get(key) or {'error': 'the cache lost it'}
-
-
-def _measure(cache: Cache, method: Method, missing: Iterable[Measurement], bar: tqdm) -> dict[str, str]:
-    """Measure into the cache, in a process of its own; returns the errors by key."""
-    jobs = [measurement.job() for measurement in missing]
-    job = {
-        'cache': str(cache.folder),
-        'networks': method.networks,
-        'weights': method.weights,
-        'recogniser': method.recogniser,
-        'gallery': method.gallery,
-        'measurements': jobs,
-    }
-    errors: dict[str, str | None] = {each['key']: 'the measuring process ended early' for each in jobs}
-    last = ''
-    command = [sys.executable, '-m', 'rim_plugin.benchmark.measure']
-    with TemporaryFile('w+') as stdin:  # not a pipe, which breaks where the process ends before it has read all
-        json.dump(job, stdin)
-        stdin.seek(0)
-        process = subprocess.Popen(command, stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-        with process:
-            for line in process.stdout or ():
-                if line.startswith('RESULT '):
-                    report = json.loads(line.removeprefix('RESULT '))
-                    errors[report['key']] = report.get('error')
-                    bar.update(1)
-                last = line.strip() or last
-    return {key: f'{error}: {last}' if process.returncode else error for key, error in errors.items() if error}

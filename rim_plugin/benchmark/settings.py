@@ -183,9 +183,12 @@ def _default_weights(method: Method) -> dict[str, str]:
 def _check_sets(path: str, options: BenchmarkOptions) -> None:
     """Check datasets, recogniser, further metrics and the sets of the table of robustness."""
     _check_recogniser(path, 'recogniser', options.recogniser)
-    for sets, blocks in (('sr_sets', options.sr_sets), ('pair_sets', options.pair_sets)):
-        for name, block in (blocks or {}).items():
-            check_dataset(block, f'{sets}.{name}', path)
+    for name, block in (options.sr_sets or {}).items():
+        check_dataset(block, f'sr_sets.{name}', path)
+    pair_sets = options.pair_sets or {}
+    nothing = not options.sr_sets and all(absent_file(block) for block in pair_sets.values())
+    for name, block in pair_sets.items():  # one of several whose list is at hand for few says so in its rows
+        check_dataset(block, f'pair_sets.{name}', path, look_for_files=nothing)
     for name, block in (options.metrics or {}).items():
         if block is not None:
             check_metric(block, Place(path, f'metrics.{name}'))
@@ -193,6 +196,15 @@ def _check_sets(path: str, options: BenchmarkOptions) -> None:
         known = {**(options.sr_sets or {}), **(options.pair_sets or {})}
         if name not in known:
             raise OptionsError(f'{path}: robustness.sets: no set {name!r}{did_you_mean(name, known)}')
+
+
+def absent_file(dataset: Mapping[str, Any]) -> str | None:
+    """That a dataset's list or faces are not there, with the path; None where both are."""
+    for key, noun in (('pair_list', 'list'), ('dataroot_gt', 'faces')):
+        path = dataset.get(key)
+        if isinstance(path, str) and not Path(path).expanduser().exists():
+            return f'{noun} not given ({path} is absent)'
+    return None
 
 
 def check_metric(block: dict[str, Any], place: Place) -> None:

@@ -7,7 +7,7 @@ from argparse import ArgumentParser, Namespace
 from collections.abc import Callable
 from pathlib import Path
 
-from rim_plugin.cli.common import Command
+from rim_plugin.cli.common import Command, add_ray, open_cluster, whole_number
 from rim_plugin.cli.options_argument import add_options, options_file
 
 
@@ -69,6 +69,14 @@ def _changes_for_faces(folder: str) -> list[str]:
 def _benchmark_arguments(parser: ArgumentParser) -> None:
     add_options(parser, 'benchmark')
     parser.add_argument('--probes', metavar='FOLDER', help='write the probes there for other programs, and end')
+    parser.add_argument(
+        '--workers',
+        type=whole_number(1, 1024),
+        default=1,
+        metavar='N',
+        help='train and measure N methods at once (%(default)s)',
+    )
+    add_ray(parser)
 
 
 def _benchmark(args: Namespace) -> None:
@@ -84,7 +92,9 @@ def _benchmark(args: Namespace) -> None:
 
         print(f'{write_probes(benchmark, Path(args.probes))} probes in {args.probes}')
         return
-    print(f'Report: {write_report(benchmark, run_benchmark(benchmark))}')
+    with open_cluster(args) as cluster:
+        measured = run_benchmark(benchmark, args.workers, cluster)
+    print(f'Report: {write_report(benchmark, measured)}')
 
 
 train = Command('train', 'Train networks as an options file says.', _train_arguments, _train)

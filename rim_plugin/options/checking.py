@@ -66,9 +66,9 @@ def check(
     _Checker(file, look_for_files).check(options, is_train, auto_resume)
 
 
-def check_dataset(block: Mapping[str, Any], path: str, file: str) -> None:
+def check_dataset(block: Mapping[str, Any], path: str, file: str, look_for_files: bool = True) -> None:
     """Check the block of one dataset, which stands at ``path`` in ``file``; raises as :func:`check`."""
-    _Checker(file).dataset(block, Place(file, path), needed={'type': ''})
+    _Checker(file, look_for_files).dataset(block, Place(file, path), needed={'type': ''})
 
 
 def check_command(argv: list[str], forced: Collection[str], is_train: bool) -> str | None:

@@ -14,9 +14,12 @@ import torch
 from support.benchmarks import DRAWN, NET, benchmark, dump, write_options
 
 from rim_plugin.benchmark.budget import training_budget
+from rim_plugin.benchmark.measurement import Measurement
 from rim_plugin.benchmark.report import write_report
-from rim_plugin.benchmark.run import Measurement, measurements, run_benchmark
+from rim_plugin.benchmark.run import measurements, run_benchmark
+from rim_plugin.cluster import Cluster
 from rim_plugin.data.lmdb_writer import FolderWriter
+from rim_plugin.errors import OptionsError
 
 from basicsr.archs import build_network
 from basicsr.data import build_dataset
@@ -125,7 +128,7 @@ def test_report_of_what_was_measured(copied):
 
 @pytest.mark.slow
 def test_nothing_is_measured_twice(copied, monkeypatch):
-    monkeypatch.setattr('rim_plugin.benchmark.run.subprocess.Popen', None)
+    monkeypatch.setattr('rim_plugin.benchmark.method_run.subprocess.Popen', None)
     again = run_benchmark(benchmark())
     assert [result['images'] for each, result in copied if each.kind == 'sr'] == [
         result['images'] for each, result in again if each.kind == 'sr'
@@ -255,3 +258,57 @@ def test_recognition_at_every_size_and_at_full_resolution(folder):
     lines = list(csv.DictReader((small.folder / 'pairs_few.csv').open()))
     assert [float(line['sr_14']) for line in lines] == one['scores'] and len(lines) == 8
     assert (small.folder / 'figures/roc_few_14.png').is_file() and (small.folder / 'figures/accuracy_few.svg').is_file()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('spread', ['threads', 'cluster'])
+def test_methods_at_once_give_what_one_by_one_gives(measured, tmp_path, monkeypatch, spread):
+    shutil.copytree(measured[0], tmp_path, dirs_exist_ok=True, ignore=shutil.ignore_patterns('cache'))
+    monkeypatch.chdir(tmp_path)
+    if spread == 'threads':
+        results = run_benchmark(benchmark(), workers=2)
+    else:
+        pytest.importorskip('ray')
+        with Cluster('local') as cluster:
+            results = run_benchmark(benchmark(), cluster=cluster)
+    assert [each.where for each, _ in results] == [each.where for each, _ in measured[1]]
+    for (each, result), (_, before) in zip(results, measured[1]):
+        assert 'error' not in result and result.get('images') == before.get('images')
+        assert ('speed' in result) == (each.kind == 'speed')
+
+
+@pytest.mark.slow
+def test_the_speed_of_a_method_at_once_with_others_has_its_problem(folder):
+    methods = {
+        'bicubic': {'options': 'bicubic.yml'},
+        'absent': {'title': 'Absent', 'options': 'srcnn.yml', 'weights': {'g': 'none.pth'}},
+    }
+    results = run_benchmark(benchmark(methods=methods), workers=2)
+    errors = {each.where: result.get('error') for each, result in results}
+    assert {error for where, error in errors.items() if where[0] == 'absent'} == {
+        'weights not given (none.pth is absent)'
+    }
+    assert {error for where, error in errors.items() if where[0] == 'bicubic'} == {None}
+
+
+def test_a_set_whose_list_or_faces_are_absent_says_so_in_its_rows_and_nothing_is_trained_for_it(folder):
+    pairs = {
+        'type': 'FacePairDataset',
+        'dataroot_gt': 'calfw',
+        'io_backend': {'type': 'lmdb'},
+        'pair_list': 'calfw.txt',
+    }
+    Path('cplfw.txt').touch()
+    sets = {'calfw': pairs, 'cplfw': {**pairs, 'pair_list': 'cplfw.txt'}}
+    torch.save({}, 'mobile.pth')
+    methods = {'srcnn': {'options': 'srcnn.yml', 'weights': {'g': 'none.pth'}, 'tables': ['recognition']}}
+    small = benchmark(pair_sets=sets, query_sizes=[28], methods=methods, recogniser=MOBILE)
+    results = {each.place[0]: result for each, result in run_benchmark(small)}
+    assert results == {
+        'calfw': {'error': 'list not given (calfw.txt is absent)'},
+        'cplfw': {'error': 'faces not given (calfw is absent)'},
+    }
+    text = write_report(small, run_benchmark(small)).with_suffix('.md').read_text()
+    assert '| srcnn | list not given (calfw.txt is absent) |' in text
+    with pytest.raises(OptionsError, match='pair_sets.calfw.dataroot_gt: calfw: no such file'):
+        benchmark(pair_sets=sets, sr_sets=None, methods=methods, recogniser=MOBILE)
