@@ -7,7 +7,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from rim_plugin.errors import OptionsError
+from rim_plugin.data.photo_files import decode_image
+from rim_plugin.errors import OptionsError, UnreadableImage
 from rim_plugin.options.kinds import Count
 
 from basicsr.utils.registry import ARCH_REGISTRY
@@ -21,10 +22,10 @@ def read_rgb(path: Path) -> np.ndarray:
     Raises:
         OptionsError: the file is no picture.
     """
-    image = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_COLOR)
-    if image is None:
-        raise OptionsError(f'{path}: no picture can be read from it; write it again')
-    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+    try:
+        return decode_image(path.read_bytes())
+    except (OSError, UnreadableImage) as error:
+        raise OptionsError(f'{path}: no picture can be read from it ({error}); write it again') from None
 
 
 def pictures_in(folder: Path) -> dict[str, Path]:

@@ -12,7 +12,6 @@ from torch import Tensor
 from rim_plugin.archs.layers import build_network
 from rim_plugin.benchmark import speed
 from rim_plugin.data.face_store import FaceStore
-from rim_plugin.data.photo_files import decode_image
 from rim_plugin.data.resize import to_tensor
 from rim_plugin.errors import OptionsError
 from rim_plugin.evaluation.metrics.psnr import PSNR
@@ -50,7 +49,7 @@ class Row(NamedTuple):
 def read_faces(folder: str, count: int) -> list[np.ndarray]:
     """The first ``count`` faces of a prepared store in LMDB, uint8 (S, S, 3), RGB."""
     store = FaceStore(folder, 'lmdb')
-    return [decode_image(store.read('gt', key)) for key in store.keys[:count]]
+    return [store.image('gt', key) for key in store.keys[:count]]
 
 
 def compare_engines(

@@ -136,7 +136,7 @@ class _StoredFaces(_NamedFaces):
         self.alignment = "five points to ArcFace's template by a similarity transform, in the prepared store"
 
     def read(self, index: int, size: int) -> np.ndarray:
-        return Frame(self._store.margin).cut(decode_image(self._store.read('gt', self._keys[self._chosen[index]])))
+        return Frame(self._store.margin).cut(self._store.image('gt', self._keys[self._chosen[index]]))
 
 
 class _Photos(_NamedFaces):

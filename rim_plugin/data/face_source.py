@@ -9,8 +9,7 @@ import numpy as np
 from rim_plugin.data.augment import Face, Frame
 from rim_plugin.data.face_store import FaceStore
 from rim_plugin.data.held_out import faces_of_phase
-from rim_plugin.data.photo_files import decode_image
-from rim_plugin.errors import OptionsError, UnreadableImage
+from rim_plugin.errors import OptionsError
 from rim_plugin.names import same_key, same_name
 from rim_plugin.options.datasets import BackendOptions, FacePriorOptions, FurtherFaces
 
@@ -105,12 +104,9 @@ class FaceSource:
 
     def _decode(self, kind: str, key: str) -> np.ndarray:
         try:
-            return decode_image(self.store.read(kind, key), grey=kind == 'parsing')
-        except UnreadableImage:
-            raise ValueError(
-                f"{self._place}: dataroot_gt {self._options.dataroot_gt}: the {kind} image of '{key}' cannot be "
-                'decoded. Remove the folder and prepare the faces again.'
-            ) from None
+            return self.store.image(kind, key)
+        except OptionsError as error:
+            raise OptionsError(f'{self._place}: dataroot_gt {error}') from None
 
 
 def _rows(option: str, path: str) -> list[list[str]]:

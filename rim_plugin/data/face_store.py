@@ -16,8 +16,6 @@ being written it has no ``gt*/meta_info.txt``, and ``landmarks.partial`` keeps t
 import functools
 import json
 import os
-import zipfile
-import zlib
 from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
@@ -28,7 +26,9 @@ import lmdb
 import numpy as np
 
 from rim_plugin.data.lmdb_writer import META_INFO, FolderWriter, ImageWriter, LmdbWriter
-from rim_plugin.errors import OptionsError, first_words
+from rim_plugin.data.stored_image import decode_stored
+from rim_plugin.data.stored_landmarks import beyond, read_landmarks
+from rim_plugin.errors import OptionsError, UnreadableImage, first_words
 from rim_plugin.files import atomic_file, write_atomically
 
 SUFFIXES = {'lmdb': '.lmdb', 'disk': ''}
@@ -176,59 +176,42 @@ def read_settings(root: str | os.PathLike[str]) -> dict[str, Any]:
         raise OptionsError(f"'{path}' is damaged ({first_words(error)}); prepare the faces again") from None
 
 
-def load_landmarks(root: str | os.PathLike[str]) -> tuple[list[str], np.ndarray]:
-    """Keys (N) and landmarks (N, L, 2), float32 and whatever they are, of the store at ``root``.
-
-    Raises:
-        OptionsError: the file is damaged, or holds something else.
-    """
-    path = Path(root) / 'landmarks.npz'
-    try:
-        with np.load(path) as data:
-            names, points = data['names'].tolist(), data['points']
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise OptionsError(f"'{path}' is damaged ({first_words(error)}); prepare the faces again") from None
-    if points.ndim != 3 or points.shape[::2] != (len(names), 2):
-        raise OptionsError(f"'{path}': points of shape {points.shape} for {len(names)} names; prepare the faces again")
-    return names, points
-
-
-def read_landmarks(root: str | os.PathLike[str]) -> dict[str, np.ndarray]:
-    """Key to landmarks, float32 (L, 2), of the store at ``root``.
-
-    Raises:
-        OptionsError: the file is damaged, holds something else, or a face's landmarks are not finite.
-    """
-    names, points = load_landmarks(root)
-    for name, finite in zip(names, np.isfinite(points).all((1, 2))):
-        if not finite:
-            path = Path(root) / 'landmarks.npz'
-            raise OptionsError(f"'{path}': the landmarks of '{name}' are not finite; prepare the faces again")
-    return dict(zip(names, points))
+def _margin(root: Path, side: int) -> int:
+    """Pixels on every side beyond the aligned window of faces of a side, as ``prepare.json`` has them."""
+    margin = read_settings(root).get('margin', 0)
+    if type(margin) is not int or not 0 <= 2 * margin < side:
+        raise OptionsError(f"'{root / 'prepare.json'}' is damaged (margin: {margin}); prepare the faces again")
+    return margin
 
 
 class Listed(NamedTuple):
-    """A line of ``meta_info.txt``: key, extension and shape (h, w, c) of an image."""
+    """A line of ``meta_info.txt``: key, extension, shape (h, w, c) and CRC-32 of an image; older lists have none."""
 
     key: str
     extension: str
     shape: tuple[int, ...]
+    crc: int | None
 
 
 def read_meta(path: Path) -> list[Listed]:
     """The images that a ``meta_info.txt`` lists, in order.
 
     Raises:
-        OptionsError: it lists none, or a line is no ``NAME.jpg (H,W,3) QUALITY``.
+        OptionsError: it lists none, or a line is no ``NAME.jpg (H,W,3) QUALITY CRC``.
     """
-    lines = [line.split(' ') for line in path.read_text(encoding='ascii', errors='replace').splitlines()]
+    lines = path.read_text(encoding='ascii', errors='replace').splitlines()
     try:
-        return [
-            Listed(line[0].split('.')[0], line[0].rsplit('.', 1)[1], tuple(map(int, line[1].strip('()').split(','))))
-            for line in lines or [[]]
-        ]
-    except (IndexError, ValueError):
+        return [_listed(*line.split(' ')) for line in lines or ['']]
+    except (IndexError, TypeError, ValueError):
         raise OptionsError(f"'{path}' does not list faces as NAME.jpg (H,W,3) QUALITY; prepare them again") from None
+
+
+def _listed(name: str, shape: str, _quality: str = '', crc: str = '') -> Listed:
+    """The words of a line."""
+    height, width, channels = map(int, shape.strip('()').split(','))
+    if min(height, width, channels) < 1:
+        raise ValueError(shape)
+    return Listed(name.split('.')[0], name.rsplit('.', 1)[1], (height, width, channels), int(crc, 16) if crc else None)
 
 
 @functools.cache
@@ -279,15 +262,21 @@ class FaceStore:
             raise FileNotFoundError(self._explain_absence())
         listed = read_meta(meta)
         self.keys, self.shape = [each.key for each in listed], listed[0].shape
-        self._extension = {'gt': listed[0].extension, 'parsing': 'png'}
+        self._listed = {'gt': {each.key: each for each in listed}}
         self.has_parsing = (self._folder('parsing') / META_INFO).is_file()
+        if self.has_parsing:
+            self._listed['parsing'] = {each.key: each for each in read_meta(self._folder('parsing') / META_INFO)}
         if backend == 'lmdb':
             for kind in ('gt', 'parsing') if self.has_parsing else ('gt',):
                 require_whole(self._folder(kind))
-        self.margin: int = read_settings(self.root).get('margin', 0)
+        self.margin = _margin(self.root, self.shape[0])
         self.landmarks = read_landmarks(self.root) if (self.root / 'landmarks.npz').is_file() else None
         if self.landmarks is not None and (absent := [key for key in self.keys if key not in self.landmarks]):
             raise OptionsError(f"'{self.root / 'landmarks.npz'}' lacks the face '{absent[0]}'; prepare the faces again")
+        if self.landmarks and (far := beyond(list(self.landmarks), np.stack([*self.landmarks.values()]), self.shape)):
+            raise OptionsError(
+                f"'{self.root / 'landmarks.npz'}': the landmarks of '{far[0]}' lie far outside its image"
+            )
 
     def _folder(self, kind: str) -> Path:
         return self.root / f'{kind}{SUFFIXES[self.backend]}'
@@ -324,4 +313,23 @@ class FaceStore:
             if encoded is None:
                 raise FileNotFoundError(f"'{self._folder(kind)}' holds no face '{key}', though its {META_INFO} does.")
             return encoded
-        return (self._folder(kind) / f'{key}.{self._extension[kind]}').read_bytes()
+        listed = self._listed[kind].get(key)
+        path = self._folder(kind) / f'{key}.{listed.extension if listed else ""}'
+        if not path.is_file():  # a pipe never comes to an end
+            raise FileNotFoundError(f"'{path}' is not there")
+        return path.read_bytes()
+
+    def image(self, kind: str, key: str) -> np.ndarray:
+        """Decoded image, see :func:`~rim_plugin.data.stored_image.decode_stored`; arguments as of :meth:`read`.
+
+        Raises:
+            OptionsError: it is not there or damaged; names store, face and remedy.
+        """
+        listed = self._listed[kind].get(key)
+        try:
+            return decode_stored(self.read(kind, key), kind, self.shape, listed and listed.crc)
+        except (OSError, UnreadableImage, lmdb.Error) as error:
+            raise OptionsError(
+                f"{self.root}: the {kind} image of '{key}' cannot be used ({first_words(error)}): rim prepare --check "
+                f'{self.root} tells all; remove the folder and prepare the faces again'
+            ) from None

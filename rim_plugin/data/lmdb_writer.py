@@ -13,6 +13,7 @@ from contextlib import closing
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
+from zlib import crc32
 
 import lmdb
 from PIL import Image
@@ -54,8 +55,11 @@ class ImageWriter(ABC):
     def __exit__(self, kind: type[BaseException] | None, error: object, trace: TracebackType | None) -> None:
         self.flush()
         if kind is None:
-            headers = ((key, *_extension_and_shape(encoded)) for key, encoded in self._items())
-            lines = [f'{key}.{extension} ({h},{w},{c}) {self.level}\n' for key, extension, (h, w, c) in headers]
+            headers = ((key, *_extension_and_shape(encoded), crc32(encoded)) for key, encoded in self._items())
+            lines = [
+                f'{key}.{extension} ({h},{w},{c}) {self.level} {crc:08x}\n'
+                for key, extension, (h, w, c), crc in headers
+            ]
             write_atomically(self.path / META_INFO, ''.join(lines))
 
     @abstractmethod
@@ -90,9 +94,9 @@ class ImageWriter(ABC):
 class LmdbWriter(ImageWriter):
     """Writes images to an LMDB as BasicSR reads it; the map grows as needed, and a stopped write can be taken up.
 
-    On disk: a folder ``NAME.lmdb`` with ``data.mdb`` and ``meta_info.txt``, whose lines are ``key.ext (h,w,c) level``
-    in the order of the keys. As a context manager it commits what it was given in any case, and writes
-    ``meta_info.txt`` only when its block ended without an exception.
+    On disk: a folder ``NAME.lmdb`` with ``data.mdb`` and ``meta_info.txt``, whose lines are ``key.ext (h,w,c) level
+    CRC-32`` in the order of the keys; BasicSR reads the first word. As a context manager it commits what it was given
+    in any case, and writes ``meta_info.txt`` only when its block ended without an exception.
 
     Args:
         path: the folder, ending in ``.lmdb``; made if absent, continued otherwise.

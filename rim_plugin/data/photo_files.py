@@ -171,12 +171,12 @@ def decode_image(encoded: bytes, grey: bool = False) -> np.ndarray:
     """An encoded picture as uint8: RGB (H, W, 3), or the values (H, W) of a ``grey`` one.
 
     Raises:
-        UnreadableImage: it cannot be decoded.
+        UnreadableImage: it is empty, or cannot be decoded.
     """
     flag = cv2.IMREAD_GRAYSCALE if grey else cv2.IMREAD_COLOR
-    image = cv2.imdecode(np.frombuffer(encoded, np.uint8), flag)
+    image = cv2.imdecode(np.frombuffer(encoded, np.uint8), flag) if encoded else None
     if image is None:
-        raise UnreadableImage('it cannot be decoded')
+        raise UnreadableImage('it cannot be decoded' if encoded else 'it is empty')
     return image if grey else cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
 
 

@@ -17,14 +17,13 @@ from rim_plugin.data.face_store import (
     FaceStore,
     Listed,
     lmdb_environment,
-    load_landmarks,
     read_meta,
     read_settings,
     require_whole,
 )
-from rim_plugin.data.landmarks import PARSING_CLASSES
 from rim_plugin.data.lmdb_writer import META_INFO
-from rim_plugin.data.photo_files import decode_image
+from rim_plugin.data.stored_image import decode_stored
+from rim_plugin.data.stored_landmarks import beyond, load_landmarks
 from rim_plugin.errors import OptionsError, UnreadableImage, first_words
 
 
@@ -64,9 +63,9 @@ def inspect_store(root: Path) -> StoreReport:
         if not folder.exists():
             continue
         try:
+            listed[kind] = read_meta(folder / META_INFO)
             if backend == 'lmdb':
                 require_whole(folder)
-            listed[kind] = read_meta(folder / META_INFO)
             faults += _of_images(folder, kind, listed[kind])
         except (OSError, OptionsError, lmdb.Error) as error:
             faults.append(f'{folder}: {first_words(error)}')
@@ -74,7 +73,7 @@ def inspect_store(root: Path) -> StoreReport:
     keys = {each.key for each in faces}
     if 'parsing' in listed:
         faults += _not_in_step(keys, {each.key for each in listed['parsing']}, 'parsing map')
-    faults += [*_of_landmarks(root, keys), *_of_settings(root, faces, backend)]
+    faults += [*_of_landmarks(root, keys, faces[0].shape if faces else ()), *_of_settings(root, faces, backend)]
     return StoreReport(len(faces), list(dict.fromkeys(faults)))
 
 
@@ -95,13 +94,9 @@ def _of_image(encoded: bytes | None, kind: str, listed: Listed) -> str:
     if encoded is None:
         return 'listed, but not there'
     try:
-        image = decode_image(encoded, grey=kind == 'parsing')
+        decode_stored(encoded, kind, listed.shape, listed.crc)
     except UnreadableImage as error:
         return str(error)
-    if image.shape[:2] != listed.shape[:2]:
-        return f'{image.shape[1]}x{image.shape[0]} pixels, listed as {listed.shape[1]}x{listed.shape[0]}'
-    if kind == 'parsing' and image.max() >= len(PARSING_CLASSES):
-        return f'class {image.max()}, where the highest is {len(PARSING_CLASSES) - 1}'
     return ''
 
 
@@ -127,7 +122,7 @@ class _Images:
             return transaction.get(listed.key.encode('ascii', 'replace')) if listed.key else None
 
 
-def _of_landmarks(root: Path, keys: set[str]) -> Iterator[str]:
+def _of_landmarks(root: Path, keys: set[str], shape: tuple[int, ...]) -> Iterator[str]:
     wanted = _settings(root).get('num_landmarks')
     if wanted == 0:
         return
@@ -143,6 +138,8 @@ def _of_landmarks(root: Path, keys: set[str]) -> Iterator[str]:
     yield from _not_in_step(keys, set(names), 'landmarks')
     finite = np.isfinite(points).all((1, 2))
     yield from (f'{name}: landmarks: not finite' for name, good in zip(names, finite) if not good)
+    if shape:
+        yield from (f'{name}: landmarks: far outside the image' for name in beyond(names, points, shape))
     if wanted is not None and points.shape[1] != wanted:
         yield f'{root / "landmarks.npz"}: {points.shape[1]} landmarks a face, prepared with {wanted}'
 

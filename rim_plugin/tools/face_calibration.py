@@ -18,7 +18,6 @@ from tqdm import tqdm
 
 from rim_plugin.data.face_source import NOBODY
 from rim_plugin.data.face_store import FaceStore
-from rim_plugin.data.photo_files import decode_image
 from rim_plugin.data.resize import degrade
 from rim_plugin.errors import OptionsError
 from rim_plugin.evaluation.open_set import expected_fpir
@@ -96,7 +95,7 @@ def known_faces(
     chosen = np.random.default_rng(0).permutation(twice)[:persons]
     keys = [(person, key) for person in chosen for key in by_person[person][:2]]
     margin, side = faces.margin, faces.shape[0]
-    images = [decode_image(faces.read('gt', key))[margin : side - margin, margin : side - margin] for _, key in keys]
+    images = [faces.image('gt', key)[margin : side - margin, margin : side - margin] for _, key in keys]
     return KnownFaces([reduced(image, SIZES[-1]) for image in images], np.array([str(person) for person, _ in keys]))
 
 

@@ -257,7 +257,7 @@ def test_a_damaged_face_is_named(stores, tmp_path):
     whole = path.read_bytes()
     path.write_bytes(b'x')
     try:
-        with pytest.raises(ValueError, match="gt image of 'face_3' cannot be decoded"):
+        with pytest.raises(ValueError, match="gt image of 'face_3' cannot be used .it cannot be decoded."):
             dataset(stores, 'disk')[3]
     finally:
         path.write_bytes(whole)

@@ -2,13 +2,17 @@
 
 import json
 import os
+import random
+from pathlib import Path
 from urllib.parse import unquote
 
 import cv2
 import numpy as np
 import pytest
 
-from rim_plugin.data.face_store import FaceStore, FaceStoreWriter, face_key, read_landmarks
+from rim_plugin.data.face_store import FaceStore, FaceStoreWriter, face_key
+from rim_plugin.data.store_check import inspect_store
+from rim_plugin.data.stored_landmarks import read_landmarks
 from rim_plugin.errors import OptionsError
 
 SETTINGS = {'num_landmarks': 68, 'quality': 95, 'parsing': True, 'size': 16}
@@ -145,6 +149,8 @@ def not_finite(names, points):
         (not_finite, "the landmarks of 'face1' are not finite"),
         (lambda names, points: (names, points[:1]), 'points of shape .1, 68, 2. for 2 names'),
         (lambda names, points: (names, points[..., :1]), 'points of shape .2, 68, 1. for 2 names'),
+        (lambda names, points: (names, points.astype(str)), 'points are no numbers'),
+        (lambda names, points: (names, points + [[[0]], [[40]]]), "the landmarks of 'face1' lie far outside"),
     ],
 )
 def test_landmarks_that_do_not_fit_are_told(tmp_path, backend, change, message):
@@ -168,3 +174,47 @@ def test_a_damaged_list_of_faces_is_told(tmp_path, content):
     (tmp_path / 'gt/meta_info.txt').write_text(content)
     with pytest.raises(OptionsError, match='meta_info.txt. does not list faces as'):
         FaceStore(tmp_path, 'disk')
+
+
+@pytest.mark.parametrize('margin', ['x', -1, 8, None, True, 0.5])
+def test_a_margin_that_cannot_be_is_told(tmp_path, margin):
+    write(tmp_path, 'disk', [0])
+    (tmp_path / 'prepare.json').write_text(json.dumps({'margin': margin}))
+    with pytest.raises(OptionsError, match='prepare.json. is damaged .margin'):
+        FaceStore(tmp_path, 'disk')
+
+
+def changed(content, chance):
+    """Content with one byte changed."""
+    at = chance.randrange(len(content))
+    return content[:at] + bytes([content[at] ^ 1 << chance.randrange(8)]) + content[at + 1 :]
+
+
+@pytest.mark.parametrize('kind', ['gt', 'parsing'])
+@pytest.mark.parametrize('place', range(10))
+def test_a_changed_byte_of_an_image_is_seen(tmp_path, kind, place):
+    write(tmp_path, 'disk', [0, 1])
+    (file,) = (tmp_path / kind).glob('face1.*')
+    file.write_bytes(changed(file.read_bytes(), random.Random(place)))
+    store = FaceStore(tmp_path, 'disk')
+    assert store.image(kind, 'face0').shape[:2] == (16, 16)
+    with pytest.raises(OptionsError, match=f"the {kind} image of 'face1' cannot be used .*rim prepare --check"):
+        store.image(kind, 'face1')
+    assert any(fault.startswith(f'face1: {kind}: ') for fault in inspect_store(tmp_path).faults)
+
+
+def test_a_list_without_checksums_is_read(tmp_path):
+    write(tmp_path, 'disk', [0])
+    meta = tmp_path / 'gt/meta_info.txt'
+    meta.write_text(meta.read_text().rpartition(' ')[0] + '\n')
+    assert FaceStore(tmp_path, 'disk').image('gt', 'face0').shape == (16, 16, 3)
+
+
+@pytest.mark.parametrize('damage', ['removed', 'empty', 'a folder', 'a pipe'])
+def test_an_image_that_is_no_file_any_more_is_named(tmp_path, damage):
+    write(tmp_path, 'disk', [0])
+    file = tmp_path / 'gt/face0.jpg'
+    file.unlink()
+    {'removed': str, 'empty': Path.touch, 'a folder': Path.mkdir, 'a pipe': os.mkfifo}[damage](file)
+    with pytest.raises(OptionsError, match="gt image of 'face0' cannot be used .*(is not there|it is empty)"):
+        FaceStore(tmp_path, 'disk').image('gt', 'face0')

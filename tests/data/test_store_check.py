@@ -150,6 +150,14 @@ def test_no_store_and_an_unfinished_one_are_told(store, monkeypatch):
         inspect_store(store.root)
 
 
+def test_of_a_cut_lmdb_that_alone_is_told(store):
+    if store.backend != 'lmdb':
+        pytest.skip('LMDB alone has pages')
+    os.truncate(store.folder('gt') / 'data.mdb', 9000)
+    count, (fault,) = inspect_store(store.root)
+    assert count == 4 and 'data.mdb' in fault
+
+
 @pytest.mark.slow
 def test_random_damage_of_an_lmdb_never_ends_the_check(store):
     """Bytes overwritten anywhere, pages cut: a report in each case, and a fault unless nothing was hit that counts."""
