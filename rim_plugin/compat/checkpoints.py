@@ -11,7 +11,8 @@ from torch import nn
 
 from rim_plugin.compat import agreement, changed_options
 from rim_plugin.compat.patching import Function, replaces
-from rim_plugin.errors import OptionsError
+from rim_plugin.compat.state_content import check_content, is_finite, require_finite, sealed
+from rim_plugin.errors import OptionsError, first_words
 from rim_plugin.files import atomic_file, file_digest, write_atomically
 from rim_plugin.randomness import rng_state, set_rng_state
 from rim_plugin.run_state import RUN, last_checkpoint, training_states
@@ -120,24 +121,11 @@ def _require_finite(model: Any, content: dict[str, State], label: str) -> None:
     """A checkpoint that is resumed from has to be a good one: gradients can be NaN after a finite loss."""
     for weights in content.values():
         for name, value in weights.items():
-            if not _is_finite(value):
+            if not is_finite(value):
                 raise FloatingPointError(
                     f'iteration {RUN.iteration}: {name} of {label} is NaN or infinite; it is not saved. Last '
                     f'good checkpoint: {last_checkpoint(model.opt)}.'
                 )
-
-
-def _is_finite(value: Any) -> bool:
-    return not torch.is_tensor(value) or not value.is_floating_point() or bool(torch.isfinite(value).all())
-
-
-def _require_finite_content(path: str | Path, content: Any, name: str = '') -> None:
-    """OptionsError where a tensor within dicts and lists is NaN or infinite."""
-    if not _is_finite(content):
-        raise OptionsError(f'{path}: damaged: {name or "a tensor"} is NaN or infinite')
-    parts = content.items() if isinstance(content, dict) else enumerate(content) if isinstance(content, list) else ()
-    for key, part in parts:
-        _require_finite_content(path, part, f'{name}.{key}'.removeprefix('.'))
 
 
 @replaces(BaseModel, 'save_training_state')
@@ -177,7 +165,7 @@ def flush(model: Any) -> None:
         'carried': {name: without_numpy(getattr(model, name)) for name in _CARRIED if hasattr(model, name)},
     }
     if model.opt['rank'] == 0:
-        write(state, Path(model.opt['path']['training_states'], f'{place["iter"]}.state'))
+        write(sealed(state), Path(model.opt['path']['training_states'], f'{place["iter"]}.state'))
 
 
 def without_numpy(value: Any) -> Any:
@@ -215,20 +203,31 @@ def _resume_training(_original: Function, self: Any, resume_state: dict[str, Any
     ]
     for change in changed_options.since_state(resume_state):
         log.warning(f'Changed since the training state: {change.told(frozen)}')
-    for line in changed_options.resume_solvers(self, resume_state):
+    try:
+        _take_over(self, resume_state)
+    except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
+        path = self.opt['path'].get('resume_state')
+        message = f'{path}: cannot be resumed from ({first_words(error)}): remove it, and go on from the one before'
+        raise OptionsError(message) from error
+
+
+def _take_over(model: Any, state: dict[str, Any]) -> None:
+    """Give a model what its training state holds."""
+    log = get_root_logger()
+    for line in changed_options.resume_solvers(model, state):
         log.warning(line)
-    carried = resume_state.get('carried', {})
-    if 'best_metric_results' in carried and self.opt.get('val'):
-        changed_options.fit_best_results(carried['best_metric_results'], self.opt['val'].get('metrics') or {})
+    carried = {name: value for name, value in state.get('carried', {}).items() if name in _CARRIED}
+    if 'best_metric_results' in carried and model.opt.get('val'):
+        changed_options.fit_best_results(carried['best_metric_results'], model.opt['val'].get('metrics') or {})
     for name, value in carried.items():
-        setattr(self, name, value.to(self.device) if torch.is_tensor(value) else value)
-    states = resume_state.get('rng', [])
-    if len(states) == self.opt['world_size']:
-        set_rng_state(states[self.opt['rank']])
+        setattr(model, name, value.to(model.device) if torch.is_tensor(value) else value)
+    states = state.get('rng', [])
+    if len(states) == model.opt['world_size']:
+        set_rng_state(states[model.opt['rank']])
     else:
-        get_root_logger().warning(
+        log.warning(
             f'The state holds random states of {len(states)} processes, this run has '
-            f'{self.opt["world_size"]}: they start from manual_seed.'
+            f'{model.opt["world_size"]}: they start from manual_seed.'
         )
 
 
@@ -298,15 +297,13 @@ def _newest_whole_state(opt: dict[str, Any]) -> dict[str, Any] | None:
 
 def _read_state(opt: dict[str, Any], path: str) -> dict[str, Any]:
     state = read_tensors(path)
-    if not isinstance(state, dict) or not {'iter', 'epoch', 'optimizers', 'schedulers'} <= state.keys():
-        raise OptionsError(f'{path}: not a training state of BasicSR')
-    _require_finite_content(path, state['optimizers'])
+    check_content(state, path)
     networks = _saved_networks(opt, state)
     if not networks:
         raise OptionsError(f'{opt["path"]["models"]} holds no network of iteration {state["iter"]}')
     for network in networks:
         file = Path(opt['path']['models'], _weights_name(network, state['iter']))
-        _require_finite_content(file, read_tensors(file))
+        require_finite(file, read_tensors(file))
         if file.name in state.get('networks', {}) and file_digest(file) != state['networks'][file.name]:
             raise OptionsError(f'{file}: damaged or another file: its SHA-256 is not that in {path}')
     return state
