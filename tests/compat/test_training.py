@@ -1,6 +1,7 @@
 """Optimizers, EMA and losses of BasicSR's models."""
 
 import logging
+import time
 from collections import OrderedDict
 from pathlib import Path
 from unittest.mock import Mock
@@ -157,6 +158,16 @@ def test_tensorboard_gets_the_learning_rates():
         ('lrs/1', 0.2, 5),
         ('losses/l_pix', 1.0, 5),
     ]
+
+
+@pytest.mark.parametrize('iteration, left', [(8, '0:00:01'), (9, '0:00:00')])
+def test_the_time_left_is_that_of_the_iterations_left(iteration, left):
+    opt = {'name': 'a', 'logger': {'print_freq': 1, 'use_tb_logger': False}, 'train': {'total_iter': 9}}
+    logger = MessageLogger(opt, iteration - 1)
+    logger.logger = Mock()
+    logger.start_time = time.time() - 3  # of the first iteration and this one
+    logger({'epoch': 0, 'iter': iteration, 'lrs': [0.1], 'time': 1.0, 'data_time': 0.0})
+    assert f'[eta: {left},' in logger.logger.info.call_args.args[0]
 
 
 def test_a_training_ends_with_one_summary(model, caplog):
