@@ -49,8 +49,9 @@ class FaceSRModel(SRModel):
         Raises:
             ValueError: a block is missing or does not fit; the message names the option.
         """
-        for place, example in cls.needed.items() if is_train else ():
-            if not reduce(lambda block, key: block.get(key) or {}, place.split('.'), options):
+        for place, example in cls.needed.items():
+            wanted = is_train or place == 'network_g'
+            if wanted and not reduce(lambda block, key: block.get(key) or {}, place.split('.'), options):
                 raise ValueError(f'{place} is missing; add e.g. {{type: {example}}}')
         nets = {key: describe(build_block, key, options[key]) for key in options if key.startswith('network_')}
         check_metrics((options.get('val') or {}).get('metrics') or {}, gt_size(options))

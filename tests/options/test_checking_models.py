@@ -4,6 +4,7 @@ import os
 
 import pytest
 import torch
+from support.refusals import refused
 from support.tiny_training import write_options
 
 from rim_plugin.options.checking import check
@@ -295,6 +296,12 @@ def test_what_baselines_would_refuse(problem, changes, message):
 def test_networks_of_a_test_are_looked_at_too(problem, model):
     net = {'type': 'FHN', 'integrator': {'feature_size': 100}}
     assert 'feature_size: 100 has to be' in problem(is_train=False, model_type=model, network_g=net)
+
+
+def test_a_test_of_a_baseline_has_a_network_at_all(tmp_path):
+    file = write_options(tmp_path / 'o.yml', model_type='BaselineModel')
+    options = {key: value for key, value in read_options(file).items() if key not in ('network_g', 'train')}
+    assert 'network_g is missing; add e.g. {type: ' in refused(check, options, file, False, False, False)
 
 
 def test_a_baseline_rehearses_its_first_iteration(problem):

@@ -95,3 +95,9 @@ def test_every_kind_of_mutation_changes_something():
     right = read_options(str(QUICK[0]))
     texts = [mutated_text(right, random.Random(seed)) for seed in range(40)]
     assert len({*texts}) > 35
+
+
+def test_a_training_without_hallucination_needs_none_of_its_losses():
+    right = {'train': {'phases': {'student': 2}, 'pixel_opt': {'type': 'L1Loss'}, 'lr': 0.1}}
+    assert list(wrong(right, {'train': {'phases': {'student': 2}, 'lr': 0.1}})) == []
+    assert len(list(wrong({'train': right['train'] | {'phases': {'fhn': 2}}}, {'train': {'phases': {'fhn': 2}}}))) == 2

@@ -19,6 +19,8 @@ NEEDED = (
     *('num_worker_per_gpu', 'print_freq', 'save_checkpoint_freq', 'use_tb_logger', 'save_img', 'num_identities'),
     *('dataroot_gt', 'periods', 'pixel_opt', 'network_g', 'network_d'),
 )
+# those that only the hallucination network's training needs
+OF_HALLUCINATION = ('pixel_opt', 'network_d')
 # keys whose value may be empty (~), and then says something
 EMPTY = (
     *(
@@ -49,6 +51,7 @@ EMPTY = (
         'foreach',
         'dropout',
         'amp',
+        'coarse_input_size',
     ),
 )
 # keys whose text is anything that names something
@@ -101,6 +104,8 @@ _CHOICES = set(re.findall(r'\w+', _REFERENCE))
 
 def wrong(before, after, path=()):
     """What is wrong with an accepted tree of options that was made from a right one, a line each."""
+    if not path and 'fhn' not in (before.get('train') or {}).get('phases', {'fhn': 1}):
+        before = _without_hallucination(before)
     if isinstance(before, dict) and isinstance(after, dict):
         for key in {**before, **after}:
             old, new = before.get(key, ABSENT), after.get(key, ABSENT)
@@ -110,6 +115,12 @@ def wrong(before, after, path=()):
     reason = _reason(before, after, path)
     if reason:
         yield f'{".".join(map(str, path))}: {before!r} became {after!r}: {reason}'
+
+
+def _without_hallucination(tree):
+    """A tree of options without what only that training needs."""
+    train = {key: value for key, value in tree['train'].items() if key not in OF_HALLUCINATION}
+    return {**{key: value for key, value in tree.items() if key not in OF_HALLUCINATION}, 'train': train}
 
 
 def _matches(key, patterns):
