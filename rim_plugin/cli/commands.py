@@ -56,6 +56,9 @@ def _hallucinate_arguments(parser: ArgumentParser) -> None:
 
 
 def _hallucinate(args: Namespace) -> Callable[[], object] | None:
+    from rim_plugin.tools.output_files import check_places
+
+    check_places(args.inputs, Path(args.output))
     if len(args.inputs) == 1 and os.path.isfile(args.inputs[0]):
         common.check_pictures(args.inputs)
     from rim_plugin.tools import bulk

@@ -45,7 +45,8 @@ def plan_files(
         FileExistsError: a file to be written is there already, with ``refuse``.
         ValueError: every picture would overwrite an input.
     """
-    require_folder(output)
+    inputs = list(inputs)
+    check_places(inputs, output)
     names = {path: output / name for each in inputs for path, name in _pictures(Path(each))}
     own = {os.path.realpath(path) for path in names}
     jobs: dict[Path, Path] = {}
@@ -62,6 +63,19 @@ def plan_files(
     if skipped and not jobs:
         raise ValueError(skipped[0])
     return _without_present(jobs, more, existing, skipped)
+
+
+def check_places(inputs: Iterable[str | os.PathLike[str]], output: Path) -> None:
+    """What can be told of inputs and output before networks are loaded.
+
+    Raises:
+        FileNotFoundError: an input is not there.
+        NotADirectoryError: the output, or what it is in, is a file.
+    """
+    require_folder(output)
+    for path in inputs:
+        if not os.path.exists(path):
+            raise FileNotFoundError(f'{path}: no such file or folder')
 
 
 def beside(target: Path, kind: str) -> Path:
@@ -101,6 +115,4 @@ def _pictures(path: Path) -> list[tuple[Path, str | Path]]:
         from rim_plugin.data.prepare import find_photos
 
         return [(path / name, name) for name in find_photos(path)]
-    if not path.exists():
-        raise FileNotFoundError(f'{path}: no such file or folder')
     return [(path, path.name)]

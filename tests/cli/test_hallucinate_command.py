@@ -54,6 +54,14 @@ def test_comparisons_and_priors_are_drawn(run, faces, tmp_path):
     assert read_rgb(tmp_path / 'out/a_priors.png').shape[1] == 4 * 64 + 4 * 4  # LR, SR, landmarks, parsing
 
 
+@pytest.mark.parametrize(
+    'picture, out, message',
+    [('absent.png', 'out', 'absent.png: no such file'), ('a.png', 'a.png/x', 'a.png is a file')],
+)
+def test_places_are_looked_at_before_networks_are_loaded(faces, picture, out, message):
+    assert message in failed(cli.hallucinate, faces / picture, '-o', faces / out, '--weights', 'nowhere')
+
+
 def test_nothing_is_overwritten_without_force(run, faces, tmp_path):
     out = tmp_path / 'out'
     out.mkdir()
