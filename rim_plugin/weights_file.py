@@ -12,14 +12,16 @@ Nothing is unpickled: ``.pth`` files are read with ``weights_only``.
 
 import hashlib
 import json
+import math
 import os
 import re
 import warnings
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
+import msgspec
 import torch
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
@@ -47,6 +49,7 @@ _PACKED = {
 }
 
 State = dict[str, Tensor]
+Numbers = TypeVar('Numbers')  # a named tuple of them
 
 
 class Tail(NamedTuple):
@@ -106,6 +109,16 @@ class Quality(NamedTuple):
     coefficients: tuple[float, ...]
     intercept: float
     least: float
+
+
+class _Header(msgspec.Struct):
+    """The metadata ``rim``, as far as their kinds go."""
+
+    networks: dict[str, dict[str, Any]]
+    calibrations: list[dict[str, Any]]
+    facts: dict[str, Any]
+    qualities: list[dict[str, Any]] = []
+    sides: tuple[int, int] | None = None
 
 
 class Weights(NamedTuple):
@@ -179,7 +192,7 @@ def load_weights(path: str | os.PathLike[str]) -> Weights:
         qualities, sides = tuple(map(_quality, header.get('qualities', ()))), _sides(header)
         return Weights(networks, tensors, calibrations, header['facts'], digest, qualities, sides)
     except (KeyError, TypeError, ValueError) as error:
-        raise OptionsError(f'{path}: its metadata are not of this version of rim_plugin ({error})') from None
+        raise _unknown_metadata(path, error) from None
 
 
 def _calibration_values(calibration: Calibration) -> dict[str, Any]:
@@ -190,21 +203,44 @@ def _calibration_values(calibration: Calibration) -> dict[str, Any]:
 def _calibration(values: dict[str, Any]) -> Calibration:
     """A calibration from JSON values; files of before have no pairs of sizes and no tails."""
     tail = values.get('tail')
-    return Calibration(**{**values, 'tail': tail and Tail(**{**tail, 'scores': tuple(tail['scores'])})})
+    return _of_numbers(Calibration, {**values, 'tail': tail and _of_numbers(Tail, tail)})
 
 
 def _quality(values: dict[str, Any]) -> Quality:
-    """A quality from JSON values, whose lists become tuples."""
-    numbers: dict[str, Any] = {key: tuple(each) if isinstance(each, list) else each for key, each in values.items()}
-    return Quality(**numbers)
+    """A quality from JSON values."""
+    return _of_numbers(Quality, values)
+
+
+def _of_numbers(kind: type[Numbers], values: Mapping[str, Any]) -> Numbers:
+    """A named tuple of finite numbers, and tuples of these, from values by name; TypeError or ValueError otherwise."""
+    filled: Any = kind(**values)
+    made = msgspec.convert(list(filled), kind)
+    for name, value in zip(filled._fields, filled):
+        for number in value if isinstance(value, (list, tuple)) else (value,):
+            if isinstance(number, float) and not math.isfinite(number):
+                raise ValueError(f'{name} is not finite')
+    return made
 
 
 def _read_header(path: Path) -> dict[str, Any]:
     """The metadata ``rim`` of NAME.safetensors; empty for another safetensors file."""
     try:
-        return read_metadata(path, 'rim')
+        header = read_metadata(path, 'rim')
     except ValueError as error:
         raise OptionsError(f'{path}: damaged, or no weights file of RIM ({error}); {_HOW_TO_MAKE}') from None
+    if header.get('format') in FORMATS.values():
+        try:
+            msgspec.convert(header, _Header)
+            least, largest = _sides(header)
+            if not 0 < least <= largest:
+                raise ValueError(f'sides {least} to {largest}')
+        except ValueError as error:
+            raise _unknown_metadata(path, error) from None
+    return header
+
+
+def _unknown_metadata(path: Path, error: Exception) -> OptionsError:
+    return OptionsError(f'{path}: its metadata are not of this version of rim_plugin ({first_words(error)})')
 
 
 def _sides(header: Mapping[str, Any]) -> tuple[int, int]:

@@ -1,5 +1,6 @@
 """The weights format: what goes in comes out, and each kind of wrong file gets one line."""
 
+import copy
 import hashlib
 import json
 
@@ -11,6 +12,7 @@ from support.small_networks import SMALL_INTEGRATOR, SMALL_PATHS
 from torch import nn
 
 from rim_plugin.archs.recogniser_weights import load_recogniser_weights
+from rim_plugin.files import read_metadata
 from rim_plugin.shipped import shipped_weights
 from rim_plugin.weights_file import (
     Calibration,
@@ -145,7 +147,10 @@ class TestPackedFiles:
         'metadata, told',
         [
             ('{"format": 3}', 'format 3'),
-            ('{"format": 1}', "metadata are not of this version of rim_plugin ('networks')"),
+            (
+                '{"format": 1}',
+                'metadata are not of this version of rim_plugin (Object missing required field `networks`)',
+            ),
             ('{"format": 1, "calibrations": [{"side": 8}], "networks": {}, "facts": {}}', 'side'),
             ('{"format"', 'damaged'),
             ('3', 'damaged'),
@@ -157,6 +162,23 @@ class TestPackedFiles:
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
         path.with_suffix('.json').write_text(json.dumps({'sha256': digest}))
         assert told in refused(load_weights, path)
+
+    @pytest.mark.parametrize('place', ['', 'calibrations', 'qualities'])
+    def test_values_of_other_kinds_are_refused(self, tmp_path, place):
+        path = tmp_path / 'x.safetensors'
+        tail = Tail((0.0, 0.1, 0.2, 0.3, 0.4, 0.5), 0.05, -0.1)
+        calibrations = (Calibration(7, 0.1, 9.0, 5, 14, 8.0, tail),)
+        qualities = (Quality(7, (0.1, 0.2), (1.0, 2.0), (3.0, 4.0), 0.5, 0.3),)
+        save_weights(Weights({}, {'fhn.a': torch.zeros(1)}, calibrations, {}, '', qualities, (7, 56)), path)
+        right = read_metadata(path, 'rim')
+        for key, value in (right[place][0] if place else right).items():
+            for odd in ('x', [None], ['k'], *([float('nan'), -float('inf')] if isinstance(value, float) else [])):
+                header = copy.deepcopy(right)
+                (header[place][0] if place else header)[key] = odd
+                save_file({'fhn.a': torch.zeros(1)}, path, {'rim': json.dumps(header)})
+                digest = hashlib.sha256(path.read_bytes()).hexdigest()
+                path.with_suffix('.json').write_text(json.dumps({'sha256': digest}))
+                assert refused(load_weights, path).startswith(f'{path}: '), (key, odd)
 
     @pytest.mark.parametrize(
         'change, told',
