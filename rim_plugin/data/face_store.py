@@ -176,8 +176,12 @@ def read_settings(root: str | os.PathLike[str]) -> dict[str, Any]:
         raise OptionsError(f"'{path}' is damaged ({first_words(error)}); prepare the faces again") from None
 
 
-def _margin(root: Path, side: int) -> int:
-    """Pixels on every side beyond the aligned window of faces of a side, as ``prepare.json`` has them."""
+def margin_of(root: Path, side: int) -> int:
+    """Pixels on every side beyond the aligned window of faces of a side, as ``prepare.json`` has them.
+
+    Raises:
+        OptionsError: it has none that could be.
+    """
     margin = read_settings(root).get('margin', 0)
     if type(margin) is not int or not 0 <= 2 * margin < side:
         raise OptionsError(f"'{root / 'prepare.json'}' is damaged (margin: {margin}); prepare the faces again")
@@ -263,20 +267,30 @@ class FaceStore:
         listed = read_meta(meta)
         self.keys, self.shape = [each.key for each in listed], listed[0].shape
         self._listed = {'gt': {each.key: each for each in listed}}
+        if len(self._listed['gt']) < len(self.keys):
+            raise OptionsError(f"'{meta}' lists a face more than once; rim prepare --check {self.root} names it")
         self.has_parsing = (self._folder('parsing') / META_INFO).is_file()
         if self.has_parsing:
             self._listed['parsing'] = {each.key: each for each in read_meta(self._folder('parsing') / META_INFO)}
         if backend == 'lmdb':
             for kind in ('gt', 'parsing') if self.has_parsing else ('gt',):
                 require_whole(self._folder(kind))
-        self.margin = _margin(self.root, self.shape[0])
+        self.margin = margin_of(self.root, self.shape[0])
         self.landmarks = read_landmarks(self.root) if (self.root / 'landmarks.npz').is_file() else None
-        if self.landmarks is not None and (absent := [key for key in self.keys if key not in self.landmarks]):
-            raise OptionsError(f"'{self.root / 'landmarks.npz'}' lacks the face '{absent[0]}'; prepare the faces again")
-        if self.landmarks and (far := beyond(list(self.landmarks), np.stack([*self.landmarks.values()]), self.shape)):
-            raise OptionsError(
-                f"'{self.root / 'landmarks.npz'}': the landmarks of '{far[0]}' lie far outside its image"
-            )
+        if fault := self._fault_of_landmarks():
+            raise OptionsError(f"'{self.root / 'landmarks.npz'}' {fault}; prepare the faces again")
+
+    def _fault_of_landmarks(self) -> str:
+        """What is wrong with the landmarks as a whole, in words; empty for nothing."""
+        if not self.landmarks:
+            return ''
+        if absent := [key for key in self.keys if key not in self.landmarks]:
+            return f"lacks the face '{absent[0]}'"
+        points = np.stack([*self.landmarks.values()])
+        if points.shape[1] != (wanted := read_settings(self.root).get('num_landmarks', points.shape[1])):
+            return f'has {points.shape[1]} landmarks a face, prepared with {wanted}'
+        far = beyond(list(self.landmarks), points, self.shape)
+        return f"has landmarks of '{far[0]}' that lie far outside its image" if far else ''
 
     def _folder(self, kind: str) -> Path:
         return self.root / f'{kind}{SUFFIXES[self.backend]}'

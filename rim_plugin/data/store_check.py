@@ -17,6 +17,7 @@ from rim_plugin.data.face_store import (
     FaceStore,
     Listed,
     lmdb_environment,
+    margin_of,
     read_meta,
     read_settings,
     require_whole,
@@ -71,7 +72,7 @@ def inspect_store(root: Path) -> StoreReport:
             faults.append(f'{folder}: {first_words(error)}')
     faces = listed.get('gt', [])
     keys = {each.key for each in faces}
-    if 'parsing' in listed:
+    if {'gt', 'parsing'} <= listed.keys():
         faults += _not_in_step(keys, {each.key for each in listed['parsing']}, 'parsing map')
     faults += [*_of_landmarks(root, keys, faces[0].shape if faces else ()), *_of_settings(root, faces, backend)]
     return StoreReport(len(faces), list(dict.fromkeys(faults)))
@@ -93,6 +94,8 @@ def _of_image(encoded: bytes | None, kind: str, listed: Listed) -> str:
     """What is wrong with one image; empty for nothing."""
     if encoded is None:
         return 'listed, but not there'
+    if listed.shape[2] != (channels := {'gt': 3, 'parsing': 1}[kind]):
+        return f'listed with {listed.shape[2]} channels, not {channels}'
     try:
         decode_stored(encoded, kind, listed.shape, listed.crc)
     except UnreadableImage as error:
@@ -135,7 +138,8 @@ def _of_landmarks(root: Path, keys: set[str], shape: tuple[int, ...]) -> Iterato
         yield str(error)
         return
     yield from (f'{name}: landmarks: listed more than once' for name in _repeated(names))
-    yield from _not_in_step(keys, set(names), 'landmarks')
+    if shape:  # else the list of faces is not known
+        yield from _not_in_step(keys, set(names), 'landmarks')
     finite = np.isfinite(points).all((1, 2))
     yield from (f'{name}: landmarks: not finite' for name, good in zip(names, finite) if not good)
     if shape:
@@ -152,6 +156,13 @@ def _of_settings(root: Path, faces: list[Listed], backend: str) -> Iterator[str]
     if settings.get('backend') != backend:
         yield f'{root / "prepare.json"}: backend {settings.get("backend")}, but the faces are in {backend}'
     size = settings.get('size')
+    if not isinstance(size, int):
+        yield f'{root / "prepare.json"}: size: {size}'
+        return
+    try:
+        margin_of(root, size)
+    except OptionsError as error:
+        yield str(error)
     yield from (
         f'{each.key}: gt: listed as {each.shape[1]}x{each.shape[0]} pixels, prepared with --size {size}'
         for each in faces

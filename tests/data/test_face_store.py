@@ -150,7 +150,8 @@ def not_finite(names, points):
         (lambda names, points: (names, points[:1]), 'points of shape .1, 68, 2. for 2 names'),
         (lambda names, points: (names, points[..., :1]), 'points of shape .2, 68, 1. for 2 names'),
         (lambda names, points: (names, points.astype(str)), 'points are no numbers'),
-        (lambda names, points: (names, points + [[[0]], [[40]]]), "the landmarks of 'face1' lie far outside"),
+        (lambda names, points: (names, points + [[[0]], [[40]]]), "landmarks of 'face1' that lie far outside"),
+        (lambda names, points: (names, points[:, :10]), 'has 10 landmarks a face, prepared with 68'),
     ],
 )
 def test_landmarks_that_do_not_fit_are_told(tmp_path, backend, change, message):
@@ -218,3 +219,11 @@ def test_an_image_that_is_no_file_any_more_is_named(tmp_path, damage):
     {'removed': str, 'empty': Path.touch, 'a folder': Path.mkdir, 'a pipe': os.mkfifo}[damage](file)
     with pytest.raises(OptionsError, match="gt image of 'face0' cannot be used .*(is not there|it is empty)"):
         FaceStore(tmp_path, 'disk').image('gt', 'face0')
+
+
+def test_a_face_that_is_listed_twice_is_told(tmp_path):
+    write(tmp_path, 'disk', [0, 1])
+    meta = tmp_path / 'gt/meta_info.txt'
+    meta.write_text(2 * meta.read_text())
+    with pytest.raises(OptionsError, match='meta_info.txt. lists a face more than once'):
+        FaceStore(tmp_path, 'disk')

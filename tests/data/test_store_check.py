@@ -150,6 +150,28 @@ def test_no_store_and_an_unfinished_one_are_told(store, monkeypatch):
         inspect_store(store.root)
 
 
+def test_of_a_damaged_list_that_alone_is_told(store):
+    (store.folder('gt') / 'meta_info.txt').write_text('')
+    count, (fault,) = inspect_store(store.root)
+    assert count == 0 and 'does not list faces' in fault
+
+
+@pytest.mark.parametrize(
+    'settings, told', [({'margin': 9}, 'margin: 9'), ({'size': None}, 'size: None'), ({'margin': 'x'}, 'margin: x')]
+)
+def test_settings_that_cannot_be_are_told(store, settings, told):
+    file = store.root / 'prepare.json'
+    file.write_text(json.dumps({**json.loads(file.read_text()), **settings}))
+    (fault,) = store.faults
+    assert 'prepare.json' in fault and told in fault
+
+
+def test_channels_that_are_none_of_a_face_are_told(store):
+    meta = store.folder('gt') / 'meta_info.txt'
+    meta.write_text(meta.read_text().replace('(16,16,3)', '(16,16,1)', 1))
+    assert store.faults == ['face0: gt: listed with 1 channels, not 3']
+
+
 def test_of_a_cut_lmdb_that_alone_is_told(store):
     if store.backend != 'lmdb':
         pytest.skip('LMDB alone has pages')
