@@ -125,6 +125,14 @@ def require_folder(path: Path) -> None:
             raise NotADirectoryError(f'{place} is a file: name a folder to write into')
 
 
+def require_writable(path: Path) -> None:
+    """PermissionError where a file or folder, or the nearest one above it that is there, may not be written to: by its
+    permissions, or on a disk that is for reading alone."""
+    place = next(each for each in (path, *path.absolute().parents) if each.exists())
+    if not os.access(place, os.W_OK):
+        raise PermissionError(f'{place} may not be written to')
+
+
 def read_metadata(path: str | os.PathLike[str], name: str) -> dict[str, Any]:
     """The JSON object under ``name`` in the metadata of a ``.safetensors`` file; empty where it has none.
 

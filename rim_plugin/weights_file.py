@@ -311,7 +311,7 @@ def read_tensors(path: str | os.PathLike[str]) -> Any:
         OptionsError: missing, damaged, or holding more than tensors and plain values.
     """
     if not os.path.isfile(path):
-        raise OptionsError(f'{path}: no such file')
+        raise OptionsError(f'{path}: {"a folder, no file" if os.path.isdir(path) else "no such file"}')
     try:
         if zipfile.is_zipfile(path):
             _require_checksums(path)

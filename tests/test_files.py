@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from rim_plugin.files import atomic_file, locked, remove_drafts, require_folder, write_atomically
+from rim_plugin.files import atomic_file, locked, remove_drafts, require_folder, require_writable, write_atomically
 
 # without rim_plugin's __init__, which takes seconds
 PROGRAM = f"""
@@ -196,6 +196,13 @@ def test_a_file_in_the_way_of_the_folder_is_named(tmp_path):
     (tmp_path / 'file').write_text('')
     with pytest.raises(NotADirectoryError, match='file is a file: name a folder'):
         require_folder(tmp_path / 'file' / 'deeper')
+
+
+def test_a_place_that_may_not_be_written_to_is_named(tmp_path, monkeypatch):
+    require_writable(tmp_path / 'new' / 'deeper')
+    monkeypatch.setattr(os, 'access', lambda path, mode: path != tmp_path)  # root writes everywhere
+    with pytest.raises(PermissionError, match=f'{tmp_path} may not be written to'):
+        require_writable(tmp_path / 'new' / 'deeper')
 
 
 def test_drafts_of_killed_processes_go_and_those_of_others_stay(tmp_path):

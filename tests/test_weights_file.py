@@ -249,7 +249,9 @@ class TestOtherFiles:
 
         torch.save({'params': Trap()}, tmp_path / 'object.pth')
         (tmp_path / 'damaged.pth').write_bytes(b'PK\x03\x04 half a file')
-        for name, message in (('object', 'safe to read'), ('damaged', 'safe to read'), ('absent', 'no such file')):
+        (tmp_path / 'folder.pth').mkdir()
+        told_of = {'object': 'safe to read', 'damaged': 'safe to read', 'absent': 'no such file', 'folder': 'a folder'}
+        for name, message in told_of.items():
             for read in (read_tensors, read_weights):
                 told = refused(read, tmp_path / f'{name}.pth')
                 assert f'{name}.pth: ' in told and message in told

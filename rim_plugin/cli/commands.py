@@ -17,6 +17,7 @@ from rim_plugin.cli import common
 from rim_plugin.cli.common import Command
 from rim_plugin.cli.options_argument import add_options, options_file
 from rim_plugin.errors import one_line
+from rim_plugin.files import require_folder, require_writable
 
 if TYPE_CHECKING:
     from rim_plugin.tools.api import Verification
@@ -165,6 +166,9 @@ def _export_arguments(parser: ArgumentParser) -> None:
 
 
 def _export(args: Namespace) -> None:
+    if args.onnx:
+        require_folder(Path(args.onnx))
+        require_writable(Path(args.onnx))
     from rim_plugin.tools.export import check_onnx, export_onnx
 
     rim = common.load_rim(args)
@@ -198,6 +202,7 @@ def _pack_arguments(parser: ArgumentParser) -> None:
 
 def _pack(args: Namespace) -> None:
     file = options_file(args, 'train')
+    require_writable(Path(args.output))
 
     from rim_plugin.tools import packing
 

@@ -54,5 +54,5 @@ def beyond(names: Sequence[str], points: np.ndarray, shape: Sequence[int]) -> li
     """
     height, width = shape[:2]
     side = np.array([width, height])
-    far = ((points < -side) | (points > 2 * side)).any((1, 2))
+    far = np.any((points < -side) | (points > 2 * side), axis=(1, 2)).tolist()
     return [name for name, each in zip(names, far) if each]

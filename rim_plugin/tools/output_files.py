@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from rim_plugin.files import require_folder
+from rim_plugin.files import require_folder, require_writable
 
 Existing = Literal['refuse', 'replace', 'skip']
 
@@ -71,8 +71,10 @@ def check_places(inputs: Iterable[str | os.PathLike[str]], output: Path) -> None
     Raises:
         FileNotFoundError: an input is not there.
         NotADirectoryError: the output, or what it is in, is a file.
+        PermissionError: it may not be written to.
     """
     require_folder(output)
+    require_writable(output)
     for path in inputs:
         if not os.path.exists(path):
             raise FileNotFoundError(f'{path}: no such file or folder')

@@ -17,6 +17,11 @@ def test_size_and_folder_reach_the_export(tiny_weights, tmp_path, monkeypatch, c
     assert 'x.safetensors: no such weights file' in message
 
 
+def test_a_file_in_the_way_is_told_before_networks_are_loaded(tmp_path):
+    (tmp_path / 'file').write_text('')
+    assert 'file is a file' in failed(cli.export, '--onnx', tmp_path / 'file/x', '--weights', 'nowhere')
+
+
 @pytest.mark.slow
 def test_export_tells_by_how_much_it_differs(tiny_weights, tmp_path, capsys):
     pytest.importorskip('onnx')

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from pathlib import Path
 
+from rim_plugin.files import require_writable
 from rim_plugin.tools.gallery.store import AnyPath, GalleryError, NoSuchGallery, Store
 
 
@@ -33,10 +35,15 @@ def open_store(index: AnyPath, server: str | None = None, sha256: str | None = N
 
 
 def check_store(index: AnyPath, server: str | None, sha256: str) -> None:
-    """Check that faces can be enrolled in a gallery of these weights, or that there is none yet.
+    """Check that faces can be enrolled in a gallery of these weights, or that there is none yet and one can be made.
 
     Raises:
-        GalleryError, MissingPackage: see :func:`open_store`.
+        GalleryError, MissingPackage: see :func:`open_store`; or the file or its folder may not be written to.
     """
+    if server is None:
+        try:
+            require_writable(Path(index))
+        except PermissionError as error:
+            raise GalleryError(f'{index}: {error}') from None
     with suppress(NoSuchGallery):
         open_store(index, server, sha256).close()
