@@ -14,6 +14,7 @@ from rim_plugin.data.photo_files import Photo
 
 EXTENSIONS = {'png': 'PNG', 'jpg': 'JPEG', 'webp': 'WEBP', 'tif': 'TIFF'}
 _QUALITY = 95  # of JPEG and WebP
+_LEVEL = 3  # of PNG: a third of the time of Pillow's 6, in which networks make as many faces, for 8 % more bytes
 _HEADER = 33  # bytes of a PNG before its second chunk
 
 
@@ -36,6 +37,8 @@ def encode_photo(photo: Photo, extension: str) -> bytes:
     file = io.BytesIO()
     if extension in ('jpg', 'webp'):
         extra['quality'] = _QUALITY
+    if extension == 'png':
+        extra['compress_level'] = _LEVEL
     Image.fromarray(pixels).save(file, EXTENSIONS[extension], **extra)
     return file.getvalue()
 

@@ -1,6 +1,7 @@
 """Stores of every kind, people to enrol."""
 
-import shutil
+import tempfile
+from pathlib import Path
 
 import pytest
 from PIL import Image
@@ -10,17 +11,18 @@ from rim_plugin.tools.gallery.opening import open_store
 
 
 @pytest.fixture(scope='session')
-def database(tmp_path_factory):
+def database():
     """The address of a real PostgreSQL server."""
     if not postgres.is_installed():
         pytest.skip('PostgreSQL with pgvector is not installed: pip install .[test]')
-    folder = tmp_path_factory.mktemp('postgres')
-    for parent in (folder, *folder.parents):
-        if not parent.stat().st_mode & 0o001:  # pytest's own, closed to the server's user
-            parent.chmod(0o755)
-    with postgres.server(folder) as url:
-        yield url
-    shutil.rmtree(folder)  # 150 MB
+    # none of pytest's folders, which each run of it closes again to others, the server's user among them
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        for parent in (folder, *folder.parents):
+            if not parent.stat().st_mode & 0o001:
+                parent.chmod(0o755)
+        with postgres.server(folder) as url:
+            yield url
 
 
 @pytest.fixture(params=['file', pytest.param('server', marks=pytest.mark.slow)])
