@@ -1,6 +1,7 @@
 """How the package is put together: names, and which part may know of which."""
 
 import ast
+import subprocess
 from collections import Counter
 from collections.abc import Iterator
 from functools import cache
@@ -151,3 +152,12 @@ def test_no_private_name_of_another_module(module):
         if isinstance(node, ast.Attribute) and is_private(node.attr) and ast.unparse(node.value) in modules:
             private.append(f'{modules[ast.unparse(node.value)]}.{node.attr}')
     assert not private
+
+
+def test_links_stay_within_the_repository():
+    """One out of it would take the place of a folder of its name in every checkout, such as that of the faces."""
+    listed = subprocess.run(['git', 'ls-files', '-s'], cwd=ROOT, capture_output=True, text=True)
+    if listed.returncode:
+        pytest.skip('no checkout')
+    links = [ROOT / line.partition('\t')[2] for line in listed.stdout.splitlines() if line.startswith('120000')]
+    assert [link for link in links if not link.resolve().is_relative_to(ROOT)] == []
