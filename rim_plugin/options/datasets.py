@@ -232,7 +232,7 @@ class DrawnPairOptions(PairOptions, kw_only=True, frozen=True, forbid_unknown_fi
     faces_per_identity: Annotated[Annotated[int, Meta(ge=2)], about('Faces of each.')]
     first_identity: Annotated[Size, about('Number of the first person; a training must have others.')] = 0
     seed: Annotated[Size, about('Another seed gives other persons.')] = 0
-    folds: Annotated[Count, about('Folds of the verification.')] = 10
+    folds: Annotated[Annotated[int, Meta(ge=2)], about('Folds of the verification.')] = 10
 
 
 # BasicSR's datasets of single images do not declare their keys; these are the folders they cannot do without.

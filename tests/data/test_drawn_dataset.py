@@ -213,7 +213,8 @@ def test_faces_of_pairs_are_those_of_the_drawn_pair_dataset():
         ({'num_identities': None}, 'num_identities: missing (Persons, two'),
         ({'faces_per_identity': 1}, 'faces_per_identity: 1 is not a whole number of at least 2'),
         ({'folds': 3}, 'num_identities is 4, but 3 folds need two persons each: set it to 6 or more, or folds to 2'),
-        ({'folds': 2.5}, 'folds: 2.5 is not a whole number of at least 1'),
+        ({'folds': 2.5}, 'folds: 2.5 is not a whole number of at least 2'),
+        ({'folds': 1}, 'folds: 1 is not a whole number of at least 2'),
         ({'probe_side': 'third'}, "probe_side: 'third' is not one of none, first, second, both"),
     ],
 )
