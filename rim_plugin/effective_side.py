@@ -21,6 +21,7 @@ LARGEST = 224  # side, pixels, of the faces that taught it: more detail than tha
 _ENLARGED = 0.85  # of the nominal side: what is above may be the estimate's error
 _AROUND = 0.3  # of an estimate, within which the exact side is looked for
 _DIP = 0.3  # of the residual's logarithm below that of sides some pixels away, that tells the exact side
+_JPEG = (6 / 8, 7 / 8)  # of a JPEG's side: its blocks of 8 pixels lack the last frequencies, as if enlarged from there
 _FOREIGN = 0.25  # share of a picture's variance beyond its estimated side, from which it is no enlarged face
 _FLAT = 1 / 255  # deviation of grey levels below which nothing is seen
 _FLOOR = 1e-12  # power that counts as none: less than the rounding to 8 bits leaves
@@ -137,9 +138,15 @@ def _exact_side(grey: Tensor, estimate: int) -> int:
     if len(sides) <= 2 * away:
         return estimate
     residuals = torch.stack([_residual(grey, side) for side in sides]).log()
-    dips = residuals[away:-away] - (residuals[: -2 * away] + residuals[2 * away :]) / 2
-    deepest = int(dips.argmin())
-    return sides[deepest + away] if dips[deepest] < -_DIP else estimate
+    depths = (residuals[: -2 * away] + residuals[2 * away :]) / 2 - residuals[away:-away]
+    told = dict(zip(sides[away:-away], depths.tolist()))
+    deepest = max((side for side in told if not _is_of_jpeg(side, len(grey))), key=told.__getitem__, default=estimate)
+    return deepest if told.get(deepest, 0) > _DIP else estimate
+
+
+def _is_of_jpeg(side: int, jpeg: int) -> bool:
+    """Whether a JPEG of ``jpeg`` pixels looks as if it were enlarged from ``side``."""
+    return any(abs(side - share * jpeg) < 1 for share in _JPEG)
 
 
 def _residual(grey: Tensor, side: int) -> Tensor:

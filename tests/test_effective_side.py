@@ -50,6 +50,20 @@ def test_an_enlarged_face_is_worth_what_it_was(face, at):
         assert effective_sides(probe(enlarged)).item() == side
 
 
+def test_jpeg_is_not_taken_for_an_enlargement():
+    """Its blocks lack the last two of eight frequencies, as if all were enlarged from 6/8 or 7/8 of the side."""
+    for side in (140, 155):
+        small = degrade(draw_face(0, 3, 0)[0], side)
+        noisy = small + np.random.default_rng(3).normal(0, 3, small.shape)
+        first = jpeg(np.clip(noisy, 0, 255).round().astype(np.uint8), 60)
+        seen = jpeg(cv2.resize(first, (224, 224), interpolation=cv2.INTER_CUBIC), 80)
+        assert effective_sides(probe(seen)).item() == side
+
+
+def jpeg(image, quality):
+    return cv2.imdecode(cv2.imencode('.jpg', image, [cv2.IMWRITE_JPEG_QUALITY, quality])[1], cv2.IMREAD_COLOR)
+
+
 def test_what_is_no_face_has_its_own_side():
     random = np.random.default_rng(0)
     for side in (4, 28, 112, 512):
