@@ -223,7 +223,7 @@ class RIMPipeline(nn.Module):
         if self.hrn is None or (probes.shape[-1] >= FACE_SIZE and self.gallery == 'teacher'):
             return self._teacher_embedding(faces)
         embedding = self.hrn.embed(self.hrn(faces, self.assistant_input([probes])), self.teacher)
-        weight = self.hrn.teacher_weight(probes.shape[-1])
+        weight = self.hrn.teacher_weight(int(probes.shape[-1]))  # a tensor, when it is traced
         if weight == 0:
             return embedding
         return F.normalize(embedding) + weight * F.normalize(self._teacher_embedding(_enlarged(probes)))

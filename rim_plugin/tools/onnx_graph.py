@@ -12,6 +12,11 @@ from rim_plugin.archs.layers import resizing_by_products
 INPUT = 'probe'
 TOLERANCE = 1e-4  # between a graph and PyTorch, in values of about [0, 1] and in embeddings of length 1
 _OPSET = 20  # the latest that the exporter has: a converter has nothing to say
+_EXPECTED: tuple[tuple[type[Warning], str], ...] = (
+    (torch.jit.TracerWarning, ''),  # that sizes become constants is meant so; the outputs are compared
+    (DeprecationWarning, ''),  # of the exporter itself
+    (UserWarning, "ONNX export mode is .* but operator 'instance_norm'"),  # which has no other mode here
+)
 
 
 @torch.no_grad()
@@ -29,7 +34,8 @@ def to_onnx(module: nn.Module, output: str, size: int, device: torch.device) -> 
     """
     probes, content = torch.rand(2, 3, size, size, device=device), io.BytesIO()
     with warnings.catch_warnings(), resizing_by_products():
-        warnings.simplefilter('ignore')  # that sizes become constants is meant so; the outputs are compared
+        for category, message in _EXPECTED:
+            warnings.filterwarnings('ignore', message, category)
         shape = module(probes).shape  # makes matrices that are constants when it is traced
         torch.onnx.export(
             module,

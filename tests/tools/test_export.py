@@ -1,5 +1,7 @@
 """ONNX files compute what the Python API computes, for any batch."""
 
+import warnings
+
 import numpy as np
 import pytest
 import torch
@@ -9,6 +11,7 @@ from rim_plugin.data.resize import to_tensor
 from rim_plugin.errors import OptionsError
 from rim_plugin.tools import export
 from rim_plugin.tools.export import check_onnx, export_onnx
+from rim_plugin.tools.onnx_graph import to_onnx
 
 onnxruntime = pytest.importorskip('onnxruntime')
 onnx = pytest.importorskip('onnx')
@@ -27,6 +30,24 @@ def test_onnx_files_equal_the_api(rim, make_face, tmp_path, size):
         with torch.no_grad():
             assert np.abs(output[0] - rim.pipeline.hallucinate(probes).numpy()).max() < 1e-4
         assert np.abs(output[1] - rim.embed(faces)).max() < 1e-4
+
+
+class Warns(torch.nn.Module):
+    """Trebles a probe, and warns."""
+
+    def forward(self, probes):
+        warnings.warn('odd')
+        return 3 * probes
+
+
+@pytest.mark.slow
+def test_an_export_is_silent_and_unexpected_warnings_are_heard(rim):
+    with warnings.catch_warnings():
+        warnings.simplefilter('error')
+        to_onnx(torch.nn.InstanceNorm2d(3, affine=True).eval(), 'out', 8, torch.device('cpu'))
+        to_onnx(rim.pipeline, 'embedding', 8, rim.device)
+    with pytest.warns(UserWarning, match='odd'):
+        to_onnx(Warns(), 'out', 8, torch.device('cpu'))
 
 
 @pytest.mark.slow
