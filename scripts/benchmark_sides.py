@@ -18,7 +18,8 @@ SIDES = (4, 7, 14, 20, 28, 40, 56, 64, 80, 96, 112, 140, 200, 223, 224)
 TRUE_SIDES = (12, 16, 20, 28, 40, 56, 80, 112, 140, 200)
 HANDED_OVER = (14, 20, 28, 40)
 AT = (28, 56, 112, 224, 512)
-EMBEDDED = (60, 70, 80, 90, 100, 111, 112, 140, 180, 223)
+EMBEDDED = (7, 14, 20, 28, 40, 56, 60, 70, 80, 90, 100, 111, 112, 140, 180, 223)
+TABLES = ('sides', 'effective', 'handed-over', 'embeddings')
 FULL = 224
 WEB = {'noise': 3, 'first': 60, 'last': 80}  # deviation of levels, and qualities of JPEG before and after enlarging
 
@@ -108,19 +109,22 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('--faces', default='datasets/helen_test', help='prepared faces of 224 px (%(default)s)')
     parser.add_argument('--every', type=int, default=1, help='take each so many-th face (%(default)s)')
+    parser.add_argument('--tables', nargs='+', choices=TABLES, default=TABLES, help='which to make (all)')
     parser.add_argument('--weights', help='NAME.safetensors (those of the repository)')
     args = parser.parse_args()
     rim, store = RIM.from_pretrained(args.weights, engine='torch'), FaceStore(args.faces, 'lmdb')
     faces = [decode_image(store.read('gt', key)) for key in store.keys[:: args.every]]
     print(f'{len(faces)} faces, PSNR in dB, hallucination for {rim.weights.sides} px\n')
-    table(('side', 'network alone', 'bicubic', 'rim.hallucinate'), by_side(rim, faces))
-    table(('true side', 'error as it is', 'at 112', 'at 224', 'at 512'), errors(rim, faces))
-    for web in (False, True):
+    if 'sides' in args.tables:
+        table(('side', 'network alone', 'bicubic', 'rim.hallucinate'), by_side(rim, faces))
+    if 'effective' in args.tables:
+        table(('true side', 'error as it is', 'at 112', 'at 224', 'at 512'), errors(rim, faces))
+    for web in (False, True) if 'handed-over' in args.tables else ():
         table(
             ('true side', 'at', 'bicubic, noise and JPEG' if web else 'bicubic', 'rim.hallucinate'),
             handed_over(rim, faces, web),
         )
-    if rim.pipeline.hrn is not None:
+    if 'embeddings' in args.tables and rim.pipeline.hrn is not None:
         table(('side', 'cosine with the face at 224 px'), cosines(rim, faces))
 
 

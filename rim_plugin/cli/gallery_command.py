@@ -58,7 +58,9 @@ def _arguments(parser: ArgumentParser) -> None:
     evaluate.add_argument(
         'people', metavar='PEOPLE', help='as for enrol; some are enrolled by these names, some are not'
     )
-    evaluate.add_argument('-o', '--output', metavar='FOLDER', help='write evaluation.json and det.png there')
+    evaluate.add_argument(
+        '-o', '--output', metavar='FOLDER', help='write evaluation.json, det.png and rejection.png there'
+    )
     remove.add_argument('name', metavar='NAME')
     taking.add_argument('file', metavar='FILE', help='the index file')
 

@@ -109,15 +109,18 @@ def save_reliability(path: str | Path, curves: Mapping[str, Reliability], title:
     save_figure(figure, path)
 
 
-def save_rejection(path: str | Path, curves: Mapping[str, np.ndarray], title: str) -> None:
-    """Error versus reject: what is wrong among the pairs that are left when those of the least quality are refused.
+def save_rejection(
+    path: str | Path, curves: Mapping[str, np.ndarray], title: str, error: str = 'false non-match rate'
+) -> None:
+    """Error versus reject: what is wrong among those that are left when those of the least quality are refused.
 
     Args:
         path: the PNG file.
         curves: what the legend calls each, and errors (K, ), 0 to 1, when 0, 1, ... K - 1 percent are refused.
         title: over the picture, a line or two.
+        error: what the errors are.
     """
-    figure, axes = new_figure(title, 'refused, percent', 'false non-match rate of the others')
+    figure, axes = new_figure(title, 'refused, percent', f'{error} of the others')
     for name, errors in curves.items():
         axes.plot(np.arange(len(errors)), errors, lw=1.5, label=name)
     axes.set(ylim=(0, None))

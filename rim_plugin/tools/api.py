@@ -10,65 +10,48 @@ from typing import Any, NamedTuple, TypeVar, cast, overload
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor, nn
 
 from rim_plugin.archs.hrn_arch import HRN
-from rim_plugin.archs.layers import bicubic, resize
+from rim_plugin.archs.layers import bicubic
 from rim_plugin.archs.recogniser import FACE_SIZE, Recogniser
-from rim_plugin.data.photo_files import MIN_SIDE, as_rgb
-from rim_plugin.data.resize import check_image, degrade, to_tensor
-from rim_plugin.effective_side import effective_sides, reduce_faces
+from rim_plugin.data.resize import degrade
+from rim_plugin.effective_side import reduce_faces
 from rim_plugin.heatmaps import heatmap_landmarks
 from rim_plugin.pipeline import Hallucination, RIMPipeline
 from rim_plugin.shipped import shipped_landmarks, shipped_weights
-from rim_plugin.tools.calibration import Uncalibrated, at_sizes, probability, search_threshold
 from rim_plugin.tools.engine_names import AUTO, parse_engine
 from rim_plugin.tools.engines import Part, Run, make_run
+from rim_plugin.tools.face_inputs import (
+    Faces,
+    Probe,
+    at_most,
+    checked_faces,
+    effective_probe,
+    effective_side,
+    is_one,
+    with_detail,
+)
 from rim_plugin.tools.priors import Priors
 from rim_plugin.tools.quality import SEEN, features, quality_at, scores
+from rim_plugin.tools.verdicts import Identification, Verdicts, Verification
 from rim_plugin.weights_file import LABELS, Weights, build_packed, load_weights
 
-Faces = Sequence[np.ndarray] | Iterator[np.ndarray]  # also a generator
 Result = TypeVar('Result')
-_CLEARLY = 0.85  # of a face's side; what its effective side is above that may be the estimate's error
 
 
-class Verification(NamedTuple):
-    """Whether two faces are one person's.
-
-    Attributes:
-        similarity: cosine of the embeddings, -1 to 1.
-        threshold: similarity from which faces of these sizes count as one person's; None where that was not measured.
-        same: whether it is reached; None: no verdict, for the ``reason``.
-        confidence: share of right verdicts among pairs of such sizes and similarity, 0.5 to 1, where one person and two
-            are equally likely beforehand; None without a verdict.
-        sizes: sides of the two faces in pixels.
-        qualities: probability of each picture that it is an aligned face, 0 to 1; None where the weights cannot tell.
-        reason: why there is no verdict; empty where there is one.
-    """
-
-    similarity: float
-    threshold: float | None
-    same: bool | None
-    confidence: float | None
-    sizes: tuple[int, int]
-    qualities: tuple[float | None, float | None] = (None, None)
-    reason: str = ''
-
-
-class Identification(NamedTuple):
-    """Whether a face found in a gallery is named.
+class Examined(NamedTuple):
+    """A face, looked at once for all that comparisons need.
 
     Attributes:
-        threshold: similarity from which it is; None where that was not measured.
-        named: whether it is reached.
-        reason: why nobody can be named, whatever the similarity; empty elsewhere.
+        embedding: float32 (D, ), see :meth:`RIM.embed`.
+        side: in pixels, by which verdicts go, see :meth:`RIM.sides`.
+        quality: see :meth:`RIM.quality`.
     """
 
-    threshold: float | None
-    named: bool
-    reason: str = ''
+    embedding: np.ndarray
+    side: int
+    quality: float | None
 
 
 class RestoredFace(NamedTuple):
@@ -109,6 +92,7 @@ class RIM:
         calibration: Sequence[np.ndarray] = (),
     ) -> None:
         self.weights, self.batch, self.name, self.engine = weights, batch, name, parse_engine(engine)
+        self.verdicts = Verdicts(weights, name)
         self.device = torch.device(device or ('cuda' if torch.cuda.is_available() else 'cpu'))
         fhn, hrn, teacher = (build_packed(weights, label, name) for label in LABELS)
         parts = fhn, cast(HRN | None, hrn), cast(Recogniser | None, teacher)
@@ -165,8 +149,13 @@ class RIM:
         Raises:
             ValueError: an image is no such face.
         """
-        sides = [_effective_side(_probe(face)) for face in _checked(images)]
-        return sides[0] if _is_one(images) else sides
+        sides = [effective_side(face) for face in checked_faces(images)]
+        return sides[0] if is_one(images) else sides
+
+    def gains(self, side: int) -> bool:
+        """Whether the hallucination network adds detail to a face that is worth ``side`` pixels."""
+        least, _ = self.weights.sides or (side, side)
+        return side < self.pipeline.image_size and self.pipeline.share(max(side, least)) > 0
 
     @overload
     def hallucinate(self, images: np.ndarray) -> np.ndarray: ...
@@ -187,24 +176,32 @@ class RIM:
         Raises:
             ValueError: an image is no such face, or the weights have no hallucination network.
         """
-        faces = cast(Faces, [images] if _is_one(images) else images)
+        faces = cast(Faces, [images] if is_one(images) else images)
         results = [restored.image for restored in self.restore(faces)]
-        return results[0] if _is_one(images) else results
+        return results[0] if is_one(images) else results
 
     @torch.no_grad()
-    def restore(self, images: Faces) -> list[RestoredFace]:
-        """:meth:`hallucinate` of several faces, and to which of them the network adds detail."""
-        self._require_fhn()
+    def restore(self, images: Faces, sides: Sequence[int] | None = None) -> list[RestoredFace]:
+        """:meth:`hallucinate` of several faces, and to which of them the network adds detail.
 
-        def restored(probes: Tensor, faces: list[Tensor]) -> Iterator[RestoredFace]:
+        Args:
+            images: as for :meth:`hallucinate`.
+            sides: their effective sides, where these are known already.
+        """
+        self._require_fhn()
+        faces = checked_faces(images)
+
+        def restored(probes: Tensor, indices: Sequence[int]) -> Iterator[RestoredFace]:
             if not self.pipeline.share(probes.shape[-1]):
-                details: Sequence[Tensor | None] = [None] * len(faces)
+                details: Sequence[Tensor | None] = [None] * len(probes)
             else:
                 details = (self._face(probes.to(self.device)).cpu() - bicubic(probes, self.image_size)).split(1)
-            for face, detail in zip(faces, details):
-                yield RestoredFace(_with_detail(face, detail, self.image_size), detail is not None)
+            for index, detail in zip(indices, details):
+                yield RestoredFace(with_detail(faces[index], detail, self.image_size), detail is not None)
 
-        return cast(list[RestoredFace], self._of_each(images, restored, self._effective))
+        known = [None] * len(faces) if sides is None else sides
+        probes = [self._probe(face, side).image for face, side in zip(faces, known, strict=True)]
+        return self._in_batches(probes, restored)
 
     @overload
     def priors(self, images: np.ndarray) -> Priors: ...
@@ -225,11 +222,13 @@ class RIM:
         if not self.pipeline.has_priors:
             raise ValueError(f'{self.name}: its hallucination network has no prior paths')
 
-        def estimate(probes: Tensor, faces: list[Tensor]) -> list[Priors]:
+        faces = checked_faces(images)
+
+        def estimate(probes: Tensor, indices: Sequence[int]) -> list[Priors]:
             output = self.pipeline.priors(probes.to(self.device))
             columns: list[Iterable[Any]] = [[None] * len(probes)] * 3
             if output.heatmaps is not None:
-                sides = [max(face.shape[-1], self.image_size) for face in faces]
+                sides = [max(len(faces[index]), self.image_size) for index in indices]
                 columns[0] = [
                     heatmap_landmarks(each[None], side)[0].cpu().numpy() for each, side in zip(output.heatmaps, sides)
                 ]
@@ -238,7 +237,8 @@ class RIM:
                 columns[2] = output.parsing.cpu()
             return [Priors(*each) for each in zip(*columns)]
 
-        return self._of_each(images, estimate, self._known)
+        results = self._in_batches([self._known(face) for face in faces], estimate)
+        return results[0] if is_one(images) else results
 
     @torch.no_grad()
     def embed(self, images: np.ndarray | Faces) -> np.ndarray:
@@ -254,15 +254,34 @@ class RIM:
         Raises:
             ValueError: an image is no such face, or the weights have no recogniser.
         """
+        embeddings = self._embedded([self._probe(face) for face in checked_faces(images)])
+        return cast(np.ndarray, embeddings[0]) if is_one(images) else embeddings
+
+    @torch.no_grad()
+    def _embedded(self, probes: Sequence[Probe]) -> np.ndarray:
+        """Embeddings (n, D) of n faces."""
         if self.pipeline.hrn is None:
             raise ValueError(f'{self.name}: holds no recogniser; name other weights')
-        size = self.pipeline.hrn.student.net.embedding_size
 
-        def embedding(probes: Tensor, faces: list[Tensor]) -> np.ndarray:
-            return self._embedding(probes.to(self.device)).cpu().numpy()
+        def embedding(batch: Tensor, indices: Sequence[int]) -> np.ndarray:
+            return self._embedding(batch.to(self.device)).cpu().numpy()
 
-        output = self._of_each(images, embedding, lambda face: _at_most(self._effective(face), FACE_SIZE))
-        return np.array(output, np.float32).reshape(-1, size) if isinstance(output, list) else output
+        rows = self._in_batches([at_most(probe.image, FACE_SIZE) for probe in probes], embedding)
+        return np.array(rows, np.float32).reshape(-1, self.pipeline.hrn.student.net.embedding_size)
+
+    def examine(self, images: Faces) -> list[Examined]:
+        """Embeddings, sides and qualities of faces, each of which is looked at once.
+
+        Args:
+            images: of 4 pixels or more.
+
+        Raises:
+            ValueError: as for :meth:`embed`.
+        """
+        faces = checked_faces(images)
+        probes = [self._probe(face) for face in faces]
+        sides = [probe.side for probe in probes]
+        return [Examined(*each) for each in zip(self._embedded(probes), sides, self.quality(faces, sides))]
 
     @overload
     def quality(self, images: np.ndarray, sides: Sequence[int] | None = None) -> float | None: ...
@@ -284,14 +303,14 @@ class RIM:
         Raises:
             ValueError: an image is no such face.
         """
-        faces = _checked(images)
+        faces = checked_faces(images)
         if not self.weights.qualities:
-            return None if _is_one(images) else [None] * len(faces)
+            return None if is_one(images) else [None] * len(faces)
         values = [
             float(scores(quality_at(self.weights.qualities, side), each[None])[0])
             for side, each in zip(sides or self.sides(faces), self.quality_features(faces))
         ]
-        return values[0] if _is_one(images) else list(values)
+        return values[0] if is_one(images) else list(values)
 
     def quality_features(self, faces: Sequence[np.ndarray]) -> np.ndarray:
         """Features (n, 4) of n pictures, see :func:`rim_plugin.tools.quality.features`."""
@@ -310,14 +329,13 @@ class RIM:
         Raises:
             ValueError: as for :meth:`embed`, or the weights have no thresholds.
         """
-        first, second = self.embed([a, b])
-        sides = self.sides([a, b])
-        qualities = self.quality([a, b], sides)
-        return self.judge(float(first @ second), (sides[0], sides[1]), (qualities[0], qualities[1]), min_quality)
+        first, second = self.examine([a, b])
+        sides, qualities = (first.side, second.side), (first.quality, second.quality)
+        return self.judge(float(first.embedding @ second.embedding), sides, qualities, min_quality)
 
     def sides(self, faces: Sequence[np.ndarray]) -> list[int]:
         """Sides in pixels by which verdicts on faces (q, q, 3) go: those that are embedded, the effective ones."""
-        return [self._effective(_probe(face)).shape[-1] for face in faces]
+        return [self._probe(face).side for face in faces]
 
     def judge(
         self,
@@ -326,169 +344,52 @@ class RIM:
         qualities: tuple[float | None, float | None] = (None, None),
         min_quality: float | None = None,
     ) -> Verification:
-        """Verification of two faces from the similarity of their embeddings.
-
-        Args:
-            similarity: cosine, -1 to 1.
-            sizes: sides of the faces in pixels.
-            qualities: of the faces, see :meth:`quality`.
-            min_quality: see :meth:`no_face_reason`.
-
-        Raises:
-            ValueError: the weights have no thresholds.
-        """
-        self._require_thresholds()
-        refusals = [self.no_face_reason(*each, min_quality) for each in zip(sizes, qualities)]
-        reasons = [f'the {which} picture {told}' for which, told in zip(('first', 'second'), refusals) if told]
-        verdict = Verification(similarity, None, None, None, sizes, qualities, '; '.join(reasons))
-        try:
-            threshold, *slopes = at_sizes(self.weights.calibrations, sizes)
-        except Uncalibrated as error:
-            return verdict._replace(reason='; '.join([*reasons, str(error)]))
-        if reasons:
-            return verdict._replace(threshold=threshold)
-        likely = probability(similarity, threshold, *slopes)
-        same = similarity >= threshold
-        return verdict._replace(threshold=threshold, same=same, confidence=likely if same else 1 - likely)
+        """See :meth:`rim_plugin.tools.verdicts.Verdicts.judge`."""
+        return self.verdicts.judge(similarity, sizes, qualities, min_quality)
 
     def identify(self, similarity: float, sizes: tuple[int, int], photos: int, fpir: float) -> Identification:
-        """Whether the face that a search of a gallery found is named.
-
-        Args:
-            similarity: of probe and found face.
-            sizes: their sides in pixels.
-            photos: of the gallery.
-            fpir: false-positive identification rate: how often a search of somebody who is not enrolled may name
-                somebody, above 0 and below 1.
-
-        Raises:
-            ValueError: the weights have no thresholds.
-        """
-        self._require_thresholds()
-        try:
-            threshold = search_threshold(self.weights.calibrations, sizes, photos, fpir)
-        except Uncalibrated as error:
-            return Identification(None, False, str(error))
-        return Identification(threshold, similarity >= threshold)
+        """See :meth:`rim_plugin.tools.verdicts.Verdicts.identify`."""
+        return self.verdicts.identify(similarity, sizes, photos, fpir)
 
     def no_face_reason(self, side: int, quality: float | None, min_quality: float | None = None) -> str:
-        """Why a picture gets no verdict, by its quality; empty where it does.
-
-        Args:
-            side: of the picture in pixels.
-            quality: see :meth:`quality`; None: nothing can be told.
-            min_quality: least quality; None: that which almost all faces of this size have.
-        """
-        if quality is None:
-            return ''
-        least = quality_at(self.weights.qualities, side).least if min_quality is None else min_quality
-        return '' if quality >= least else f'is hardly an aligned face (quality {quality:.2f}, at least {least:.2f})'
-
-    def _require_thresholds(self) -> None:
-        if not self.weights.calibrations:
-            raise ValueError(f'{self.name}: holds no thresholds; pack it with --calibrate')
+        """See :meth:`rim_plugin.tools.verdicts.Verdicts.no_face_reason`."""
+        return self.verdicts.no_face_reason(side, quality, min_quality)
 
     def _require_fhn(self) -> None:
         if self.pipeline.fhn is None:
             raise ValueError(f'{self.name}: holds no hallucination network; name other weights')
 
-    def _effective(self, face: Tensor) -> Tensor:
-        """A face (1, 3, q, q) at its effective side, where the hallucination network has a share in it; else itself."""
-        side = _effective_side(face)
-        return reduce_faces(face, side) if side < _CLEARLY * face.shape[-1] and self._gains(side) else face
+    def _probe(self, face: np.ndarray, side: int | None = None) -> Probe:
+        return effective_probe(face, self.gains, side)
 
-    def _gains(self, side: int) -> bool:
-        """Whether a face of so many pixels or of fewer has less detail than the hallucination network gives."""
-        least, _ = self.weights.sides or (side, side)
-        return side < self.pipeline.image_size and self.pipeline.share(max(side, least)) > 0
-
-    def _known(self, face: Tensor) -> Tensor:
-        """A face (1, 3, q, q) at its effective side, but at most the largest one that the network is for."""
+    def _known(self, face: np.ndarray) -> Tensor:
+        """A face at its effective side, but at most the largest one that the network is for."""
         largest = self.weights.sides[1] if self.weights.sides else self.image_size
-        face = self._effective(face)
-        return reduce_faces(face, largest) if face.shape[-1] > largest else face
+        image = self._probe(face).image
+        return reduce_faces(image, largest) if image.shape[-1] > largest else image
 
-    def _of_each(
-        self,
-        images: np.ndarray | Faces,
-        function: Callable[[Tensor, list[Tensor]], Iterable[Result]],
-        probe: Callable[[Tensor], Tensor],
-    ) -> Result | list[Result]:
-        """``function`` of the faces in batches of probes of one size; results in the order of ``images``.
+    def _in_batches(
+        self, probes: Sequence[Tensor], function: Callable[[Tensor, Sequence[int]], Iterable[Result]]
+    ) -> list[Result]:
+        """``function`` of probes (1, 3, q, q) in batches of one size, results in their order.
 
         Args:
-            images: one face, or several.
-            function: of a batch, probes (n, 3, q, q) and the faces (1, 3, h, h) that they are of; n results.
-            probe: of a face (1, 3, h, h) what the networks get of it, (1, 3, q, q).
-
-        Raises:
-            ValueError: an image is no face.
+            probes: of any sizes.
+            function: of a batch (n, 3, q, q), and of their indices; n results.
         """
-        faces = [_probe(face) for face in _checked(images)]
-        groups: dict[int, list[tuple[int, Tensor]]] = defaultdict(list)
+        groups: dict[int, list[int]] = defaultdict(list)
         results: dict[int, Result] = {}
-        for index, small in enumerate(map(probe, faces)):
-            groups[small.shape[-1]].append((index, small))
+        for index, probe in enumerate(probes):
+            groups[probe.shape[-1]].append(index)
         for group in groups.values():
             for start in range(0, len(group), self.batch):
-                indices, probes = zip(*group[start : start + self.batch])
-                results.update(zip(indices, function(torch.cat(probes), [faces[index] for index in indices])))
-        return results[0] if _is_one(images) else [results[index] for index in range(len(faces))]
+                indices = group[start : start + self.batch]
+                batch = torch.cat([probes[index] for index in indices])
+                results.update(zip(indices, function(batch, indices)))
+        return [results[index] for index in range(len(probes))]
 
 
 @cache
 def landmark_network() -> RIM:
     """The RIM whose landmark path tells faces from other pictures; limits of its certainty are for its weights."""
     return RIM.from_pretrained(shipped_landmarks(), engine='torch')
-
-
-def _is_one(images: Any) -> bool:
-    """Whether this is a single face, or something that is none, rather than several."""
-    if isinstance(images, np.ndarray):
-        return images.ndim < 4
-    return isinstance(images, (str, os.PathLike, Image.Image)) or not isinstance(images, Iterable)
-
-
-def _checked(images: Any) -> list[np.ndarray]:
-    faces = [as_rgb(each) for each in ([images] if _is_one(images) else images)]
-    for face in faces:
-        check_face(face)
-    return faces
-
-
-def _probe(face: np.ndarray) -> Tensor:
-    """A face as (1, 3, q, q)."""
-    return to_tensor(face)[None]
-
-
-def _effective_side(face: Tensor) -> int:
-    return int(effective_sides(face))
-
-
-def _at_most(face: Tensor, largest: int) -> Tensor:
-    """A face (1, 3, q, q), reduced where it has more pixels than ``largest``."""
-    return resize(face, min(face.shape[-1], largest))
-
-
-def _with_detail(face: Tensor, detail: Tensor | None, image_size: int) -> np.ndarray:
-    """A face (1, 3, q, q), enlarged unless it is that large, with detail (1, 3, S, S); uint8."""
-    side = max(face.shape[-1], image_size)
-    large = bicubic(face, side)
-    if detail is not None:
-        large = large + bicubic(detail, side)
-    return large[0].clamp(0, 1).mul(255).round().byte().permute(1, 2, 0).contiguous().numpy()
-
-
-def check_face(image: np.ndarray) -> None:
-    """ValueError unless ``image`` is a square uint8 (q, q, 3) of at least 4 pixels."""
-    check_image(image)
-    check_side(*image.shape[1::-1])
-
-
-def check_side(width: int, height: int) -> None:
-    """ValueError unless an aligned face may have this size in pixels."""
-    if height != width or width < MIN_SIDE:
-        raise ValueError(
-            f'{width}x{height} pixels are no aligned face, which is square and of at least {MIN_SIDE} '
-            'pixels; in whole photos faces are detected first (--detect)'
-        )

@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Literal, NamedTuple, TypeAlias
 
+import cv2
 import numpy as np
 import torch
 from tqdm import tqdm
@@ -22,7 +23,8 @@ from rim_plugin.errors import UnreadableImage
 from rim_plugin.files import remove_drafts
 from rim_plugin.memory import give_back
 from rim_plugin.sheets import GAP, comparison_sheet
-from rim_plugin.tools.api import RIM, RestoredFace, check_side
+from rim_plugin.tools.api import RIM, RestoredFace
+from rim_plugin.tools.face_inputs import check_side
 from rim_plugin.tools.file_queue import Read, Writer, parts_of, read_ahead
 from rim_plugin.tools.output_files import Existing, beside, plan_files
 from rim_plugin.tools.photos import (
@@ -39,7 +41,6 @@ OnNoFace = Literal['copy', 'skip', 'fail']
 Job: TypeAlias = 'tuple[Path, Path]'  # a picture, and its target
 _BATCHES = 4  # of the network, that are read at a time: faces of several sizes still make full batches
 _NO_GAIN = 'left as it is: it has the detail that hallucination would add'
-_LARGEST_CUT = 512  # pixels; larger faces are cut to it
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,8 @@ class HallucinateOptions:
     Args:
         detector: finds the faces, see :func:`rim_plugin.tools.detection.load_detector`; None: the inputs are aligned
             faces.
-        scale: how much larger whole photos become; None: as their faces do, at most 4.
+        scale: how much larger pictures become; None: photos as their faces do, at most 4, aligned faces of fewer
+            pixels than the network gives to those.
         on_no_face: what becomes of a picture in which no face is restored: ``copy`` writes it enlarged, ``skip`` leaves
             it out, ``fail`` ends the run.
         compare: also write NAME_compare: bicubic enlargement and result.
@@ -248,7 +250,7 @@ def hallucinate_jobs(rim: RIM, jobs: Sequence[Job], options: HallucinateOptions)
         rim, options: see there.
         jobs: path of each picture, and its target; files that are there are replaced.
     """
-    check = check_side if options.detector is None else partial(check_enlarged, scale=options.scale or 1)
+    check = partial(_check, is_face=options.detector is None, scale=options.scale or 1)
     with Writer() as writer:
         for read in read_ahead(parts_of(jobs, _BATCHES * rim.batch), check):
             part = Part(Report(), [])
@@ -257,6 +259,13 @@ def hallucinate_jobs(rim: RIM, jobs: Sequence[Job], options: HallucinateOptions)
                 part.notes.append(picture.note)
             yield part
             give_back()
+
+
+def _check(width: int, height: int, is_face: bool, scale: int) -> None:
+    """ValueError where a picture of this size in pixels is no aligned face, as it has to be, or becomes too large."""
+    if is_face:
+        check_side(width, height)
+    check_enlarged(width, height, scale)
 
 
 def _put(picture: Picture, rim: RIM, options: HallucinateOptions, writer: Writer, report: Report) -> None:
@@ -286,24 +295,34 @@ def _pictures(rim: RIM, part: list[Read], options: HallucinateOptions, report: R
             yield _photo(rim, path, target, photo, faces, options)
     results = rim.restore([face.image for *_, face in aligned])
     for (path, target, photo, face), restored in zip(aligned, results):
-        yield _aligned(path, target, photo, face, restored)
+        yield _aligned(path, target, photo, face, restored, options.scale)
 
 
 def _faces(photo: Photo, detector: Detector | None) -> list[PhotoFace]:
     if detector is None:
         return [cut_face(photo.rgb, whole_picture(len(photo.pixels)), len(photo.pixels))]
-    return find_faces(photo.rgb, detector, _LARGEST_CUT)
+    return find_faces(photo.rgb, detector, max(photo.pixels.shape))
 
 
-def _aligned(path: Path, target: Path, photo: Photo, face: PhotoFace, restored: RestoredFace) -> Picture:
+def _aligned(
+    path: Path, target: Path, photo: Photo, face: PhotoFace, restored: RestoredFace, scale: int | None
+) -> Picture:
     """Picture of an aligned face."""
     large, has_gained = restored
+    if scale:
+        large = _at_side(large, scale * len(face.image))
     before = photo._replace(pixels=enlarged(photo.pixels, *large.shape[1::-1]))
     told = _note(face, '' if has_gained else _NO_GAIN)
     note = Note(str(path), str(target), True, len(large) / len(face.image), [told])
     if not has_gained:
         return Picture(target, before, before, [], [], note)
     return Picture(target, before, before._replace(pixels=_in_place(before.pixels, large)), [face.image], [large], note)
+
+
+def _at_side(face: np.ndarray, side: int) -> np.ndarray:
+    """A face, uint8 (q, q, 3), with ``side`` pixels."""
+    kind = cv2.INTER_AREA if side < len(face) else cv2.INTER_CUBIC
+    return face if side == len(face) else cv2.resize(face, (side, side), interpolation=kind)
 
 
 def _in_place(pixels: np.ndarray, rgb: np.ndarray) -> np.ndarray:

@@ -48,13 +48,9 @@ def compare_photos(
     """
     if not all_faces:
         return [((1, 1), rim.verify(first[0], second[0], min_quality))]
-    faces = [*first, *second]
-    embeddings, sides = rim.embed(faces), rim.sides(faces)
-    qualities, results = rim.quality(faces, sides), []
-    for a, b in product(range(len(first)), range(len(second))):
-        c = len(first) + b
-        similarity = float(embeddings[a] @ embeddings[c])
-        results.append(
-            ((a + 1, b + 1), rim.judge(similarity, (sides[a], sides[c]), (qualities[a], qualities[c]), min_quality))
-        )
+    faces, results = rim.examine([*first, *second]), []
+    for (row, a), (column, b) in product(enumerate(faces[: len(first)], 1), enumerate(faces[len(first) :], 1)):
+        similarity = float(a.embedding @ b.embedding)
+        verdict = rim.judge(similarity, (a.side, b.side), (a.quality, b.quality), min_quality)
+        results.append(((row, column), verdict))
     return results

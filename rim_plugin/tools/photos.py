@@ -14,7 +14,7 @@ from rim_plugin.data.detect import Detector, detect_faces
 from rim_plugin.data.found import Found
 from rim_plugin.data.photo_files import MAX_PIXELS, MIN_SIDE, read_rgb
 from rim_plugin.errors import UnreadableImage
-from rim_plugin.tools.api import check_side
+from rim_plugin.tools.face_inputs import check_side
 
 _LARGEST_SCALE = 4  # of a photo for which none is named
 _FADE = 0.12  # of a pasted face's side, over which it fades into the photo

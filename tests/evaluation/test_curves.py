@@ -28,6 +28,6 @@ def test_a_figure_that_cannot_be_drawn_leaves_the_one_before(tmp_path):
 def test_curves_of_verdicts_and_searches_are_pictures(tmp_path):
     curve = reliability(np.array([0.6, 0.9, 0.95]), np.array([True, False, True]), np.ones(3))
     save_reliability(tmp_path / 'a.png', {'7 px': curve, 'all': curve}, 'a')
-    save_rejection(tmp_path / 'b.png', {'7 px': np.array([0.1, 0.05])}, 'b')
+    save_rejection(tmp_path / 'b.png', {'7 px': np.array([0.1, 0.05])}, 'b', 'FNIR')
     save_det(tmp_path / 'c.png', {'searches': det_curve([0.9, 0.5], [0.4, 0.6])}, 'c')
     assert all(cv2.imread(str(tmp_path / name)).std() > 5 for name in ('a.png', 'b.png', 'c.png'))

@@ -7,10 +7,12 @@ import torch
 import torch.nn.functional as F
 
 from rim_plugin import RIM
-from rim_plugin.archs.layers import bicubic
+from rim_plugin.archs.layers import bicubic, resize
 from rim_plugin.data.resize import to_tensor
-from rim_plugin.effective_side import reduce_faces
+from rim_plugin.effective_side import effective_sides, reduce_faces
 from rim_plugin.heatmaps import heatmap_landmarks
+from rim_plugin.tools import face_inputs
+from rim_plugin.tools.photo_faces import compare_photos
 from rim_plugin.weights_file import load_weights
 
 SIZES = (8, 28, 8, 112, 8, 63, 8, 224, 28)
@@ -124,3 +126,48 @@ def test_what_is_no_face_is_named_as_a_whole(rim, image, message):
     for function in (rim.embed, rim.hallucinate, rim.priors):
         with pytest.raises(ValueError, match=message):
             function(image)
+
+
+def test_an_examined_face_has_what_embed_sides_and_quality_tell(rim, faces):
+    examined = rim.examine(faces)
+    assert np.allclose([each.embedding for each in examined], rim.embed(faces), atol=1e-6)
+    assert [each.side for each in examined] == rim.sides(faces)
+    assert [each.quality for each in examined] == rim.quality(faces) and rim.examine([]) == []
+
+
+def test_a_face_is_looked_at_once_for_a_comparison(rim, faces, monkeypatch):
+    looked = []
+
+    def counted(image):
+        looked.append(image.shape[-1])
+        return effective_sides(image)
+
+    monkeypatch.setattr(face_inputs, 'effective_sides', counted)
+    rim.verify(faces[0], faces[3])
+    compare_photos(rim, faces[:2], faces[2:3], all_faces=True)
+    rim.restore(faces[:1])
+    assert len(looked) == 2 + 3 + 1
+    rim.restore(faces[:2], sides=[8, 20])
+    assert len(looked) == 6
+
+
+def test_a_known_side_is_what_a_face_is_hallucinated_at(rim, make_face):
+    face = make_face(60)
+    at_20 = rim.restore([face], sides=[20])[0].image
+    small = reduce_faces(to_tensor(face)[None], 20)
+    detail = rim.pipeline.hallucinate(small) - bicubic(small, 64)
+    expected = (bicubic(to_tensor(face)[None], 64) + detail)[0].clamp(0, 1).mul(255).permute(1, 2, 0).numpy()
+    assert np.abs(at_20 - expected).max() <= 1
+    assert np.abs(at_20.astype(int) - rim.restore([face], sides=[60])[0].image).mean() > 1
+
+
+@pytest.mark.parametrize('at', [512, 700])
+def test_what_a_large_face_has_stays_in_it(rim, make_face, at):
+    """The network adds to the face as it is what it makes of it at its effective side, looked at at 512 pixels."""
+    face = cv2.resize(make_face(16, 4), (at, at), interpolation=cv2.INTER_CUBIC)
+    face = np.clip(face + np.random.default_rng(0).normal(0, 4, face.shape), 0, 255).round().astype(np.uint8)
+    (restored,) = rim.restore([face], sides=[16])
+    small = reduce_faces(resize(to_tensor(face)[None], 512), 16)
+    detail = bicubic(rim.pipeline.hallucinate(small) - bicubic(small, 64), at)[0].permute(1, 2, 0).numpy()
+    assert restored.has_gained and restored.image.shape == (at, at, 3)
+    assert np.abs(restored.image - np.clip(face + 255 * detail, 0, 255)).max() <= 1

@@ -2,10 +2,21 @@
 
 from pathlib import Path
 
+import cv2
 import numpy as np
+import pytest
+from PIL import Image
 
-from rim_plugin.data.photo_files import Photo
-from rim_plugin.tools.hallucinate_files import FaceNote, HallucinateOptions, Note, Picture, prior_sheet
+from rim_plugin.data.found import whole_picture
+from rim_plugin.data.photo_files import Photo, read_rgb
+from rim_plugin.tools.hallucinate_files import (
+    FaceNote,
+    HallucinateOptions,
+    Note,
+    Picture,
+    hallucinate_files,
+    prior_sheet,
+)
 
 
 def plain(value, width=6):
@@ -37,3 +48,41 @@ def test_the_sheet_has_a_row_for_each_face(rim, make_face):
     sheet = prior_sheet(rim, small, large)
     assert sheet.shape[1] == 4 * (64 + 4)  # LR, SR, landmarks, parsing
     assert np.array_equal(sheet[-68:-4, 68:132], large[1])  # RGB, the second face
+
+
+def as_a_whole(picture):
+    return [whole_picture(len(picture))]
+
+
+@pytest.mark.parametrize('detector', [None, as_a_whole])
+def test_aligned_faces_come_out_at_their_own_size_or_scaled(rim, make_face, tmp_path, detector):
+    """Of fewer pixels than the network gives (64): those; enlarged ones keep their own."""
+    faces = {'small': make_face(20), 'sharp': make_face(70)}
+    faces |= {f'soft_{at}': cv2.resize(make_face(20), (at, at), interpolation=cv2.INTER_CUBIC) for at in (512, 700)}
+    for name, face in faces.items():
+        Image.fromarray(face).save(tmp_path / f'{name}.png')
+    inputs = [tmp_path / f'{name}.png' for name in faces]
+    hallucinate_files(rim, inputs, tmp_path / 'out', HallucinateOptions(detector))
+    results = {name: read_rgb(tmp_path / f'out/{name}.png') for name in faces}
+    assert {name: len(face) for name, face in results.items()} == {
+        'small': 64,
+        'sharp': 70,
+        'soft_512': 512,
+        'soft_700': 700,
+    }
+    assert np.array_equal(results['sharp'], faces['sharp'])
+    hallucinate_files(rim, inputs, tmp_path / 'twice', HallucinateOptions(detector, scale=2))
+    twice = {name: read_rgb(tmp_path / f'twice/{name}.png') for name in faces}
+    assert {name: len(face) for name, face in twice.items()} == {name: 2 * len(face) for name, face in faces.items()}
+    for name in ('soft_512', 'soft_700'):
+        again = cv2.resize(twice[name], results[name].shape[:2], interpolation=cv2.INTER_AREA)
+        assert np.abs(again.astype(int) - results[name]).mean() < 1
+
+
+def test_faces_that_would_become_too_large_are_left_out(rim, make_face, tmp_path, monkeypatch):
+    monkeypatch.setattr('rim_plugin.tools.photos.MAX_PIXELS', 100**2)
+    for side in (20, 40):
+        Image.fromarray(make_face(side)).save(tmp_path / f'{side}.png')
+    inputs = [tmp_path / '20.png', tmp_path / '40.png']
+    report = hallucinate_files(rim, inputs, tmp_path / 'out', HallucinateOptions(scale=4))
+    assert report.written == 1 and '40.png: 4 times as large it has' in report.skipped[0]

@@ -13,7 +13,8 @@ from rim_plugin.data.detect import Detector
 from rim_plugin.data.found import whole_picture
 from rim_plugin.errors import PhotoError
 from rim_plugin.sheets import draw_landmarks, draw_parsing
-from rim_plugin.tools.api import RIM, check_side, landmark_network
+from rim_plugin.tools.api import RIM, landmark_network
+from rim_plugin.tools.face_inputs import check_side
 from rim_plugin.tools.face_landmarks import Seen
 from rim_plugin.tools.photos import PhotoFace, cut_face, enlarged, find_faces, fitting_scale, paste_faces
 from rim_plugin.tools.priors import Priors

@@ -86,13 +86,14 @@ class People:
         name = ' '.join(name.split())
         if not name:
             raise ValueError('Give the person a name first')
-        embeddings = self.rim.embed(faces)
+        examined = self.rim.examine(faces)
         with self._open() as gallery:
             count = sum(gallery.people().values())
             files = [self.folder / f'{count + number}.png' for number in range(len(faces))]
             for file, face in zip(files, faces):
                 Image.fromarray(face).save(file)
-            gallery.add([Enrolled(name, str(file), len(face)) for file, face in zip(files, faces)], embeddings)
+            photos = [Enrolled(name, str(file), each.side, each.quality) for file, each in zip(files, examined)]
+            gallery.add(photos, np.array([each.embedding for each in examined]))
 
     def names(self) -> dict[str, int]:
         """Each name to the number of pictures."""

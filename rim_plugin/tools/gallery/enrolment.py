@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from itertools import chain, compress
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
@@ -112,7 +112,7 @@ def enrol(
     with open_gallery() as gallery:
         for part in chain([first], parts):
             photos = [photo for each in part for photo in each.photos]
-            gallery.add(photos, np.concatenate([each.embeddings for each in part]))
+            gallery.add(photos, np.concatenate([each.embeddings for each in part if each.photos]))
             count += len(photos)
     return count, skipped
 
@@ -151,14 +151,14 @@ def embed_photos(
     """
     for start in range(0, len(people), rim.batch):
         skipped: list[str] = []
-        read = _read(people[start : start + rim.batch], detector, skipped)
-        photos, faces = _of_quality(rim, *read, min_quality, skipped)
-        yield Embedded(photos, rim.embed(faces), skipped)
+        photos, faces = readable_faces(people[start : start + rim.batch], detector, skipped)
+        yield _embedded(rim, photos, faces, min_quality, skipped)
 
 
-def _read(
+def readable_faces(
     batch: Sequence[Person], detector: Detector | None, skipped: list[str]
 ) -> tuple[list[Enrolled], list[np.ndarray]]:
+    """Photos that can be used, and their faces; appends to ``skipped`` a line about each other one."""
     from rim_plugin.tools.photo_faces import only_face
     from rim_plugin.tools.photos import read_faces
 
@@ -172,14 +172,14 @@ def _read(
     return photos, faces
 
 
-def _of_quality(
+def _embedded(
     rim: RIM, photos: list[Enrolled], faces: list[np.ndarray], min_quality: float | None, skipped: list[str]
-) -> tuple[list[Enrolled], list[np.ndarray]]:
-    """Photos and faces but those that are hardly faces; appends to ``skipped`` a line about each of these."""
-    sides = rim.sides(faces)
-    qualities = rim.quality(faces, sides)
-    reasons = [rim.no_face_reason(side, quality, min_quality) for side, quality in zip(sides, qualities)]
-    photos = [photo._replace(side=side) for photo, side in zip(photos, sides)]
+) -> Embedded:
+    """The photos but those that are hardly faces; appends to ``skipped`` a line about each of these."""
+    examined = rim.examine(faces)
+    photos = [photo._replace(side=each.side, quality=each.quality) for photo, each in zip(photos, examined)]
+    reasons = [rim.no_face_reason(photo.side, photo.quality, min_quality) for photo in photos]
     skipped.extend(f'{photo.file}: {reason}' for photo, reason in zip(photos, reasons) if reason)
-    kept = [not reason for reason in reasons]
-    return list(compress(photos, kept)), list(compress(faces, kept))
+    kept = [row for row, reason in enumerate(reasons) if not reason]
+    embeddings = np.array([each.embedding for each in examined], np.float32)
+    return Embedded([photos[row] for row in kept], embeddings[kept], skipped)

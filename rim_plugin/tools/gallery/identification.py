@@ -16,7 +16,8 @@ FPIR = 0.01
 
 class Found(NamedTuple):
     """A person of the gallery who is like the face: rank, name, similarity, file and side of the best photo, the
-    similarity from which that person is named (None where it was not measured), and whether it is reached."""
+    similarity from which that person is named (None where it was not measured), whether it is reached, and the best
+    photo's quality (None where it is not known)."""
 
     rank: int
     name: str
@@ -25,6 +26,7 @@ class Found(NamedTuple):
     side: int
     threshold: float | None
     same: bool
+    quality: float | None = None
 
 
 class Identified(NamedTuple):
@@ -71,12 +73,14 @@ def identify(
     Raises:
         GalleryError: nobody is enrolled; ValueError: the weights have no thresholds.
     """
-    (side,) = rim.sides([face])
-    quality = rim.quality(face, [side])
-    photos, hits = gallery.size(), gallery.search(rim.embed(face), ranks)
+    ((embedding, side, quality),) = rim.examine([face])
+    photos, hits = gallery.size(), gallery.search(embedding, ranks)
     judged = [rim.identify(hit.similarity, (side, hit.side), photos, fpir) for hit in hits]
     refused = rim.no_face_reason(side, quality, min_quality)
-    found = [Found(*hit, verdict.threshold, verdict.named and not refused) for hit, verdict in zip(hits, judged)]
+    found = [
+        Found(*hit[:5], verdict.threshold, verdict.named and not refused, hit.quality)
+        for hit, verdict in zip(hits, judged)
+    ]
     name = next((hit.name for hit in found if hit.same), None)
     reason = f'the picture {refused}' if refused else '' if name else judged[0].reason
     return Identified(name, name is None and not reason, reason, fpir, photos, side, quality, found)

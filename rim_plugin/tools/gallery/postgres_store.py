@@ -34,7 +34,10 @@ _TABLES = (
     'dimension integer NOT NULL)',
     'CREATE TABLE IF NOT EXISTS rim_photo (gallery integer NOT NULL REFERENCES rim_gallery, name text NOT NULL, '
     'file text NOT NULL, side integer NOT NULL, embedding halfvec NOT NULL, PRIMARY KEY (gallery, name, file))',
+    'ALTER TABLE rim_photo ADD COLUMN IF NOT EXISTS quality real',  # which tables of before lack
 )
+_HAS_QUALITY = "SELECT FROM information_schema.columns WHERE table_name = 'rim_photo' AND column_name = 'quality'"
+
 _MAKING = 0x52494D47  # advisory lock of those who make the tables
 _LEAST_PHOTOS = 100  # that a search through the index gives
 _VISITED = 1000  # by one step of it, the most that pgvector allows
@@ -72,6 +75,7 @@ class PostgresStore(Store):
                 self._make(sha256)
             with self._transaction() as gallery:
                 self.sha256 = gallery.sha256
+                self._quality = 'quality' if self._database.execute(_HAS_QUALITY).fetchone() else 'NULL::real'
                 self._vectors.register_vector(self._database)
             check_weights(name, self.sha256, sha256)
         except BaseException:
@@ -105,12 +109,12 @@ class PostgresStore(Store):
     def _copy(self, gallery: int, photos: Sequence[Enrolled], rows: np.ndarray) -> None:
         self._database.execute('CREATE TEMPORARY TABLE incoming (LIKE rim_photo) ON COMMIT DROP')
         with self._database.cursor().copy('COPY incoming FROM STDIN (FORMAT BINARY)') as copy:
-            copy.set_types(['int4', 'text', 'text', 'int4', 'halfvec'])
+            copy.set_types(['int4', 'text', 'text', 'int4', 'halfvec', 'float4'])
             for photo, row in zip(photos, rows):
-                copy.write_row((gallery, *photo, self._half(row)))
+                copy.write_row((gallery, *photo[:3], self._half(row), photo.quality))
         self._database.execute(
             'INSERT INTO rim_photo SELECT * FROM incoming ON CONFLICT (gallery, name, file) '
-            'DO UPDATE SET side = EXCLUDED.side, embedding = EXCLUDED.embedding'
+            'DO UPDATE SET side = EXCLUDED.side, embedding = EXCLUDED.embedding, quality = EXCLUDED.quality'
         )
         self._database.execute('DROP TABLE incoming')
 
@@ -156,7 +160,7 @@ class PostgresStore(Store):
         self._database.execute('SET LOCAL hnsw.iterative_scan = strict_order')
         distance = f'embedding::halfvec({gallery.dimension}) <#> %s::halfvec'
         query = (  # numbers are written out: with parameters, the planner would not see that the index serves
-            f'SELECT name, file, side, -({distance}) FROM rim_photo WHERE gallery = {gallery.id} '
+            f'SELECT name, file, side, {self._quality}, -({distance}) FROM rim_photo WHERE gallery = {gallery.id} '
             f'ORDER BY {distance} LIMIT {photos}'
         )
         vector = self._half(probe)

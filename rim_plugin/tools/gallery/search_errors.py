@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from rim_plugin.errors import UnreadableImage
-from rim_plugin.tools.gallery.enrolment import gallery_photos
+import numpy as np
+
+from rim_plugin.evaluation.open_set import MISSED
+from rim_plugin.tools.gallery.enrolment import Person, gallery_photos, readable_faces
 from rim_plugin.tools.gallery.identification import FPIR, margin
 from rim_plugin.tools.gallery.store import AnyPath, Store
-from rim_plugin.tools.photo_faces import only_face
-from rim_plugin.tools.photos import read_faces
 
 if TYPE_CHECKING:
     from rim_plugin.data.detect import Detector
     from rim_plugin.tools.api import RIM
 
 FPIRS = (0.01, 0.1)
+_REFUSED = 31  # percent of all searches, as far as the error-versus-reject curve goes, and one
 
 
 def evaluate_gallery(
@@ -34,47 +36,72 @@ def evaluate_gallery(
 
     Returns:
         JSON values: numbers of ``mated`` and ``non_mated`` searches, FPIR and FNIR at the threshold of ``fpir``
-        (``at_threshold``), FNIR ``at`` the FPIRs of :data:`FPIRS`, and the trade-off, ``det``. And a line about each
-        photo that was left out.
+        (``at_threshold``), FNIR ``at`` the FPIRs of :data:`FPIRS`, the trade-off, ``det``, and ``rejection``: FNIR at
+        that threshold when 0, 1, ... percent of the searches are refused, those of the least quality first; None where
+        the weights know no quality. And a line about each photo that was left out.
 
     Raises:
         ValueError: no photo of an enrolled person, or none of another, can be used.
     """
-    from rim_plugin.evaluation.open_set import MISSED, det_curve
+    from rim_plugin.evaluation.open_set import det_curve
 
     enrolled, photos = gallery.people(), gallery.size()
-    mated, non_mated, skipped = [], [], []
-    for name, path in gallery_photos(source):
-        try:
-            face = only_face(path, read_faces(path, detector))
-        except UnreadableImage as error:
-            skipped.append(str(error))
-            continue
-        hit = gallery.search(rim.embed(face), 1)[0]
-        (side,) = rim.sides([face])
-        score = margin(rim, hit, side, photos, fpir)
-        if score is None:
-            skipped.append(f'{path}: faces of {side} pixels were not calibrated')
-        elif name in enrolled:
-            mated.append(score if hit.name == name else MISSED)
-        else:
-            non_mated.append(score)
-    curve = det_curve(mated, non_mated)
-    held = sum(score >= 0 for score in non_mated) / len(non_mated)
-    missed = sum(score < 0 for score in mated) / len(mated)
+    searches, skipped = _searches(rim, gallery, gallery_photos(source), detector, fpir)
+    mated = [each for each in searches if each.name in enrolled]
+    scores = [each.score if each.found == each.name else MISSED for each in mated]
+    others = [each.score for each in searches if each.name not in enrolled]
+    curve = det_curve(scores, others)
+    held = sum(score >= 0 for score in others) / len(others)
+    missed = np.array(scores) < 0
     figures = {
         'photos': photos,
         'mated': len(mated),
-        'non_mated': len(non_mated),
-        'at_threshold': {'fpir_asked': fpir, 'fpir': held, 'fnir': missed},
+        'non_mated': len(others),
+        'at_threshold': {'fpir_asked': fpir, 'fpir': held, 'fnir': float(missed.mean())},
         'at': [{'fpir': each, 'fnir': curve.at(each)} for each in FPIRS],
         'det': {'fpir': curve.fpir.tolist(), 'fnir': curve.fnir.tolist()},
+        'rejection': _rejection(missed, [each.quality for each in mated]),
     }
     return figures, skipped
 
 
+class _Search(NamedTuple):
+    name: str  # who it is
+    found: str  # who is found first
+    score: float  # how far the similarity lies above the threshold
+    quality: float | None
+
+
+def _searches(
+    rim: RIM, gallery: Store, people: Sequence[Person], detector: Detector | None, fpir: float
+) -> tuple[list[_Search], list[str]]:
+    """Searches for the faces of photos, and a line about each photo that is left out."""
+    photos = gallery.size()
+    searches: list[_Search] = []
+    skipped: list[str] = []
+    for start in range(0, len(people), rim.batch):
+        enrolled, faces = readable_faces(people[start : start + rim.batch], detector, skipped)
+        for (name, path, *_), (embedding, side, quality) in zip(enrolled, rim.examine(faces)):
+            hit = gallery.search(embedding, 1)[0]
+            score = margin(rim, hit, side, photos, fpir)
+            if score is None:
+                skipped.append(f'{path}: faces of {side} pixels were not calibrated')
+            else:
+                searches.append(_Search(name, hit.name, score, quality))
+    return searches, skipped
+
+
+def _rejection(missed: np.ndarray, qualities: Sequence[float | None]) -> list[float] | None:
+    """Shares (K, ) that are missed, bool (n, ), when those of least quality are refused, percent by percent."""
+    if None in qualities:
+        return None
+    order = np.argsort(np.array(qualities, float))
+    refused = [round(len(missed) * percent / 100) for percent in range(_REFUSED)]
+    return [float(missed[order][count:].mean()) for count in refused]
+
+
 def save_evaluation(figures: dict[str, Any], folder: Path) -> None:
-    """Write evaluation.json and det.png into a folder, which is made.
+    """Write evaluation.json, det.png and, where qualities are known, rejection.png into a folder, which is made.
 
     Args:
         figures: of :func:`evaluate_gallery`.
@@ -82,9 +109,7 @@ def save_evaluation(figures: dict[str, Any], folder: Path) -> None:
     """
     import json
 
-    import numpy as np
-
-    from rim_plugin.evaluation.curves import save_det
+    from rim_plugin.evaluation.curves import save_det, save_rejection
     from rim_plugin.evaluation.open_set import DetCurve
     from rim_plugin.files import write_atomically
 
@@ -93,3 +118,7 @@ def save_evaluation(figures: dict[str, Any], folder: Path) -> None:
     fpir, fnir = (np.array(figures['det'][key]) for key in ('fpir', 'fnir'))
     title = f'{figures["photos"]} photos enrolled, {figures["mated"]} mated and {figures["non_mated"]} other searches'
     save_det(folder / 'det.png', {'searches': DetCurve(fpir, fnir, np.empty(0))}, title)
+    if figures['rejection'] is not None:
+        at = figures['at_threshold']['fpir_asked']
+        curves = {'searches': np.array(figures['rejection'])}
+        save_rejection(folder / 'rejection.png', curves, f'{title}, at the thresholds for FPIR {at:g}', 'FNIR')

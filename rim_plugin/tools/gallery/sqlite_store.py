@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import quote
 from zlib import crc32
 
@@ -42,16 +42,18 @@ from rim_plugin.tools.gallery.store import (
 )
 
 _APPLICATION = 0x52494D47  # 'RIMG', SQLite's application_id
-_FORMAT = 2
+_FORMAT = 3
 _TABLES = (
     'CREATE TABLE gallery (sha256 TEXT NOT NULL, dimension INTEGER NOT NULL, photos INTEGER NOT NULL, '
     'total INTEGER NOT NULL, crc INTEGER NOT NULL)',
     'CREATE TABLE photo (id INTEGER PRIMARY KEY, name TEXT NOT NULL, file TEXT NOT NULL, side INTEGER NOT NULL, '
-    'crc INTEGER NOT NULL)',
+    'crc INTEGER NOT NULL, quality REAL)',
     'CREATE UNIQUE INDEX photo_of_person ON photo (name, file)',
     'CREATE TABLE embedding (id INTEGER PRIMARY KEY, value BLOB NOT NULL, crc INTEGER NOT NULL)',
     TABLE,
 )
+_WITHOUT_QUALITY = 2  # format of before; writing adds the column
+_ADD_QUALITY = 'ALTER TABLE photo ADD COLUMN quality REAL'
 _PART = 1024  # embeddings read at a time
 _RESCORED = 800  # least number of photos whose embeddings a search of many compares
 _MOST_SIMILAR = 1.01  # of embeddings in half precision
@@ -112,10 +114,11 @@ class SqliteStore(Store):
             if sha256 is not None and not self._objects():
                 self._make(sha256)
             with self._transaction('DEFERRED'):
-                if self._objects() != sorted(_TABLES) or self._pragma('application_id') != _APPLICATION:
+                version = self._pragma('user_version')
+                if self._objects() != _tables(version) or self._pragma('application_id') != _APPLICATION:
                     raise Damage('no gallery')
-                if self._pragma('user_version') != _FORMAT:
-                    raise Damage(f'format {self._pragma("user_version")}, not {_FORMAT}')
+                if version not in (_WITHOUT_QUALITY, _FORMAT):
+                    raise Damage(f'format {version}, not {_FORMAT}')
                 return self._gallery().sha256
 
     def _objects(self) -> list[str]:
@@ -142,9 +145,9 @@ class SqliteStore(Store):
         with self._reading() as gallery:
             count: Counter[str] = Counter()
             total = 0
-            for row in self._database.execute('SELECT id, name, file, side, crc FROM photo NOT INDEXED'):
+            for row in self._rows('NOT INDEXED'):
                 count[_photo(row).name] += 1
-                total += row[4]
+                total += row[-1]
             if (count.total(), total) != (gallery.photos, gallery.total):
                 raise Damage(f'{count.total()} photos, not {gallery.photos}')
             return dict(sorted(count.items()))
@@ -196,8 +199,13 @@ class SqliteStore(Store):
                 raise Damage('an embedding whose length is not 1')
         return np.concatenate(ids), np.concatenate(similarities)
 
+    def _rows(self, where: str, *values: object) -> sqlite3.Cursor:
+        """Rows of photos: id, name, file, side, quality, CRC."""
+        quality = 'quality' if self._pragma('user_version') == _FORMAT else 'NULL'
+        return self._database.execute(f'SELECT id, name, file, side, {quality}, crc FROM photo {where}', values)
+
     def _photo_of(self, number: int) -> Enrolled:
-        row = self._database.execute('SELECT id, name, file, side, crc FROM photo WHERE id = ?', (number,)).fetchone()
+        row = self._rows('WHERE id = ?', number).fetchone()
         if row is None:
             raise Damage(f'photo {number} is missing')
         return _photo(row)
@@ -221,26 +229,25 @@ class SqliteStore(Store):
             gallery = self._delete(gallery, self._same(photos))
             start = 1 + self._database.execute('SELECT coalesce(max(id), 0) FROM photo').fetchone()[0]
             ids = range(start, start + len(photos))
-            named = [(number, *photo, _crc(number, *photo)) for number, photo in zip(ids, photos)]
-            self._database.executemany('INSERT INTO photo VALUES (?, ?, ?, ?, ?)', named)
+            named = [(number, *photo, _photo_crc(number, photo)) for number, photo in zip(ids, photos)]
+            insert = 'INSERT INTO photo (id, name, file, side, quality, crc) VALUES (?, ?, ?, ?, ?, ?)'
+            self._database.executemany(insert, named)
             values = ((number, value, crc32(value, number)) for number, value in zip(ids, _halves(rows)))
             self._database.executemany('INSERT INTO embedding VALUES (?, ?, ?)', values)
             self._blocks.append(np.array(ids, np.int64), encode(rows))
-            count, total = gallery.photos + len(photos), gallery.total + sum(row[4] for row in named)
+            count, total = gallery.photos + len(photos), gallery.total + sum(row[-1] for row in named)
             self._set_gallery(_Gallery(gallery.sha256, rows.shape[1], count, total))
 
     def _same(self, photos: Sequence[Enrolled]) -> list[tuple[int, int]]:
         """Ids and CRCs of the rows that these photos replace."""
-        query = 'SELECT id, name, file, side, crc FROM photo WHERE name = ? AND file = ?'
-        found = (self._database.execute(query, photo[:2]).fetchone() for photo in photos)
-        return [(row[0], row[4]) for row in found if row is not None and _photo(row)]
+        found = (self._rows('WHERE name = ? AND file = ?', *photo[:2]).fetchone() for photo in photos)
+        return [(row[0], row[-1]) for row in found if row is not None and _photo(row)]
 
     def remove(self, name: str) -> int:
         """See :class:`Store`."""
         name = readable_text(name)
         with self._writing() as gallery:
-            rows = self._database.execute('SELECT id, name, file, side, crc FROM photo WHERE name = ?', (name,))
-            old = [(row[0], row[4]) for row in rows if _photo(row)]
+            old = [(row[0], row[-1]) for row in self._rows('WHERE name = ?', name) if _photo(row)]
             if not old:
                 raise nobody_enrolled(name, self._names())
             self._set_gallery(self._delete(gallery, old))
@@ -279,6 +286,9 @@ class SqliteStore(Store):
         """Alone with the gallery; all that is written, or nothing."""
         self._index = None
         with self._troubles(), self._transaction('IMMEDIATE'):
+            if self._pragma('user_version') == _WITHOUT_QUALITY:
+                self._database.execute(_ADD_QUALITY)
+                self._database.execute(f'PRAGMA user_version = {_FORMAT}')
             if not self._checked:  # searching a damaged index of names would miss photos
                 (verdict,) = self._database.execute('PRAGMA integrity_check(photo)').fetchone()
                 if verdict != 'ok':
@@ -312,11 +322,23 @@ def _crc(*values: object) -> int:
     return crc32(json.dumps(values, default=repr).encode())
 
 
-def _photo(row: tuple[int, str, str, int, int]) -> Enrolled:
+def _tables(version: int) -> list[str]:
+    """What a file of a format holds, as :meth:`SqliteStore._objects` has it."""
+    former = [table.replace(', quality REAL', '') for table in _TABLES]
+    return sorted(former if version == _WITHOUT_QUALITY else _TABLES)
+
+
+def _photo_crc(number: int, photo: Enrolled) -> int:
+    """Of a photo's row; of one without quality as before there was any."""
+    return _crc(number, *(photo if photo.quality is not None else photo[:3]))
+
+
+def _photo(row: tuple[Any, ...]) -> Enrolled:
     """A photo's row, checked."""
-    if _crc(*row[:4]) != row[4]:
-        raise Damage(f'photo {row[0]}')
-    return Enrolled(*row[1:4])
+    number, *values, crc = row
+    if _photo_crc(number, photo := Enrolled(*values)) != crc:
+        raise Damage(f'photo {number}')
+    return photo
 
 
 def _values(rows: list[tuple[int, bytes, int]], dimension: int) -> tuple[np.ndarray, np.ndarray]:

@@ -26,21 +26,31 @@ class NoSuchGallery(GalleryError):
 
 
 class Hit(NamedTuple):
-    """A person found: rank from 1, name, cosine similarity of the person's best photo, that photo's file and side."""
+    """A person found: rank from 1, name, cosine similarity of the person's best photo, that photo's file, side and
+    quality."""
 
     rank: int
     name: str
     similarity: float
     file: str
     side: int
+    quality: float | None = None
 
 
 class Enrolled(NamedTuple):
-    """A photo in the gallery: whose it is, its file, and the side of the face in pixels."""
+    """A photo in the gallery.
+
+    Attributes:
+        name: whose it is.
+        file: its path.
+        side: of the face in pixels.
+        quality: of the face, 0 to 1, see :mod:`rim_plugin.tools.quality`; None where it is not known.
+    """
 
     name: str
     file: str
     side: int
+    quality: float | None = None
 
 
 class Store(Protocol):
@@ -125,7 +135,10 @@ def newest(photos: Sequence[Enrolled], embeddings: np.ndarray) -> tuple[list[Enr
     """Photos and embeddings (n, D) without those that a later one of the same name and file replaces."""
     if len(photos) != len(embeddings):
         raise GalleryError(f'{len(photos)} photos with {len(embeddings)} embeddings')
-    readable = [Enrolled(readable_text(name), readable_path(file), int(side)) for name, file, side in photos]
+    readable = [
+        Enrolled(readable_text(name), readable_path(file), int(side), None if quality is None else float(quality))
+        for name, file, side, quality in photos
+    ]
     rows = {each[:2]: row for row, each in enumerate(readable)}
     return [readable[row] for row in rows.values()], embeddings[[*rows.values()]]
 
@@ -146,7 +159,7 @@ def best_photos(found: Iterable[tuple[float, Enrolled]], ranks: int) -> list[Hit
     hits: dict[str, Hit] = {}
     for similarity, photo in found:
         if photo.name not in hits:
-            hits[photo.name] = Hit(len(hits) + 1, photo.name, similarity, photo.file, photo.side)
+            hits[photo.name] = Hit(len(hits) + 1, photo.name, similarity, *photo[1:])
             if len(hits) == ranks:
                 break
     return list(hits.values())

@@ -39,9 +39,9 @@ def test_what_was_enrolled_before_an_error_stays(people, rim, gallery, monkeypat
     """Photos are enrolled part by part."""
     monkeypatch.setattr(enrolment, '_PART', 1)
     monkeypatch.setattr(rim, 'batch', 2)
-    embed = rim.embed
-    answers = iter([embed, embed])
-    monkeypatch.setattr(rim, 'embed', lambda faces: next(answers)(faces))
+    examine = rim.examine
+    answers = iter([examine, examine])
+    monkeypatch.setattr(rim, 'examine', lambda faces: next(answers)(faces))
     (people / 'Dan.png').write_bytes((people / 'Çelik.png').read_bytes())
     with pytest.raises(RuntimeError):  # of a generator without answers
         enrol(gallery, rim, people)

@@ -7,6 +7,7 @@ import sqlite3
 import stat
 import subprocess
 import sys
+from collections import Counter
 from zlib import crc32
 
 import numpy as np
@@ -116,6 +117,27 @@ def rewrite(path, *statements):
     database.close()
 
 
+def test_a_gallery_without_qualities_is_read_and_gets_them_when_it_is_written(path):
+    rewrite(
+        path,
+        ('CREATE TABLE before AS SELECT id, name, file, side, crc FROM photo',),
+        ('DROP TABLE photo',),
+        (sqlite_store._TABLES[1].replace(', quality REAL', ''),),
+        (sqlite_store._TABLES[2],),
+        ('INSERT INTO photo SELECT * FROM before',),
+        ('DROP TABLE before',),
+        ('PRAGMA user_version = 2',),
+    )
+    with SqliteStore(path, SHA256) as store:
+        assert store.people() == dict(Counter(NAMES)) and store.search(ROWS[5], 1)[0].quality is None
+        with SqliteStore(path, SHA256) as other:
+            other.add([Enrolled('Ann', 'ann.jpg', 28, 0.125)], unit(1, 9))
+        assert store.search(unit(1, 9)[0], 1)[0][1:] == ('Ann', pytest.approx(1, abs=1e-3), 'ann.jpg', 28, 0.125)
+        assert store.search(ROWS[5], 1)[0].name == NAMES[5]
+    with SqliteStore(path) as store:
+        assert store.remove('Ann') == 1 and store.people() == dict(Counter(NAMES))
+
+
 @pytest.mark.parametrize('value', [np.nan, np.inf, 100])
 def test_rows_out_of_range_with_a_right_checksum_are_not_searched(path, value):
     row = np.full(128, value, '<f2').tobytes()
@@ -143,7 +165,7 @@ def test_rows_out_of_range_with_a_right_checksum_are_not_searched(path, value):
         'CREATE TRIGGER evil AFTER DELETE ON photo BEGIN DELETE FROM embedding; END',
         'CREATE VIEW evil AS SELECT 1',
         'ALTER TABLE photo RENAME TO face',
-        'PRAGMA user_version = 3',
+        'PRAGMA user_version = 4',
         'PRAGMA application_id = 0',
     ],
 )

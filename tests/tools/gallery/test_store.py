@@ -30,7 +30,7 @@ def test_another_opening_finds_what_was_enrolled(store, opened):
     fill(store, ['Ann', 'Bjørn', "O'Neil\t%s"])
     again = opened(SHA256)
     assert again.sha256 == SHA256 and again.people() == {'Ann': 1, 'Bjørn': 1, "O'Neil\t%s": 1}
-    assert again.search(unit(3)[1])[0][1:] == ('Bjørn', pytest.approx(1, abs=1e-3), 'Bjørn/1.jpg', 28)
+    assert again.search(unit(3)[1])[0][1:] == ('Bjørn', pytest.approx(1, abs=1e-3), 'Bjørn/1.jpg', 28, None)
 
 
 def test_other_weights_and_missing_galleries_are_refused(opened):
@@ -44,10 +44,10 @@ def test_other_weights_and_missing_galleries_are_refused(opened):
 
 def test_the_same_photo_is_enrolled_once(store):
     fill(store, ['Ann', 'Bob'])
-    again = Enrolled('Ann', 'Ann/0.jpg', 56)
+    again = Enrolled('Ann', 'Ann/0.jpg', 56, 0.75)
     store.add([again, again], unit(2, 9))
     assert store.people() == {'Ann': 1, 'Bob': 1}
-    assert store.search(unit(2, 9)[1], 1)[0][1:] == ('Ann', pytest.approx(1, abs=1e-3), 'Ann/0.jpg', 56)
+    assert store.search(unit(2, 9)[1], 1)[0][1:] == ('Ann', pytest.approx(1, abs=1e-3), 'Ann/0.jpg', 56, 0.75)
 
 
 def test_removed_persons_are_not_found(store):
@@ -148,4 +148,4 @@ def test_a_search_looks_at_no_more_photos_than_it_needs():
 
 def test_of_two_photos_of_one_name_the_last_is_newest():
     photos, rows = newest([Enrolled('a', 'f', 1), Enrolled('b', 'f', 2), Enrolled('a', 'f', 3)], np.eye(3))
-    assert photos == [('a', 'f', 3), ('b', 'f', 2)] and np.array_equal(rows, np.eye(3)[[2, 1]])
+    assert photos == [Enrolled('a', 'f', 3), Enrolled('b', 'f', 2)] and np.array_equal(rows, np.eye(3)[[2, 1]])
