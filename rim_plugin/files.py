@@ -55,7 +55,7 @@ def remove_drafts(folder: Path, age: float = 3600) -> None:
         folder: may be absent.
         age: seconds; younger drafts may be those of a process on another machine.
     """
-    for draft in folder.rglob('.*-*.tmp'):
+    for draft in folder.rglob('.*-*.tmp*'):
         process = draft.name[1:].partition('-')[0]
         with suppress(FileNotFoundError):  # another process may remove it, too
             if process.isdecimal() and time.time() - draft.stat().st_mtime >= age and not _is_alive(int(process)):

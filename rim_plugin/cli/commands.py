@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Literal
 
 from rim_plugin.cli import common
 from rim_plugin.cli.common import Command
+from rim_plugin.cli.film_arguments import add_film_arguments, hallucinate_film, is_film
 from rim_plugin.cli.options_argument import add_options, options_file
 from rim_plugin.errors import one_line
 from rim_plugin.files import require_folder, require_writable
@@ -28,11 +29,16 @@ PARTIAL = 3  # exit status of a command that has left out some of its inputs
 
 def _hallucinate_arguments(parser: ArgumentParser) -> None:
     parser.epilog = f'Exit status {PARTIAL}: some of the pictures are left out, each with a line that says why.'
-    parser.add_argument('inputs', nargs='+', metavar='INPUT', help='pictures or folders of photos or aligned faces')
-    parser.add_argument('-o', '--output', required=True, metavar='OUT', help='folder for NAME.png')
+    kinds = 'pictures or folders of photos or aligned faces; or a film'
+    parser.add_argument('inputs', nargs='+', metavar='INPUT', help=kinds)
+    places = 'folder for NAME.png; of a film OUT.mp4, or a folder for its frames'
+    parser.add_argument('-o', '--output', required=True, metavar='OUT', help=places)
     scale = common.whole_number(1, 8)
     parser.add_argument(
-        '--scale', type=scale, help='of whole photos, 1 to 8 (as their faces become larger, at most 4, 100 megapixels)'
+        '--scale',
+        type=scale,
+        help='how many times as large pictures become, 1 to 8 (photos as their faces do, at most 4, 100 megapixels; '
+        'aligned faces to 224 pixels, if they have fewer)',
     )
     parser.add_argument(
         '--on-no-face',
@@ -52,11 +58,15 @@ def _hallucinate_arguments(parser: ArgumentParser) -> None:
     there = parser.add_mutually_exclusive_group()
     there.add_argument('--force', action='store_true', help='replace files that are there')
     there.add_argument('--skip-existing', action='store_true', help='go on with pictures whose files are not there')
+    add_film_arguments(parser)
     common.add_networks(parser)
     common.add_ray(parser)
 
 
 def _hallucinate(args: Namespace) -> Callable[[], object] | None:
+    if is_film(args):
+        hallucinate_film(args)
+        return None
     from rim_plugin.tools.output_files import check_places
 
     check_places(args.inputs, Path(args.output))
