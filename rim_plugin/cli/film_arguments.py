@@ -15,7 +15,8 @@ from rim_plugin.errors import one_line
 if TYPE_CHECKING:
     from rim_plugin.tools.video import ClipNote
 
-_OF_PICTURES = ('compare', 'priors', 'crops', 'suffix', 'ray')  # arguments that films do not have
+# Arguments that films do not have, by what they are where nobody names them.
+_OF_PICTURES = {'compare': False, 'priors': False, 'crops': False, 'suffix': '', 'ray': None, 'ext': 'png'}
 
 
 def add_film_arguments(parser: ArgumentParser) -> None:
@@ -62,8 +63,8 @@ def _places(args: Namespace) -> tuple[str, Path]:
     """Input and output, checked."""
     if len(args.inputs) != 1:
         raise ValueError(f'{len(args.inputs)} inputs: films go one at a time')
-    for name in _OF_PICTURES:
-        if getattr(args, name):
+    for name, usual in _OF_PICTURES.items():
+        if getattr(args, name) != usual:
             raise ValueError(f'--{name}: is of pictures, not of films')
     path, target = args.inputs[0], Path(args.output)
     if os.path.realpath(path) == os.path.realpath(target):

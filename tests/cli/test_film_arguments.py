@@ -1,0 +1,59 @@
+"""rim hallucinate with films: what makes its inputs one, what is refused, what is told."""
+
+import json
+
+import pytest
+from PIL import Image
+from support.commands import NOBODY, ONE_FACE, failed
+
+from rim_plugin import cli
+from rim_plugin.tools.clips import open_clip
+
+
+@pytest.fixture
+def frames(tmp_path, make_face):
+    (tmp_path / 'frames').mkdir()
+    for number in range(4):
+        Image.fromarray(make_face(160)[:96]).save(tmp_path / f'frames/{number}.png')
+    return tmp_path / 'frames'
+
+
+def test_a_folder_of_frames_becomes_a_video_and_that_a_larger_one(networks, frames, tmp_path, capsys):
+    film, large = tmp_path / 'film.avi', tmp_path / 'large.mp4'
+    cli.hallucinate(
+        [*networks, str(frames), '-o', str(film), '--frames', '--fps', '5', '--scale', '1', '--detect', ONE_FACE]
+    )
+    assert capsys.readouterr().out.splitlines() == [
+        f'{frames}: 4 frames, 1 of 1 faces restored',
+        f'4 of 4 frames written to {film}',
+    ]
+    cli.hallucinate([*networks, str(film), '-o', str(large), '--scale', '2', '--detect', ONE_FACE, '--json'])
+    told = json.loads(capsys.readouterr().out)
+    assert (told['frames'], told['scale'], told['output']) == (4, 2, str(large)) and told['tracks'][0]['first'] == 1
+    again = open_clip(large)
+    assert again.rate == 5 and [frame.shape for frame in again] == [(192, 320, 3)] * 4
+
+
+def test_what_is_there_stays_without_force(networks, frames, tmp_path, capsys):
+    target = tmp_path / 'out.mp4'
+    target.write_text('mine')
+    argv = [*networks, str(frames), '-o', str(target), '--frames', '--detect', NOBODY]
+    assert 'out.mp4 is there already: --force replaces it' in failed(cli.hallucinate, *argv)
+    cli.hallucinate([*argv, '--skip-existing'])
+    assert target.read_text() == 'mine' and 'is there already' in capsys.readouterr().out
+    cli.hallucinate([*argv, '--force'])
+    assert len(list(open_clip(target))) == 4
+
+
+def test_what_is_not_for_films_is_told(networks, frames, tmp_path):
+    def told(*argv):
+        return failed(cli.hallucinate, *networks, *argv, '--detect', NOBODY)
+
+    out = ['-o', tmp_path / 'out.mp4']
+    assert '2 inputs: films go one at a time' in told('a.mp4', 'b.mp4', *out)
+    assert '--compare: is of pictures, not of films' in told(frames, *out, '--frames', '--compare')
+    assert '--ext: is of pictures' in told(frames, *out, '--frames', '--ext', 'jpg')
+    assert 'would overwrite the film itself' in told(frames, '-o', frames, '--frames')
+    assert 'absent.mp4: no such file' in told(tmp_path / 'absent.mp4', *out)
+    assert 'nothing is written; --on-no-face copy' in told(frames, *out, '--frames', '--on-no-face', 'skip')
+    assert not (tmp_path / 'out.mp4').exists()
