@@ -121,4 +121,4 @@ def save_evaluation(figures: dict[str, Any], folder: Path) -> None:
     if figures['rejection'] is not None:
         at = figures['at_threshold']['fpir_asked']
         curves = {'searches': np.array(figures['rejection'])}
-        save_rejection(folder / 'rejection.png', curves, f'{title}, at the thresholds for FPIR {at:g}', 'FNIR')
+        save_rejection(folder / 'rejection.png', curves, f'{title},\nat the thresholds for FPIR {at:g}', 'FNIR')
