@@ -18,6 +18,7 @@ def frames(tmp_path, make_face):
     return tmp_path / 'frames'
 
 
+@pytest.mark.slow
 def test_a_folder_of_frames_becomes_a_video_and_that_a_larger_one(networks, frames, tmp_path, capsys):
     film, large = tmp_path / 'film.avi', tmp_path / 'large.mp4'
     cli.hallucinate(

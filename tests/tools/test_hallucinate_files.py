@@ -54,6 +54,7 @@ def as_a_whole(picture):
     return [whole_picture(len(picture))]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('detector', [None, as_a_whole])
 def test_aligned_faces_come_out_at_their_own_size_or_scaled(rim, make_face, tmp_path, detector):
     """Of fewer pixels than the network gives (64): those; enlarged ones keep their own."""

@@ -58,6 +58,7 @@ def test_no_frame_is_lost_and_no_face_left_out_where_the_detector_misses_it(rim,
     assert str(note) == f'{folder}: {FRAMES} frames, 1 of 1 faces restored'
 
 
+@pytest.mark.slow
 def test_a_video_comes_out_as_a_video(rim, folder, tmp_path):
     note = hallucinate_clip(rim, FolderClip(folder, 10), tmp_path / 'film.mp4', detector(), scale=1)
     film = VideoClip(tmp_path / 'film.mp4')
@@ -66,6 +67,7 @@ def test_a_video_comes_out_as_a_video(rim, folder, tmp_path):
     assert len(list(open_clip(tmp_path / 'again.avi'))) == FRAMES and 'sound' in note.sound
 
 
+@pytest.mark.slow
 def test_followed_faces_flicker_less_than_those_of_each_frame_by_itself(rim, folder, tmp_path):
     """Flicker: how much the face changes from frame to frame, moved back to one place."""
 
@@ -87,6 +89,7 @@ def test_followed_faces_flicker_less_than_those_of_each_frame_by_itself(rim, fol
     assert followed < 0.6 * by_itself
 
 
+@pytest.mark.slow
 def test_what_is_in_doubt_or_not_there_leaves_the_frames_as_they_are(rim, folder, tmp_path):
     for detect, told in ((detector(doubt='a wall'), 'in doubt: a wall'), (lambda frame: [], '0 of 0 faces')):
         note = hallucinate_clip(rim, FolderClip(folder), tmp_path / 'out', detect)
