@@ -21,6 +21,7 @@ from rim_plugin.tools.file_queue import Writer
 from rim_plugin.tools.film_names import CODECS, is_video
 
 _FRAMES_PER_SECOND = 25.0  # of a folder of frames, where it is not told
+_MOST_A_SECOND = 1000
 
 
 class Clip(Protocol):
@@ -46,7 +47,8 @@ class Clip(Protocol):
 
 
 class VideoClip(Clip):
-    """The frames of a video.
+    """The frames of a video. Its rate is what the file says, and once it is read the mean of its frames' times, since
+    files may say anything.
 
     Args:
         path: of a kind that OpenCV reads.
@@ -61,7 +63,7 @@ class VideoClip(Clip):
             raise UnreadableImage(f'{path}: no such file')
         with self._opened() as video:
             rate = video.get(cv2.CAP_PROP_FPS)
-        self.rate = rate if 0 < rate < 1000 else _FRAMES_PER_SECOND
+        self.rate = rate if 0 < rate <= _MOST_A_SECOND else _FRAMES_PER_SECOND
 
     @contextmanager
     def _opened(self) -> Iterator[cv2.VideoCapture]:
@@ -75,12 +77,16 @@ class VideoClip(Clip):
 
     def __iter__(self) -> Iterator[np.ndarray]:
         with self._opened() as video:
-            count = 0
+            count, first, last = 0, 0.0, 0.0
             while (frame := video.read()[1]) is not None:
+                last = video.get(cv2.CAP_PROP_POS_MSEC)
+                first = last if count == 0 else first
                 count += 1
                 yield cv2.cvtColor(frame, cv2.COLOR_BGR2RGB)
             if not count:
                 raise UnreadableImage(f'{self.path}: not one frame can be read: save it as MP4')
+            if last > first and 1 <= (rate := 1000 * (count - 1) / (last - first)) <= _MOST_A_SECOND:
+                self.rate = rate
 
     def name(self, number: int) -> str:
         return f'{number + 1:06}'

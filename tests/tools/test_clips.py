@@ -36,6 +36,15 @@ def test_a_video_has_the_frames_and_the_rate_of_what_it_is_made_of(folder, tmp_p
     assert frames[0].shape == (64, 96, 3) and [*tmp_path.glob('.*')] == []
 
 
+@pytest.mark.parametrize('name', ['film.mp4', 'film.avi'])
+def test_the_times_of_the_frames_tell_the_rate_whatever_the_file_says(folder, tmp_path, name):
+    frames = open_clip(folder, 12.5)
+    write_clip(iter(frames), frames, tmp_path / name)
+    clip = open_clip(tmp_path / name)
+    clip.rate = 600
+    assert len(list(clip)) == 9 and clip.rate == pytest.approx(12.5, rel=0.01)
+
+
 def test_videos_have_even_sides(tmp_path):
     """Codecs halve the colours' resolution."""
     clip = FolderClip(make(tmp_path / 'odd', [drawn(number, 97, 65) for number in range(3)]))
