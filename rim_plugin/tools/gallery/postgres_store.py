@@ -36,7 +36,7 @@ _TABLES = (
     'file text NOT NULL, side integer NOT NULL, embedding halfvec NOT NULL, PRIMARY KEY (gallery, name, file))',
     'ALTER TABLE rim_photo ADD COLUMN IF NOT EXISTS quality real',  # which tables of before lack
 )
-_HAS_QUALITY = "SELECT FROM information_schema.columns WHERE table_name = 'rim_photo' AND column_name = 'quality'"
+_HAS_QUALITY = "SELECT 1 FROM information_schema.columns WHERE table_name = 'rim_photo' AND column_name = 'quality'"
 
 _MAKING = 0x52494D47  # advisory lock of those who make the tables
 _LEAST_PHOTOS = 100  # that a search through the index gives
