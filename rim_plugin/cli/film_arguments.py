@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from rim_plugin.cli import common
 from rim_plugin.errors import one_line
+from rim_plugin.files import require_folder, require_writable
 
 if TYPE_CHECKING:
     from rim_plugin.tools.video import ClipNote
@@ -67,6 +68,8 @@ def _places(args: Namespace) -> tuple[str, Path]:
         if getattr(args, name) != usual:
             raise ValueError(f'--{name}: is of pictures, not of films')
     path, target = args.inputs[0], Path(args.output)
+    require_folder(target.parent)
+    require_writable(target)
     if os.path.realpath(path) == os.path.realpath(target):
         raise ValueError(f'{target}: would overwrite the film itself: name another file')
     if _is_there(target) and not (args.force or args.skip_existing):

@@ -55,6 +55,7 @@ def test_what_is_not_for_films_is_told(networks, frames, tmp_path):
     assert '--compare: is of pictures, not of films' in told(frames, *out, '--frames', '--compare')
     assert '--ext: is of pictures' in told(frames, *out, '--frames', '--ext', 'jpg')
     assert 'would overwrite the film itself' in told(frames, '-o', frames, '--frames')
+    assert '0.png is a file: name a folder' in told(frames, '-o', frames / '0.png/out.mp4', '--frames')
     assert 'absent.mp4: no such file' in told(tmp_path / 'absent.mp4', *out)
     assert 'nothing is written; --on-no-face copy' in told(frames, *out, '--frames', '--on-no-face', 'skip')
     assert not (tmp_path / 'out.mp4').exists()
