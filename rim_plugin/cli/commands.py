@@ -22,7 +22,7 @@ from rim_plugin.files import require_folder, require_writable
 
 if TYPE_CHECKING:
     from rim_plugin.tools.api import Verification
-    from rim_plugin.tools.hallucinate_files import Note
+    from rim_plugin.tools.notes import Note
 
 PARTIAL = 3  # exit status of a command that has left out some of its inputs
 
@@ -39,6 +39,12 @@ def _hallucinate_arguments(parser: ArgumentParser) -> None:
         type=scale,
         help='how many times as large pictures become, 1 to 8 (photos as their faces do, at most 4, 100 megapixels; '
         'aligned faces to 224 pixels, if they have fewer)',
+    )
+    parser.add_argument(
+        '--background',
+        metavar='OPTIONS',
+        help='options file whose network_g, any registered SR network, with path: pretrain_network_g enlarges the rest '
+        'of whole photos (bicubic interpolation)',
     )
     parser.add_argument(
         '--on-no-face',
@@ -89,6 +95,7 @@ def _hallucinate(args: Namespace) -> Callable[[], object] | None:
         args.ext,
         common.name_part(args.suffix),
         existing,
+        common.load_background(args, rim.device),
     )
     tell = _tell_json if args.json else _tell
     with common.open_cluster(args) as cluster:
@@ -279,7 +286,7 @@ def _prepare(args: Namespace) -> None:
     try:
         with common.open_cluster(args) as cluster:
             elsewhere = bulk.preparing(cluster, options) if cluster else None
-            print(prepare_faces(options, load_detector, elsewhere))
+            print(prepare_faces(options, partial(load_detector, tiles=False), elsewhere))
     except KeyboardInterrupt:
         print('Stopped. The same command goes on from here.', file=sys.stderr)
         raise

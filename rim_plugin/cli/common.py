@@ -17,9 +17,12 @@ from rim_plugin.errors import OptionsError, one_line
 from rim_plugin.tools.engine_names import AUTO, POSSIBLE, parse_engine
 
 if TYPE_CHECKING:
+    import torch
+
     from rim_plugin.cluster import Cluster
     from rim_plugin.data.detect import Detector
     from rim_plugin.tools.api import RIM
+    from rim_plugin.tools.background import Background
 
 DETECTORS = (
     "'auto' (MTCNN, but an aligned face stays as it is), 'mtcnn', 'cascade' (upright, frontal faces alone), "
@@ -225,6 +228,15 @@ def load_detector(args: Namespace) -> Detector | None:
     from rim_plugin.tools.detection import load_detector as load
 
     return load(args.detect)
+
+
+def load_background(args: Namespace, device: torch.device) -> Background | None:
+    """The network that ``--background`` names; None where nothing is."""
+    if args.background is None:
+        return None
+    from rim_plugin.tools.background import load_background as load
+
+    return load(args.background, device)
 
 
 def name_part(text: str) -> str:

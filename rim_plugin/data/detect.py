@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 
 from rim_plugin.data.found import Found, found_by_points
+from rim_plugin.data.tiles import TiledDetector
 from rim_plugin.errors import SkippedPhoto
 
 # From an RGB image, uint8 (H, W, 3), to a list of Found, or to (k, 5, 2) points, or any nested sequence of these.
@@ -91,15 +92,16 @@ def _scrfd(path: str) -> Detector:
     return _within(640, detect)
 
 
-def _within(size: int, detect: Detector) -> Detector:
-    """``detect``, which takes BGR scaled to ``size`` pixels, for RGB; a strip that would vanish there shows no face."""
+def _within(size: int, detect: Callable[[np.ndarray], list[Found]]) -> Detector:
+    """``detect``, which takes BGR scaled to ``size`` pixels, for RGB of any size; a strip that would vanish there shows
+    no face."""
 
-    def detector(image: np.ndarray) -> Any:
+    def detector(image: np.ndarray) -> list[Found]:
         if max(image.shape[:2]) > size * min(image.shape[:2]):
             return []
         return detect(np.ascontiguousarray(image[:, :, ::-1]))
 
-    return detector
+    return TiledDetector(detector, size)
 
 
 def _yunet(path: str) -> Detector:
@@ -162,9 +164,9 @@ def make_detector(spec: str, more: Mapping[str, Callable[[], Detector]] | None =
 
 
 def _mtcnn() -> Detector:
-    from rim_plugin.data.mtcnn import MtcnnDetector
+    from rim_plugin.data.mtcnn import TILE, MtcnnDetector
 
-    return MtcnnDetector()
+    return TiledDetector(MtcnnDetector(), TILE)
 
 
 def detect_faces(detector: Detector, image: np.ndarray) -> list[Found]:

@@ -15,6 +15,7 @@ from rim_plugin.data.found import Found
 _SURE = 0.9  # score from which a find counts; of those below two thirds are faces
 _PIXELS = 4e6  # of the largest picture of the pyramid that the first network searches
 _NETWORK_SIDE = 12  # pixels of the faces that it sees
+TILE = int(_PIXELS**0.5)  # side of a tile that is searched at full resolution, pixels
 _SMALLEST = 10  # pixels of a face's box; a smaller photo's are enlarged
 # Its points lie too far to the right and below: measured on Helen's train photos against the hand-checked landmarks.
 _PIXEL, _SHARE = 0.5, 0.015  # in pixels, and as a share of the box's side

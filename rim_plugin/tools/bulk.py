@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from rim_plugin.data.detect import Detector
     from rim_plugin.data.prepare import Outcome, PrepareOptions
     from rim_plugin.tools.api import RIM
+    from rim_plugin.tools.background import Background
     from rim_plugin.tools.gallery.enrolment import Embedded, Person
     from rim_plugin.tools.hallucinate_files import HallucinateOptions, Job, Part
 
@@ -28,17 +29,19 @@ _PHOTOS = 16  # of a task of preparation
 
 
 class Networks(NamedTuple):
-    """What a worker loads, see :class:`rim_plugin.tools.api.RIM` and
-    :func:`rim_plugin.tools.detection.load_detector`."""
+    """What a worker loads, see :class:`rim_plugin.tools.api.RIM`, :func:`rim_plugin.tools.detection.load_detector` and,
+    of an options file, :func:`rim_plugin.tools.background.load_background`."""
 
     weights: str | None
     engine: str
     detect: str | None
+    background: str | None = None
 
     @classmethod
     def of(cls, args: Namespace) -> Networks:
         """Those that a command's arguments name; each worker takes the device that it has."""
-        return cls(_absolute(args.weights), args.engine, None if args.detect == 'none' else _absolute(args.detect))
+        detect, background = None if args.detect == 'none' else args.detect, getattr(args, 'background', None)
+        return cls(_absolute(args.weights), args.engine, _absolute(detect), _absolute(background))
 
 
 def _absolute(name: str | os.PathLike[str] | None) -> str | None:
@@ -49,28 +52,31 @@ def _absolute(name: str | os.PathLike[str] | None) -> str | None:
 
 
 @functools.cache
-def _load(networks: Networks) -> tuple[RIM, Detector | None]:
+def _load(networks: Networks) -> tuple[RIM, Detector | None, Background | None]:
     from rim_plugin.tools.api import RIM
+    from rim_plugin.tools.background import load_background
     from rim_plugin.tools.detection import load_detector
 
     rim = RIM.from_pretrained(networks.weights, batch=_FACES, engine=networks.engine)
-    return rim, None if networks.detect is None else load_detector(networks.detect)
+    detector = None if networks.detect is None else load_detector(networks.detect)
+    return rim, detector, None if networks.background is None else load_background(networks.background, rim.device)
 
 
 def hallucinating(
     cluster: Cluster, networks: Networks, options: HallucinateOptions
 ) -> Callable[[Sequence[Job]], Iterator[Part]]:
     """For :func:`rim_plugin.tools.hallucinate_files.hallucinate_files`, whose options these are, too."""
-    work = functools.partial(_hallucinate, networks, replace(options, detector=None))
+    work = functools.partial(_hallucinate, networks, replace(options, detector=None, background=None))
     return lambda jobs: cluster.map(work, [(path.absolute(), target.absolute()) for path, target in jobs], _FACES, True)
 
 
 def _hallucinate(networks: Networks, options: HallucinateOptions, jobs: Sequence[Job]) -> Part:
-    from rim_plugin.tools.hallucinate_files import Part, Report, hallucinate_jobs
+    from rim_plugin.tools.hallucinate_files import Part, hallucinate_jobs
+    from rim_plugin.tools.notes import Report
 
-    rim, detector = _load(networks)
+    rim, detector, background = _load(networks)
     report, notes = Report(), []
-    for part in hallucinate_jobs(rim, jobs, replace(options, detector=detector)):
+    for part in hallucinate_jobs(rim, jobs, replace(options, detector=detector, background=background)):
         report.add(part.report)
         notes += part.notes
     return Part(report, notes)
@@ -92,7 +98,7 @@ def enrolling(
 def _embed(networks: Networks, min_quality: float | None, people: Sequence[Person]) -> list[Embedded]:
     from rim_plugin.tools.gallery.enrolment import embed_photos
 
-    rim, detector = _load(networks)
+    rim, detector, _ = _load(networks)
     return list(embed_photos(rim, people, detector, min_quality))
 
 
@@ -125,4 +131,4 @@ def _annotations(options: PrepareOptions) -> AnnotationReader | None:
     from rim_plugin.data.prepare import read_annotations
     from rim_plugin.tools.detection import load_detector
 
-    return read_annotations(options, load_detector)
+    return read_annotations(options, functools.partial(load_detector, tiles=False))

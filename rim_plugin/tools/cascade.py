@@ -11,7 +11,8 @@ from rim_plugin.data.alignment import alignment_template
 from rim_plugin.tools.api import RIM
 from rim_plugin.tools.face_landmarks import see_landmarks
 
-_LONG_SIDE, _LARGEST_SCALE = 1200, 2  # of the photo in which faces are searched: pixels, enlargement
+LONG_SIDE = 1200  # pixels, at most, of the photo in which faces are searched
+_LARGEST_SCALE = 2  # of its enlargement
 _SMALLEST, _GROWTH, _STEP, _NEIGHBOURS = 40, 1.1, 1, 8  # of the search: window, its growth, its step, hits that agree
 _ANGLES = (-20, -10, 0, 10, 20)  # degrees: the landmark path has learnt from upright faces
 _ROUNDS = 3  # of finding landmarks and aligning by them
@@ -51,7 +52,7 @@ class CascadeDetector:
     def windows(self, photo: np.ndarray) -> np.ndarray:
         """Windows with faces, one a face: (k, 3), left, top and side in pixels of the photo, float64, largest first."""
         height, width = photo.shape[:2]
-        scale = min(_LONG_SIDE / max(height, width), _LARGEST_SCALE)
+        scale = min(LONG_SIDE / max(height, width), _LARGEST_SCALE)
         size = [max(round(side * scale), 1) for side in (width, height)]
         grey = cv2.resize(
             cv2.cvtColor(photo, cv2.COLOR_RGB2GRAY),

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from functools import partial
 
+import cv2
 import numpy as np
 from skimage.transform import estimate_transform
 
 from rim_plugin.data.alignment import alignment_template
 from rim_plugin.data.detect import Detector, detect_faces, make_detector
 from rim_plugin.data.found import Found, whole_picture
+from rim_plugin.data.tiles import TiledDetector, untiled
 from rim_plugin.tools.api import RIM, landmark_network
 from rim_plugin.tools.face_landmarks import Seen, has_landmarks, see_landmarks
 
 _CERTAIN = 0.24  # landmarks' certainty from which a find is a face
 _ALONE = 0.3  # the same, of a picture in which the detector sees none; a face that is not aligned has up to .3
 _CLEAR = 0.3  # the same, of a face that stands upright; one on its side may look like another with less
+_TURNED_SIDE = 2000  # pixels, at most, of a photo that is looked at turned
 _MOVED = 0.05  # how far landmarks may lie from the detector's points on average, as a share of the aligned face's side
 _REFINED = ('mtcnn',)  # whose points RIM's landmarks better
 _SMALLER = 0.6  # share of a face's width below which a find in its middle is a part of it
@@ -24,7 +28,7 @@ _SMALLEST_PHOTO = 24  # pixels; a smaller square picture has room for nothing bu
 _SCALE, _TURN, _SHIFT = 1.1, 10.0, 0.05  # from the template, of an aligned face: factor, degrees, share of the side
 
 
-def load_detector(name: str, rim: RIM | None = None) -> Detector:
+def load_detector(name: str, rim: RIM | None = None, tiles: bool = True) -> Detector:
     """A detector by name.
 
     Args:
@@ -34,6 +38,7 @@ def load_detector(name: str, rim: RIM | None = None) -> Detector:
             taken as they are, see :func:`rim_plugin.data.detect.make_detector`.
         rim: whose landmark path looks at the faces. Default: those of
             :func:`rim_plugin.tools.api.landmark_network`, for which the thresholds are.
+        tiles: search large photos tile by tile, too, for small faces; in vain where the largest face is meant.
 
     Returns:
         From an RGB image, uint8 (H, W, 3), to a list of :class:`rim_plugin.data.found.Found`, or what the function
@@ -46,19 +51,19 @@ def load_detector(name: str, rim: RIM | None = None) -> Detector:
     if ':' in name and not name.endswith('.onnx'):
         return make_detector(name)
     if name == 'auto':
-        return AutoDetector(rim or landmark_network())
+        return AutoDetector(rim or landmark_network(), tiles)
     networks: list[RIM] = []
 
     def cascade() -> Detector:
-        from rim_plugin.tools.cascade import CascadeDetector
+        from rim_plugin.tools.cascade import LONG_SIDE, CascadeDetector
 
         print('cascade: upright, frontal faces only', file=sys.stderr)
         networks.append(rim or landmark_network())
-        return CascadeDetector(networks[0])
+        return TiledDetector(partial(detect_faces, CascadeDetector(networks[0])), LONG_SIDE)
 
     detector = make_detector(name, {'auto': cascade, 'cascade': cascade})
     rim = networks[0] if networks else rim or landmark_network()
-    return Turning(CheckedDetector(detector, rim, name in _REFINED))
+    return Turning(CheckedDetector(detector if tiles else untiled(detector), rim, name in _REFINED))
 
 
 class CheckedDetector:
@@ -90,8 +95,8 @@ class CheckedDetector:
 class Turning:
     """A detector that finds upright faces, for photos that lie on their side or on their head, too.
 
-    Where it finds none clearly it looks at the photo turned by 90, 270 and 180 degrees; the turn with the most certain
-    face counts.
+    Where it finds none clearly it looks at the photo, reduced to 2,000 pixels, turned by 90, 270 and 180 degrees; the
+    turn with the most certain face counts.
 
     Args:
         detector: from an RGB image to a list of :class:`rim_plugin.data.found.Found`.
@@ -105,7 +110,11 @@ class Turning:
         upright = self._detector(photo)
         if _best(upright) >= _CLEAR:
             return upright
-        return max([upright, *(self._turned(photo, turns) for turns in (1, 3, 2))], key=_best)
+        factor = _TURNED_SIDE / max(photo.shape[:2])
+        seen = photo if factor >= 1 else cv2.resize(photo, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)
+        looks = {0: upright, **{turns: self._turned(seen, turns) for turns in (1, 3, 2)}}
+        best = max(looks, key=lambda turns: _best(looks[turns]))
+        return self._turned(photo, best) if best and seen is not photo else looks[best]
 
     def _turned(self, photo: np.ndarray, turns: int) -> list[Found]:
         found = self._detector(np.ascontiguousarray(np.rot90(photo, turns)))
@@ -166,10 +175,12 @@ class AutoDetector:
 
     Args:
         rim: whose landmark path looks at them.
+        tiles: see :func:`load_detector`.
     """
 
-    def __init__(self, rim: RIM) -> None:
-        self._checked = CheckedDetector(make_detector('mtcnn'), rim, refine=True)
+    def __init__(self, rim: RIM, tiles: bool = True) -> None:
+        detector = make_detector('mtcnn')
+        self._checked = CheckedDetector(detector if tiles else untiled(detector), rim, refine=True)
         self._photo = Turning(self._checked)
 
     def __call__(self, picture: np.ndarray) -> list[Found]:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Literal, NamedTuple, TypeAlias
@@ -24,14 +23,17 @@ from rim_plugin.files import remove_drafts
 from rim_plugin.memory import give_back
 from rim_plugin.sheets import GAP, comparison_sheet
 from rim_plugin.tools.api import RIM, RestoredFace
+from rim_plugin.tools.background import Background
 from rim_plugin.tools.face_inputs import check_side
 from rim_plugin.tools.file_queue import Read, Writer, parts_of, read_ahead
+from rim_plugin.tools.notes import Note, Report, face_note
 from rim_plugin.tools.output_files import Existing, beside, plan_files
 from rim_plugin.tools.photos import (
     PhotoFace,
     check_enlarged,
     cut_face,
     enlarged,
+    enlarged_photo,
     find_faces,
     fitting_scale,
     paste_faces,
@@ -60,6 +62,7 @@ class HallucinateOptions:
         extension: of the files, see :data:`rim_plugin.data.photo_writing.EXTENSIONS`.
         suffix: follows the picture's own name.
         existing: what becomes of inputs whose files are there: ``refuse`` all, ``replace`` them, ``skip`` them.
+        background: enlarges what is not face in whole photos; None: bicubic interpolation.
     """
 
     detector: Detector | None = None
@@ -71,61 +74,12 @@ class HallucinateOptions:
     extension: str = 'png'
     suffix: str = ''
     existing: Existing = 'refuse'
+    background: Background | None = None
 
     @property
     def more(self) -> list[str]:
         """What further files a picture has."""
         return ['_compare'] * self.compare + ['_priors'] * self.priors + ['_faces/'] * self.crops
-
-
-class FaceNote(NamedTuple):
-    """What became of a face.
-
-    Attributes:
-        box: left, top, right, bottom in pixels of the picture.
-        side: pixels of the aligned face.
-        score, certainty: see :class:`rim_plugin.data.found.Found`; None where unknown.
-        restored: whether it was hallucinated.
-        why: why not, a few words.
-    """
-
-    box: tuple[int, int, int, int]
-    side: int
-    score: float | None
-    certainty: float | None
-    restored: bool
-    why: str
-
-
-class Note(NamedTuple):
-    """What became of a picture.
-
-    Attributes:
-        input: its path.
-        output: the file; None where it is left out.
-        aligned: whether it is taken as an aligned face.
-        scale: how many times as large it is.
-        faces: those found in it.
-    """
-
-    input: str
-    output: str | None
-    aligned: bool
-    scale: float
-    faces: list[FaceNote]
-
-    @property
-    def restored(self) -> list[FaceNote]:
-        """The faces that were hallucinated."""
-        return [face for face in self.faces if face.restored]
-
-    def __str__(self) -> str:
-        if not self.faces:
-            return f'{self.input}: no face found'
-        sides = ', '.join(str(face.side) for face in self.restored)
-        text = f'{self.input}: {len(self.restored)} of {len(self.faces)} faces restored'
-        text += f', of {sides} pixels' if sides else ''
-        return text + ''.join(f'; {face.side} pixels at {face.box[:2]}: {face.why}' for face in self.faces if face.why)
 
 
 class Picture(NamedTuple):
@@ -164,39 +118,8 @@ def _plain(image: np.ndarray) -> Photo:
     return Photo(image, None, b'')
 
 
-@dataclass
-class Report:
-    """What a run did.
-
-    Attributes:
-        inputs: pictures that it was given.
-        written: pictures, without comparisons, priors and crops.
-        enlarged: those of them in which no face was restored.
-        present: pictures that were there already, with ``existing='skip'``.
-        skipped: a line about each input that was left out.
-    """
-
-    inputs: int = 0
-    written: int = 0
-    enlarged: int = 0
-    present: int = 0
-    skipped: list[str] = field(default_factory=list)
-
-    def summary(self, output: str | os.PathLike[str]) -> str:
-        """A line with the numbers of pictures in and out."""
-        text = f'{self.written} of {self.inputs} pictures written to {output}'
-        text += f', {self.enlarged} of them enlarged only, without a restored face' if self.enlarged else ''
-        text += f', {self.present} were there already' if self.present else ''
-        return text + (f', {len(self.skipped)} left out' if self.skipped else '')
-
-    def add(self, other: Report) -> None:
-        """Take in what another part of the run did."""
-        for each in fields(self):
-            setattr(self, each.name, getattr(self, each.name) + getattr(other, each.name))
-
-
 class Part(NamedTuple):
-    """What was done of a part of the pictures, and what became of each that could be read."""
+    """What was done of some of the pictures, and what became of each that could be read."""
 
     report: Report
     notes: list[Note]
@@ -244,7 +167,7 @@ def hallucinate_files(
 
 
 def hallucinate_jobs(rim: RIM, jobs: Sequence[Job], options: HallucinateOptions) -> Iterator[Part]:
-    """Hallucinate pictures, and what was done of each part of them; see :func:`hallucinate_files`.
+    """Hallucinate pictures, and what was done of each, as soon as it is; see :func:`hallucinate_files`.
 
     Args:
         rim, options: see there.
@@ -253,11 +176,8 @@ def hallucinate_jobs(rim: RIM, jobs: Sequence[Job], options: HallucinateOptions)
     check = partial(_check, is_face=options.detector is None, scale=options.scale or 1)
     with Writer() as writer:
         for read in read_ahead(parts_of(jobs, _BATCHES * rim.batch), check):
-            part = Part(Report(), [])
-            for picture in _pictures(rim, read, options, part.report):
-                _put(picture, rim, options, writer, part.report)
-                part.notes.append(picture.note)
-            yield part
+            for picture in _pictures(rim, read, options):
+                yield _put(picture, rim, options, writer)
             give_back()
 
 
@@ -268,25 +188,26 @@ def _check(width: int, height: int, is_face: bool, scale: int) -> None:
     check_enlarged(width, height, scale)
 
 
-def _put(picture: Picture, rim: RIM, options: HallucinateOptions, writer: Writer, report: Report) -> None:
-    """Write a picture's files, or leave it out because nothing in it was restored."""
+def _put(picture: Picture | UnreadableImage, rim: RIM, options: HallucinateOptions, writer: Writer) -> Part:
+    """Write a picture's files, or leave it out because it cannot be read or nothing in it was restored."""
+    if isinstance(picture, UnreadableImage):
+        return Part(Report(skipped=[str(picture)]), [])
     if not picture.small and options.on_no_face != 'copy':
         if options.on_no_face == 'fail':
             raise ValueError(f'{picture.note}; --on-no-face copy goes on with the enlarged picture')
-        report.skipped.append(str(picture.note))
-        return
+        return Part(Report(skipped=[str(picture.note)]), [picture.note])
     for file, image in picture.files(rim, options):
         writer.write(file, image)
-    report.written += 1
-    report.enlarged += not picture.small
+    return Part(Report(written=1, enlarged=int(not picture.small)), [picture.note])
 
 
-def _pictures(rim: RIM, part: list[Read], options: HallucinateOptions, report: Report) -> Iterator[Picture]:
-    """The pictures of a part that can be read: first the photos, one by one, then the aligned faces, together."""
+def _pictures(rim: RIM, part: list[Read], options: HallucinateOptions) -> Iterator[Picture | UnreadableImage]:
+    """The pictures of a part: first the photos, one by one, and what cannot be read, then the aligned faces, of which
+    those of one size go through the network together."""
     aligned: list[tuple[Path, Path, Photo, PhotoFace]] = []
     for path, target, photo in part:
         if isinstance(photo, UnreadableImage):
-            report.skipped.append(str(photo))
+            yield photo
             continue
         faces = _faces(photo, options.detector)
         if len(faces) == 1 and faces[0].whole:
@@ -312,7 +233,7 @@ def _aligned(
     if scale:
         large = _at_side(large, scale * len(face.image))
     before = photo._replace(pixels=enlarged(photo.pixels, *large.shape[1::-1]))
-    told = _note(face, '' if has_gained else _NO_GAIN)
+    told = face_note(face, '' if has_gained else _NO_GAIN)
     note = Note(str(path), str(target), True, len(large) / len(face.image), [told])
     if not has_gained:
         return Picture(target, before, before, [], [], note)
@@ -340,9 +261,10 @@ def _photo(
     chosen = [(face, restored.image) for face, restored in pairs if restored and restored.has_gained]
     height, width = photo.pixels.shape[:2]
     scale = options.scale or fitting_scale(width, height, [face.side for face, _ in chosen], rim.image_size)
-    before = photo._replace(pixels=enlarged(photo.pixels, scale * width, scale * height))
-    after = paste_faces(before.pixels, scale, [(face.points, large) for face, large in chosen])
-    notes = [_note(face, _why(face, restored)) for face, restored in pairs]
+    before = photo._replace(pixels=enlarged_photo(photo.pixels, scale))
+    canvas = before.pixels if options.background is None else options.background(before.pixels, photo.pixels, scale)
+    after = paste_faces(canvas, scale, [(face.points, large) for face, large in chosen])
+    notes = [face_note(face, _why(face, restored)) for face, restored in pairs]
     note = Note(str(path), str(target), False, scale, notes)
     small, large = [face.image for face, _ in chosen], [large for _, large in chosen]
     return Picture(target, before, before._replace(pixels=after), small, large, note)
@@ -353,17 +275,6 @@ def _why(face: PhotoFace, restored: RestoredFace | None) -> str:
     if restored is None:
         return f'left as it is, in doubt: {face.doubt}'
     return '' if restored.has_gained else _NO_GAIN
-
-
-def _note(face: PhotoFace, why: str) -> FaceNote:
-    left, top, right, bottom = np.rint(face.box).astype(int).tolist()
-    return FaceNote(
-        (left, top, right, bottom), round(face.side), _known(face.score), _known(face.certainty), not why, why
-    )
-
-
-def _known(value: float) -> float | None:
-    return None if math.isnan(value) else round(value, 3)
 
 
 def prior_sheet(rim: RIM, small: list[np.ndarray], large: list[np.ndarray]) -> np.ndarray:

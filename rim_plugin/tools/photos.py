@@ -13,10 +13,12 @@ from rim_plugin.data.alignment import align_face, alignment_matrix, alignment_te
 from rim_plugin.data.detect import Detector, detect_faces
 from rim_plugin.data.found import Found
 from rim_plugin.data.photo_files import MAX_PIXELS, MIN_SIDE, read_rgb
+from rim_plugin.data.tiles import enlarge_by_tiles
 from rim_plugin.errors import UnreadableImage
 from rim_plugin.tools.face_inputs import check_side
 
 _LARGEST_SCALE = 4  # of a photo for which none is named
+_TILE, _BORDER = 1024, 4  # pixels of a photo that are enlarged at a time, and around them
 _FADE = 0.12  # of a pasted face's side, over which it fades into the photo
 
 
@@ -146,11 +148,20 @@ def enlarged(pixels: np.ndarray, width: int, height: int) -> np.ndarray:
     return np.rint(result.clip(0, full)).astype(pixels.dtype)
 
 
+def enlarged_photo(pixels: np.ndarray, scale: int) -> np.ndarray:
+    """A whole photo ``scale`` times as large, see :func:`enlarged`; tile by tile, as opacity takes floating point."""
+
+    def enlarge(tile: np.ndarray) -> np.ndarray:
+        return enlarged(tile, scale * tile.shape[1], scale * tile.shape[0])
+
+    return enlarge_by_tiles(pixels, scale, _TILE, _BORDER, enlarge)
+
+
 def paste_faces(canvas: np.ndarray, scale: int, faces: Iterable[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
     """Put faces back into the enlarged photo, fading at their borders.
 
     Args:
-        canvas: uint8 or uint16 (H, W, 3 or 4), see :func:`enlarged`.
+        canvas: uint8 or uint16 (H, W, 3 or 4), see :func:`enlarged_photo`.
         scale: how much it is enlarged.
         faces: points (5, 2) in the photo before, and the face, uint8 (S, S, 3).
 

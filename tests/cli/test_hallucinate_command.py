@@ -5,12 +5,14 @@ import json
 import cv2
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from support.commands import NOBODY, TWO_FACES, failed, files_below
 from support.disks import limited, small_disk
 from support.large_pictures import write_header
 
 from rim_plugin import cli
+from rim_plugin.archs.layers import build_network
 from rim_plugin.data.photo_files import read_rgb
 
 
@@ -100,6 +102,29 @@ def test_faces_of_a_photo_are_pasted_back(run, rim, photo, tmp_path):
     inside[40:120, 60:140] = inside[120:168, 200:248] = True  # the faces' windows, twice as large
     assert not changed[~inside].any()
     assert changed[60:100, 80:120].mean() > 0.5 and changed[130:158, 210:238].mean() > 0.5
+
+
+def test_a_network_enlarges_what_is_not_face(run, photo, tmp_path):
+    network = build_network({'type': 'SRVGGNetCompact', 'num_feat': 4, 'num_conv': 1, 'upscale': 2})
+    for parameter in network.parameters():
+        parameter.data.zero_()  # what is left repeats the pixels
+    torch.save({'params': network.state_dict()}, tmp_path / 'sr.pth')
+    block = '{type: SRVGGNetCompact, num_feat: 4, num_conv: 1, upscale: 2}'
+    options = tmp_path / 'sr.yml'
+    options.write_text(f'network_g: {block}\npath: {{pretrain_network_g: {tmp_path / "sr.pth"}}}\n')
+    argv = [photo, '--background', options, '--scale', '2', '-o']
+    run([*argv, tmp_path / 'out', '--detect', TWO_FACES, '--compare'])
+    result, before = read_rgb(tmp_path / 'out/photo.png'), read_rgb(photo)
+    repeated = before.repeat(2, 0).repeat(2, 1)
+    changed = (result != repeated).any(2)
+    assert changed[60:100, 80:120].mean() > 0.5 and changed.mean() < 0.2  # in the faces alone
+    compared = read_rgb(tmp_path / 'out/photo_compare.png')
+    assert np.array_equal(compared[:, :320], cv2.resize(before, (320, 240), interpolation=cv2.INTER_CUBIC))
+    run([*argv, tmp_path / 'nobody', '--detect', NOBODY])
+    assert np.array_equal(read_rgb(tmp_path / 'nobody/photo.png'), repeated)
+    options.write_text(f'network_g: {block}')
+    assert 'sr.yml: path: pretrain_network_g is missing' in failed(run, *argv, tmp_path / 'none', '--detect', NOBODY)
+    assert not (tmp_path / 'none').exists()
 
 
 def test_photos_too_large_and_unknown_detectors_are_named(run, photo, tmp_path, capsys):
@@ -234,7 +259,7 @@ def test_a_picture_that_cannot_be_used_is_told_before_networks_are_loaded(tmp_pa
 
 def test_no_room_is_told_with_the_file_and_leaves_nothing_half(run, faces, tmp_path):
     (faces / 'large.png').unlink()  # black, which is small even when it is large
-    with limited(200):
+    with limited(2000):  # also of the bar, which pytest keeps in a file
         message = failed(run, faces, '-o', tmp_path / 'out')
     assert 'File too large' in message and str(tmp_path / 'out') in message
     assert files_below(tmp_path / 'out') == []

@@ -56,7 +56,7 @@ def test_a_stopped_run_says_how_to_go_on(argv, monkeypatch, capsys):
 
 def test_without_landmarks_the_detector_that_fetches_nothing_finds_the_faces(tmp_path, monkeypatch, capsys):
     make_photos(tmp_path, ['a.jpg', 'b.jpg'])
-    found = SimpleNamespace(load_detector=lambda name: two_faces if name == 'auto' else None)
+    found = SimpleNamespace(load_detector=lambda name, tiles: two_faces if name == 'auto' else None)
     monkeypatch.setitem(sys.modules, 'rim_plugin.tools.detection', found)
     monkeypatch.chdir(tmp_path)
     cli.prepare(['images'])

@@ -9,9 +9,11 @@ from support.commands import POINTS, nobody
 from support.textures import textures
 
 from rim_plugin.data.alignment import alignment_template
+from rim_plugin.data.detect import detect_faces
 from rim_plugin.data.found import Found, found_by_points
 from rim_plugin.data.landmarks import five_points
 from rim_plugin.data.synthetic.faces import draw_face
+from rim_plugin.data.tiles import TiledDetector
 from rim_plugin.tools import detection
 from rim_plugin.tools.api import landmark_network
 from rim_plugin.tools.cascade import CascadeDetector
@@ -151,8 +153,39 @@ def test_where_an_aligned_face_stands(scale, shift, aligned):
 def test_detectors_have_names(capsys):
     rim = SimpleNamespace(priors=lambda face: SimpleNamespace(landmarks=None))
     assert isinstance(load_detector('mtcnn', rim)._detector, CheckedDetector)
-    assert isinstance(load_detector('cascade', rim)._detector._detector, CascadeDetector)
+    cascade = load_detector('cascade', rim, tiles=False)._detector._detector
+    assert cascade.func is detect_faces and isinstance(cascade.args[0], CascadeDetector)
     assert 'upright, frontal faces only' in capsys.readouterr().err
     assert load_detector('support.commands:nobody') is nobody and len(POINTS) == 2
     with pytest.raises(RuntimeError, match="Unknown detector 'mtcn'. Name 'auto', 'cascade', 'mtcnn'"):
         load_detector('mtcn', rim)
+
+
+@pytest.mark.parametrize('name', ['auto', 'mtcnn', 'cascade'])
+def test_tiles_are_searched_unless_the_largest_face_is_meant(name):
+    rim = SimpleNamespace(priors=lambda face: SimpleNamespace(landmarks=None))
+
+    def searched(tiles):
+        detector = load_detector(name, rim, tiles=tiles)
+        return (detector._checked if name == 'auto' else detector._detector)._detector
+
+    assert isinstance(searched(True), TiledDetector) and not isinstance(searched(False), TiledDetector)
+
+
+def test_a_large_photo_on_its_side_is_turned_small_and_then_searched_whole():
+    sides = []
+
+    def detector(photo):
+        """A face where the uppermost row is white, at the left."""
+        sides.append(photo.shape[:2])
+        if photo[0].mean() < 128:
+            return []
+        points = FACE * (photo.shape[0] / 3000) / 10
+        return [found_by_points(points)._replace(certainty=0.4)]
+
+    photo = np.zeros((2000, 3000, 3), np.uint8)
+    photo[:, -20:] = 255  # rot90 takes the last column to the top
+    (found,) = Turning(detector)(photo)
+    assert sides == [(2000, 3000), (2000, 1333), (2000, 1333), (1333, 2000), (3000, 2000)]
+    x, y = (FACE / 10).T
+    assert np.allclose(found.points, np.stack([2999 - y, x], 1))

@@ -1,4 +1,4 @@
-"""Pictures and notes of what became of them; sheets of faces."""
+"""Pictures, one by one, and sheets of faces."""
 
 from pathlib import Path
 
@@ -10,13 +10,13 @@ from PIL import Image
 from rim_plugin.data.found import whole_picture
 from rim_plugin.data.photo_files import Photo, read_rgb
 from rim_plugin.tools.hallucinate_files import (
-    FaceNote,
     HallucinateOptions,
-    Note,
     Picture,
     hallucinate_files,
+    hallucinate_jobs,
     prior_sheet,
 )
+from rim_plugin.tools.notes import Note
 
 
 def plain(value, width=6):
@@ -32,14 +32,15 @@ def test_white_lies_between_pictures(rim):
     assert [row.pixels[:, part].mean() for part in (slice(6), slice(6, 10), slice(10, 16))] == [0, 255, 1]
 
 
-def test_a_note_says_what_became_of_each_face():
-    faces = [
-        FaceNote((1, 2, 9, 9), 40, 0.99, 0.4, True, ''),
-        FaceNote((50, 60, 90, 99), 30, 0.8, 0.1, False, 'in doubt: of stone'),
-    ]
-    note = Note('a.jpg', 'out/a.png', False, 4, faces)
-    assert str(note) == 'a.jpg: 1 of 2 faces restored, of 40 pixels; 30 pixels at (50, 60): in doubt: of stone'
-    assert str(note._replace(faces=[])) == 'a.jpg: no face found' and note.restored == faces[:1]
+def test_what_was_done_is_told_picture_by_picture(rim, make_face, tmp_path):
+    names = [tmp_path / f'{number}.png' for number in range(3)]
+    for number, name in enumerate(names):
+        Image.fromarray(make_face(40, number)).save(name)
+    names.append(tmp_path / 'no picture.png')
+    names[-1].write_text('none')
+    options = HallucinateOptions(lambda photo: [])
+    parts = hallucinate_jobs(rim, [(name, tmp_path / 'out' / name.name) for name in names], options)
+    assert [(part.report.written, len(part.report.skipped)) for part in parts] == [(1, 0)] * 3 + [(0, 1)]
 
 
 def test_the_sheet_has_a_row_for_each_face(rim, make_face):

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
-from itertools import chain
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
@@ -103,8 +103,7 @@ def enrol(
     """
     skipped: list[str] = []
     people = gallery_photos(source)
-    embedded = elsewhere(people) if elsewhere else embed_photos(rim, people, detector, min_quality)
-    parts = _parts(embedded, len(people), skipped)
+    parts = _parts(_embedded(rim, people, detector, min_quality, elsewhere), skipped)
     first = next(parts, None)
     if first is None:
         raise GalleryError(f'{source}: not one photo can be used; the first: {skipped[0]}')
@@ -117,20 +116,35 @@ def enrol(
     return count, skipped
 
 
-def _parts(embedded: Iterator[Embedded], count: int, skipped: list[str]) -> Iterator[list[Embedded]]:
-    """Parts of :data:`_PART` photos or more, the last of fewer; appends to ``skipped`` a line about each photo that
-    cannot be used; ``count``: of all photos."""
+def _embedded(
+    rim: RIM,
+    people: Sequence[Person],
+    detector: Detector | None,
+    min_quality: float | None,
+    elsewhere: Callable[[Sequence[Person]], Iterator[Embedded]] | None,
+) -> Iterator[Embedded]:
+    """Embeds photos, with a bar that moves as each is read here, or as parts come from elsewhere; see :func:`enrol`."""
     from tqdm import tqdm
 
-    part: list[Embedded] = []
-    with tqdm(total=count, unit='photo') as bar:
-        for each in embedded:
-            skipped.extend(each.skipped)
-            part.append(each)
+    if elsewhere is None:
+        yield from embed_photos(rim, tqdm(people, unit='photo'), detector, min_quality)
+        return
+    with tqdm(total=len(people), unit='photo') as bar:
+        for each in elsewhere(people):
             bar.update(len(each.photos) + len(each.skipped))
-            if _size(part) >= _PART:
-                yield part
-                part = []
+            yield each
+
+
+def _parts(embedded: Iterator[Embedded], skipped: list[str]) -> Iterator[list[Embedded]]:
+    """Parts of :data:`_PART` photos or more, the last of fewer; appends to ``skipped`` a line about each photo that
+    cannot be used."""
+    part: list[Embedded] = []
+    for each in embedded:
+        skipped.extend(each.skipped)
+        part.append(each)
+        if _size(part) >= _PART:
+            yield part
+            part = []
     if _size(part):
         yield part
 
@@ -140,7 +154,7 @@ def _size(part: list[Embedded]) -> int:
 
 
 def embed_photos(
-    rim: RIM, people: Sequence[Person], detector: Detector | None, min_quality: float | None = None
+    rim: RIM, people: Iterable[Person], detector: Detector | None, min_quality: float | None = None
 ) -> Iterator[Embedded]:
     """Embed the faces of photos, batch by batch.
 
@@ -149,10 +163,10 @@ def embed_photos(
         people: see :func:`gallery_photos`.
         detector, min_quality: see :func:`enrol`.
     """
-    for start in range(0, len(people), rim.batch):
+    coming = iter(people)
+    while batch := list(islice(coming, rim.batch)):
         skipped: list[str] = []
-        photos, faces = readable_faces(people[start : start + rim.batch], detector, skipped)
-        yield _embedded(rim, photos, faces, min_quality, skipped)
+        yield _embedded(rim, *readable_faces(batch, detector, skipped), min_quality, skipped)
 
 
 def readable_faces(

@@ -8,7 +8,7 @@ from PIL import Image
 from support.galleries import SHA256
 
 from rim_plugin.tools.gallery import enrolment
-from rim_plugin.tools.gallery.enrolment import enrol, gallery_photos
+from rim_plugin.tools.gallery.enrolment import embed_photos, enrol, gallery_photos
 from rim_plugin.tools.gallery.opening import open_store
 from rim_plugin.tools.gallery.store import GalleryError
 
@@ -82,3 +82,16 @@ def test_lists_that_are_none_are_refused(tmp_path, content, message):
         gallery_photos(tmp_path / 'list.txt')
     with pytest.raises(FileNotFoundError, match='no such folder'):
         gallery_photos(tmp_path / 'nowhere')
+
+
+def test_embedding_takes_photos_as_they_come(people, rim):
+    read = []
+
+    def coming():
+        for each in gallery_photos(people):
+            read.append(each)
+            yield each
+
+    first = next(embed_photos(rim, coming(), None))
+    assert len(first.photos) + len(first.skipped) == len(read)
+    assert len(read) == min(rim.batch, len(gallery_photos(people)))
