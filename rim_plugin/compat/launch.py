@@ -22,7 +22,7 @@ from rim_plugin.files import write_atomically
 from rim_plugin.options import reading
 from rim_plugin.run_state import RUN
 
-from basicsr.utils import misc
+from basicsr.utils import get_root_logger, misc
 from basicsr.utils import options as basicsr_options
 
 # no room, a quota, files as large as allowed, a disk that is for reading alone, no leave to write, a broken disk
@@ -71,6 +71,7 @@ def _patch_caller(caller: dict[str, Any], forced: list[str]) -> None:
         'load_resume_state': checkpoints.load_resume_state,
         'init_tb_loggers': _init_tb_loggers,
         'copy_opt_file': partial(_copy_opt_file, forced=forced),
+        'dict2str': _options_text,
         'create_train_val_dataloader': loading.create_train_val_dataloader,
     }
     for name, function in patches.items():
@@ -84,6 +85,25 @@ def _init_tb_loggers(original: Function, opt: dict[str, Any]) -> Any:
     """Remembers the TensorBoard writer, which has to be closed (its queue written) when a run is stopped."""
     RUN.tb_logger = original(opt)
     return RUN.tb_logger
+
+
+class _Filed(str):
+    """A text for the log file alone."""
+
+
+def _is_no_filed_text(record: logging.LogRecord) -> bool:
+    return not isinstance(record.msg, _Filed)
+
+
+def _options_text(original: Function, opt: dict[str, Any]) -> str:
+    """The options, hundreds of lines, go to the log file; the console has its place."""
+    logger = get_root_logger()
+    for handler in logger.handlers:
+        if isinstance(handler, logging.FileHandler):
+            logger.info(f'Log, with all options and the layers of networks: {handler.baseFilename}')
+        else:
+            handler.addFilter(_is_no_filed_text)
+    return _Filed(original(opt))
 
 
 def _copy_opt_file(original: Function, opt_file: str, experiments_root: str, forced: list[str]) -> None:

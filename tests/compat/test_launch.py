@@ -1,5 +1,6 @@
 """From the command line to the first iteration: options, folders."""
 
+import logging
 import os
 import sys
 
@@ -7,6 +8,7 @@ import pytest
 import torch
 from support.tiny_training import write_options
 
+from rim_plugin.compat import launch
 from rim_plugin.errors import OptionsError
 from rim_plugin.models import networks
 from rim_plugin.models.networks import build_nets
@@ -16,6 +18,7 @@ from rim_plugin.run_state import RUN
 from basicsr.models import build_model
 from basicsr.train import copy_opt_file, make_exp_dirs, parse_options
 from basicsr.utils import misc
+from basicsr.utils.options import dict2str
 
 
 def parse(monkeypatch, *arguments):
@@ -166,3 +169,20 @@ def test_runs_that_begin_within_a_second_are_all_kept(tmp_path):
         misc.mkdir_and_rename(str(tmp_path / 'run'))
         (tmp_path / 'run/log').write_text(str(number))
     assert sorted(path.read_text() for path in tmp_path.glob('run*/log')) == ['0', '1', '2']
+
+
+def test_all_options_go_to_the_log_file_and_its_place_to_the_console(monkeypatch, tmp_path):
+    caller = {'dict2str': dict2str}
+    launch._patch_caller(caller, [])
+    logger, lines = logging.getLogger('basicsr'), []
+    console = logging.StreamHandler()
+    console.emit = lambda record: lines.append(record.getMessage())
+    file = logging.FileHandler(tmp_path / 'a.log')
+    monkeypatch.setattr(logger, 'handlers', [console, file])
+    monkeypatch.setattr(logger, 'level', logging.INFO)
+    logger.info(caller['dict2str']({'name': 'a', 'train': {'total_iter': 5}}))
+    logger.info('two\nlines')  # of something else
+    file.close()
+    place = f'Log, with all options and the layers of networks: {tmp_path / "a.log"}'
+    assert lines == [place, 'two\nlines']
+    assert 'total_iter: 5' in (tmp_path / 'a.log').read_text() and place in (tmp_path / 'a.log').read_text()
