@@ -42,6 +42,10 @@ CSS = """
 .rim-scale span {position: absolute; top: 1.1rem; font-size: .8rem; transform: translateX(-50%); white-space: nowrap;}
 .grid-wrap {min-height: 0 !important; height: auto !important;}
 .rim-picture img {width: 100% !important; height: 100% !important; object-fit: contain;}
+#people .grid-container {grid-template-columns: repeat(auto-fill, minmax(5rem, 1fr)) !important;}
+#people .gallery-item, #matches .gallery-item {min-width: 0;}
+#matches .caption-label {left: 0; right: 0; bottom: 0; max-width: 100%; padding: .1rem .2rem; text-align: center;
+  white-space: normal; overflow-wrap: anywhere;}
 @media (max-width: 640px) {.grid-container {grid-template-columns: repeat(3, minmax(0, 1fr)) !important;}}
 footer {display: none !important;}
 """

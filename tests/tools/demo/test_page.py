@@ -15,6 +15,12 @@ ROOT = Path(__file__).parents[3]
 CHROMIUM = shutil.which('chromium') or shutil.which('chromium-browser') or shutil.which('google-chrome')
 OPTIONS = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking']
 
+# Texts of the parts that do not show all that is in them, or lie beyond what holds them
+CUT_OFF = """selectors => [...document.querySelectorAll(selectors.join())].filter(each =>
+    each.scrollWidth > each.clientWidth
+    || each.getBoundingClientRect().right > each.closest('.block').getBoundingClientRect().right
+).map(each => each.innerText)"""
+
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(CHROMIUM is None, reason='no Chromium on this machine'),
@@ -98,6 +104,7 @@ def test_finding(page, tmp_path):
     page.get_by_text('6 persons, 6 pictures').wait_for()
     page.locator('#probes .gallery-item').first.click()
     page.locator('#matches').get_by_text('1. Ben').wait_for()
+    assert page.evaluate(CUT_OFF, ['#matches .caption-label', '#people .gallery-item']) == []
     Image.fromarray(np.full((20, 20, 3), 99, np.uint8)).save(tmp_path / 'grey.png')
     page.locator('#enrol input[type=file]').set_input_files(tmp_path / 'grey.png')
     page.locator('#name input, #name textarea').fill('<b>Grey</b>')
