@@ -110,7 +110,7 @@ def test_no_suitable_python(project):
     for tool in ('bash', 'cat', 'cksum', 'dirname', 'head', 'sed'):
         os.symlink(shutil.which(tool), tools / tool)
     done = run(project, 'true', WRONG_VERSION='1', PATH=str(tools))
-    assert done.returncode == 1 and 'no Python 3.10 to 3.13' in done.stderr and 'apt-get install' in done.stderr
+    assert done.returncode == 1 and 'no Python 3.10 to 3.14' in done.stderr and 'apt-get install' in done.stderr
     assert not (project[0] / '.venv').exists()
 
 

@@ -59,7 +59,14 @@ class Note(NamedTuple):
         sides = ', '.join(str(face.side) for face in self.restored)
         text = f'{self.input}: {len(self.restored)} of {len(self.faces)} faces restored'
         text += f', of {sides} pixels' if sides else ''
-        return text + ''.join(f'; {face.side} pixels at {face.box[:2]}: {face.why}' for face in self.faces if face.why)
+        reasons = dict.fromkeys(face.why for face in self.faces if face.why)
+        return text + ''.join(map(self._left, reasons))
+
+    def _left(self, why: str) -> str:
+        """The faces that stay as they are for one reason: in a large photo there may be many."""
+        first, *others = [face for face in self.faces if face.why == why]
+        more = f' and {len(others)} more' if others else ''
+        return f'; {first.side} pixels at {first.box[:2]}{more}: {why}'
 
 
 @dataclass
