@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Usage: scripts/run.sh COMMAND...
 # Runs COMMAND in this project's own environment, .venv, which it sets up first: on a fresh machine, and again whenever
-# constraints.txt or pyproject.toml changed. Needs Python 3.10 to 3.13; PYTHON=/path/to/python names one. Examples:
+# constraints.txt or pyproject.toml changed. Needs Python 3.10 to 3.14; PYTHON=/path/to/python names one. Examples:
 #   scripts/run.sh python basicsr/train.py -opt options/rim_demo.yml
 #   scripts/run.sh pytest
 set -euo pipefail
@@ -20,7 +20,7 @@ is_set_up() { [ -x "$venv/bin/python" ] && [ -f "$stamp" ] && [ "$(cat "$stamp")
 
 find_python() {
     # A name on PATH may still not run (pyenv's shims), and Debian's Python comes without ensurepip.
-    local candidate names=(python3.12 python3.11 python3.10 python3.13 python3 python)
+    local candidate names=(python3.12 python3.11 python3.10 python3.13 python3.14 python3 python)
     [ -z "${PYTHON:-}" ] || names=("$PYTHON")
     for candidate in "${names[@]}"; do
         if "$candidate" -c 'import sys, ensurepip; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 14))' 2>/dev/null; then
@@ -29,7 +29,7 @@ find_python() {
         fi
     done
     [ -z "${PYTHON:-}" ] || say "PYTHON=$PYTHON is none of these, or does not run:"
-    say "no Python 3.10 to 3.13 with ensurepip found."
+    say "no Python 3.10 to 3.14 with ensurepip found."
     say "Install one, e.g. 'apt-get install python3.11 python3.11-venv', or name one: PYTHON=/path/to/python3.12 scripts/run.sh ..."
     return 1
 }

@@ -179,9 +179,11 @@ def test_all_options_go_to_the_log_file_and_its_place_to_the_console(monkeypatch
     console.emit = lambda record: lines.append(record.getMessage())
     file = logging.FileHandler(tmp_path / 'a.log')
     monkeypatch.setattr(logger, 'handlers', [console, file])
-    monkeypatch.setattr(logger, 'level', logging.INFO)
+    before = logger.level
+    logger.setLevel(logging.INFO)
     logger.info(caller['dict2str']({'name': 'a', 'train': {'total_iter': 5}}))
     logger.info('two\nlines')  # of something else
+    logger.setLevel(before)
     file.close()
     place = f'Log, with all options and the layers of networks: {tmp_path / "a.log"}'
     assert lines == [place, 'two\nlines']
