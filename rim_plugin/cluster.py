@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import socket
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -36,7 +37,7 @@ class Cluster:
         self._ray: Any = ray
         try:
             _require_listener(address)
-            ray.init(address, log_to_driver=False, logging_level='ERROR')
+            ray.init(address, log_to_driver=False, logging_level=logging.ERROR)
         except (OSError, RuntimeError, ValueError) as error:
             raise OptionsError(f'--ray {address}: no cluster answers there ({first_words(error)})') from None
         self._resources = ray.cluster_resources()

@@ -106,6 +106,7 @@ class TestAtomicFile:
         with pytest.raises(FileNotFoundError):
             write_atomically(tmp_path / 'nowhere' / 'a', '')
 
+    @pytest.mark.slow
     def test_threads_at_once(self, tmp_path):
         barrier = threading.Barrier(4)
 

@@ -33,8 +33,8 @@ SHAPES = {
     'SubPixelTriPathGenerator': [(2, 3, 64, 64), (2, 16, 8, 8), (2, 5, 16, 16), (2, 11, 16, 16), (2, 5, 2)],
     'VGGDiscriminator': [(2, 1)],
 }
-# of the walk, with the 96 MB of the network that cannot be built smaller left to the slow tests
-STEPS = [pytest.param(name, marks=pytest.mark.slow) if name == 'IResNet' else name for name in OURS]
+# of the walk, with networks that cannot be built small, or whose many layers take long, left to the slow tests
+STEPS = [pytest.param(name, marks=pytest.mark.slow) if name in ('IResNet', 'SPARNet') else name for name in OURS]
 
 
 @cache

@@ -42,6 +42,7 @@ def test_without_attention_a_unit_is_its_identity():
     assert torch.equal(unit(x), x)
 
 
+@pytest.mark.slow
 def test_grids_and_widths_are_those_of_the_paper():
     with torch.device('meta'):
         net = SPARNet(128)

@@ -263,6 +263,7 @@ class TestWeights:
         error = refusal(tmp_path / 'net.pt', small())
         assert 'embedding_size: 32), but' in error and 'model.head.fc.weight (32, 168) for (16, 168)' in error
 
+    @pytest.mark.slow
     @pytest.mark.parametrize('name', ['resnet10t', 'edgenext_xx_small'])
     def test_other_networks_are_named(self, tmp_path, name):
         torch.save(MobileFaceNet().state_dict(), tmp_path / 'net.pth')
@@ -346,6 +347,7 @@ class TestInHRN:
             HRN(SHORT, {**XXS, 'name': 'resnet10t'}, None)
         assert 'adapters: true bridges channels and grids' in str(error.value)
 
+    @pytest.mark.slow
     def test_gradients_reach_the_image_and_the_student(self):
         torch.manual_seed(0)
         image, hrn = torch.rand(2, 3, 112, 112, requires_grad=True), HRN(SHORT, SHORT, None)

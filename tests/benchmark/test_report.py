@@ -64,6 +64,7 @@ def test_sr_table(folder, sr_results):
     assert difference[2][3] == '-' and 'over 3 faces' in text
 
 
+@pytest.mark.slow
 def test_a_registered_metric_is_a_column_without_more(folder, sr_results, monkeypatch):
     class Toy(ImageMetric):
         title, digits, standard, higher_is_better = 'toy', 1, {'toy': {}}, False
@@ -136,6 +137,7 @@ def test_page_is_one_file_with_the_pictures_inside(folder, sr_results):
         assert (folder / f'out/a<b/figures/{name}.svg').is_file()
 
 
+@pytest.mark.slow
 def test_methods_table_says_what_was_compared(folder, sr_results):
     rows = table(report(sr_results, recogniser={'type': 'MobileFaceNet', 'weights': 'm.pth'}), '## Methods')
     assert rows[2] == ['SRCNN', '`srcnn.yml`', '-', '`srcnn.pth`', '-', 'MobileFaceNet `m.pth`']
@@ -196,6 +198,7 @@ def test_figures_are_equal_in_page_csv_json_and_latex(folder, sr_results):
     assert (out / 'tables/all.tex').read_text().count('\\input{') == 2
 
 
+@pytest.mark.slow
 def test_protocols_are_written(folder, sr_results):
     report(sr_results)
     assert 'hash: abc' in (folder / 'out/small/protocols/sr_drawn.yml').read_text()

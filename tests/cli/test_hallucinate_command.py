@@ -46,6 +46,7 @@ def test_faces_of_a_folder_are_hallucinated(run, rim, faces, tmp_path, capsys):
         assert message in printed.err
 
 
+@pytest.mark.slow
 def test_comparisons_and_priors_are_drawn(run, faces, tmp_path):
     run([faces / 'a.png', '-o', tmp_path / 'out', '--compare', '--priors'])
     assert files_below(tmp_path / 'out') == ['a.png', 'a_compare.png', 'a_priors.png']
@@ -127,6 +128,7 @@ def test_a_network_enlarges_what_is_not_face(run, photo, tmp_path):
     assert not (tmp_path / 'none').exists()
 
 
+@pytest.mark.slow
 def test_photos_too_large_and_unknown_detectors_are_named(run, photo, tmp_path, capsys):
     Image.new('L', (3000, 2000)).save(photo)
     failed(run, photo, '-o', tmp_path / 'out', '--detect', TWO_FACES, '--scale', '8')
@@ -188,6 +190,7 @@ def test_what_was_found_is_told_as_json_and_faces_are_written(run, photo, tmp_pa
     assert '--suffix a/b' in failed(run, photo, '-o', tmp_path / 'out', '--suffix', 'a/b')
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('kind', ['png', 'tif'])
 def test_depth_opacity_and_profile_of_a_photo_are_kept(run, photo, tmp_path, kind):
     pixels = np.dstack([read_rgb(photo), np.full((120, 160), 128, np.uint8)]).astype(np.uint16) * 257 + 3

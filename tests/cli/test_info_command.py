@@ -32,7 +32,7 @@ def test_an_empty_python_is_told_about_without_a_traceback():
         '  torch: absent' in done.stdout
         and "devices: cannot be told: ModuleNotFoundError: No module named 'torch'" in done.stdout
     )
-    code = code.replace('cli.info([])', 'cli.hallucinate(["a.png", "-o", "out"])')
+    code = code.replace('cli.info([])', 'cli.hallucinate(["docs/rim_demo.png", "-o", "out"])')
     done = subprocess.run([sys.executable, '-I', '-S', '-c', code], cwd=ROOT, capture_output=True, text=True)
     assert (
         done.returncode == 1

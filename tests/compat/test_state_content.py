@@ -57,6 +57,7 @@ def test_what_is_no_state_is_told(content):
     assert 'x.state: not a training state' in refused(check_content, content, 'x.state')
 
 
+@pytest.mark.slow
 def test_any_value_that_changed_is_seen():
     chance = random.Random(0)
     for _ in range(200):

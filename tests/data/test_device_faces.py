@@ -148,7 +148,7 @@ def test_faces_that_the_memory_does_not_hold(root, monkeypatch):
 def test_a_damaged_face_is_named(root, monkeypatch):
     dataset = FacePriorDataset(options(root))
     monkeypatch.setattr(dataset._sources[0].store, 'read', lambda kind, key: b'no picture')
-    with pytest.raises(ValueError, match="the gt image of 'face_0' cannot be decoded"):
+    with pytest.raises(ValueError, match="the gt image of 'face_0' cannot be used .it cannot be decoded."):
         dataset.place(CPU)
 
 

@@ -136,6 +136,7 @@ def test_discriminators_of_several_scales_learn_by_basicsrs_loss_of_several_scal
     assert told.startswith('train.gan_opt: GANLoss cannot take [')
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('name', quick(NETWORKS, {'VGGDiscriminator', 'VGGStyleDiscriminator'}))
 def test_discriminators_of_components(name):
     net = {'type': 'ComponentDiscriminator', 'net': small(name, upscale=1), 'size': 64}

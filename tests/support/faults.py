@@ -338,9 +338,9 @@ FAULTS = (
         'A changed schedule one iteration ahead',
     ),
     Fault(
-        'data/store_check.py',
-        'if image.shape[:2] != listed.shape[:2]:',
-        'if image.shape[0] > listed.shape[0]:',
+        'data/stored_image.py',
+        'if image.shape[:2] != tuple(shape[:2]):',
+        'if image.shape[0] > shape[0]:',
         'data/test_store_check.py',
         'A face smaller than it is listed is taken for whole',
     ),

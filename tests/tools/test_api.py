@@ -128,6 +128,7 @@ def test_what_is_no_face_is_named_as_a_whole(rim, image, message):
             function(image)
 
 
+@pytest.mark.slow
 def test_an_examined_face_has_what_embed_sides_and_quality_tell(rim, faces):
     examined = rim.examine(faces)
     assert np.allclose([each.embedding for each in examined], rim.embed(faces), atol=1e-6)

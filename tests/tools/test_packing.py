@@ -36,6 +36,7 @@ def test_the_averaged_weights_come_back_from_half_precision(tiny):
     assert {value.dtype for value in weights.tensors.values()} == {torch.float16, torch.int64}
 
 
+@pytest.mark.slow
 def test_statistics_are_folded_into_what_was_trained(tiny):
     torch.manual_seed(3)
     net = build({'type': 'MobileFaceNet'}).double().eval()

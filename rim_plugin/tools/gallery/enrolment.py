@@ -166,7 +166,7 @@ def embed_photos(
     coming = iter(people)
     while batch := list(islice(coming, rim.batch)):
         skipped: list[str] = []
-        yield _embedded(rim, *readable_faces(batch, detector, skipped), min_quality, skipped)
+        yield _examined(rim, *readable_faces(batch, detector, skipped), min_quality, skipped)
 
 
 def readable_faces(
@@ -186,7 +186,7 @@ def readable_faces(
     return photos, faces
 
 
-def _embedded(
+def _examined(
     rim: RIM, photos: list[Enrolled], faces: list[np.ndarray], min_quality: float | None, skipped: list[str]
 ) -> Embedded:
     """The photos but those that are hardly faces; appends to ``skipped`` a line about each of these."""

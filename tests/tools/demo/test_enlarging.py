@@ -22,6 +22,7 @@ def test_a_photo_is_shown_before_and_after_with_its_faces_the_largest_first(rim,
         assert [picture.shape for picture in each.priors] == [(64, 64, 3)] * 2
 
 
+@pytest.mark.slow
 def test_an_aligned_face_is_a_face_as_a_whole_and_needs_no_detector(rim, make_face):
     face = make_face(20)
     assert np.array_equal(faces_of(face, None, 63)[0].image, face)

@@ -29,6 +29,7 @@ def judging(rim, make_face):
     return RIM(rim.weights._replace(qualities=qualities), 'cpu')
 
 
+@pytest.mark.slow
 def test_photos_of_the_enrolled_and_of_others_make_both_curves(judging, rim, make_face, tmp_path):
     for name, number in (('Ann', 1), ('Bob', 2), ('Cem', 3)):
         (tmp_path / name).mkdir()
