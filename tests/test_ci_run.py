@@ -26,7 +26,7 @@ def test_temporary_files_go_with_the_run_even_where_it_fails(tmp_path, fails):
     notes = tmp_path / 'notes'
     if fails:
         Path(f'{notes}.fail').touch()
-    environment = dict(os.environ, NOTES=str(notes), TMPDIR=str(tmp_path / 'tmp'))
+    environment = dict(os.environ, CI='', NOTES=str(notes), TMPDIR=str(tmp_path / 'tmp'))
     done = subprocess.run([tmp_path / 'project/.ci/run'], env=environment, capture_output=True, text=True)
     steps = ['ruff', 'ruff', 'mypy', 'mkdocs', 'pytest', 'jupyter', 'python', 'python']
     assert done.returncode == (5 if fails else 0), done.stderr

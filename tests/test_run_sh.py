@@ -185,6 +185,7 @@ def test_what_is_there_needs_no_space_and_stays_where_an_update_would_fill_the_d
     assert run(project, 'true').returncode == 0 and len(notes(project)) == 3
 
 
+@pytest.mark.slow
 def test_a_file_system_that_tells_no_size_is_taken_as_large_enough(project, disk):
     disk(free=0, size=0)
     assert run(project, 'true').returncode == 0 and notes(project)[0] == 'venv'

@@ -48,6 +48,7 @@ def sr_results():
     }
 
 
+@pytest.mark.slow
 def test_sr_table(folder, sr_results):
     text = report(sr_results)
     head, _, srcnn, bicubic = table(text, '## Super-resolution: drawn')
@@ -88,6 +89,7 @@ def test_a_registered_metric_of_pairs_is_a_table_without_more(folder, monkeypatc
     assert all('0.2' in row[1] for row in rows)
 
 
+@pytest.mark.slow
 def test_recognition_tables(folder):
     results = {
         ('srcnn', 'pairs'): pair_result(0.75, seed=1, rank_1=0.5),
@@ -166,6 +168,7 @@ def test_the_papers_figure_stands_beside(folder, sr_results):
     assert head == ['method', '28', '28, paper', 'trained'] and [srcnn[2], bicubic[2]] == ['-', '0.843']
 
 
+@pytest.mark.slow
 def test_a_rate_beyond_the_list_is_not_measurable(folder):
     results = {(name, 'pairs'): pair_result(0.5, **{'tar_at_far_1e-2': 0.25}) for name in METHODS}
     text = report(results, sr_sets={}, pair_sets=PAIRS, recogniser={'type': 'MobileFaceNet'})

@@ -73,6 +73,7 @@ def test_a_large_picture_is_refused_by_its_header(networks, tmp_path, capsys, op
     assert '1 photos enrolled' in printed.out and 'large.png: 108 megapixels' in printed.err
 
 
+@pytest.mark.slow
 def test_a_wrong_gallery_is_named_before_the_work(networks, faces, tmp_path):
     (tmp_path / 'index').write_text('text')
     assert 'damaged, or no gallery' in failed(cli.gallery, 'enrol', tmp_path / 'index', faces, *networks)

@@ -30,6 +30,7 @@ def run(networks):
     return run
 
 
+@pytest.mark.slow
 def test_faces_of_a_folder_are_hallucinated(run, rim, faces, tmp_path, capsys):
     run([faces, '-o', tmp_path / 'out'])
     assert files_below(tmp_path / 'out') == ['a.png', 'b.png', 'large.png', 'süb/c.png']
@@ -65,6 +66,7 @@ def test_places_are_looked_at_before_networks_are_loaded(faces, picture, out, me
     assert message in failed(cli.hallucinate, faces / picture, '-o', faces / out, '--weights', 'nowhere')
 
 
+@pytest.mark.slow
 def test_nothing_is_overwritten_without_force(run, faces, tmp_path):
     out = tmp_path / 'out'
     out.mkdir()
@@ -75,6 +77,7 @@ def test_nothing_is_overwritten_without_force(run, faces, tmp_path):
     assert read_rgb(out / 'b.png').shape == (64, 64, 3)
 
 
+@pytest.mark.slow
 def test_inputs_are_never_overwritten_nor_mixed_up(run, faces, tmp_path):
     assert 'a.png, one of the inputs' in failed(run, faces / 'a.png', '-o', faces, '--force')
     Image.new('RGB', (8, 8)).save(faces / 'a.bmp')
@@ -163,6 +166,7 @@ def test_large_faces_are_told_from_none(run, photo, tmp_path, capsys):
     assert 'left as it is: it has the detail' in told
 
 
+@pytest.mark.slow
 def test_some_left_out_ends_with_a_status_of_its_own(networks, faces, tmp_path):
     with pytest.raises(SystemExit) as caught:
         cli.hallucinate([*networks, str(faces), '-o', str(tmp_path / 'out')])

@@ -12,6 +12,7 @@ from rim_plugin import __version__, cli
 ROOT = Path(__file__).parents[2]
 
 
+@pytest.mark.slow
 def test_text_and_json_say_the_same(capsys):
     cli.info(['--json'])
     found = json.loads(capsys.readouterr().out)

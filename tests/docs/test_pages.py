@@ -4,6 +4,8 @@ import importlib.util
 import re
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
 README = (ROOT / 'README.md').read_text(encoding='utf-8')
 PAGES = [ROOT / 'README.md', ROOT / 'CONTRIBUTING.md', *sorted((ROOT / 'docs').rglob('*.md'))]
@@ -39,5 +41,6 @@ def test_scripts_and_options_files_that_the_pages_name_are_there():
     assert sorted(name for name in named if not (ROOT / name).exists()) == []
 
 
+@pytest.mark.slow
 def test_the_drawn_photo_has_six_faces():
     assert script('draw_photo').draw_photo(20).shape == (2 * 26, 3 * 26, 3)

@@ -118,6 +118,7 @@ def test_a_replay_takes_the_batch_the_rate_and_the_weights_of_its_time(graphs):
     check_equal(build, batches(WARM_UPS + 3), graphs, [2])
 
 
+@pytest.mark.slow
 def test_beyond_the_most_shapes_it_goes_on_without_graphs(graphs, monkeypatch):
     monkeypatch.setattr(captured_steps, 'MOST_GRAPHS', 1)
     model, lines = rim_model(captured=True, domain_opt=None, **FAST), []

@@ -84,6 +84,7 @@ PLACES = {
 DISCRIMINATORS = {'UNetDiscriminatorSN', 'VGGDiscriminator'}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('place', PLACES)
 @pytest.mark.parametrize('name', quick(NETWORKS, {*DISCRIMINATORS, 'VGGStyleDiscriminator'}))
 def test_discriminators_of_images(name, place):

@@ -31,7 +31,7 @@ OURS = sorted(
 )
 
 
-QUICK = ('fhn_small', 'rim_demo', 'student_plain', 'srcnn', 'lfw', 'bicubic')
+QUICK = ('fhn_small', 'srcnn', 'bicubic')
 
 
 def quick(files, some=QUICK):

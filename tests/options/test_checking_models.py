@@ -304,6 +304,7 @@ def test_a_test_of_a_baseline_has_a_network_at_all(tmp_path):
     assert 'network_g is missing; add e.g. {type: ' in refused(check, options, file, False, False, False)
 
 
+@pytest.mark.slow
 def test_a_baseline_rehearses_its_first_iteration(problem):
     message = problem(model_type='BaselineModel', network_g=SRCNN)
     assert message == (
@@ -329,6 +330,7 @@ def test_the_check_neither_draws_random_numbers_nor_opens_the_log(tmp_path):
     assert torch.equal(torch.get_rng_state(), before)
 
 
+@pytest.mark.slow
 def test_nor_does_the_rehearsal_of_a_training(tmp_path, monkeypatch):
     monkeypatch.setattr('basicsr.utils.logger.initialized_logger', opened := {})
     before = torch.get_rng_state()

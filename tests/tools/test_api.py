@@ -34,6 +34,7 @@ def test_embeddings_are_those_of_rimmodel(tiny, rim, faces):
     assert np.allclose(np.linalg.norm(output, axis=1), 1, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_one_face_gives_what_it_gives_in_a_list(rim, faces):
     assert np.allclose(rim.embed(faces[0]), rim.embed(faces)[0], atol=1e-5)
     assert np.abs(rim.hallucinate(faces[1]).astype(int) - rim.hallucinate(faces[:3])[1]).max() <= 1
@@ -162,6 +163,7 @@ def test_a_known_side_is_what_a_face_is_hallucinated_at(rim, make_face):
     assert np.abs(at_20.astype(int) - rim.restore([face], sides=[60])[0].image).mean() > 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('at', [512, 700])
 def test_what_a_large_face_has_stays_in_it(rim, make_face, at):
     """The network adds to the face as it is what it makes of it at its effective side, looked at at 512 pixels."""

@@ -47,6 +47,7 @@ def changed(frames, before):
     return [int((np.abs(frame.astype(int) - each).max(2) > 8).sum()) for frame, each in zip(frames, large)]
 
 
+@pytest.mark.slow
 def test_no_frame_is_lost_and_no_face_left_out_where_the_detector_misses_it(rim, folder, tmp_path):
     clip = FolderClip(folder)
     note = hallucinate_clip(rim, clip, tmp_path / 'out', detector(missed=(3, 4, 8)), scale=2)
@@ -109,6 +110,7 @@ def test_frames_that_are_aligned_faces_and_those_that_are_none(rim, folder, tmp_
         hallucinate_clip(rim, FolderClip(folder), tmp_path / 'none', None)
 
 
+@pytest.mark.slow
 def test_another_shot_ends_a_track(rim, folder, tmp_path):
     for number in range(6, FRAMES):
         path = folder / f'{number:02}.png'

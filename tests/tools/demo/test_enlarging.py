@@ -35,6 +35,7 @@ def test_a_photo_without_a_face_is_told(make_face):
         faces_of(make_face(300), nobody, 63)
 
 
+@pytest.mark.slow
 def test_a_photo_is_no_larger_than_a_browser_gets_it(rim, make_face):
     photo = np.tile(make_face(400), (1, SHOWN // 400 + 2, 1))[:, : SHOWN + 600]
     assert enlarge_photo(rim, photo, two_faces).after.shape == (320, SHOWN, 3)

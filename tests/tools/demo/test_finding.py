@@ -30,6 +30,7 @@ def test_an_answer_in_words():
     assert describe_answer(answer._replace(name=None, reason='too small')) == 'No answer: too small.'
 
 
+@pytest.mark.slow
 def test_people_are_found_again_and_go_with_their_folder(rim, make_face, tmp_path):
     people = People(rim, tmp_path / 'people')
     with pytest.raises(GalleryError, match='empty'):
