@@ -26,6 +26,8 @@ def pytest_addoption(parser):
 def pytest_configure(config):
     """Import the package, before BasicSR, in processes that run tests: with ``-n`` in pytest-xdist's workers alone."""
     if config.getoption('numprocesses', None) and not hasattr(config, 'workerinput'):
+        import yapf  # noqa: F401  mmengine's: its first import writes a file of which two workers would read half
+
         return
     gc.disable()  # until all is imported, none of which is ever garbage: a sixth of the time that this takes
     config.pluginmanager.import_plugin('support.tiny_weights')
