@@ -4,9 +4,11 @@ Both hold the same encoded bytes under the same keys and end with the same ``met
 without it is unfinished.
 """
 
+import errno
 import io
 import os
 import re
+import shutil
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from contextlib import closing
@@ -147,8 +149,10 @@ class LmdbWriter(ImageWriter):
                 self._pending = {}
             except lmdb.MapFullError:
                 self._env.set_mapsize(2 * self._env.info()['map_size'])
-            except lmdb.Error as error:  # of a full disk it does not say which
-                self._pending = {}
+            except lmdb.Error as error:
+                wanted, self._pending = sum(map(len, self._pending.values())), {}
+                if shutil.disk_usage(self.path).free < wanted:  # of which LMDB says "Input/output error"
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.path)) from None
                 raise lmdb.Error(f'{self.path}: {error}') from None
 
 

@@ -1,7 +1,9 @@
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 from zlib import crc32
 
 import cv2
+import lmdb
 import numpy as np
 import pytest
 
@@ -105,3 +107,24 @@ def test_many_writers_never_tear_a_file(tmp_path):
         while not all(each.done() for each in written):
             assert path.read_bytes() in contents
         assert [each.result() for each in written] == [None] * 20
+
+
+class Broken:
+    """An environment of LMDB that cannot write."""
+
+    def __init__(self, env):
+        self.close = env.close
+
+    def begin(self, write):
+        raise lmdb.DiskError('mdb_txn_commit: Input/output error')
+
+
+@pytest.mark.parametrize(
+    ('free', 'kind', 'words'),
+    [(10, OSError, 'No space left on device: .*faces.lmdb'), (10**9, lmdb.Error, 'faces.lmdb: .*Input/output error')],
+)
+def test_a_full_disk_is_told_from_a_broken_one(tmp_path, monkeypatch, free, kind, words):
+    monkeypatch.setattr('shutil.disk_usage', lambda _: SimpleNamespace(free=free))
+    with pytest.raises(kind, match=words), LmdbWriter(tmp_path / 'faces.lmdb') as writer:
+        writer._env = Broken(writer._env)
+        writer.put('a', encoded(0))
