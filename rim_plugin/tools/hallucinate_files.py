@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Literal, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
 import cv2
 import numpy as np
@@ -23,7 +23,6 @@ from rim_plugin.files import remove_drafts
 from rim_plugin.memory import give_back
 from rim_plugin.sheets import GAP, comparison_sheet
 from rim_plugin.tools.api import RIM, RestoredFace
-from rim_plugin.tools.background import Background
 from rim_plugin.tools.face_inputs import check_side
 from rim_plugin.tools.file_queue import Read, Writer, parts_of, read_ahead
 from rim_plugin.tools.notes import Note, Report, face_note
@@ -38,6 +37,9 @@ from rim_plugin.tools.photos import (
     fitting_scale,
     paste_faces,
 )
+
+if TYPE_CHECKING:
+    from rim_plugin.tools.background import Background  # with it PyYAML, which few runs need
 
 OnNoFace = Literal['copy', 'skip', 'fail']
 Job: TypeAlias = 'tuple[Path, Path]'  # a picture, and its target
