@@ -50,13 +50,14 @@ def wait_for(process, text):
 
 
 def content(root, name='20'):
-    """Weights (with EMA) of a run's end and the whole training state but its options, bit for bit."""
+    """Weights (with EMA) of a run's end and the whole training state but its options and their seal, bit for bit."""
     folder = root / 'experiments' / 'tiny'
     contents = {
         file: torch.load(folder / file, weights_only=True)
         for file in (f'models/net_g_{name}.pth', f'training_states/{name}.state')
     }
-    assert contents[f'training_states/{name}.state'].pop('options')['name'] == 'tiny'
+    state = contents[f'training_states/{name}.state']
+    assert state.pop('options')['name'] == 'tiny' and len(state.pop('sha256')) == 64
     return {file: leaves(value) for file, value in contents.items()}
 
 
