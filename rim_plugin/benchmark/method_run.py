@@ -64,7 +64,7 @@ class MethodRun:
         [(method, wanted)] = part
         return self.measure(method, wanted)
 
-    def measure(self, method: Method, wanted: list[Measurement], progress: Progress = bool) -> Outcome:
+    def measure(self, method: Method, wanted: list[Measurement], progress: Progress = lambda count: None) -> Outcome:
         """Make the measurements that the cache lacks, after training where that is wanted.
 
         Args:

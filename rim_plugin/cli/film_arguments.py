@@ -17,7 +17,15 @@ if TYPE_CHECKING:
     from rim_plugin.tools.video import ClipNote
 
 # Arguments that films do not have, by what they are where nobody names them.
-_OF_PICTURES = {'compare': False, 'priors': False, 'crops': False, 'suffix': '', 'ray': None, 'ext': 'png'}
+_OF_PICTURES = {
+    'compare': False,
+    'priors': False,
+    'crops': False,
+    'suffix': '',
+    'ray': None,
+    'ext': 'png',
+    'background': None,
+}
 
 
 def add_film_arguments(parser: ArgumentParser) -> None:

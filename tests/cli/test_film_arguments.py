@@ -53,6 +53,7 @@ def test_what_is_not_for_films_is_told(networks, frames, tmp_path):
     out = ['-o', tmp_path / 'out.mp4']
     assert '2 inputs: films go one at a time' in told('a.mp4', 'b.mp4', *out)
     assert '--compare: is of pictures, not of films' in told(frames, *out, '--frames', '--compare')
+    assert '--background: is of pictures' in told(frames, *out, '--frames', '--background', 'b.yml')
     assert '--ext: is of pictures' in told(frames, *out, '--frames', '--ext', 'jpg')
     assert 'would overwrite the film itself' in told(frames, '-o', frames, '--frames')
     assert '0.png is a file: name a folder' in told(frames, '-o', frames / '0.png/out.mp4', '--frames')
