@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-BASE = {'errors', 'files', 'weights_file'}
+BASE = {'errors', 'files', 'tensor_files', 'weights_file'}
 # Each part, a folder or a module of the top, with the parts that it may import; itself goes without saying.
 ARROWS = {
     'rim_plugin': {'import_hook', 'tools'},
@@ -22,7 +22,17 @@ ARROWS = {
     'cli': {'tools', 'benchmark', 'cluster', 'data', 'errors', 'files', 'rim_plugin', 'shipped', 'test', 'train'},
     'tools': BASE
     | {'archs', 'data', 'environment', 'evaluation', 'templates', 'options', 'packages', 'pipeline'}
-    | {'cluster', 'effective_side', 'heatmaps', 'memory', 'names', 'network_key', 'sheets', 'shipped'},
+    | {
+        'calibration_values',
+        'cluster',
+        'effective_side',
+        'heatmaps',
+        'memory',
+        'names',
+        'network_key',
+        'sheets',
+        'shipped',
+    },
     'benchmark': BASE
     | {'archs', 'batch', 'data', 'environment', 'evaluation', 'templates', 'models', 'options', 'pipeline'}
     | {'cluster', 'rim_plugin', 'sheets', 'tools'},
@@ -50,17 +60,20 @@ ARROWS = {
     'losses': {'archs', 'discovery', 'errors', 'options'},
     'archs': BASE | {'data', 'discovery', 'heatmaps', 'options', 'packages'},
     'data': BASE | {'discovery', 'heatmaps', 'names', 'options', 'randomness'},
-    'options': BASE | {'muon', 'randomness', 'shipped'},
-    'weights_file': {'errors', 'files', 'shipped'},
+    'options': BASE | {'former_names', 'muon', 'randomness', 'shipped'},
+    'weights_file': {'calibration_values', 'errors', 'files', 'former_names', 'tensor_files'},
+    'tensor_files': {'errors', 'files', 'former_names'},
     'link': {'errors'},
     'cluster': {'errors'},
     'packages': {'errors'},
     **dict.fromkeys(
         (
+            'calibration_values',
             'discovery',
             'environment',
             'errors',
             'files',
+            'former_names',
             'heatmaps',
             'memory',
             'muon',

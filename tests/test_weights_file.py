@@ -12,22 +12,17 @@ from support.small_networks import SMALL_INTEGRATOR, SMALL_PATHS
 from torch import nn
 
 from rim_plugin.archs.recogniser_weights import load_recogniser_weights
+from rim_plugin.calibration_values import Calibration, Quality, Tail
 from rim_plugin.files import read_metadata
 from rim_plugin.shipped import shipped_weights
+from rim_plugin.tensor_files import read_weights
 from rim_plugin.weights_file import (
-    Calibration,
-    Quality,
-    Tail,
     Weights,
     build_packed,
-    is_packed,
     load_into,
     load_weights,
-    misfit,
     packed_options,
     packed_student,
-    read_tensors,
-    read_weights,
     save_weights,
 )
 
@@ -221,14 +216,6 @@ class TestEarlierNames:
         load_into(net, tmp_path / name)
         assert equal(net, hrn)
 
-    def test_tensors_of_a_bare_state_dict(self, tmp_path):
-        torch.save(
-            {f'module.{branch}.fits.0.1.weight': torch.ones(1) for branch in ('student', 'assistant')},
-            tmp_path / 'bare.pth',
-        )
-        expected = {f'module.{branch}.adapters.0.1.weight' for branch in ('student', 'assistant')}
-        assert read_weights(tmp_path / 'bare.pth', None).keys() == expected
-
     def test_options(self, tmp_path):
         paths = {'type': 'TriPathGenerator', **SMALL_PATHS}
         paths['work_size'] = paths.pop('feature_size')
@@ -239,43 +226,6 @@ class TestEarlierNames:
         for read in (load_weights(path).networks['fhn'], packed_options(path, 'fhn')):
             assert read['generator']['feature_size'] == read['integrator']['feature_size'] == 16
             assert 'work_size' not in {**read['generator'], **read['integrator']}
-
-
-class TestOtherFiles:
-    def test_nothing_is_unpickled(self, tmp_path):
-        class Trap:
-            def __reduce__(self):
-                return open, (str(tmp_path / 'trap'), 'w')
-
-        torch.save({'params': Trap()}, tmp_path / 'object.pth')
-        (tmp_path / 'damaged.pth').write_bytes(b'PK\x03\x04 half a file')
-        (tmp_path / 'folder.pth').mkdir()
-        told_of = {'object': 'safe to read', 'damaged': 'safe to read', 'absent': 'no such file', 'folder': 'a folder'}
-        for name, message in told_of.items():
-            for read in (read_tensors, read_weights):
-                told = refused(read, tmp_path / f'{name}.pth')
-                assert f'{name}.pth: ' in told and message in told
-        assert not (tmp_path / 'trap').exists()
-
-    @pytest.mark.parametrize('content', [[1, 2], torch.zeros(2, 2), {'params': 3}, {'params': {1: torch.zeros(1)}}])
-    def test_a_file_without_weights_is_told(self, tmp_path, content):
-        torch.save(content, tmp_path / 'x.pth')
-        assert 'x.pth: holds no weights' in refused(read_weights, tmp_path / 'x.pth')
-
-    def test_keys_of_a_checkpoint(self, tmp_path):
-        weights = {key: {'a': torch.full((1,), number)} for number, key in enumerate(('params', 'params_ema'))}
-        torch.save(weights, tmp_path / 'x.pth')
-        for key, number in (('params', 0), ('params_ema', 1), ('gone', 0)):
-            assert read_weights(tmp_path / 'x.pth', key)['a'].item() == number
-        assert read_weights(tmp_path / 'x.pth', None).keys() == weights.keys()
-        torch.save({'net': {}}, tmp_path / 'y.pth')
-        assert "no weights under 'params'; the file holds net" in refused(read_weights, tmp_path / 'y.pth')
-
-    def test_bare_safetensors_need_no_sidecar(self, tmp_path):
-        torch.manual_seed(1)
-        source, net = build(dict(SRCNN)), build(dict(SRCNN))
-        save_file(source.state_dict(), tmp_path / 'x.safetensors')
-        assert load_into(net, tmp_path / 'x.safetensors').keys() == net.state_dict().keys() and equal(net, source)
 
 
 class Pair(nn.Module):
@@ -349,14 +299,8 @@ class TestLoadInto:
             expected = file[0].state_dict() if key.startswith('second') else before
             assert torch.equal(value, expected[key]), key
 
-
-def test_misfit_names_keys_and_shapes():
-    own = {'a': torch.zeros(1), 'b': torch.zeros(2)}
-    assert misfit(own, own) == ''
-    told = misfit(own, {'b': torch.zeros(3), 'c': torch.zeros(1)})
-    assert told == 'missing: a; unexpected: c; other shape: b (3,) for (2,)'
-
-
-def test_packed_by_its_names():
-    assert is_packed({'fhn.a': 0, 'hrn.b': 0})
-    assert not is_packed({'fhn.a': 0, 'conv.b': 0}) and not is_packed({})
+    def test_bare_safetensors_need_no_sidecar(self, tmp_path):
+        torch.manual_seed(1)
+        source, net = build(dict(SRCNN)), build(dict(SRCNN))
+        save_file(source.state_dict(), tmp_path / 'x.safetensors')
+        assert load_into(net, tmp_path / 'x.safetensors').keys() == net.state_dict().keys() and equal(net, source)

@@ -11,7 +11,8 @@ from rim_plugin.archs.onnx_files import iresnet_weights
 from rim_plugin.archs.recogniser import Recogniser
 from rim_plugin.archs.timm_recogniser_arch import TimmRecogniser
 from rim_plugin.errors import OptionsError, some
-from rim_plugin.weights_file import State, is_packed, misfit, packed_student, read_weights
+from rim_plugin.tensor_files import State, is_packed, misfit, read_weights
+from rim_plugin.weights_file import packed_student
 
 # where weights lie in a checkpoint: BasicSR's (the averaged ones first), most others', arcface_torch's of a training
 _WRAPPERS = ('params_ema', 'params', 'state_dict', 'state_dict_backbone')

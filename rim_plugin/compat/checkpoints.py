@@ -16,7 +16,8 @@ from rim_plugin.errors import OptionsError, first_words
 from rim_plugin.files import atomic_file, file_digest, write_atomically
 from rim_plugin.randomness import rng_state, set_rng_state
 from rim_plugin.run_state import RUN, last_checkpoint, training_states
-from rim_plugin.weights_file import State, load_into, read_tensors
+from rim_plugin.tensor_files import State, read_tensors
+from rim_plugin.weights_file import load_into
 
 from basicsr.models.base_model import BaseModel
 from basicsr.utils import check_resume, get_root_logger, img_util

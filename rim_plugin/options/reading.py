@@ -9,9 +9,9 @@ from typing import Any
 import yaml
 
 from rim_plugin.errors import OptionsError, did_you_mean, shown
+from rim_plugin.former_names import present_names
 from rim_plugin.options.yaml_values import Loader, load_yaml
 from rim_plugin.shipped import located
-from rim_plugin.weights_file import present_names
 
 _WHOLE = {'manual_seed', 'num_gpu', 'scale', 'batch_size_per_gpu', 'num_worker_per_gpu', 'num_prefetch_queue'}
 _WHOLE |= {'total_iter', 'warmup_iter', 'val_freq', 'print_freq', 'save_checkpoint_freq'}

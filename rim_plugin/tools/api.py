@@ -20,6 +20,7 @@ from rim_plugin.effective_side import reduce_faces
 from rim_plugin.heatmaps import heatmap_landmarks
 from rim_plugin.pipeline import Hallucination, RIMPipeline
 from rim_plugin.shipped import shipped_landmarks, shipped_weights
+from rim_plugin.tensor_files import LABELS
 from rim_plugin.tools.engine_names import AUTO, parse_engine
 from rim_plugin.tools.engines import Part, Run, make_run
 from rim_plugin.tools.face_inputs import (
@@ -35,7 +36,7 @@ from rim_plugin.tools.face_inputs import (
 from rim_plugin.tools.priors import Priors
 from rim_plugin.tools.quality import SEEN, features, quality_at, scores
 from rim_plugin.tools.verdicts import Identification, Verdicts, Verification
-from rim_plugin.weights_file import LABELS, Weights, build_packed, load_weights
+from rim_plugin.weights_file import Weights, build_packed, load_weights
 
 Result = TypeVar('Result')
 

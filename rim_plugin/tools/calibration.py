@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from rim_plugin.archs.recogniser import FACE_SIZE
-from rim_plugin.weights_file import Calibration, Tail
+from rim_plugin.calibration_values import Calibration, Tail
 
 FALSE_MATCH_RATES = (0.5, 0.2, 0.1, 0.05, 0.02, 0.01)  # whose scores are counted; a distribution tells rarer ones
 _TAUGHT = 40_000  # pairs of one kind that teach a curve

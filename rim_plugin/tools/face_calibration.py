@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from tqdm import tqdm
 
+from rim_plugin.calibration_values import Calibration, Quality
 from rim_plugin.data.face_source import NOBODY
 from rim_plugin.data.face_store import FaceStore
 from rim_plugin.data.resize import degrade
@@ -27,7 +28,6 @@ from rim_plugin.tools.api import RIM
 from rim_plugin.tools.calibration import at_sizes, calibrate, log_odds, search_threshold
 from rim_plugin.tools.no_faces import no_face
 from rim_plugin.tools.quality import SEEN, fit_quality, scores
-from rim_plugin.weights_file import Calibration, Quality
 
 SIZES = (4, 7, 14, 28, 112)
 FPIRS = (0.01, 0.1)

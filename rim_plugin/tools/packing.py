@@ -14,6 +14,7 @@ from rim_plugin.archs.hrn_arch import template_options
 from rim_plugin.archs.mix_discriminator_arch import mixed_options
 from rim_plugin.archs.recogniser import FACE_SIZE
 from rim_plugin.archs.recogniser_weights import load_recogniser_weights
+from rim_plugin.calibration_values import Calibration
 from rim_plugin.data.face_pairs import FacePairs
 from rim_plugin.environment import environment
 from rim_plugin.errors import OptionsError
@@ -23,11 +24,12 @@ from rim_plugin.evaluation.pair_evaluator import PairEvaluator
 from rim_plugin.files import write_atomically
 from rim_plugin.options.reading import read_options
 from rim_plugin.shipped import shipped
+from rim_plugin.tensor_files import read_weights
 from rim_plugin.tools.api import RIM
 from rim_plugin.tools.calibration import calibrate, pair_sizes
 from rim_plugin.tools.card import model_card, save_diagrams
 from rim_plugin.tools.face_calibration import Measured, known_faces, measure_calibration
-from rim_plugin.weights_file import GENERATORS, Calibration, Weights, build_packed, read_weights, save_weights
+from rim_plugin.weights_file import GENERATORS, Weights, build_packed, save_weights
 
 from basicsr.utils.registry import ARCH_REGISTRY, DATASET_REGISTRY
 

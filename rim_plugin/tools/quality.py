@@ -12,10 +12,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from rim_plugin.calibration_values import Quality
 from rim_plugin.data.alignment import alignment_template
 from rim_plugin.data.landmarks import five_points
 from rim_plugin.tools.priors import Priors
-from rim_plugin.weights_file import Quality
 
 SEEN = 28  # pixels: larger pictures are reduced to it, since landmarks are found best in small ones
 PASSING = 0.99  # share of real faces that the least quality lets pass

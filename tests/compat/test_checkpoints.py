@@ -16,7 +16,7 @@ from rim_plugin.compat import checkpoints
 from rim_plugin.errors import OptionsError
 from rim_plugin.randomness import rng_state
 from rim_plugin.run_state import RUN
-from rim_plugin.weights_file import read_tensors
+from rim_plugin.tensor_files import read_tensors
 
 
 def test_failed_write_keeps_the_old_file(tmp_path, monkeypatch):

@@ -289,7 +289,7 @@ FAULTS = (
         'pipeline: the mirror image is upside down',
     ),
     Fault(
-        'weights_file.py',
+        'tensor_files.py',
         'if digest != expected:',
         'if not expected:',
         'test_weights_file.py',

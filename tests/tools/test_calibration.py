@@ -5,6 +5,7 @@ import pytest
 from scipy.optimize import brentq
 from scipy.stats import norm
 
+from rim_plugin.calibration_values import Calibration, Tail
 from rim_plugin.evaluation.reliability import reliability
 from rim_plugin.tools.calibration import (
     Uncalibrated,
@@ -17,7 +18,6 @@ from rim_plugin.tools.calibration import (
     search_threshold,
     tail_score,
 )
-from rim_plugin.weights_file import Calibration, Tail
 
 
 def drawn(count, seed):

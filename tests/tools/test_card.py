@@ -4,10 +4,11 @@ import pytest
 import torch
 from support.facts import FACTS
 
+from rim_plugin.calibration_values import Calibration
 from rim_plugin.evaluation import metric
 from rim_plugin.evaluation.metric import PairMetric, register_metric
 from rim_plugin.tools.card import model_card
-from rim_plugin.weights_file import Calibration, Weights
+from rim_plugin.weights_file import Weights
 
 PROTOCOL = {
     'pair_list': 'pairs.txt',

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from rim_plugin.errors import OptionsError
 from rim_plugin.evaluation.eight_bit import EightBitMetric
 from rim_plugin.evaluation.metric import register_metric
-from rim_plugin.weights_file import misfit, read_weights
+from rim_plugin.tensor_files import misfit, read_weights
 
 _WANTED = "Wanted is torchvision's AlexNet, alexnet-owt-7be5be79.pth of its model zoo."
 

@@ -1,0 +1,95 @@
+"""What a calibration says, as weights files hold it: thresholds and tails of pairs of sizes, quality of pictures."""
+
+import math
+from collections.abc import Mapping
+from typing import Any, NamedTuple, TypeVar
+
+import msgspec
+
+Numbers = TypeVar('Numbers')  # a named tuple of them
+
+
+class Tail(NamedTuple):
+    """How often faces of different persons are alike, see :func:`rim_plugin.tools.calibration.fit_tail`.
+
+    Attributes:
+        scores: similarities that they reach at the rates of :data:`rim_plugin.tools.calibration.FALSE_MATCH_RATES`.
+        scale, shape: of the generalised Pareto distribution beyond the last of them.
+    """
+
+    scores: tuple[float, ...]
+    scale: float
+    shape: float
+
+
+class Calibration(NamedTuple):
+    """What pairs of faces of two sizes taught.
+
+    Attributes:
+        size: side of the smaller face in pixels.
+        threshold: similarity from which a pair counts as one person: one and two persons are equally likely there.
+        slope: of the log odds above the threshold: probability of one person = 1 / (1 + exp(-slope (s - t))).
+        pairs: how many pairs taught it.
+        other: side of the larger face in pixels; a file that does not tell means faces of full resolution.
+        slope_below: below the threshold; None: the same.
+        tail: the false match rate of a similarity; None: not measured.
+    """
+
+    size: int
+    threshold: float
+    slope: float
+    pairs: int
+    other: int = 112
+    slope_below: float | None = None
+    tail: Tail | None = None
+
+    @property
+    def lower_slope(self) -> float:
+        """Slope of the log odds below the threshold."""
+        return self.slope if self.slope_below is None else self.slope_below
+
+
+class Quality(NamedTuple):
+    """How an aligned face of one size is told from pictures that are none, see :mod:`rim_plugin.tools.quality`.
+
+    Attributes:
+        size: side of the picture in pixels.
+        means, scales: of the features, float each, by which they are made comparable.
+        coefficients: of the comparable features in the log odds of a face.
+        intercept: of the log odds.
+        least: quality below which a picture gets no verdict.
+    """
+
+    size: int
+    means: tuple[float, ...]
+    scales: tuple[float, ...]
+    coefficients: tuple[float, ...]
+    intercept: float
+    least: float
+
+
+def calibration_values(calibration: Calibration) -> dict[str, Any]:
+    """A calibration as JSON values."""
+    return {**calibration._asdict(), 'tail': calibration.tail and calibration.tail._asdict()}
+
+
+def read_calibration(values: dict[str, Any]) -> Calibration:
+    """A calibration from JSON values; files of before have no pairs of sizes and no tails."""
+    tail = values.get('tail')
+    return _of_numbers(Calibration, {**values, 'tail': tail and _of_numbers(Tail, tail)})
+
+
+def read_quality(values: dict[str, Any]) -> Quality:
+    """A quality from JSON values."""
+    return _of_numbers(Quality, values)
+
+
+def _of_numbers(kind: type[Numbers], values: Mapping[str, Any]) -> Numbers:
+    """A named tuple of finite numbers, and tuples of these, from values by name; TypeError or ValueError otherwise."""
+    filled: Any = kind(**values)
+    made = msgspec.convert(list(filled), kind)
+    for name, value in zip(filled._fields, filled):
+        for number in value if isinstance(value, (list, tuple)) else (value,):
+            if isinstance(number, float) and not math.isfinite(number):
+                raise ValueError(f'{name} is not finite')
+    return made
