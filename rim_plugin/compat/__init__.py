@@ -9,4 +9,4 @@ What these modules import from the rest of ``rim_plugin`` imports BasicSR within
 within one: whoever imports such a module first comes here, through BasicSR, before it is complete.
 """
 
-from rim_plugin.compat import checkpoints, devices, launch, loading, training  # noqa: F401
+from rim_plugin.compat import checkpoints, devices, launch, loading, resuming, training  # noqa: F401

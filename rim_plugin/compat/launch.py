@@ -15,7 +15,7 @@ from typing import Any
 import torch
 import yaml
 
-from rim_plugin.compat import checkpoints, devices, loading, run_lock
+from rim_plugin.compat import devices, loading, resuming, run_lock
 from rim_plugin.compat.patching import Function, replaces, wrapped
 from rim_plugin.errors import OptionsError, first_words, one_line
 from rim_plugin.files import write_atomically
@@ -68,7 +68,7 @@ def _with_changes(
 
 def _patch_caller(caller: dict[str, Any], forced: list[str]) -> None:
     patches: dict[str, Function] = {
-        'load_resume_state': checkpoints.load_resume_state,
+        'load_resume_state': resuming.load_resume_state,
         'init_tb_loggers': _init_tb_loggers,
         'copy_opt_file': partial(_copy_opt_file, forced=forced),
         'dict2str': _options_text,

@@ -17,7 +17,8 @@ from tqdm import tqdm
 from rim_plugin.data.alignment import align_face, warp_parsing, warp_points
 from rim_plugin.data.annotations import AnnotationReader, open_annotations
 from rim_plugin.data.detect import Detected, Detector, make_detector
-from rim_plugin.data.face_store import FaceStoreWriter, face_key
+from rim_plugin.data.face_store import face_key
+from rim_plugin.data.face_store_writer import FaceStoreWriter
 from rim_plugin.data.landmarks import five_points
 from rim_plugin.data.parsing_files import read_parsing
 from rim_plugin.data.photo_files import read_rgb

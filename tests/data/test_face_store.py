@@ -10,7 +10,8 @@ import cv2
 import numpy as np
 import pytest
 
-from rim_plugin.data.face_store import FaceStore, FaceStoreWriter, face_key
+from rim_plugin.data.face_store import FaceStore, face_key
+from rim_plugin.data.face_store_writer import FaceStoreWriter
 from rim_plugin.data.store_check import inspect_store
 from rim_plugin.data.stored_landmarks import read_landmarks
 from rim_plugin.errors import OptionsError

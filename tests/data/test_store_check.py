@@ -8,7 +8,8 @@ import lmdb
 import numpy as np
 import pytest
 
-from rim_plugin.data.face_store import SUFFIXES, FaceStoreWriter
+from rim_plugin.data.face_store import SUFFIXES
+from rim_plugin.data.face_store_writer import FaceStoreWriter
 from rim_plugin.data.store_check import check_store, inspect_store
 
 BACKENDS = ['lmdb', 'disk']

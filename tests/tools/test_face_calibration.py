@@ -6,7 +6,7 @@ import pytest
 from support.facts import FACTS
 from support.refusals import refused
 
-from rim_plugin.data.face_store import FaceStoreWriter
+from rim_plugin.data.face_store_writer import FaceStoreWriter
 from rim_plugin.tools.api import RIM
 from rim_plugin.tools.card import model_card
 from rim_plugin.tools.face_calibration import known_faces, measure_calibration
