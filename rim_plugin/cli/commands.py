@@ -213,6 +213,11 @@ def _pack_arguments(parser: ArgumentParser) -> None:
     )
     parser.add_argument('--identities', help='of --calibrate: text file of lines NAME PERSON')
     parser.add_argument('--exclude', help='of --calibrate: text file of faces that are left out, those of the training')
+    persons, told = (
+        common.whole_number(20, 100_000),
+        'of --calibrate: how many, at most; time rises with it (%(default)s)',
+    )
+    parser.add_argument('--persons', type=persons, default=250, metavar='N', help=told)
     parser.add_argument('--commit', help="of the training (today's)")
     parser.add_argument('--notes', help='text file for the card: data and their terms, other results')
 
@@ -225,7 +230,8 @@ def _pack(args: Namespace) -> None:
 
     if args.calibrate and not args.identities:
         raise ValueError('--calibrate: who is on the faces? Name a list by --identities')
-    known = packing.KnownPersons(args.calibrate, args.identities, args.exclude) if args.calibrate else None
+    places = args.calibrate, args.identities, args.exclude
+    known = packing.KnownPersons(*places, args.persons) if args.calibrate else None
     inputs = args.fhn, args.hrn, args.teacher, args.verify, args.commit, args.notes
     weights = packing.pack(file, args.output, *inputs, ['rim', 'pack', *args.argv], known)
     print(f'{args.output}: SHA-256 {weights.sha256}')

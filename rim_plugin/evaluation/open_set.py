@@ -60,6 +60,23 @@ def search_scores(similarity: ArrayLike, probes: np.ndarray, gallery: np.ndarray
     return np.where(mated > others, mated, MISSED), others
 
 
+def drawn_rates(reached: np.ndarray, total: np.ndarray, size: int) -> np.ndarray:
+    """Probability, for each search, that a gallery of ``size`` photos, drawn from ``total``, has one of those that are
+    ``reached``: 1 - C(total - reached, size) / C(total, size).
+
+    Args:
+        reached, total: (P, ) numbers of photos.
+        size: of the galleries, at most as many as any ``total``.
+    """
+    from scipy.special import gammaln
+
+    rest = total - reached
+    nobody = (
+        gammaln(rest + 1) - gammaln(np.maximum(rest - size, 0) + 1) - gammaln(total + 1) + gammaln(total - size + 1)
+    )
+    return 1 - np.where(rest >= size, np.exp(np.minimum(nobody, 0)), 0)
+
+
 def expected_fpir(similarity: np.ndarray, threshold: float, size: int) -> float:
     """FPIR of galleries of ``size`` photos, drawn from all that a probe has, in expectation over the draws.
 
@@ -68,13 +85,4 @@ def expected_fpir(similarity: np.ndarray, threshold: float, size: int) -> float:
         threshold: similarity from which a person is named.
         size: photos of a gallery, at most as many as any probe has.
     """
-    from scipy.special import gammaln
-
-    total = np.isfinite(similarity).sum(1)
-    reached = (similarity >= threshold).sum(1)
-    rest = total - reached
-    # probability that none of the photos that reach it is drawn: C(rest, size) / C(total, size)
-    nobody = (
-        gammaln(rest + 1) - gammaln(np.maximum(rest - size, 0) + 1) - gammaln(total + 1) + gammaln(total - size + 1)
-    )
-    return float(1 - np.where(rest >= size, np.exp(nobody), 0).mean())
+    return float(drawn_rates((similarity >= threshold).sum(1), np.isfinite(similarity).sum(1), size).mean())

@@ -129,6 +129,7 @@ def measure_calibration(rim: RIM, known: KnownFaces, sizes: Sequence[int] = SIZE
         'persons': len(np.unique(known.persons)),
         'sizes': list(sizes),
         'calibration_error': {name: curve.error for name, curve in curves.items()},
+        'chance_error': {name: curve.chance for name, curve in curves.items()},
         'fpir': _fpir_figures(embeddings, known.persons, half, parts),
         'quality': passing,
     }

@@ -3,7 +3,7 @@
 import os
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +43,7 @@ class KnownPersons:
     store: str
     identities: str
     exclude: str | None = None
+    persons: int = 250
 
 
 def pack(
@@ -80,7 +81,7 @@ def pack(
         raise OptionsError(f'{output}: the name of a weights file ends with .safetensors')
     notes = Path(notes).read_text(encoding='utf-8') if notes else ''
     options = read_options(options_file)
-    known = calibration and known_faces(calibration.store, calibration.identities, calibration.exclude)
+    known = calibration and known_faces(*astuple(calibration))
     weights = trained_weights(options, fhn, hrn, teacher)
     facts = training_facts(options, options_file, [path for path in (fhn, *hrn) if path], commit)
     facts['recognisers'] = len(hrn)

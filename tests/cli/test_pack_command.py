@@ -8,6 +8,7 @@ from support.commands import failed
 from support.pair_files import face_pairs
 
 from rim_plugin import cli
+from rim_plugin.tools import packing
 
 
 def test_what_cannot_be_packed_is_told_in_one_line(tiny, tmp_path):
@@ -53,3 +54,24 @@ def test_weights_are_packed_with_thresholds_and_card(tiny, tmp_path, make_face, 
     capsys.readouterr()
     cli.verify([str(tmp_path / 'a.png')] * 2 + ['--detect', 'none', '--weights', str(tmp_path / 'w/x.safetensors')])
     assert 'same person' in capsys.readouterr().out
+
+
+def test_as_many_persons_calibrate_as_are_wanted(tiny, tmp_path, monkeypatch):
+    given = []
+    monkeypatch.setattr(packing, 'known_faces', lambda *arguments: given.append(arguments) or refuse())
+
+    def refuse():
+        raise ValueError('enough seen')
+
+    known = [
+        '--calibrate',
+        'faces',
+        '--identities',
+        'who.txt',
+        '--persons',
+        '40',
+        '-o',
+        str(tmp_path / 'x.safetensors'),
+    ]
+    assert 'enough seen' in failed(cli.pack, '-opt', tiny.options, '--fhn', tiny.fhn, *known)
+    assert given == [('faces', 'who.txt', None, 40)]

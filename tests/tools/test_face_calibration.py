@@ -59,6 +59,7 @@ def test_calibration_goes_into_weights_card_and_diagrams(store, rim, tmp_path):
     assert all(each.tail is not None for each in measured.calibrations)
     assert [each.size for each in measured.qualities] == [8, 16] and {*measured.rejections} == {'8 px', '16 px'}
     assert measured.facts['persons'] == PERSONS and measured.facts['calibration_error']['all'] < 0.2
+    assert 0 < measured.facts['chance_error']['8 and 16 px'] < 0.2
     weights = rim.weights._replace(facts=FACTS)
     weights = calibrated(weights, measured, tmp_path / 'x.safetensors')
     assert sorted(path.name for path in tmp_path.iterdir()) == ['x_rejection.png', 'x_reliability.png']
