@@ -85,6 +85,7 @@ def pack(
     weights = trained_weights(options, fhn, hrn, teacher)
     facts = training_facts(options, options_file, [path for path in (fhn, *hrn) if path], commit)
     facts['recognisers'] = len(hrn)
+    output.parent.mkdir(parents=True, exist_ok=True)
     calibrations, facts['results'] = measure(weights, verify) if verify else ([], {})
     facts['command'] = shlex.join(command)
     weights = weights._replace(calibrations=tuple(calibrations), facts=facts)

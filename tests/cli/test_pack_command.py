@@ -56,6 +56,17 @@ def test_weights_are_packed_with_thresholds_and_card(tiny, tmp_path, make_face, 
     assert 'same person' in capsys.readouterr().out
 
 
+def test_the_folder_is_there_before_anything_is_measured(tiny, tmp_path, monkeypatch):
+    folder, seen = tmp_path / 'new' / 'folder', []
+    monkeypatch.setattr(packing, 'known_faces', lambda *_: [None])
+    monkeypatch.setattr(packing, 'RIM', lambda *_, **__: None)
+    monkeypatch.setattr(packing, 'measure_calibration', lambda *_: seen.append(folder.is_dir()) or 1 / 0)
+    known = ['--calibrate', 'faces', '--identities', 'who.txt', '-o', str(folder / 'x.safetensors')]
+    with pytest.raises(ZeroDivisionError):
+        cli.pack(['-opt', tiny.options, '--fhn', tiny.fhn, *known])
+    assert seen == [True]
+
+
 def test_as_many_persons_calibrate_as_are_wanted(tiny, tmp_path, monkeypatch):
     given = []
     monkeypatch.setattr(packing, 'known_faces', lambda *arguments: given.append(arguments) or refuse())
