@@ -169,7 +169,7 @@ def embed_photos(
 
 
 def in_batches(people: Iterable[Person], size: int) -> Iterator[Iterator[Person]]:
-    """Batches, whose persons are taken one by one, so that a bar around ``people`` moves with each photo that is read."""
+    """Batches, whose persons are taken one by one: a bar around ``people`` moves with each photo that is read."""
     coming = iter(people)
     for first in coming:
         yield chain([first], islice(coming, size - 1))
