@@ -46,4 +46,5 @@ def _next_step(paths: Mapping[str, str], run: str, recogniser: Mapping[str, Any]
         return f'Weights: {paths["models"]}'
     teacher = ' --teacher' * bool(recogniser.get('teacher_weights'))
     options, packed = Path(paths['experiments_root'], 'options.yml'), f'{run}.safetensors'
-    return f'Next: rim pack {options} {weights}{teacher} -o {packed}; then rim hallucinate PHOTO.png -o out --weights {packed}'
+    pack = f'rim pack {options} {weights}{teacher} -o {packed}'
+    return f'Next: {pack}; then rim hallucinate PHOTO.png -o out --weights {packed}'
