@@ -206,6 +206,11 @@ def packed_student(weights: State) -> State:
     return _part(weights, 'hrn.student.net.')
 
 
+def packed_teacher(weights: State) -> State:
+    """The teacher among the tensors of NAME.safetensors; empty where it is not inside."""
+    return _part(weights, 'teacher.')
+
+
 def _part(weights: State, prefix: str) -> State:
     return {key.removeprefix(prefix): value for key, value in weights.items() if key.startswith(prefix)}
 

@@ -12,7 +12,7 @@ from rim_plugin.archs.recogniser import Recogniser
 from rim_plugin.archs.timm_recogniser_arch import TimmRecogniser
 from rim_plugin.errors import OptionsError, some
 from rim_plugin.tensor_files import State, is_packed, misfit, read_weights
-from rim_plugin.weights_file import packed_student
+from rim_plugin.weights_file import packed_student, packed_teacher
 
 # where weights lie in a checkpoint: BasicSR's (the averaged ones first), most others', arcface_torch's of a training
 _WRAPPERS = ('params_ema', 'params', 'state_dict', 'state_dict_backbone')
@@ -46,7 +46,7 @@ def load_recogniser_weights(net: Recogniser, path: str | os.PathLike[str]) -> No
         path: ``.safetensors``; ``.pth`` or ``.pt``, as they are or wrapped (``params_ema``, ``params``, ``state_dict``,
             ``state_dict_backbone``), with or without ``module.``; ``.onnx`` for IResNet. Keys are those of
             arcface_torch or face.evoLVe for IResNet, timm's or EdgeFace's for EdgeFace and TimmRecogniser. Of a file
-            that scripts/pack_weights.py made: HRN's student.
+            that scripts/pack_weights.py made: the teacher inside, or else HRN's student.
 
     Raises:
         OptionsError: missing or damaged file, or weights of another network.
@@ -71,9 +71,9 @@ def _read(path: str) -> State:
         return iresnet_weights(path)
     weights = _unwrap(read_weights(path, param_key=None), path)
     if is_packed(weights):
-        if not (student := packed_student(weights)):
+        if not (recogniser := packed_teacher(weights) or packed_student(weights)):
             raise OptionsError(f'{path}: holds a network for hallucination alone, no recogniser')
-        return student
+        return recogniser
     return _from_evolve(weights) if 'input_layer.0.weight' in weights else weights
 
 

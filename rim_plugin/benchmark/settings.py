@@ -116,14 +116,20 @@ class Benchmark(NamedTuple):
         }
 
 
-def read_benchmark(path: str) -> Benchmark:
+def read_benchmark(path: str, of_sets: Sequence[str] = ()) -> Benchmark:
     """The benchmark that an options file describes; a method that is ``~`` there is left out, as a child file may say.
+
+    Args:
+        path: the file.
+        of_sets: changes to each of its sets of faces, such as ``sr_sets:{}:dataroot_gt=FOLDER``.
 
     Raises:
         OptionsError: an unknown or missing key, a value of the wrong type, or an options file of a method that is
             absent or wrong.
     """
-    options = convert(read_options(path), BenchmarkOptions, path)
+    names = (read_options(path).get('sr_sets') or {}) if of_sets else {}
+    changes = [change.replace('{}', name, 1) for name in names for change in of_sets]
+    options = convert(read_options(path, changes), BenchmarkOptions, path)
     _check_sets(path, options)
     blocks = {name: block for name, block in options.methods.items() if block is not None}
     if not blocks:

@@ -58,16 +58,18 @@ def _name_program(args: Namespace, kind: str, switches: list[str], changes: list
 
 def _changes_for_faces(folder: str) -> list[str]:
     """The changes to an options file that take the faces of a prepared folder in training and validation."""
+    return [change for phase in ('train', 'val') for change in _faces_of(f'datasets:{phase}', folder)]
+
+
+def _faces_of(place: str, folder: str) -> list[str]:
+    """The changes that give a dataset's options the faces of a prepared folder."""
     backend = 'disk' if os.path.isdir(os.path.join(folder, 'gt')) else 'lmdb'
-    return [
-        f'datasets:{phase}:{key}={json.dumps(value)}'
-        for phase in ('train', 'val')
-        for key, value in (('dataroot_gt', folder), ('io_backend:type', backend))
-    ]
+    return [f'{place}:dataroot_gt={json.dumps(folder)}', f'{place}:io_backend:type={backend}']
 
 
 def _benchmark_arguments(parser: ArgumentParser) -> None:
     add_options(parser, 'benchmark')
+    parser.add_argument('--faces', metavar='FOLDER', help='compare on these faces, of rim prepare, in every sr_set')
     parser.add_argument('--probes', metavar='FOLDER', help='write the probes there for other programs, and end')
     parser.add_argument(
         '--workers',
@@ -86,7 +88,8 @@ def _benchmark(args: Namespace) -> None:
     from rim_plugin.benchmark.run import run_benchmark
     from rim_plugin.benchmark.settings import read_benchmark
 
-    benchmark = read_benchmark(file)
+    changes = _faces_of('sr_sets:{}', args.faces) if args.faces else []
+    benchmark = read_benchmark(file, changes)
     if args.probes:
         from rim_plugin.benchmark.probes import write_probes
 

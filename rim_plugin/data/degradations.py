@@ -130,7 +130,7 @@ def degrade_face(hr: np.ndarray, size: int, options: DegradationOptions | None, 
     if options is None:
         return degrade(hr, size)
     check_image(hr)
-    image = torch.from_numpy(np.ascontiguousarray(hr)).permute(2, 0, 1)[None] / 255
+    image = torch.tensor(np.ascontiguousarray(hr)).permute(2, 0, 1)[None] / 255
     small = degrade_batch(image, size, options, torch.tensor([seed]))
     return (small[0] * 255).round_().byte().permute(1, 2, 0).contiguous().numpy()
 

@@ -30,7 +30,7 @@ def degrade(hr: np.ndarray, size: int) -> np.ndarray:
     check_image(hr)
     if size < 1:
         raise ValueError(f'The size of a low-resolution image must be at least 1 pixel, but got {size}.')
-    image = torch.from_numpy(np.ascontiguousarray(hr)).permute(2, 0, 1)[None].float()
+    image = torch.tensor(np.ascontiguousarray(hr)).permute(2, 0, 1)[None].float()
     return reduce_levels(image, size).byte()[0].permute(1, 2, 0).contiguous().numpy()
 
 
@@ -60,4 +60,4 @@ def to_tensor(image: np.ndarray) -> torch.Tensor:
         ValueError: ``image`` is no 8-bit colour image.
     """
     check_image(image)
-    return torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1))).float().div_(255)
+    return torch.tensor(np.ascontiguousarray(image.transpose(2, 0, 1))).float().div_(255)

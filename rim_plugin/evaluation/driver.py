@@ -8,6 +8,8 @@ import torch
 from torch.utils.data import DataLoader, Dataset, Subset
 from tqdm import tqdm
 
+from rim_plugin.archs.layers import probe_groups
+
 Step = Callable[[Mapping[str, Any]], Mapping[str, Any]]
 
 
@@ -35,11 +37,11 @@ def evaluate(
 
     Args:
         dataset: of faces, with ``opt['name']`` for the progress bar.
-        step: makes of a collated batch what the evaluators process. Default: they see the batch itself.
+        step: makes of a collated batch what the evaluators process, face by face. Default: they see the batch itself.
         evaluators: are reset first.
         batch_size: items at a time.
         num_workers: processes that load items; with 0 a thread does.
-        progress: show a bar.
+        progress: show a bar, which moves as faces are processed.
     """
     for evaluator in evaluators:
         evaluator.reset()
@@ -49,10 +51,23 @@ def evaluate(
     with tqdm(total=len(dataset), unit='face', desc=name, disable=not progress) as bar:  # type: ignore[arg-type]
         for batch in _loaded_ahead(loader):
             with torch.inference_mode():
-                data = batch if step is None else step(batch)
-                for evaluator in evaluators:
-                    evaluator.process(data)
-            bar.update(len(batch['lq']))
+                for data in [batch] if step is None else each_face(step(batch)):
+                    for evaluator in evaluators:
+                        evaluator.process(data)
+                    bar.update(len(data['lq']))
+
+
+def each_face(data: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """The faces of a batch, each as a batch of one.
+
+    Args:
+        data: ``lq``, probes (N, 3, q, q) or a list of groups of one size; all else is None or has N rows.
+    """
+    probes = [probe for group in probe_groups(data['lq']) for probe in group.split(1)]
+    others = {key: value for key, value in data.items() if key != 'lq'}
+    for face, probe in enumerate(probes):
+        rows = {key: None if value is None else value[face : face + 1] for key, value in others.items()}
+        yield {'lq': probe, **rows}
 
 
 def _loaded_ahead(batches: Iterable[Any]) -> Iterator[Any]:

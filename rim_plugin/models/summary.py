@@ -18,7 +18,7 @@ def closing_lines(opt: Mapping[str, Any]) -> list[str]:
         *[line for folder in folders for line in _verification(folder)],
         f'Pictures and curves: {pictures}',
         *([f'Course of losses and results: tensorboard --logdir {Path("tb_logger", opt["name"])}'] if board else []),
-        _next_step(opt['path'], opt['name']),
+        _next_step(opt['path'], opt['name'], opt.get('network_r') or {}),
     ]
 
 
@@ -32,12 +32,19 @@ def _verification(folder: Path) -> list[str]:
     return [f'Verification on {folder.name}: accuracy {before}{last:.4f} at the end.']
 
 
-def _next_step(paths: Mapping[str, str], run: str) -> str:
-    """The command that makes one file of the weights of a RIM; for other networks, where their weights are."""
-    names = {'fhn': 'net_fhn_latest.pth', 'hrn': 'net_r_latest.pth'}
+def _next_step(paths: Mapping[str, str], run: str, recogniser: Mapping[str, Any]) -> str:
+    """The command that makes one file of the weights of a RIM; for other networks, where their weights are.
+
+    A recogniser with its teacher's head cannot be packed, and one with its voice is packed with it.
+    """
+    names = {'fhn': 'net_fhn_latest.pth'}
+    if recogniser.get('head') == 'own':
+        names['hrn'] = 'net_r_latest.pth'
     files = {option: Path(paths['models'], name) for option, name in names.items()}
     weights = ' '.join(f'--{option} {file}' for option, file in files.items() if file.is_file())
     if not weights:
         return f'Weights: {paths["models"]}'
+    teacher = ' --teacher' * bool(recogniser.get('teacher_weights'))
     options, packed = Path(paths['experiments_root'], 'options.yml'), f'{run}.safetensors'
-    return f'Next: rim pack {options} {weights} -o {packed}; then rim hallucinate PHOTO.png -o out --weights {packed}'
+    pack = f'rim pack {options} {weights}{teacher} -o {packed}'
+    return f'Next: {pack}; then rim hallucinate PHOTO.png -o out --weights {packed}'

@@ -8,7 +8,7 @@ into the weights file is calibrated on all of them.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import combinations_with_replacement
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -114,10 +114,10 @@ def reduced(face: np.ndarray, size: int) -> np.ndarray:
 
 def measure_calibration(rim: RIM, known: KnownFaces, sizes: Sequence[int] = SIZES) -> Measured:
     """Calibrate on known faces, each seen at every one of the sizes in pixels."""
-    embeddings = {
-        size: rim.embed([reduced(face, size) for face in known.faces])
-        for size in tqdm(sizes, unit='size', desc='calibration')
-    }
+    with tqdm(total=len(sizes) * len(known.faces), unit='face', desc='calibration') as bar:
+        embeddings = {
+            size: _in_parts(rim.embed, [reduced(face, size) for face in known.faces], rim.batch, bar) for size in sizes
+        }
     half = np.unique(known.persons, return_inverse=True)[1] % 2 == 0
     parts = [_calibrated(embeddings, known.persons, part) for part in (half, ~half)]
     verdicts = list(_verdicts(embeddings, known.persons, half, parts))
@@ -134,6 +134,17 @@ def measure_calibration(rim: RIM, known: KnownFaces, sizes: Sequence[int] = SIZE
         'quality': passing,
     }
     return Measured(_calibrated(embeddings, known.persons), qualities, facts, curves, rejections)
+
+
+def _in_parts(
+    work: Callable[[list[np.ndarray]], np.ndarray], faces: list[np.ndarray], size: int, bar: tqdm
+) -> np.ndarray:
+    """Rows of all faces, ``size`` of which are worked on at a time; the bar tells of each part."""
+    rows = []
+    for first in range(0, len(faces), size):
+        rows.append(work(part := faces[first : first + size]))
+        bar.update(len(part))
+    return np.concatenate(rows)
 
 
 def _pairs(
@@ -207,10 +218,13 @@ def _qualities(
 ) -> tuple[tuple[Quality, ...], dict[str, np.ndarray], list[dict[str, Any]]]:
     """Qualities by size, errors versus refusals, and shares of faces that pass and of other pictures that do not."""
     qualities, rejections, passing = [], {}, []
-    for size in tqdm([size for size in embeddings if size <= SEEN], unit='size', desc='quality'):
-        faces = rim.quality_features([reduced(face, size) for face in known.faces])
-        drawn = [reduced(no_face(face, number), size) for number, face in enumerate(known.faces)]
-        others = rim.quality_features(drawn)
+    small = [size for size in embeddings if size <= SEEN]
+    bar = tqdm(total=2 * len(small) * len(known.faces), unit='picture', desc='quality')
+    for size in small:
+        faces, others = (
+            _in_parts(rim.quality_features, [reduced(each, size) for each in pictures], rim.batch, bar)
+            for pictures in (known.faces, [no_face(face, number) for number, face in enumerate(known.faces)])
+        )
         held_out = np.empty(len(faces))
         shares = []
         for part in (half, ~half):
@@ -222,6 +236,7 @@ def _qualities(
         passing.append({'size': size, 'faces passing': float(passed), 'other pictures refused': float(refused)})
         qualities.append(fit_quality(size, faces, others))
         rejections[f'{size} px'] = _rejection(embeddings, known.persons, size, held_out)
+    bar.close()
     return tuple(qualities), rejections, passing
 
 

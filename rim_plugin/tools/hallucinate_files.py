@@ -162,8 +162,9 @@ def hallucinate_files(
     with tqdm(total=len(jobs), unit='file') as bar:
         for part in elsewhere(jobs) if elsewhere else hallucinate_jobs(rim, jobs, options):
             report.add(part.report)
-            for note in part.notes:
-                tell(note)
+            with bar.external_write_mode():  # else a line would begin behind the bar
+                for note in part.notes:
+                    tell(note)
             bar.update(part.report.written + len(part.report.skipped))
     return report
 

@@ -90,8 +90,8 @@ def weights() -> Block:
         'file': str(path),
         'bytes': path.stat().st_size,
         'sha256': digest,
-        'as in rim.json': digest == facts['sha256'],
-        'calibrated for probes of pixels': [each['size'] for each in facts['calibrations']],
+        'as in NAME.json': digest == facts['sha256'],
+        'calibrated for probes of pixels': sorted({each['size'] for each in facts['calibrations']}),
     }
 
 

@@ -285,6 +285,17 @@ class TestWeights:
             assert state.keys() == expected.keys()
             assert all(torch.equal(value, expected[key]) for key, value in state.items())
 
+    def test_of_a_packed_file_the_teacher_inside_is_taken_as_teacher(self, tmp_path):
+        torch.manual_seed(0)
+        teacher, student = (perturbed(MobileFaceNet()).half().float() for _ in range(2))
+        tensors = {f'hrn.student.net.{key}': value for key, value in student.state_dict().items()}
+        tensors |= {f'teacher.{key}': value for key, value in teacher.state_dict().items()}
+        networks = {'hrn': {'type': 'HRN'}, 'teacher': {'type': 'MobileFaceNet'}}
+        save_weights(Weights(networks, tensors), tmp_path / 'net.safetensors')
+        net = MobileFaceNet()
+        load_recogniser_weights(net, tmp_path / 'net.safetensors')
+        assert all(torch.equal(value, teacher.state_dict()[key]) for key, value in net.state_dict().items())
+
     def test_a_packed_student_without_timm_names_the_remedy(self, tmp_path, monkeypatch):
         path = tmp_path / 'net.safetensors'
         networks = {'hrn': {'type': 'HRN', 'teacher': XXS, 'student': XXS, 'assistant': None}}

@@ -16,11 +16,11 @@ ROOT = Path(__file__).parents[2]
 def test_text_and_json_say_the_same(capsys):
     cli.info(['--json'])
     found = json.loads(capsys.readouterr().out)
-    assert [*found] == ['versions', 'devices', 'weights', 'extras'] and found['weights']['as in rim.json']
+    assert [*found] == ['versions', 'devices', 'weights', 'extras'] and found['weights']['as in NAME.json']
     assert found['versions']['rim-plugin'] == __version__ and found['devices']['threads'] >= 1
     cli.info([])
     lines = capsys.readouterr().out.splitlines()
-    assert f'  torch: {found["versions"]["torch"]}' in lines and '  as in rim.json: yes' in lines
+    assert f'  torch: {found["versions"]["torch"]}' in lines and '  as in NAME.json: yes' in lines
     assert f'  sha256: {found["weights"]["sha256"]}' in lines
 
 

@@ -48,6 +48,21 @@ def test_faces_are_those_of_training_and_validation(told, tmp_path, folder, kind
     assert options['train']['total_iter'] == 9 and 'val_lfw' not in options['datasets']
 
 
+def test_faces_are_those_of_every_set_of_a_benchmark(tmp_path, monkeypatch):
+    from rim_plugin.benchmark import report, run
+
+    (tmp_path / 'faces' / 'gt').mkdir(parents=True)
+    found = []
+    monkeypatch.setattr(run, 'run_benchmark', lambda benchmark, *rest: found.append(benchmark))
+    monkeypatch.setattr(report, 'write_report', lambda *arguments: 'report.html')
+    cli.benchmark(['own', '--faces', str(tmp_path / 'faces')])
+    block = found[0].sr_sets['held_out']
+    assert (block['dataroot_gt'], block['io_backend'], block['held_out']) == (
+        str(tmp_path / 'faces'), {'type': 'disk'}, 0.1
+    )  # fmt: skip
+    assert [method.name for method in found[0].methods] == ['bicubic', 'shipped', 'own']
+
+
 def test_what_goes_wrong_while_it_trains_is_not_told_here(monkeypatch):
     def main():
         raise RuntimeError('out of memory')

@@ -1,8 +1,12 @@
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
 
+from rim_plugin.data.degradations import degrade_face
 from rim_plugin.data.resize import degrade, to_tensor
+from rim_plugin.options.datasets import DegradationOptions
 
 
 def cubic(x):
@@ -42,6 +46,20 @@ def test_degrade_leaves_the_same_size_and_constants_alone():
 def test_degrade_takes_mirrored_views():
     image = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
     assert np.array_equal(degrade(image[:, ::-1], 8), degrade(np.ascontiguousarray(image[:, ::-1]), 8))
+
+
+def degraded(image):
+    return degrade_face(image, 8, DegradationOptions(probability=1))
+
+
+@pytest.mark.filterwarnings('error')
+@pytest.mark.parametrize('work', [lambda image: degrade(image, 8), to_tensor, degraded])
+def test_pictures_that_cannot_be_written_to_are_read_without_a_warning(work, request):
+    request.addfinalizer(partial(torch.set_warn_always, torch.is_warn_always_enabled()))
+    torch.set_warn_always(True)
+    image = np.zeros((16, 16, 3), np.uint8)
+    image.flags.writeable = False
+    work(image)
 
 
 @pytest.mark.parametrize(

@@ -50,9 +50,11 @@ def test_faces_of_the_training_are_left_out(store, tmp_path):
 
 
 @pytest.mark.slow
-def test_calibration_goes_into_weights_card_and_diagrams(store, rim, tmp_path):
+def test_calibration_goes_into_weights_card_and_diagrams(store, rim, tmp_path, capsys):
     known = known_faces(store / 'faces', store / 'identities.txt')
     measured = measure_calibration(rim, known, (8, 16, 112))
+    bars = capsys.readouterr().err
+    assert '144/144' in bars and '192/192' in bars, 'faces of three sizes; faces and other pictures of two'
     assert [(each.size, each.other) for each in measured.calibrations] == [
         (8, 8), (8, 16), (8, 112), (16, 16), (16, 112), (112, 112)
     ]  # fmt: skip

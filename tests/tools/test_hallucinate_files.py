@@ -11,12 +11,13 @@ from rim_plugin.data.found import whole_picture
 from rim_plugin.data.photo_files import Photo, read_rgb
 from rim_plugin.tools.hallucinate_files import (
     HallucinateOptions,
+    Part,
     Picture,
     hallucinate_files,
     hallucinate_jobs,
     prior_sheet,
 )
-from rim_plugin.tools.notes import Note
+from rim_plugin.tools.notes import Note, Report
 
 
 def plain(value, width=6):
@@ -41,6 +42,21 @@ def test_what_was_done_is_told_picture_by_picture(rim, make_face, tmp_path):
     options = HallucinateOptions(lambda photo: [])
     parts = hallucinate_jobs(rim, [(name, tmp_path / 'out' / name.name) for name in names], options)
     assert [(part.report.written, len(part.report.skipped)) for part in parts] == [(1, 0)] * 3 + [(0, 1)]
+
+
+def test_a_line_about_a_picture_begins_where_the_bar_was_wiped_away(rim, tmp_path, capsys):
+    picture = tmp_path / 'a.png'
+    picture.write_text('none')
+
+    def elsewhere(jobs):
+        yield Part(Report(written=1), [Note('a.png', 'out/a.png', True, 1, [])])
+
+    def tell(note):
+        shown.append(capsys.readouterr().err)
+
+    shown = []
+    hallucinate_files(rim, [picture], tmp_path / 'out', HallucinateOptions(), tell, elsewhere)
+    assert len(shown) == 1 and shown[0].endswith('\r') and not shown[0].split('\r')[-2].strip()
 
 
 def test_the_sheet_has_a_row_for_each_face(rim, make_face):

@@ -46,5 +46,5 @@ def test_absent_and_damaged_weights(tmp_path, monkeypatch):
     assert installation.installation('1')['weights'].startswith('cannot be told: FileNotFoundError')
     (tmp_path / 'weights/rim.json').write_text('{"sha256": "0", "calibrations": [{"size": 7}]}')
     found = installation.weights()
-    assert found['bytes'] == 10 and found['as in rim.json'] is False
+    assert found['bytes'] == 10 and found['as in NAME.json'] is False
     assert found['calibrated for probes of pixels'] == [7]

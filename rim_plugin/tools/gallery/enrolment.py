@@ -163,14 +163,20 @@ def embed_photos(
         people: see :func:`gallery_photos`.
         detector, min_quality: see :func:`enrol`.
     """
-    coming = iter(people)
-    while batch := list(islice(coming, rim.batch)):
+    for batch in in_batches(people, rim.batch):
         skipped: list[str] = []
         yield _examined(rim, *readable_faces(batch, detector, skipped), min_quality, skipped)
 
 
+def in_batches(people: Iterable[Person], size: int) -> Iterator[Iterator[Person]]:
+    """Batches, whose persons are taken one by one: a bar around ``people`` moves with each photo that is read."""
+    coming = iter(people)
+    for first in coming:
+        yield chain([first], islice(coming, size - 1))
+
+
 def readable_faces(
-    batch: Sequence[Person], detector: Detector | None, skipped: list[str]
+    batch: Iterable[Person], detector: Detector | None, skipped: list[str]
 ) -> tuple[list[Enrolled], list[np.ndarray]]:
     """Photos that can be used, and their faces; appends to ``skipped`` a line about each other one."""
     from rim_plugin.tools.photo_faces import only_face

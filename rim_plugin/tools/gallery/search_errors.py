@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from rim_plugin.evaluation.open_set import MISSED
-from rim_plugin.tools.gallery.enrolment import Person, gallery_photos, readable_faces
+from rim_plugin.tools.gallery.enrolment import Person, gallery_photos, in_batches, readable_faces
 from rim_plugin.tools.gallery.identification import FPIR, margin
 from rim_plugin.tools.gallery.store import AnyPath, Store
 
@@ -76,11 +76,13 @@ def _searches(
     rim: RIM, gallery: Store, people: Sequence[Person], detector: Detector | None, fpir: float
 ) -> tuple[list[_Search], list[str]]:
     """Searches for the faces of photos, and a line about each photo that is left out."""
+    from tqdm import tqdm
+
     photos = gallery.size()
     searches: list[_Search] = []
     skipped: list[str] = []
-    for start in range(0, len(people), rim.batch):
-        enrolled, faces = readable_faces(people[start : start + rim.batch], detector, skipped)
+    for batch in in_batches(tqdm(people, unit='photo'), rim.batch):
+        enrolled, faces = readable_faces(batch, detector, skipped)
         for (name, path, *_), (embedding, side, quality) in zip(enrolled, rim.examine(faces)):
             hit = gallery.search(embedding, 1)[0]
             score = margin(rim, hit, side, photos, fpir)

@@ -7,6 +7,8 @@ import pytest
 from PIL import Image
 from support.galleries import SHA256
 
+from rim_plugin.errors import UnreadableImage
+from rim_plugin.tools import photos
 from rim_plugin.tools.gallery import enrolment
 from rim_plugin.tools.gallery.enrolment import embed_photos, enrol, gallery_photos
 from rim_plugin.tools.gallery.opening import open_store
@@ -95,3 +97,23 @@ def test_embedding_takes_photos_as_they_come(people, rim):
     first = next(embed_photos(rim, coming(), None))
     assert len(first.photos) + len(first.skipped) == len(read)
     assert len(read) == min(rim.batch, len(gallery_photos(people)))
+
+
+def test_photos_are_taken_one_by_one_as_they_are_read(people, rim, monkeypatch):
+    """So that a bar around them moves with each."""
+    happened = []
+
+    def read(path, detector):
+        happened.append(path)
+        raise UnreadableImage(f'{path}: not looked at')
+
+    monkeypatch.setattr(photos, 'read_faces', read)
+    everyone = gallery_photos(people)
+
+    def coming():
+        for each in everyone:
+            happened.append('next')
+            yield each
+
+    list(embed_photos(rim, coming(), None))
+    assert happened == [each for _, path in everyone for each in ('next', path)]
