@@ -22,6 +22,8 @@ from basicsr.utils.registry import ARCH_REGISTRY, Registry
 # Schedulers of torch whose arguments no options file can hold: functions, other schedulers, a metric at every step.
 _NO_BLOCKS = ('LRScheduler', 'LambdaLR', 'MultiplicativeLR', 'SequentialLR', 'ChainedScheduler', 'ReduceLROnPlateau')
 
+_UNSAID = {'layer_weights': dict[str, NotNegative]}  # types of arguments of BasicSR's losses, which has none
+
 
 @lru_cache
 def optimizer_types() -> dict[str, type[torch.optim.Optimizer]]:
@@ -147,7 +149,8 @@ def _annotation(parameter: inspect.Parameter, hints: Mapping[str, Any], signed: 
     the default is.
     """
     default = None if parameter.default is parameter.empty else parameter.default
-    annotation = plain(hints[parameter.name]) if parameter.name in hints else _type_of(default)
+    unsaid = _UNSAID.get(parameter.name) or _type_of(default)
+    annotation = plain(hints[parameter.name]) if parameter.name in hints else unsaid
     if isinstance(default, (int, float)) and default < 0:
         return annotation
     if type(default) is int and annotation is float or parameter.name.endswith(('weight', 'eps')):

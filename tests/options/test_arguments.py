@@ -9,6 +9,8 @@ from rim_plugin.errors import OptionsError
 from rim_plugin.options.arguments import check_arguments, optimizer_types
 from rim_plugin.options.conversion import Place
 
+from basicsr.utils.registry import LOSS_REGISTRY
+
 
 class Annotated:
     def __init__(
@@ -86,6 +88,14 @@ def test_defaults_where_there_is_no_annotation(block, expected):
 
 def test_without_either_all_is_allowed():
     check_arguments({'width': 'wide', 'bias': -3.5, 'free': [1], 'another': 1}, Plain, Place())
+
+
+@pytest.mark.parametrize('weights', [{'conv5_4': -1}, "{'conv5_4': 1}", [1, 2], {'conv5_4': 'x'}, {1: {2: 3}}])
+def test_weights_of_layers_that_basicsr_does_not_check(weights):
+    loss = LOSS_REGISTRY.get('PerceptualLoss')
+    check_arguments({'layer_weights': {'conv5_4': 1, 'conv4_4': 0.5}}, loss, Place())
+    with pytest.raises(OptionsError, match=r'layer_weights.* is not a'):
+        check_arguments({'layer_weights': weights}, loss, Place())
 
 
 def test_what_others_give_need_not_be_there():
