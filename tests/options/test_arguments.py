@@ -90,12 +90,20 @@ def test_without_either_all_is_allowed():
     check_arguments({'width': 'wide', 'bias': -3.5, 'free': [1], 'another': 1}, Plain, Place())
 
 
-@pytest.mark.parametrize('weights', [{'conv5_4': -1}, "{'conv5_4': 1}", [1, 2], {'conv5_4': 'x'}, {1: {2: 3}}])
-def test_weights_of_layers_that_basicsr_does_not_check(weights):
-    loss = LOSS_REGISTRY.get('PerceptualLoss')
-    check_arguments({'layer_weights': {'conv5_4': 1, 'conv4_4': 0.5}}, loss, Place())
-    with pytest.raises(OptionsError, match=r'layer_weights.* is not a'):
-        check_arguments({'layer_weights': weights}, loss, Place())
+@pytest.mark.parametrize(
+    'loss, change',
+    [
+        *(('PerceptualLoss', {'layer_weights': each}) for each in ({'conv5_4': -1}, "{'conv5_4': 1}", [1, 2], {1: {}})),
+        *(('PerceptualLoss', change) for change in ({'vgg_type': 'vgg19 '}, {'criterion': 'L1'}, {'vgg_type': 19})),
+        *(('GANLoss', {'gan_type': each}) for each in (1000, 'vanila', None)),
+    ],
+)
+def test_arguments_of_basicsrs_losses_whose_types_it_does_not_say(loss, change):
+    right = {'layer_weights': {'conv5_4': 1, 'conv4_4': 0.5}, 'vgg_type': 'vgg16_bn', 'criterion': 'fro'}
+    right = right if loss == 'PerceptualLoss' else {'gan_type': 'hinge'}
+    check_arguments(right, LOSS_REGISTRY.get(loss), Place())
+    with pytest.raises(OptionsError, match=rf'{next(iter(change))}.* is not '):
+        check_arguments({**right, **change}, LOSS_REGISTRY.get(loss), Place())
 
 
 def test_what_others_give_need_not_be_there():
