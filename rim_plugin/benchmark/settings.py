@@ -14,7 +14,7 @@ import msgspec
 from rim_plugin.benchmark.paper import unknown_row
 from rim_plugin.errors import OptionsError, did_you_mean
 from rim_plugin.options.arguments import check_built, registered
-from rim_plugin.options.checking import check_dataset
+from rim_plugin.options.checking import check_dataset, require_folder_name
 from rim_plugin.options.conversion import Place, convert
 from rim_plugin.options.reading import read_options
 from rim_plugin.options.schema import BenchmarkOptions, MethodOptions
@@ -125,6 +125,9 @@ def read_benchmark(path: str) -> Benchmark:
     """
     options = convert(read_options(path), BenchmarkOptions, path)
     _check_sets(path, options)
+    require_folder_name(options.name, Place(path, 'name'))
+    for name in options.methods:  # that of its log, too
+        require_folder_name(name, Place(path, f'methods.{name}'))
     blocks = {name: block for name, block in options.methods.items() if block is not None}
     if not blocks:
         raise OptionsError(f'{path}: methods: there are none; a method is a block NAME: {{options: FILE, ...}}')

@@ -10,6 +10,7 @@ from pathlib import Path
 from rim_plugin.cli.common import Command, add_ray, open_cluster, whole_number
 from rim_plugin.cli.options_argument import add_options, options_file
 from rim_plugin.errors import one_line
+from rim_plugin.files import require_folder, require_writable
 
 
 def _run_arguments(parser: ArgumentParser, kind: str) -> None:
@@ -88,6 +89,8 @@ def _benchmark(args: Namespace) -> None:
     from rim_plugin.benchmark.settings import read_benchmark
 
     benchmark = read_benchmark(file)
+    require_folder(benchmark.folder)
+    require_writable(benchmark.folder)
     if args.probes:
         from rim_plugin.benchmark.probes import write_probes
 
