@@ -240,8 +240,8 @@ class TriPathGenerator(nn.Module):
 
     def heatmaps(self, lq: Tensor | list[Tensor]) -> Tensor | None:
         """Those of ``forward``, by coarse network and landmark path alone: two thirds of the time."""
-        for path in self.priors.values():
-            if 'heatmaps' in path.heads:
+        for heads, path in self.priors.items():
+            if 'heatmaps' in heads.split('+'):
                 return path(resize(self.coarse(lq), self.image_size))[1]['heatmaps']
         return None
 

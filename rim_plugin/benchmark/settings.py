@@ -192,9 +192,9 @@ def _check_sets(path: str, options: BenchmarkOptions) -> None:
     nothing = not options.sr_sets and all(absent_file(block) for block in pair_sets.values())
     for name, block in pair_sets.items():  # one of several whose list is at hand for few says so in its rows
         check_dataset(block, f'pair_sets.{name}', path, look_for_files=nothing)
-    for name, block in (options.metrics or {}).items():
-        if block is not None:
-            check_metric(block, Place(path, f'metrics.{name}'))
+    for name, metric in (options.metrics or {}).items():
+        if metric is not None:
+            check_metric(metric, Place(path, f'metrics.{name}'))
     for name in (options.robustness and options.robustness.sets) or []:
         known = {**(options.sr_sets or {}), **(options.pair_sets or {})}
         if name not in known:
