@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from filelock import FileLock
 
 
+_DRAFTS = '.*-*.tmp*'
+
+
 @contextmanager
 def atomic_file(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
     """A file to write bytes into, which takes the place of ``path`` when the block ends without an exception.
@@ -48,14 +51,15 @@ def atomic_file(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
         draft.unlink(missing_ok=True)
 
 
-def remove_drafts(folder: Path, age: float = 3600) -> None:
-    """Remove what killed processes left of :func:`atomic_file` below a folder.
+def remove_drafts(folder: Path, age: float = 3600, below: bool = True) -> None:
+    """Remove what killed processes left of :func:`atomic_file` in a folder.
 
     Args:
         folder: may be absent.
         age: seconds; younger drafts may be those of a process on another machine.
+        below: in its sub-folders, too.
     """
-    for draft in folder.rglob('.*-*.tmp*'):
+    for draft in folder.rglob(_DRAFTS) if below else folder.glob(_DRAFTS):
         process = draft.name[1:].partition('-')[0]
         with suppress(FileNotFoundError):  # another process may remove it, too
             if process.isdecimal() and time.time() - draft.stat().st_mtime >= age and not _is_alive(int(process)):

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from itertools import compress
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -168,9 +168,17 @@ class RIMPipeline(nn.Module):
         Raises:
             ValueError: the hallucination network has no tri-path generator.
         """
+        return self._generator(probes)
+
+    def heatmaps(self, probes: Tensor | list[Tensor]) -> Tensor | None:
+        """Heatmaps of :meth:`priors` alone, which take less time; None without a landmark path."""
+        return self._generator.heatmaps(probes)
+
+    @property
+    def _generator(self) -> Any:
         if not isinstance(self.fhn, FHN):
             raise ValueError('the hallucination network has no prior paths')
-        return self.fhn.generator(probes)
+        return self.fhn.generator
 
     def student_input(self, groups: list[Tensor], sr: Tensor | None = None) -> Tensor:
         """The faces that the student sees: hallucinated, but as they are from 112 pixels on.

@@ -128,6 +128,20 @@ def part_of(module: str) -> str:
     return module.split('.')[1] if '.' in module else module
 
 
+def test_what_commands_print_of_values_goes_through_one_line():
+    """Names of files and people may hold what steers a terminal."""
+    raw = [
+        f'{module}:{call.lineno}'
+        for module in FILES
+        if part_of(module) == 'cli'
+        for call in ast.walk(tree_of(module))
+        if isinstance(call, ast.Call) and getattr(call.func, 'id', '') == 'print'
+        for value in call.args
+        if isinstance(value, (ast.JoinedStr, ast.BinOp))
+    ]
+    assert raw == []
+
+
 def test_no_two_modules_have_one_name():
     counts = Counter(name.rsplit('.', 1)[-1] for name in FILES)
     assert [name for name, count in counts.items() if count > 1] == []

@@ -238,6 +238,13 @@ class TriPathGenerator(nn.Module):
         probe = self.encode(self.coarse(lq))
         return probe if hr is None else (probe, self.encode(hr, estimates=False))
 
+    def heatmaps(self, lq: Tensor | list[Tensor]) -> Tensor | None:
+        """Those of ``forward``, by coarse network and landmark path alone: two thirds of the time."""
+        for heads, path in self.priors.items():
+            if 'heatmaps' in heads.split('+'):
+                return path(resize(self.coarse(lq), self.image_size))[1]['heatmaps']
+        return None
+
 
 @ARCH_REGISTRY.register()
 class FHN(nn.Module):

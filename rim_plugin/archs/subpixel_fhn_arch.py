@@ -298,6 +298,10 @@ class SubPixelTriPathGenerator(TriPathGenerator):
             fused.append(path)
         return TriPathOutput(image, torch.cat(fused, 1), heatmaps, parsing, points)
 
+    def heatmaps(self, lq: Tensor | list[Tensor]) -> Tensor | None:
+        """Those of ``forward``; what the landmark path does not need is a twentieth of the time."""
+        return self.encode(self.coarse(lq)).heatmaps
+
 
 @ARCH_REGISTRY.register()
 class SubPixelIntegrator(nn.Module):

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from rim_plugin.benchmark.cache import Cache
 from rim_plugin.benchmark.measurement import Measurement
 from rim_plugin.benchmark.settings import Method
+from rim_plugin.files import locked
 
 Progress = Callable[[int], object]  # called with the number of measurements that have just come
 
@@ -91,7 +92,8 @@ class MethodRun:
         if method.recogniser is not None and None in method.recogniser.values():  # weights, or the model's file
             return f'weights not given (recogniser {method.recogniser["type"]})'
         if method.missing and self.train_missing and 'train' in method.options:
-            return self._train(method)
+            with locked(self.folder / 'logs' / method.options['name']):  # methods at once may be of one training
+                return self._train(method) if method.missing else None
         return f'weights not given ({method.missing[0]} is absent)' if method.missing else None
 
     def _train(self, method: Method) -> str | None:

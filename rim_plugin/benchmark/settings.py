@@ -14,7 +14,7 @@ import msgspec
 from rim_plugin.benchmark.paper import unknown_row
 from rim_plugin.errors import OptionsError, did_you_mean
 from rim_plugin.options.arguments import check_built, registered
-from rim_plugin.options.checking import check_dataset
+from rim_plugin.options.checking import check_dataset, require_folder_name
 from rim_plugin.options.conversion import Place, convert
 from rim_plugin.options.reading import read_options
 from rim_plugin.options.schema import BenchmarkOptions, MethodOptions
@@ -131,6 +131,9 @@ def read_benchmark(path: str, of_sets: Sequence[str] = ()) -> Benchmark:
     changes = [change.replace('{}', name, 1) for name in names for change in of_sets]
     options = convert(read_options(path, changes), BenchmarkOptions, path)
     _check_sets(path, options)
+    require_folder_name(options.name, Place(path, 'name'))
+    for name in options.methods:  # that of its log, too
+        require_folder_name(name, Place(path, f'methods.{name}'))
     blocks = {name: block for name, block in options.methods.items() if block is not None}
     if not blocks:
         raise OptionsError(f'{path}: methods: there are none; a method is a block NAME: {{options: FILE, ...}}')
@@ -195,9 +198,9 @@ def _check_sets(path: str, options: BenchmarkOptions) -> None:
     nothing = not options.sr_sets and all(absent_file(block) for block in pair_sets.values())
     for name, block in pair_sets.items():  # one of several whose list is at hand for few says so in its rows
         check_dataset(block, f'pair_sets.{name}', path, look_for_files=nothing)
-    for name, block in (options.metrics or {}).items():
-        if block is not None:
-            check_metric(block, Place(path, f'metrics.{name}'))
+    for name, metric in (options.metrics or {}).items():
+        if metric is not None:
+            check_metric(metric, Place(path, f'metrics.{name}'))
     for name in (options.robustness and options.robustness.sets) or []:
         known = {**(options.sr_sets or {}), **(options.pair_sets or {})}
         if name not in known:

@@ -28,7 +28,7 @@ PARTIAL = 3  # exit status of a command that has left out some of its inputs
 
 
 def _hallucinate_arguments(parser: ArgumentParser) -> None:
-    parser.epilog = f'Exit status {PARTIAL}: some of the pictures are left out, each with a line that says why.'
+    parser.epilog = f'Exit status {PARTIAL}: some of the pictures, or frames, are left out, with a line that says why.'
     kinds = 'pictures or folders of photos or aligned faces; or a film'
     parser.add_argument('inputs', nargs='+', metavar='INPUT', help=kinds)
     places = 'folder for NAME.png; of a film OUT.mp4, or a folder for its frames'
@@ -71,8 +71,9 @@ def _hallucinate_arguments(parser: ArgumentParser) -> None:
 
 def _hallucinate(args: Namespace) -> Callable[[], object] | None:
     if is_film(args):
-        hallucinate_film(args)
-        return None
+        return partial(sys.exit, PARTIAL) if hallucinate_film(args) else None
+    if args.fps:
+        raise ValueError('--fps: is of films: name a video to write, or say --frames')
     from rim_plugin.tools.output_files import check_places
 
     check_places(args.inputs, Path(args.output))
@@ -104,7 +105,7 @@ def _hallucinate(args: Namespace) -> Callable[[], object] | None:
     common.print_skipped(report.skipped)
     if not report.written and not report.present:
         raise ValueError('nothing was written: none of the pictures can be used')
-    print(report.summary(args.output), file=sys.stderr if args.json else sys.stdout)
+    print(one_line(report.summary(args.output)), file=sys.stderr if args.json else sys.stdout)
     return partial(sys.exit, PARTIAL) if report.skipped else None
 
 
@@ -152,9 +153,11 @@ def _verify(args: Namespace) -> None:
         return
     for path, several in zip((args.a, args.b), photos):
         if len(several) > 1 and not args.all_faces:
-            print(f'{path}: {len(several)} faces found, the largest is compared (--all-faces)', file=sys.stderr)
+            print(
+                one_line(f'{path}: {len(several)} faces found, the largest is compared (--all-faces)'), file=sys.stderr
+            )
     for faces, result in results:
-        print(f'faces {faces[0]} and {faces[1]}: ' * args.all_faces + _told(result))
+        print(one_line(f'faces {faces[0]} and {faces[1]}: ' * args.all_faces + _told(result)))
 
 
 def _told(result: Verification) -> str:
@@ -191,7 +194,7 @@ def _export(args: Namespace) -> None:
     rim = common.load_rim(args)
     differences = {args.check: check_onnx(rim, args.check)} if args.check else export_onnx(rim, args.onnx, args.size)
     for path, difference in differences.items():
-        print(f'{path}: differs from PyTorch by at most {difference:.1e}')
+        print(one_line(f'{path}: differs from PyTorch by at most {difference:.1e}'))
 
 
 export = Command(
@@ -234,7 +237,7 @@ def _pack(args: Namespace) -> None:
     known = packing.KnownPersons(*places, args.persons) if args.calibrate else None
     inputs = args.fhn, args.hrn, args.teacher, args.verify, args.commit, args.notes
     weights = packing.pack(file, args.output, *inputs, ['rim', 'pack', *args.argv], known)
-    print(f'{args.output}: SHA-256 {weights.sha256}')
+    print(one_line(f'{args.output}: SHA-256 {weights.sha256}'))
 
 
 pack = Command('pack', 'Pack the averaged weights of a training, with thresholds and card.', _pack_arguments, _pack)
@@ -297,7 +300,7 @@ def _prepare(args: Namespace) -> None:
         print('Stopped. The same command goes on from here.', file=sys.stderr)
         raise
     if args.aligned is None and args.size == 224:
-        print(f'Next: rim train own --faces {shlex.quote(args.output)}')
+        print(one_line(f'Next: rim train own --faces {shlex.quote(args.output)}'))
 
 
 def _output_of(photos: str) -> str:
@@ -316,7 +319,7 @@ def _check_store(folder: str) -> None:
         print(one_line(line))
     if report.faults:
         raise ValueError(f'{folder}: {len(report.faults)} faults, {report.faces} faces')
-    print(f'{folder}: {report.faces} faces, all of them whole')
+    print(one_line(f'{folder}: {report.faces} faces, all of them whole'))
 
 
 prepare = Command(

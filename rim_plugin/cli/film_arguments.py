@@ -47,25 +47,28 @@ def is_film(args: Namespace) -> bool:
     return bool(args.frames or is_video(args.output) or any(map(is_video, args.inputs)))
 
 
-def hallucinate_film(args: Namespace) -> None:
+def hallucinate_film(args: Namespace) -> int:
     """Hallucinate the film that the arguments name.
+
+    Returns:
+        How many of its frames cannot be read.
 
     Raises:
         ValueError: several inputs, arguments that are for pictures, or nothing to restore and nothing to be written.
         FileExistsError: the output is there already.
     """
     path, target = _places(args)
-    if args.skip_existing and _is_there(target):
-        print(f'{target}: is there already')
-        return
-
-    from rim_plugin.tools.clips import open_clip
+    from rim_plugin.tools.clips import is_written, open_clip
     from rim_plugin.tools.video import hallucinate_clip
 
     clip = open_clip(path, args.fps)
+    if args.skip_existing and _is_there(target) and is_written(clip, target):
+        print(one_line(f'{target}: is there already'))
+        return 0
     rim, detector = common.load_rim(args), common.load_detector(args)
     note = hallucinate_clip(rim, clip, target, detector, args.scale, args.on_no_face == 'copy')
     _tell(note, args)
+    return note.lost
 
 
 def _places(args: Namespace) -> tuple[str, Path]:
@@ -76,6 +79,7 @@ def _places(args: Namespace) -> tuple[str, Path]:
         if getattr(args, name) != usual:
             raise ValueError(f'--{name}: is of pictures, not of films')
     path, target = args.inputs[0], Path(args.output)
+    _check_frames(args, path)
     require_folder(target.parent)
     require_writable(target)
     if os.path.realpath(path) == os.path.realpath(target):
@@ -83,6 +87,13 @@ def _places(args: Namespace) -> tuple[str, Path]:
     if _is_there(target) and not (args.force or args.skip_existing):
         raise FileExistsError(f'{target} is there already: --force replaces it')
     return path, target
+
+
+def _check_frames(args: Namespace, path: str) -> None:
+    """ValueError where ``--frames`` and ``--fps``, which are of folders, are given with a video."""
+    if os.path.isfile(path) and (args.frames or args.fps):
+        name = 'frames' if args.frames else 'fps'
+        raise ValueError(f'--{name}: is of a folder of frames, and {path} is a file, whose own rate counts')
 
 
 def _is_there(target: Path) -> bool:
@@ -99,4 +110,4 @@ def _tell(note: ClipNote, args: Namespace) -> None:
     if note.output is None:
         raise ValueError(f'{note.input}: no face was restored, nothing is written; --on-no-face copy enlarges it')
     stream = sys.stderr if args.json else sys.stdout
-    print(f'{note.frames} of {note.frames} frames written to {note.output}', file=stream)
+    print(one_line(f'{note.frames} of {note.frames} frames written to {note.output}'), file=stream)

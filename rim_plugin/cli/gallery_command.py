@@ -22,6 +22,7 @@ from rim_plugin.cli.common import (
     print_skipped,
     whole_number,
 )
+from rim_plugin.errors import one_line
 
 if TYPE_CHECKING:
     from rim_plugin.tools.gallery.store import Store
@@ -101,7 +102,7 @@ def _enrol(args: Namespace) -> None:
         count, skipped = enrol(make, rim, args.people, detector, args.min_quality, elsewhere)
     print_skipped(skipped)
     with _open(args) as index:
-        print(f'{count} photos enrolled; {args.index}: {_size(index)}')
+        print(one_line(f'{count} photos enrolled; {args.index}: {_size(index)}'))
 
 
 def _search(args: Namespace) -> None:
@@ -117,12 +118,12 @@ def _search(args: Namespace) -> None:
         print(json.dumps({**answer.values(), 'faces_found': len(faces)}))
         return
     if len(faces) > 1:
-        print(f'{args.photo}: {len(faces)} faces found, the largest is searched for', file=sys.stderr)
+        print(one_line(f'{args.photo}: {len(faces)} faces found, the largest is searched for'), file=sys.stderr)
     answered = answer.name or ('nobody enrolled' if answer.nobody else f'no answer: {answer.reason}')
-    print(f'{answered} (FPIR {answer.fpir:g}, {answer.photos} photos)')
+    print(one_line(f'{answered} (FPIR {answer.fpir:g}, {answer.photos} photos)'))
     for hit in answer.hits:
         relation = 'no threshold' if hit.threshold is None else f'{_relation(hit.same)} {hit.threshold:.3f}'
-        print(f'{hit.rank}. {hit.name}: {hit.similarity:.3f}, {relation} ({hit.file})')
+        print(one_line(f'{hit.rank}. {hit.name}: {hit.similarity:.3f}, {relation} ({hit.file})'))
 
 
 def _relation(same: bool) -> str:
@@ -141,25 +142,29 @@ def _evaluate(args: Namespace) -> None:
     if args.json:
         print(json.dumps(figures))
         return
-    print(f'{figures["photos"]} photos enrolled; searches: {figures["mated"]} mated, {figures["non_mated"]} others')
+    print(
+        one_line(
+            f'{figures["photos"]} photos enrolled; searches: {figures["mated"]} mated, {figures["non_mated"]} others'
+        )
+    )
     at = figures['at_threshold']
-    print(f'at the thresholds for FPIR {at["fpir_asked"]:g}: FPIR {at["fpir"]:.4f}, FNIR {at["fnir"]:.4f}')
+    print(one_line(f'at the thresholds for FPIR {at["fpir_asked"]:g}: FPIR {at["fpir"]:.4f}, FNIR {at["fnir"]:.4f}'))
     for point in figures['at']:
-        print(f'FNIR at FPIR {point["fpir"]:g}: {point["fnir"]:.4f}')
+        print(one_line(f'FNIR at FPIR {point["fpir"]:g}: {point["fnir"]:.4f}'))
 
 
 def _list(args: Namespace) -> None:
     with _open(args) as index:
         people = index.people()
     for name, count in people.items():
-        print(f'{name}\t{count}')
+        print(one_line(name), count, sep='\t')
     print(_told(people), file=sys.stderr)
 
 
 def _remove(args: Namespace) -> None:
     with _open(args) as index:
         count = index.remove(args.name)
-        print(f'{args.name}: {count} photos removed; {args.index}: {_size(index)}')
+        print(one_line(f'{args.name}: {count} photos removed; {args.index}: {_size(index)}'))
 
 
 def _import(args: Namespace) -> None:
@@ -169,7 +174,7 @@ def _import(args: Namespace) -> None:
     with _open(args, sha256, make=True) as index:
         if photos:
             index.add(photos, embeddings)
-        print(f'{len(photos)} photos taken over; {args.index}: {_size(index)}')
+        print(one_line(f'{len(photos)} photos taken over; {args.index}: {_size(index)}'))
 
 
 def _size(index: Store) -> str:

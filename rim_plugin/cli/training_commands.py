@@ -9,6 +9,8 @@ from pathlib import Path
 
 from rim_plugin.cli.common import Command, add_ray, open_cluster, whole_number
 from rim_plugin.cli.options_argument import add_options, options_file
+from rim_plugin.errors import one_line
+from rim_plugin.files import require_folder, require_writable
 
 
 def _run_arguments(parser: ArgumentParser, kind: str) -> None:
@@ -90,14 +92,16 @@ def _benchmark(args: Namespace) -> None:
 
     changes = _faces_of('sr_sets:{}', args.faces) if args.faces else []
     benchmark = read_benchmark(file, changes)
+    require_folder(benchmark.folder)
+    require_writable(benchmark.folder)
     if args.probes:
         from rim_plugin.benchmark.probes import write_probes
 
-        print(f'{write_probes(benchmark, Path(args.probes))} probes in {args.probes}')
+        print(one_line(f'{write_probes(benchmark, Path(args.probes))} probes in {args.probes}'))
         return
     with open_cluster(args) as cluster:
         measured = run_benchmark(benchmark, args.workers, cluster)
-    print(f'Report: {write_report(benchmark, measured)}')
+    print(one_line(f'Report: {write_report(benchmark, measured)}'))
 
 
 train = Command('train', 'Train networks as an options file says.', _train_arguments, _train)

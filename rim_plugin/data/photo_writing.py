@@ -14,7 +14,7 @@ from rim_plugin.data.photo_files import Photo
 
 EXTENSIONS = {'png': 'PNG', 'jpg': 'JPEG', 'webp': 'WEBP', 'tif': 'TIFF'}
 _QUALITY = 95  # of JPEG and WebP
-_LEVEL = 3  # of PNG: a third of the time of Pillow's 6, in which networks make as many faces, for 8 % more bytes
+_PNG = {'compress_type': zlib.Z_RLE}  # of what is enlarged: as small as Pillow's own, in a quarter of the time
 _HEADER = 33  # bytes of a PNG before its second chunk
 
 
@@ -38,7 +38,7 @@ def encode_photo(photo: Photo, extension: str) -> bytes:
     if extension in ('jpg', 'webp'):
         extra['quality'] = _QUALITY
     if extension == 'png':
-        extra['compress_level'] = _LEVEL
+        extra |= _PNG
     Image.fromarray(pixels).save(file, EXTENSIONS[extension], **extra)
     return file.getvalue()
 

@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable, Collection, Mapping
 from functools import lru_cache
 from types import UnionType
-from typing import Any, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import torch
 from torch.optim.lr_scheduler import LRScheduler
@@ -21,6 +21,14 @@ from basicsr.utils.registry import ARCH_REGISTRY, Registry
 
 # Schedulers of torch whose arguments no options file can hold: functions, other schedulers, a metric at every step.
 _NO_BLOCKS = ('LRScheduler', 'LambdaLR', 'MultiplicativeLR', 'SequentialLR', 'ChainedScheduler', 'ReduceLROnPlateau')
+
+# Types of arguments of BasicSR's losses, which say none.
+_UNSAID: dict[str, Any] = {
+    'layer_weights': dict[str, NotNegative],
+    'vgg_type': Literal['vgg11', 'vgg11_bn', 'vgg13', 'vgg13_bn', 'vgg16', 'vgg16_bn', 'vgg19', 'vgg19_bn'],
+    'criterion': Literal['l1', 'l2', 'fro'],
+    'gan_type': Literal['vanilla', 'lsgan', 'wgan', 'wgan_softplus', 'hinge'],
+}
 
 
 @lru_cache
@@ -147,7 +155,8 @@ def _annotation(parameter: inspect.Parameter, hints: Mapping[str, Any], signed: 
     the default is.
     """
     default = None if parameter.default is parameter.empty else parameter.default
-    annotation = plain(hints[parameter.name]) if parameter.name in hints else _type_of(default)
+    unsaid = _UNSAID.get(parameter.name) or _type_of(default)
+    annotation = plain(hints[parameter.name]) if parameter.name in hints else unsaid
     if isinstance(default, (int, float)) and default < 0:
         return annotation
     if type(default) is int and annotation is float or parameter.name.endswith(('weight', 'eps')):

@@ -208,8 +208,10 @@ class BenchmarkOptions(Struct, kw_only=True, frozen=True, forbid_unknown_fields=
         about('Network of gallery faces, of probes where there is no network_r, and of the identity similarity.'),
     ] = None
     mirror: Annotated[bool, about('Add the embedding of the mirror image to that of the face; twice the time.')] = False
-    sr_sets: Annotated[dict[str, Any] | None, about('Datasets of faces for the SR tables.')] = None
-    pair_sets: Annotated[dict[str, Any] | None, about('Datasets of pairs for the recognition tables.')] = None
+    sr_sets: Annotated[dict[str, dict[str, Any]] | None, about('Datasets of faces for the SR tables.')] = None
+    pair_sets: Annotated[dict[str, dict[str, Any]] | None, about('Datasets of pairs for the recognition tables.')] = (
+        None
+    )
     query_sizes: Annotated[ProbeSizes, about('Sides of the probes of pair_sets, in pixels, or full.')] = field(
         default_factory=lambda: [28]
     )

@@ -13,8 +13,13 @@ from torch import Tensor, nn
 from rim_plugin.archs.layers import build_network
 from rim_plugin.data.tiles import enlarge_by_tiles
 from rim_plugin.errors import OptionsError, first_words
+from rim_plugin.options.arguments import check_built
+from rim_plugin.options.conversion import Place, check_block, fields_of
 from rim_plugin.options.reading import read_options
+from rim_plugin.options.schema import NetworkPathOptions
 from rim_plugin.weights_file import load_into
+
+from basicsr.utils.registry import ARCH_REGISTRY
 
 _TILE, _BORDER = 224, 16  # pixels that the network enlarges at a time, and around them: 256, as windows divide it
 _TRIED = (64, 128)  # pixels of the pictures by which its factor is found
@@ -94,10 +99,14 @@ def load_background(path: str | os.PathLike[str], device: torch.device | str = '
     Raises:
         OptionsError: no such file, network or weights, or a network that does not enlarge photos.
     """
-    options = read_options(os.fspath(path))
+    root = Place(os.fspath(path))
+    options = read_options(root.file)
     block, places = options.get('network_g'), options.get('path') or {}
     if not isinstance(block, dict) or 'type' not in block:
         raise OptionsError(f'{path}: it has no network_g with a type, which would enlarge the background')
+    check_built(block, ARCH_REGISTRY, 'network', root / 'network_g')
+    own = {f'{key}_g': field for key, field in fields_of(NetworkPathOptions).items()}
+    check_block(places, own, root / 'path', strict=False)
     try:
         network = build_network(block)
     except Exception as error:  # whatever a network says of its arguments

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,12 +18,13 @@ import numpy as np
 
 from rim_plugin.data.photo_files import Photo, read_rgb
 from rim_plugin.errors import UnreadableImage
-from rim_plugin.files import require_folder
+from rim_plugin.files import remove_drafts, require_folder
 from rim_plugin.tools.file_queue import Writer
 from rim_plugin.tools.film_names import CODECS, is_video
 
 _FRAMES_PER_SECOND = 25.0  # of a folder of frames, where it is not told
 _MOST_A_SECOND = 1000
+_RECKONED = 0.02  # by which share a file may tell of more frames than it has
 
 
 class Clip(Protocol):
@@ -30,10 +33,12 @@ class Clip(Protocol):
     Attributes:
         path: where it is.
         rate: frames a second.
+        lost: frames that its file tells of and that cannot be read, once it is read.
     """
 
     path: Path
     rate: float
+    lost: int
 
     def __iter__(self) -> Iterator[np.ndarray]:
         """The frames, uint8 (H, W, 3), RGB; from the first one each time.
@@ -64,6 +69,7 @@ class VideoClip(Clip):
         with self._opened() as video:
             rate = video.get(cv2.CAP_PROP_FPS)
         self.rate = rate if 0 < rate <= _MOST_A_SECOND else _FRAMES_PER_SECOND
+        self.lost = 0
 
     @contextmanager
     def _opened(self) -> Iterator[cv2.VideoCapture]:
@@ -83,6 +89,8 @@ class VideoClip(Clip):
                 first = last if count == 0 else first
                 count += 1
                 yield cv2.cvtColor(frame, cv2.COLOR_BGR2RGB)
+            told = video.get(cv2.CAP_PROP_FRAME_COUNT)  # of some kinds reckoned from the film's length
+            self.lost = int(told) - count if count < (1 - _RECKONED) * told - 1 else 0
             if not count:
                 raise UnreadableImage(f'{self.path}: not one frame can be read: save it as MP4')
             if last > first and 1 <= (rate := 1000 * (count - 1) / (last - first)) <= _MOST_A_SECOND:
@@ -93,7 +101,7 @@ class VideoClip(Clip):
 
 
 class FolderClip(Clip):
-    """A folder of pictures, by their names, as the frames of a film.
+    """A folder of pictures, by their names and the numbers in these, as the frames of a film.
 
     Args:
         path: of the folder.
@@ -106,8 +114,9 @@ class FolderClip(Clip):
     def __init__(self, path: str | os.PathLike[str], rate: float | None = None) -> None:
         from rim_plugin.data.prepare import find_photos
 
-        self.path, self.rate = Path(path), rate or _FRAMES_PER_SECOND
-        self._names = find_photos(self.path)
+        self.path, self.rate, self.lost = Path(path), rate or _FRAMES_PER_SECOND, 0
+        self._names = sorted(find_photos(self.path), key=_by_numbers)
+        self._stems = Counter(name.with_suffix('') for name in self._names)
 
     def __iter__(self) -> Iterator[np.ndarray]:
         first = None
@@ -120,12 +129,27 @@ class FolderClip(Clip):
             yield frame
 
     def name(self, number: int) -> str:
-        return str(Path(self._names[number]).with_suffix(''))
+        name = self._names[number]
+        stem = name.with_suffix('')
+        return str(stem) if self._stems[stem] == 1 else f'{stem}_{name.suffix[1:]}'
+
+
+def _by_numbers(name: Path) -> list[str | tuple[int, str]]:
+    """By what names are sorted so that ``f2`` comes before ``f10``: texts and numbers by turns."""
+    parts = re.split(r'(\d+)', str(name))
+    return [(int(part), part) if at % 2 else part for at, part in enumerate(parts)]
 
 
 def open_clip(path: str | os.PathLike[str], rate: float | None = None) -> Clip:
     """The film of a video or a folder of frames; see :class:`VideoClip` and :class:`FolderClip`."""
     return FolderClip(path, rate) if Path(path).is_dir() else VideoClip(path)
+
+
+def is_written(clip: Clip, target: Path) -> bool:
+    """Whether what :func:`write_clip` writes is there: a video, or all frames in a folder."""
+    if is_video(target):
+        return target.exists()
+    return all((target / f'{clip.name(number)}.png').exists() for number, _ in enumerate(clip))
 
 
 def write_clip(frames: Iterator[np.ndarray], clip: Clip, target: Path) -> str:
@@ -144,11 +168,13 @@ def write_clip(frames: Iterator[np.ndarray], clip: Clip, target: Path) -> str:
     """
     if not is_video(target):
         require_folder(target)
+        remove_drafts(target)
         with Writer() as writer:
             for number, frame in enumerate(frames):
                 writer.write(target / f'{clip.name(number)}.png', Photo(frame, None, b''))
         return ''
     target.parent.mkdir(parents=True, exist_ok=True)
+    remove_drafts(target.parent, below=False)
     drafts = [target.with_name(f'.{os.getpid()}-{threading.get_native_id()}.tmp{n}{target.suffix}') for n in (0, 1)]
     try:
         _write_silent(frames, clip.rate, drafts[0])

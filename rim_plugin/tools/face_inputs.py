@@ -108,8 +108,13 @@ def with_detail(face: np.ndarray, detail: Tensor | None, image_size: int) -> np.
         return face.copy()
     large = np.empty((side, side, 3), np.uint8)
     for channel in range(3):  # one by one: a face may have as many pixels as a photo
-        plane = bicubic(torch.from_numpy(face[None, None, :, :, channel].astype(np.float32)), side)
+        plane = _enlarged(torch.from_numpy(face[None, None, :, :, channel].astype(np.float32)), side)
         if detail is not None:
-            plane += bicubic(detail[:, channel : channel + 1] * 255, side)
+            plane += _enlarged(detail[:, channel : channel + 1] * 255, side)
         large[:, :, channel] = plane[0, 0].clamp_(0, 255).round_().byte().numpy()
     return large
+
+
+def _enlarged(plane: Tensor, side: int) -> Tensor:
+    """(1, 1, q, q) by bicubic interpolation, which at its own side is the identity, though not at no cost."""
+    return plane if plane.shape[-1] == side else bicubic(plane, side)

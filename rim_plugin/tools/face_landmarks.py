@@ -33,7 +33,7 @@ class Seen(NamedTuple):
 def has_landmarks(rim: RIM) -> bool:
     """Whether the weights have a landmark path."""
     try:
-        return rim.priors(np.zeros((8, 8, 3), np.uint8)).landmarks is not None
+        return rim.priors(np.zeros((8, 8, 3), np.uint8), parsing=False).landmarks is not None
     except ValueError:
         return False
 
@@ -53,7 +53,7 @@ def see_landmarks(rim: RIM, photo: np.ndarray, starts: Sequence[np.ndarray]) -> 
         ValueError: the points lie within four pixels.
     """
     faces = [align_face(photo, points, _SIZE) for points in starts]
-    priors = rim.priors([face for face, _ in faces])
+    priors = rim.priors([face for face, _ in faces], parsing=False)
     return [
         Seen(_in_photo(each.landmarks, matrix, rim.image_size), each.peaks)
         for each, (_, matrix) in zip(priors, faces)

@@ -52,6 +52,7 @@ class ClipNote(NamedTuple):
         scale: how many times as large it is.
         tracks: the faces in it.
         sound: what became of its sound; empty where there can be none.
+        lost: frames of the input that cannot be read.
     """
 
     input: str
@@ -60,11 +61,13 @@ class ClipNote(NamedTuple):
     scale: int
     tracks: list[TrackNote]
     sound: str
+    lost: int
 
     def __str__(self) -> str:
         restored = sum(track.restored for track in self.tracks)
         text = f'{self.input}: {self.frames} frames, {restored} of {len(self.tracks)} faces restored'
         text += ''.join(f'; frames {each.first} to {each.last}: {each.why}' for each in self.tracks if each.why)
+        text += f'; it is damaged, {self.lost} more frames cannot be read' if self.lost else ''
         return text + (f'; {self.sound}' if self.sound else '')
 
 
@@ -92,10 +95,10 @@ def hallucinate_clip(
     chosen = [track for track, note in zip(tracks, notes) if note.restored]
     scale = scale or _scale(rim, shape, chosen)
     if not chosen and not copy:
-        return ClipNote(str(clip.path), None, len(frames), scale, notes, '')
+        return ClipNote(str(clip.path), None, len(frames), scale, notes, '', clip.lost)
     pictures = tqdm(_pictures(rim, clip, chosen, scale), total=len(frames), unit='frame', desc='restoring')
     sound = write_clip(iter(pictures), clip, target)
-    return ClipNote(str(clip.path), str(target), len(frames), scale, notes, sound)
+    return ClipNote(str(clip.path), str(target), len(frames), scale, notes, sound, clip.lost)
 
 
 def _sightings(

@@ -100,6 +100,18 @@ def test_prior_paths_can_be_left_out_or_shared(paths, heatmaps, parsing, width):
     assert len(net.priors) == {'shared': 1, 'separate': 2}.get(paths, heatmaps + parsing)
 
 
+@pytest.mark.parametrize('paths', ['separate', 'shared', 'landmark', 'parsing', 'none'])
+def test_heatmaps_alone_are_those_of_forward_without_the_other_paths(paths, monkeypatch):
+    net, lq = small(prior_paths=paths).eval(), [torch.rand(1, 3, 8, 8), torch.rand(1, 3, 11, 11)]
+    for value in net.priors.parameters():  # heads start at zero
+        value.data = torch.randn_like(value)
+    expected = net(lq).heatmaps
+    for other in [net.global_path, *(path for path in net.priors.values() if 'heatmaps' not in path.heads)]:
+        monkeypatch.setattr(other, 'forward', None)
+    output = net.heatmaps(lq)
+    assert (output is expected is None) or (output.any() and torch.equal(output, expected))
+
+
 def test_none_may_come_as_the_word_or_as_no_value():
     """``--force_yml network_g:prior_paths=none`` arrives as None."""
     word, value = (small(prior_paths=none, norm=none).state_dict() for none in ('none', None))

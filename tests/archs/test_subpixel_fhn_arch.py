@@ -40,6 +40,12 @@ def test_landmarks_and_parsing_do_not_change_what_the_picture_is_made_of():
     assert any(value.grad.any() for value in generator.priors.parameters() if value.grad is not None)
 
 
+def test_heatmaps_alone_are_those_of_forward():
+    net, lq = SubPixelTriPathGenerator(**SMALL_SUBPIXEL).eval(), torch.rand(2, 3, 8, 8)
+    assert torch.equal(net.heatmaps(lq), net(lq).heatmaps)
+    assert SubPixelTriPathGenerator(**{**SMALL_SUBPIXEL, 'prior_paths': 'parsing'}).heatmaps(lq) is None
+
+
 @pytest.mark.slow
 def test_arithmetic_of_a_face_is_that_of_the_plain_rival_or_less():
     ours = FHN({'type': 'SubPixelTriPathGenerator'}, {'type': 'SubPixelIntegrator'})

@@ -4,6 +4,7 @@ import csv
 import json
 import re
 import shutil
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from support.benchmarks import DRAWN, NET, benchmark, dump, write_options
 
 from rim_plugin.benchmark.budget import training_budget
 from rim_plugin.benchmark.measurement import Measurement
+from rim_plugin.benchmark.method_run import MethodRun
 from rim_plugin.benchmark.report import write_report
 from rim_plugin.benchmark.run import measurements, run_benchmark
 from rim_plugin.cluster import Cluster
@@ -275,6 +277,24 @@ def test_methods_at_once_give_what_one_by_one_gives(measured, tmp_path, monkeypa
     for (each, result), (_, before) in zip(results, measured[1]):
         assert 'error' not in result and result.get('images') == before.get('images')
         assert ('speed' in result) == (each.kind == 'speed')
+
+
+def test_methods_of_one_training_at_once_train_it_once(folder, monkeypatch):
+    trained = []
+
+    def train(run, method):
+        trained.append(method.name)
+        time.sleep(0.05)
+        for path in map(Path, method.weights.values()):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch()
+
+    monkeypatch.setattr(MethodRun, '_train', train)
+    monkeypatch.setattr(MethodRun, '_in_a_process', lambda *args: {})
+    method = {'options': str(ROOT / 'options/baselines/srcnn.yml')}
+    methods = {name: method for name in ('one', 'two')}
+    run_benchmark(benchmark(methods=methods, train_missing=True), workers=2)
+    assert len(trained) == 1
 
 
 @pytest.mark.slow

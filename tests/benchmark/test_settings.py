@@ -84,6 +84,12 @@ def test_a_file_takes_a_method_of_its_base_away(folder):
         ({'robustness': {'degradations': {}, 'sets': ['drwn']}}, "no set 'drwn'; did you mean 'drawn'?"),
         ({'robustness': {'degradations': {'a': {'jpge': {}}}}}, 'jpge'),
         ({'pair_sets': {'few': PAIRS}}, 'recogniser: missing'),
+        *(({'name': name}, 'no name of a folder') for name in ('', '..', 'a/b', ' ', 'a\x1b')),
+        ({'name': 'x' * 300}, 'too long for the name of a folder'),
+        ({'methods': {'../a': {'options': 'bicubic.yml'}}}, "methods.../a: '../a' is no name of a folder"),
+        ({'pair_sets': {'few': 'nein'}}, "pair_sets.few: 'nein' is not a block of keys"),
+        ({'pair_sets': {'few': None}}, 'pair_sets.few: ~ is not a block of keys'),
+        ({'sr_sets': {'few': [1]}}, 'sr_sets.few: [1] is not a block of keys'),
         (
             {'sr_sets': {'few': {**DRAWN, 'query_sise': 14}}},
             "sr_sets.few.query_sise: unknown key; did you mean 'query_size'?",

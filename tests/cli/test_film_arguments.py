@@ -46,6 +46,30 @@ def test_what_is_there_stays_without_force(networks, frames, tmp_path, capsys):
     assert len(list(open_clip(target))) == 4
 
 
+@pytest.mark.slow
+def test_a_run_that_was_stopped_goes_on_until_every_frame_is_there(networks, frames, tmp_path, capsys):
+    argv = [*networks, str(frames), '-o', str(tmp_path / 'out'), '--frames', '--detect', NOBODY]
+    cli.hallucinate(argv)
+    (tmp_path / 'out/2.png').unlink()
+    assert 'is there already: --force' in failed(cli.hallucinate, *argv)
+    cli.hallucinate([*argv, '--skip-existing'])
+    assert (tmp_path / 'out/2.png').exists() and '4 of 4 frames written' in capsys.readouterr().out
+    cli.hallucinate([*argv, '--skip-existing'])
+    assert capsys.readouterr().out == f'{tmp_path / "out"}: is there already\n'
+
+
+@pytest.mark.slow
+def test_frames_that_a_film_lost_are_told_and_count_in_the_exit_status(networks, frames, tmp_path, capsys):
+    film = tmp_path / 'film\x1b[31m.avi'
+    cli.hallucinate([*networks, str(frames), '-o', str(film), '--frames', '--scale', '1', '--detect', NOBODY])
+    film.write_bytes(film.read_bytes()[: film.stat().st_size // 2])
+    out = tmp_path / 'new\x1b[31m.avi'
+    with pytest.raises(SystemExit) as caught:
+        cli.hallucinate([*networks, str(film), '-o', str(out), '--detect', NOBODY])
+    told = capsys.readouterr().out
+    assert caught.value.code == 3 and 'it is damaged, 2 more frames cannot be read' in told and '\x1b' not in told
+
+
 def test_what_is_not_for_films_is_told(networks, frames, tmp_path):
     def told(*argv):
         return failed(cli.hallucinate, *networks, *argv, '--detect', NOBODY)
@@ -55,6 +79,10 @@ def test_what_is_not_for_films_is_told(networks, frames, tmp_path):
     assert '--compare: is of pictures, not of films' in told(frames, *out, '--frames', '--compare')
     assert '--background: is of pictures' in told(frames, *out, '--frames', '--background', 'b.yml')
     assert '--ext: is of pictures' in told(frames, *out, '--frames', '--ext', 'jpg')
+    for name in ('frames', 'fps'):
+        argv = ('--frames',) if name == 'frames' else ('--fps', '9')
+        assert f'--{name}: is of a folder of frames, and' in told(frames / '0.png', *out, *argv)
+    assert '--fps: is of films: name a video' in told(frames, '-o', tmp_path / 'out', '--fps', '9')
     assert 'would overwrite the film itself' in told(frames, '-o', frames, '--frames')
     assert '0.png is a file: name a folder' in told(frames, '-o', frames / '0.png/out.mp4', '--frames')
     assert 'absent.mp4: no such file' in told(tmp_path / 'absent.mp4', *out)

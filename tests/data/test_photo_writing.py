@@ -38,6 +38,17 @@ def test_profile_and_exif_data_are_kept_and_the_orientation_is_applied(tmp_path,
     assert np.abs(again.pixels.astype(int) - photo.pixels).mean() < (25 if kind in ('jpg', 'webp') else 1e-9)
 
 
+def test_png_of_an_enlarged_face_is_about_as_small_as_pillows_own(make_face, tmp_path):
+    face = cv2.resize(make_face(28), (224, 224), interpolation=cv2.INTER_CUBIC)
+    face = np.clip(face + np.random.default_rng(0).normal(0, 2, face.shape), 0, 255).round().astype(np.uint8)
+    own = io.BytesIO()
+    Image.fromarray(face).save(own, 'PNG')
+    ours = encode_photo(Photo(face, None, b''), 'png')
+    assert len(ours) < 1.02 * len(own.getvalue())
+    (tmp_path / 'a.png').write_bytes(ours)
+    assert np.array_equal(read_rgb(tmp_path / 'a.png'), face)
+
+
 @pytest.mark.parametrize('kind', ['png', 'tif'])
 @pytest.mark.parametrize('channels', [3, 4])
 def test_sixteen_bits_are_kept(tmp_path, kind, channels):

@@ -1,16 +1,21 @@
 """Options files with one change each, at random but from a fixed seed: refused in one line, or right."""
 
+import json
 import random
 import zlib
 from contextlib import contextmanager
 
 import pytest
+import torch
 from support.mutations import mutated_text
 from support.wrong_options import ROOT, suite_files, wrong
 
+from rim_plugin.archs.layers import build_network
+from rim_plugin.benchmark.settings import read_benchmark
 from rim_plugin.errors import OptionsError
 from rim_plugin.options.checking import check
 from rim_plugin.options.reading import read_options
+from rim_plugin.tools.background import load_background
 
 FILES = suite_files()
 QUICK = [ROOT / 'options' / name for name in ('rim_demo.yml', 'baselines/srcnn.yml', 'test/bicubic.yml')]
@@ -68,6 +73,36 @@ def test_a_few_mutations_are_refused_or_right(file, tmp_path, monkeypatch):
 def test_mutations_are_refused_or_right(file, tmp_path, monkeypatch, request):
     count = request.config.getoption('mutations')
     assert walk(file, count, tmp_path, monkeypatch) < count
+
+
+def of_background(tmp_path):
+    """A right options file for ``--background``."""
+    block = {'type': 'SRVGGNetCompact', 'num_feat': 4, 'num_conv': 1, 'upscale': 4}
+    weights = tmp_path / 'sr.pth'
+    torch.save({'params': build_network(block).state_dict()}, weights)
+    places = {'pretrain_network_g': str(weights), 'param_key_g': 'params', 'strict_load_g': True}
+    (tmp_path / 'sr.yml').write_text(json.dumps({'network_g': block, 'path': places}))
+    return tmp_path / 'sr.yml'
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize('kind', ['background', *sorted(file.name for file in (ROOT / 'options/benchmark').glob('*'))])
+def test_mutations_of_other_files_are_told_in_a_line(kind, tmp_path, monkeypatch, request):
+    file = of_background(tmp_path) if kind == 'background' else ROOT / 'options/benchmark' / kind
+    monkeypatch.chdir(ROOT)
+    right, read = read_options(str(file)), load_background if kind == 'background' else read_benchmark
+    if 'methods' not in right and kind != 'background':
+        pytest.skip('a training beside the benchmark')
+    chance = random.Random(zlib.crc32(file.name.encode()))
+    for number in range(request.config.getoption('mutations')):
+        text = mutated_text(right, chance)
+        (tmp_path / 'o.yml').write_text(text, encoding='utf-8', errors='surrogatepass')
+        with told(number, text):
+            try:
+                read(str(tmp_path / 'o.yml'))
+            except OptionsError as error:
+                assert '\n' not in str(error) and len(str(error)) < 600  # the command escapes what steers a terminal
 
 
 @pytest.mark.parametrize(

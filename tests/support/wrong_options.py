@@ -52,6 +52,7 @@ EMPTY = (
         'dropout',
         'amp',
         'coarse_input_size',
+        'integrator',
     ),
 )
 # keys whose text is anything that names something

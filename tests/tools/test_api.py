@@ -58,6 +58,22 @@ def test_priors_are_those_of_the_generator(tiny, rim, faces):
     assert torch.allclose(output[1].parsing, expected.parsing[0], atol=1e-5)
 
 
+def test_priors_without_parsing_have_the_same_landmarks_and_leave_its_path_out(rim, faces, monkeypatch):
+    expected = rim.priors(faces[:3])
+    monkeypatch.setattr(rim.pipeline.fhn.generator.priors['parsing'], 'forward', None)
+    for each, right in zip(rim.priors(faces[:3], parsing=False), expected):
+        assert each.parsing is None
+        assert np.array_equal(each.landmarks, right.landmarks) and np.array_equal(each.peaks, right.peaks)
+
+
+def test_detail_of_the_faces_own_side_is_added_as_it_is(make_face, monkeypatch):
+    face, detail = make_face(24), torch.randn(1, 3, 24, 24) / 10
+    monkeypatch.setattr(face_inputs, 'bicubic', None)
+    restored = face_inputs.with_detail(face, detail, 24)
+    expected = np.clip(face + detail[0].permute(1, 2, 0).numpy() * np.float32(255), 0, 255).round()
+    assert restored.dtype == np.uint8 and np.array_equal(restored, expected)
+
+
 def test_verification_goes_by_the_smaller_face(rim, faces):
     output = rim.verify(faces[0], faces[7])
     a, b = rim.embed([faces[0], faces[7]])

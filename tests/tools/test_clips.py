@@ -1,5 +1,9 @@
 """Films come out with every frame, at their rate, whole or not at all."""
 
+import os
+import subprocess
+import sys
+
 import cv2
 import numpy as np
 import pytest
@@ -7,7 +11,7 @@ from PIL import Image
 
 from rim_plugin.errors import UnreadableImage
 from rim_plugin.tools import clips
-from rim_plugin.tools.clips import FolderClip, VideoClip, open_clip, write_clip
+from rim_plugin.tools.clips import FolderClip, VideoClip, is_written, open_clip, write_clip
 from rim_plugin.tools.film_names import is_video
 
 
@@ -67,6 +71,46 @@ def test_a_folder_of_frames_keeps_its_names_and_a_video_gets_numbers(folder, tmp
     video = open_clip(tmp_path / 'film.avi')
     write_clip(iter(video), video, tmp_path / 'frames2')
     assert sorted(path.name for path in (tmp_path / 'frames2').iterdir())[::8] == ['000001.png', '000009.png']
+
+
+def test_frames_of_one_name_and_several_kinds_each_have_a_file(tmp_path):
+    folder = make(tmp_path / 'kinds', [drawn(number) for number in range(2)])
+    Image.fromarray(drawn(5)).save(folder / '1.bmp')
+    clip = open_clip(folder)
+    write_clip(iter(clip), clip, tmp_path / 'out')
+    assert sorted(path.name for path in (tmp_path / 'out').iterdir()) == ['0.png', '1_bmp.png', '1_png.png']
+
+
+def test_frames_follow_the_numbers_in_their_names(tmp_path):
+    clip = open_clip(make(tmp_path / 'many', [drawn(number) for number in range(12)]))
+    assert [round((frame.mean() - 10) / 12) for frame in clip] == list(range(12))
+    assert clip.name(10) == '10' and is_written(clip, tmp_path / 'many')
+
+
+@pytest.mark.parametrize('name', ['film.avi', 'film.mkv'])
+def test_frames_that_a_damaged_video_lost_are_counted(tmp_path, name):
+    noise = np.random.default_rng(0).integers(0, 256, (9, 64, 96, 3), np.uint8)
+    frames = open_clip(make(tmp_path / 'noise', noise))
+    write_clip(iter(frames), frames, tmp_path / name)
+    whole = open_clip(tmp_path / name)
+    assert len(list(whole)) == 9 and whole.lost == 0
+    (tmp_path / name).write_bytes((tmp_path / name).read_bytes()[: (tmp_path / name).stat().st_size // 2])
+    clip = open_clip(tmp_path / name)
+    assert len(list(clip)) + clip.lost == 9 and clip.lost > 1
+
+
+@pytest.mark.parametrize('target', ['film.avi', 'frames'])
+def test_what_killed_runs_left_is_removed(folder, tmp_path, target):
+    process = subprocess.Popen([sys.executable, '-c', ''])
+    process.wait()
+    place = tmp_path if is_video(target) else tmp_path / target
+    draft, below = place / f'.{process.pid}-1.tmp0.avi', folder / f'.{process.pid}-1.tmp'
+    for file in (draft, below):
+        file.touch()
+        os.utime(file, (0, 0))
+    clip = open_clip(folder)
+    write_clip(iter(clip), clip, tmp_path / target)
+    assert not draft.exists() and below.exists() == is_video(target)  # beside a video nothing is searched
 
 
 def test_what_is_no_film_is_told(folder, tmp_path):

@@ -113,7 +113,7 @@ def show_faces(rim: RIM, faces: list[np.ndarray]) -> list[FaceShown]:
     before = [cv2.resize(face, (size, size), interpolation=cv2.INTER_CUBIC) for face in faces]
     after = [large if has_gained else first for first, (large, has_gained) in zip(before, rim.restore(faces))]
     priors = rim.priors(faces) if rim.pipeline.has_priors else [Priors(None, None, None)] * len(faces)
-    certainties = [_certainty(each) for each in landmark_network().priors(faces)]
+    certainties = [_certainty(each) for each in landmark_network().priors(faces, parsing=False)]
     return [
         FaceShown(len(face), certainty, first, last, _drawn(last, each))
         for face, certainty, first, last, each in zip(faces, certainties, before, after, priors)
