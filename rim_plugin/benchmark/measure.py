@@ -20,7 +20,7 @@ from rim_plugin.benchmark.protocol import SeenFaces, image_protocol, pair_protoc
 from rim_plugin.evaluation.driver import evaluate
 from rim_plugin.evaluation.embeddings import KnownEmbeddings
 from rim_plugin.evaluation.image_evaluator import IdentityEmbedder, ImageEvaluator, face_data
-from rim_plugin.evaluation.metric import ImageMetric, build_metric, standard_metrics
+from rim_plugin.evaluation.metric import ImageMetric, SetMetric, build_metric, standard_metrics
 from rim_plugin.evaluation.pair_evaluator import PairEvaluator
 from rim_plugin.evaluation.pictures import SheetEvaluator
 from rim_plugin.models.networks import build_nets, build_teacher
@@ -33,6 +33,7 @@ from basicsr.data import build_dataset
 Options = Mapping[str, Any]
 _SPEED_SIZE = 28  # pixels of the probes on which size and speed are measured
 _TIMED_SECONDS = 2
+SET_RESAMPLES = 200  # whole sets of faces, whose metrics are computed anew each time
 DEVICE = torch.device('cuda' if torch.cuda.is_available() else 'cpu')
 
 
@@ -75,6 +76,7 @@ def measure_images(
 
     Returns:
         ``images``: ``name`` and each metric's values of all faces; ``means``: each metric over all of them;
+        ``resampled``: metrics that are no mean, over bootstrap samples of the faces;
         ``protocol``; ``arrays``: BGR pictures of the first faces, ``FACE/COLUMN``. Metrics that faces or networks lack
         the data for are absent.
     """
@@ -102,6 +104,11 @@ def measure_images(
     return {
         'images': {'name': seen.names, **faces},
         'means': results.values,
+        'resampled': {
+            name: metric.resampled(SET_RESAMPLES).tolist()
+            for name, metric in quality.metrics.items()
+            if isinstance(metric, SetMetric) and name in results.values
+        },
         'protocol': image_protocol(options, seen, sizes),
         'arrays': {**arrays, **(packed(files) if keep else {})},
     }

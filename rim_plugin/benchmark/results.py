@@ -7,14 +7,32 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy.stats import binomtest
 
-from rim_plugin.benchmark.bootstrap import Interval, Ranking, mean_interval, pair_intervals, ranking
+from rim_plugin.benchmark.bootstrap import (
+    Interval,
+    Ranking,
+    mean_interval,
+    pair_intervals,
+    paired_p,
+    ranking,
+    share_p,
+    spread_interval,
+)
 from rim_plugin.benchmark.budget import training_budget
 from rim_plugin.benchmark.measurement import Measurement
 from rim_plugin.benchmark.run import Result
 from rim_plugin.benchmark.settings import Benchmark, Method
 from rim_plugin.benchmark.tables import csv_text
 from rim_plugin.environment import environment
-from rim_plugin.evaluation.metric import ImageMetric, Metric, PairMetric, best_direction, build_metric, standard_metrics
+from rim_plugin.evaluation.metric import (
+    METRICS,
+    FunctionMetric,
+    ImageMetric,
+    Metric,
+    PairMetric,
+    best_direction,
+    build_metric,
+    standard_metrics,
+)
 from rim_plugin.evaluation.metrics.tar_at_far import TARAtFAR
 from rim_plugin.evaluation.thresholds import fold_accuracy
 
@@ -28,6 +46,7 @@ class Column(NamedTuple):
         higher_is_better: which of two figures is the better.
         axis: label in figures; empty for metrics without.
         absent: why nothing was measured; empty where it was.
+        remedy: what the file is that was not given, and where its path goes.
     """
 
     heading: str
@@ -35,6 +54,7 @@ class Column(NamedTuple):
     higher_is_better: bool
     axis: str = ''
     absent: str = ''
+    remedy: str = ''
 
 
 def _column(metric: Metric) -> Column:
@@ -52,9 +72,12 @@ def image_columns(blocks: Mapping[str, Mapping[str, Any]]) -> dict[str, Column]:
 def _named_column(key: str, block: Mapping[str, Any]) -> Column:
     missing = [argument for argument, value in block.items() if value is None]
     higher = best_direction(block) == 'higher'
+    known = METRICS.get(block['type'], FunctionMetric)
     title = key if missing else build_metric(block).title or key
+    remedy = ' '.join(f'metrics: {key}: {each}: PATH of {known.files.get(each, "its file")}.' for each in missing)
+    digits = 3 if known is FunctionMetric else known.digits
     heading = title if higher else f'{title} (less is better)'
-    return Column(heading, 3, higher, absent=f'{missing[0]} not given' if missing else '')
+    return Column(heading, digits, higher, absent=f'{missing[0]} not given' if missing else '', remedy=remedy)
 
 
 class Results:
@@ -107,7 +130,8 @@ class Results:
         values = {name: each.mean for name, each in intervals.items() if each is not None}
         samples = {name: _samples(self.by_place[measured[name]], metric) for name in values}
         known = {name: each for name, each in samples.items() if each is not None}
-        return ranking(values, known, higher_is_better)
+        of_sets = any(metric in self.by_place[measured[name]].get('resampled', {}) for name in known)
+        return ranking(values, known, higher_is_better, share_p if of_sets else paired_p)
 
     def protocols(self) -> dict[tuple[str, ...], dict[str, Any]]:
         """(kind, *place) to the protocol of all results there."""
@@ -211,7 +235,10 @@ def _of_one_protocol(results: Mapping[tuple[str, ...], Result]) -> dict[tuple[st
 
 
 def _samples(result: Result, metric: str) -> np.ndarray | None:
-    """Values of a metric of each face, or verdicts on each pair; None for figures that are no mean over samples."""
+    """Values of a metric of each face, or of resampled sets of faces, or verdicts on each pair; None for other figures
+    that are no mean over samples."""
+    if metric in result.get('resampled', {}):
+        return np.asarray(result['resampled'][metric])
     if 'images' in result:
         faces = np.asarray(result['images'][metric])
         return faces if np.isclose(faces.mean(), result['means'][metric], rtol=1e-6, atol=1e-9) else None
@@ -221,8 +248,15 @@ def _samples(result: Result, metric: str) -> np.ndarray | None:
 def _intervals(result: Result) -> dict[str, Interval]:
     """Every figure of a result with its interval."""
     if 'images' in result:
-        return {metric: _with_bounds(value, result['images'][metric]) for metric, value in result['means'].items()}
+        return {metric: _image_interval(result, metric) for metric in result['means']}
     return _pair_intervals(result) if 'figures' in result else {}
+
+
+def _image_interval(result: Result, metric: str) -> Interval:
+    value, resampled = result['means'][metric], result.get('resampled', {})
+    if metric in resampled:
+        return spread_interval(value, resampled[metric])
+    return _with_bounds(value, result['images'][metric])
 
 
 def _pair_intervals(result: Result) -> dict[str, Interval]:
@@ -242,8 +276,10 @@ def _pair_intervals(result: Result) -> dict[str, Interval]:
 
 
 def difference(result: Result, other: Result, metric: str) -> Interval:
-    """By how much a metric of an SR result is above that of another on the same faces; without bounds where it is no
-    mean over faces."""
+    """By how much a metric of an SR result is above that of another on the same faces."""
+    resampled = [each.get('resampled', {}).get(metric) for each in (result, other)]
+    if all(resampled):
+        return spread_interval(result['means'][metric] - other['means'][metric], np.subtract(*resampled))
     faces = np.subtract(result['images'][metric], other['images'][metric])
     return _with_bounds(result['means'][metric] - other['means'][metric], faces)
 

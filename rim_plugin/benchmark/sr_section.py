@@ -33,11 +33,12 @@ def sr_section(results: Results, plots: Plots, name: str) -> Section:
     header = ['method', *heads, *(title for title, _ in _SPEED.values()), 'trained']
     cells = [[Cell(each.title), *_cells(results, figures, with_paper, each, result)] for each, result in rows]
     reference = results.benchmark.reference.title
+    notes = [MARKS, *([NOTE] if with_paper else []), *filter(None, (column.remedy for column in columns.values()))]
     return Section(
         f'Super-resolution: {name}',
         _text(results, name, measured),
         [
-            Table(f'sr_{name}', 'Quality and speed', header, cells, f'{MARKS} {NOTE}' if with_paper else MARKS),
+            Table(f'sr_{name}', 'Quality and speed', header, cells, ' '.join(notes)),
             difference_table(
                 results,
                 f'sr_{name}_difference',
