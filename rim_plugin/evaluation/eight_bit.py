@@ -1,4 +1,4 @@
-"""Metrics of SR and HR images as 8-bit values, cropped, as RGB or as Y, or by networks, and what these metrics share."""
+"""Metrics of SR and HR images as 8-bit values, cropped, as RGB, as Y or by networks, and what these share."""
 
 from collections.abc import Mapping
 from typing import Any, ClassVar

@@ -22,7 +22,7 @@ _WANTED = "torch-fidelity's InceptionV3, weights-inception-2015-12-05-6726825d.p
 
 @register_metric('calculate_fid')
 class FID(SetMetric):
-    """Fréchet distance between the Gaussians of InceptionV3's 2,048 features of SR and of HR faces (Heusel et al. 2017).
+    """Fréchet distance between the Gaussians of InceptionV3's features of SR and of HR faces (Heusel et al. 2017).
 
     0 for equal sets. It falls with the number of faces: figures of sets of unlike sizes do not compare.
 

@@ -36,7 +36,7 @@ def test_equals_the_definition(count):
 
 
 def test_few_faces_of_many_features():
-    """Covariances without full rank, as all are below 2,049 faces: the eigenvalues of the other order of the product."""
+    """Covariances without full rank, as of fewer than 2,049 faces: eigenvalues of the other order of the product."""
     first, second = features(6, 50)
     a, b = (np.sqrt(1 / 5) * (rows - rows.mean(0)).numpy() for rows in (first, second))
     values = np.linalg.eigvals((a @ b.T) @ (b @ a.T)).clip(0)
