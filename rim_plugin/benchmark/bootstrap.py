@@ -5,7 +5,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
-from scipy.stats import bootstrap
+from scipy.stats import binomtest, bootstrap
 
 RESAMPLES = 2000
 _PAIR_RESAMPLES = 500  # of whole lists of pairs, whose curves are computed anew each time
@@ -69,6 +69,12 @@ def share_p(distribution: Sequence[float] | np.ndarray) -> float:
         return 1.0
     smaller = min((values <= 0).sum(), (values >= 0).sum())
     return float(min(1, 2 * (smaller + 1) / (len(values) + 1)))
+
+
+def share_interval(share: float, probes: int) -> Interval:
+    """Wilson's interval of a share of probes, of open searches at the threshold that was found."""
+    found = binomtest(round(share * probes), probes).proportion_ci(method='wilson')
+    return Interval(share, float(found.low), float(found.high))
 
 
 def paired_p(differences: Sequence[float] | np.ndarray, seed: int = 0) -> float:

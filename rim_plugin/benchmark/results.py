@@ -5,7 +5,6 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy.stats import binomtest
 
 from rim_plugin.benchmark.bootstrap import (
     Interval,
@@ -14,11 +13,13 @@ from rim_plugin.benchmark.bootstrap import (
     pair_intervals,
     paired_p,
     ranking,
+    share_interval,
     share_p,
     spread_interval,
 )
 from rim_plugin.benchmark.budget import training_budget
 from rim_plugin.benchmark.measurement import Measurement
+from rim_plugin.benchmark.native_results import by_part, native_intervals
 from rim_plugin.benchmark.run import Result
 from rim_plugin.benchmark.settings import Benchmark, Method
 from rim_plugin.benchmark.tables import csv_text
@@ -33,6 +34,7 @@ from rim_plugin.evaluation.metric import (
     build_metric,
     standard_metrics,
 )
+from rim_plugin.evaluation.metrics.eer import EER
 from rim_plugin.evaluation.metrics.tar_at_far import TARAtFAR
 from rim_plugin.evaluation.thresholds import fold_accuracy
 
@@ -88,8 +90,8 @@ class Results:
         results: of :func:`rim_plugin.benchmark.run.run_benchmark`.
 
     Attributes:
-        by_place: (method's name, kind, *place) to the result; one by another protocol than the first at its place is an
-            error.
+        by_place: (method's name, kind, *place) to the result, of kind ``native`` one for each part of a
+            set; one by another protocol than the first at its place is an error.
         image_columns: metrics of the SR sets.
         pair_columns: metrics of lists of pairs.
         budgets: method's name to its :func:`training_budget`.
@@ -101,7 +103,7 @@ class Results:
 
     def __init__(self, benchmark: Benchmark, results: Iterable[tuple[Measurement, Result]]) -> None:
         self.benchmark = benchmark
-        self.by_place = _of_one_protocol({each.where: result for each, result in results})
+        self.by_place = _of_one_protocol(dict(by_part((each.where, result) for each, result in results)))
         self.image_columns = image_columns(benchmark.metrics)
         self.pair_columns = {key: _column(metric) for key, metric in standard_metrics(PairMetric).items()}
         self.budgets = {method.name: training_budget(method) for method in benchmark.methods}
@@ -120,9 +122,16 @@ class Results:
         return {place: self._ranked(place) for place in places}
 
     def _ranked(self, place: tuple[str, ...]) -> dict[str, Ranking]:
-        columns = self.image_columns if place[0] == 'sr' else self.pair_columns
+        columns = {'sr': self.image_columns, 'pairs': self.pair_columns}.get(place[0]) or self.native_columns(
+            *place[1:]
+        )
         found = {key: self._ranking(place, key, column.higher_is_better) for key, column in columns.items()}
         return {key: each for key, each in found.items() if each is not None}
+
+    def native_columns(self, *place: str) -> dict[str, Column]:
+        """The figures of a part of a set of faces that are small by nature, place (set, part), as columns."""
+        keys = {key: None for _, result in self.at('native', *place) for key in result.get('figures', {})}
+        return {key: Column(key if key != EER.title else EER().heading, 4, key != EER.title) for key in keys}
 
     def _ranking(self, place: tuple[str, ...], metric: str, higher_is_better: bool) -> Ranking | None:
         measured = {method.name: (method.name, *place) for method, _ in self.at(*place)}
@@ -143,7 +152,7 @@ class Results:
         mine, other = (self.by_place.get((each, *place), {}) for each in (name, self.benchmark.reference.name))
         if 'images' in mine and 'images' in other:
             return {metric: difference(mine, other, metric) for metric in mine['means'] if metric in other['means']}
-        if 'figures' in mine and 'figures' in other:
+        if place[0] == 'pairs' and 'figures' in mine and 'figures' in other:
             return {'accuracy': mean_interval(_verdicts(mine['arrays']) - _verdicts(other['arrays']))}
         return {}
 
@@ -183,7 +192,9 @@ class Results:
         values = {name: value for name, value in self.by_place[key].items() if name not in ('arrays', 'protocol')}
         if 'images' in values:
             values['means'] = self.intervals[key]
-        if 'figures' in values:
+        if key[1] == 'native' and 'figures' in values:
+            values['intervals'] = self.intervals[key]
+        elif 'figures' in values:
             values['scores'] = self.by_place[key]['arrays']['scores'].tolist()
             values['intervals'] = self.intervals[key]
         if 'protocol' in self.by_place[key]:
@@ -249,7 +260,9 @@ def _intervals(result: Result) -> dict[str, Interval]:
     """Every figure of a result with its interval."""
     if 'images' in result:
         return {metric: _image_interval(result, metric) for metric in result['means']}
-    return _pair_intervals(result) if 'figures' in result else {}
+    if 'figures' not in result:
+        return {}
+    return native_intervals(result) if 'probes' in result else _pair_intervals(result)
 
 
 def _image_interval(result: Result, metric: str) -> Interval:
@@ -269,9 +282,8 @@ def _pair_intervals(result: Result) -> dict[str, Interval]:
     if 'accuracy' in intervals:
         intervals['accuracy'] = _with_bounds(figures['accuracy'], _verdicts(arrays))
     for key in intervals:
-        if key.startswith('rank_') and 'probes' in figures:
-            found = binomtest(round(figures[key] * figures['probes']), figures['probes']).proportion_ci(method='wilson')
-            intervals[key] = Interval(figures[key], float(found.low), float(found.high))
+        if key.startswith(('rank_', 'tpir_')) and 'probes' in figures:
+            intervals[key] = share_interval(figures[key], figures['probes'])
     return intervals
 
 

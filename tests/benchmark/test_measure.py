@@ -18,6 +18,7 @@ from rim_plugin.evaluation import metric as metrics
 from rim_plugin.evaluation.embeddings import KnownEmbeddings
 from rim_plugin.evaluation.metric import ImageMetric
 from rim_plugin.evaluation.metrics.fid import FID
+from rim_plugin.evaluation.open_set import det_curve
 
 from basicsr.archs import build_network
 from basicsr.data import build_dataset
@@ -144,6 +145,16 @@ def test_size_and_speed(srcnn, monkeypatch):
     assert speed['ms_1'] > 0 and speed['ms_32'] > 0 and speed['peak_mib'] > 50
 
 
+@pytest.mark.slow
+def test_searches_are_kept_for_their_curve(tiny_teacher):
+    pairs = {'type': 'DrawnPairDataset', 'num_identities': 4, 'faces_per_identity': 2, 'folds': 2, 'name': 'few'}
+    pipeline = build_method({}, {}, {**TEACHER, 'weights': tiny_teacher})
+    found = measure_pairs(pipeline, {**pairs, 'query_size': 28, 'identification': True}, False, KnownEmbeddings())
+    mated, non_mated = (found['arrays'][key] for key in ('mated', 'non_mated'))
+    assert len(mated) == len(non_mated) == 4 == found['figures']['probes']
+    assert 1 - det_curve(mated, non_mated).at(0.1) == pytest.approx(found['figures']['tpir_fpir_1e-1'])
+
+
 def printed(capsys):
     """The lines that tell of results."""
     lines = capsys.readouterr().out.splitlines()
@@ -176,6 +187,7 @@ def test_gallery_is_embedded_once_for_all_measurements(tiny_teacher, tmp_path, m
     kept = Cache(tmp_path).get('14')
     np.testing.assert_allclose(kept['arrays']['scores'], expected['arrays']['scores'], atol=1e-9)
     assert kept['figures']['auc'] == pytest.approx(expected['figures']['auc'])
+    assert 'mated' not in kept['arrays']  # no identification
     assert kept['figures'].keys() == expected['figures'].keys() and kept['protocol']['query_size'] == 14
 
 

@@ -131,10 +131,11 @@ def test_rankings_are_by_the_metric_and_as_sure_as_the_faces_say(folder):
 
 def test_figures_of_pairs_have_bounds_over_pairs_and_probes(folder):
     small = benchmark(sr_sets={}, pair_sets=PAIRS, query_sizes=[14], recogniser={'type': 'MobileFaceNet'})
-    result = pair_result(1.0, auc=0.9, rank_1=0.5, probes=10)
+    result = pair_result(1.0, auc=0.9, rank_1=0.5, **{'tpir_fpir_1e-2': 0.5}, probes=10)
     (wanted, *_) = measurements(small, small.methods[0])
     found = Results(small, [(wanted, result)]).intervals['srcnn', 'pairs', 'few', '14']
     assert found['rank_1'][1:] == pytest.approx((0.2366, 0.7634), abs=1e-4)  # Wilson's interval of 5 of 10
+    assert found['tpir_fpir_1e-2'] == found['rank_1']
     assert 0 <= found['auc'].low <= found['auc'].high <= 1
 
 

@@ -34,7 +34,7 @@ NIQE = {'niqe': {'type': 'calculate_niqe', 'crop_border': 0}}
 def test_what_is_measured_of_a_method(folder):
     small = benchmark(pair_sets={'few': FEW}, query_sizes=[14, 'full'], recogniser=MOBILE, metrics=NIQE, mirror=False)
     speed, sr, low, full = measurements(small, small.methods[0])
-    assert (speed.kind, speed.place, speed.arguments) == ('speed', (), ())
+    assert (speed.kind, speed.place, speed.arguments) == ('speed', (), (28,))
     assert (sr.kind, sr.place, sr.arguments) == ('sr', ('drawn',), ({**DRAWN, 'name': 'drawn'}, 2, NIQE, True))
     whole = ({**FEW, 'name': 'few', 'probe_side': 'none'}, False)
     assert (low.place, low.arguments) == (('few', '14'), ({**FEW, 'name': 'few', 'query_size': 14}, False))
