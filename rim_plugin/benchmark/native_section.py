@@ -12,7 +12,8 @@ from rim_plugin.benchmark.tables import Cell, Table
 
 def native_section(results: Results, plots: Plots, name: str) -> Section:
     """The section of a native set; draws its curves."""
-    places = [place for place in results.protocols() if place[:2] == ('native', name)]
+    known = results.protocols()
+    places = [*dict.fromkeys(key[1:] for key in results.by_place if key[1:3] == ('native', name) and key[1:] in known)]
     errors = results.at('native', name)  # of methods that have no parts
     tables = [_part_table(results, place, errors) for place in places]
     if not places and errors:

@@ -76,7 +76,10 @@ def _named_column(key: str, block: Mapping[str, Any]) -> Column:
     higher = best_direction(block) == 'higher'
     known = METRICS.get(block['type'], FunctionMetric)
     title = key if missing else build_metric(block).title or key
-    remedy = ' '.join(f'metrics: {key}: {each}: PATH of {known.files.get(each, "its file")}.' for each in missing)
+    remedy = ' '.join(
+        f'{key}: its file is {known.files.get(each, "wanted")}; the path goes under metrics: {key}: {each}.'
+        for each in missing
+    )
     digits = 3 if known is FunctionMetric else known.digits
     heading = title if higher else f'{title} (less is better)'
     return Column(heading, digits, higher, absent=f'{missing[0]} not given' if missing else '', remedy=remedy)

@@ -71,6 +71,7 @@ def test_tables_page_csv_and_json_say_the_same(folder):
     assert (
         'det_native_qmul_identification.png' in text and (out / 'figures/det_native_qmul_identification.svg').is_file()
     )
+    assert page.index('Identification, gallery') < page.index('Verification')
     assert '0.8000' in page and 'Identification, gallery: 6, probes: 20, strangers: 4' in page
     entries = [
         entry for entry in json.loads((out / 'results.json').read_text())['results'] if entry['kind'] == 'native'

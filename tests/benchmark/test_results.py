@@ -147,7 +147,8 @@ def test_a_further_metric_without_its_file_says_so():
     columns = image_columns(blocks)
     assert columns['lpips'].absent == 'weights not given' and not columns['lpips'].higher_is_better
     assert columns['lpips'].remedy == (
-        "metrics: lpips: weights: PATH of torchvision's AlexNet, alexnet-owt-7be5be79.pth of its model zoo."
+        "lpips: its file is torchvision's AlexNet, alexnet-owt-7be5be79.pth of its model zoo; the path goes under "
+        'metrics: lpips: weights.'
     )
     assert (
         columns['niqe'].remedy == ''
