@@ -1,11 +1,11 @@
 """What resampling says of a mean, of a difference, of figures of pairs, and of many comparisons at once."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
-from scipy.stats import bootstrap
+from scipy.stats import binomtest, bootstrap
 
 RESAMPLES = 2000
 _PAIR_RESAMPLES = 500  # of whole lists of pairs, whose curves are computed anew each time
@@ -49,6 +49,34 @@ def mean_interval(values: Sequence[float] | np.ndarray, seed: int = 0) -> Interv
     return Interval(mean, float(interval.low), float(interval.high))
 
 
+def spread_interval(value: float, resampled: Sequence[float] | np.ndarray) -> Interval:
+    """A figure of a whole set with its 95 % normal interval, by the bootstrap's standard deviation.
+
+    Not the percentiles: a resample repeats faces, so that all its figures lean one way (FIDs are too high).
+
+    Args:
+        value: over all faces.
+        resampled: over bootstrap samples of them, or differences of two methods on the same samples.
+    """
+    half = 1.96 * float(np.std(resampled, ddof=1))
+    return Interval(value, value - half, value + half) if np.isfinite(half) else Interval(value)
+
+
+def share_p(distribution: Sequence[float] | np.ndarray) -> float:
+    """Two-sided p-value of a difference of 0: twice the smaller share of resampled differences on either side of it."""
+    values = np.asarray(distribution, np.float64)
+    if not np.isfinite(values).all() or not values.any():
+        return 1.0
+    smaller = min((values <= 0).sum(), (values >= 0).sum())
+    return float(min(1, 2 * (smaller + 1) / (len(values) + 1)))
+
+
+def share_interval(share: float, probes: int) -> Interval:
+    """Wilson's interval of a share of probes, of open searches at the threshold that was found."""
+    found = binomtest(round(share * probes), probes).proportion_ci(method='wilson')
+    return Interval(share, float(found.low), float(found.high))
+
+
 def paired_p(differences: Sequence[float] | np.ndarray, seed: int = 0) -> float:
     """Two-sided p-value of a mean difference of 0: twice the smaller share of resampled means on either side of it.
 
@@ -61,9 +89,7 @@ def paired_p(differences: Sequence[float] | np.ndarray, seed: int = 0) -> float:
     samples = np.asarray(differences, np.float64)
     if not np.isfinite(samples).all() or not samples.any():
         return 1.0
-    means = samples[:1] if _constant(samples) else _resampled(samples, seed).bootstrap_distribution
-    smaller = min((means <= 0).sum(), (means >= 0).sum())
-    return float(min(1, 2 * (smaller + 1) / (len(means) + 1)))
+    return share_p(samples[:1] if _constant(samples) else _resampled(samples, seed).bootstrap_distribution)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -90,7 +116,10 @@ class Ranking(NamedTuple):
 
 
 def ranking(
-    values: Mapping[str, float], samples: Mapping[str, Sequence[float] | np.ndarray], higher_is_better: bool
+    values: Mapping[str, float],
+    samples: Mapping[str, Sequence[float] | np.ndarray],
+    higher_is_better: bool,
+    p_value: Callable[[np.ndarray], float] = paired_p,
 ) -> Ranking | None:
     """Who is best by a figure, and how sure that is.
 
@@ -98,6 +127,7 @@ def ranking(
         values: method to its figure over all samples.
         samples: method to its value of each sample, the same ones for all; methods without are not compared.
         higher_is_better: which of two figures is the better.
+        p_value: of the differences of two methods' samples; :func:`share_p` where these are figures of resampled sets.
 
     Returns:
         None with fewer than two methods.
@@ -106,7 +136,7 @@ def ranking(
         return None
     best, second, *_ = sorted(values, key=lambda name: values[name], reverse=higher_is_better)
     others = [name for name in values if name != best and name in samples and best in samples]
-    p_values = [paired_p(np.subtract(samples[best], samples[name])) for name in others]
+    p_values = [p_value(np.subtract(samples[best], samples[name])) for name in others]
     return Ranking(best, second, dict(zip(others, holm(p_values))))
 
 

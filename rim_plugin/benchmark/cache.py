@@ -24,7 +24,17 @@ from rim_plugin.files import update_digest, write_atomically
 _PACKAGE = Path(__file__).parents[1]
 _NOT_MEASURING = ('benchmark', 'cli', 'losses', 'models', 'tools')  # folders on which no measured value depends,
 _BUT_MEASURING = ('benchmark/measure.py', 'models/networks.py')  # but for these files
-_LIBRARIES = ('basicsr', 'lpips', 'numpy', 'onnxruntime', 'scikit-image', 'torch', 'torchmetrics', 'torchvision')
+_LIBRARIES = (
+    'basicsr',
+    'lpips',
+    'numpy',
+    'onnxruntime',
+    'scikit-image',
+    'torch',
+    'torch-fidelity',
+    'torchmetrics',
+    'torchvision',
+)
 
 
 def content_key(*parts: Any) -> str:

@@ -16,14 +16,18 @@ from torch.utils.benchmark import Timer
 from rim_plugin.batch import Batch
 from rim_plugin.benchmark.cache import Cache
 from rim_plugin.benchmark.picture_grid import packed, webp
-from rim_plugin.benchmark.protocol import SeenFaces, image_protocol, pair_protocol
+from rim_plugin.benchmark.protocol import SeenFaces, image_protocol, pair_protocol, protocol_hash
 from rim_plugin.evaluation.driver import evaluate
 from rim_plugin.evaluation.embeddings import KnownEmbeddings
 from rim_plugin.evaluation.image_evaluator import IdentityEmbedder, ImageEvaluator, face_data
-from rim_plugin.evaluation.metric import ImageMetric, build_metric, standard_metrics
+from rim_plugin.evaluation.metric import ImageMetric, SetMetric, build_metric, standard_metrics
+from rim_plugin.evaluation.native_evaluator import NativeFaces, measure_native_set, native_protocol
+from rim_plugin.evaluation.open_set import search_scores
 from rim_plugin.evaluation.pair_evaluator import PairEvaluator
 from rim_plugin.evaluation.pictures import SheetEvaluator
 from rim_plugin.models.networks import build_nets, build_teacher
+from rim_plugin.options.conversion import convert
+from rim_plugin.options.datasets import NativeOptions
 from rim_plugin.pipeline import RIMPipeline
 from rim_plugin.sheets import face_columns, to_image
 from rim_plugin.weights_file import load_into, packed_sides
@@ -31,8 +35,8 @@ from rim_plugin.weights_file import load_into, packed_sides
 from basicsr.data import build_dataset
 
 Options = Mapping[str, Any]
-_SPEED_SIZE = 28  # pixels of the probes on which size and speed are measured
 _TIMED_SECONDS = 2
+SET_RESAMPLES = 200  # whole sets of faces, whose metrics are computed anew each time
 DEVICE = torch.device('cuda' if torch.cuda.is_available() else 'cpu')
 
 
@@ -75,6 +79,7 @@ def measure_images(
 
     Returns:
         ``images``: ``name`` and each metric's values of all faces; ``means``: each metric over all of them;
+        ``resampled``: metrics that are no mean, over bootstrap samples of the faces;
         ``protocol``; ``arrays``: BGR pictures of the first faces, ``FACE/COLUMN``. Metrics that faces or networks lack
         the data for are absent.
     """
@@ -102,6 +107,11 @@ def measure_images(
     return {
         'images': {'name': seen.names, **faces},
         'means': results.values,
+        'resampled': {
+            name: metric.resampled(SET_RESAMPLES).tolist()
+            for name, metric in quality.metrics.items()
+            if isinstance(metric, SetMetric) and name in results.values
+        },
         'protocol': image_protocol(options, seen, sizes),
         'arrays': {**arrays, **(packed(files) if keep else {})},
     }
@@ -129,11 +139,39 @@ def measure_pairs(pipeline: RIMPipeline, options: Options, mirror: bool, known: 
         known: embeddings of faces at full resolution.
 
     Returns:
-        ``figures``, ``protocol``, and in ``arrays`` score, kind and fold of every pair.
+        ``figures``, ``protocol``, and in ``arrays`` score, kind and fold of every pair; with identification also the
+        best scores of each probe's mated and non-mated search, see :func:`search_scores`.
     """
     results = _embedded(pipeline, options, mirror, known).compute()
-    arrays = {key: np.asarray(results.data[key]) for key in ('scores', 'issame', 'folds')}
+    data = results.data
+    arrays = {key: np.asarray(data[key]) for key in ('scores', 'issame', 'folds')}
+    if 'similarity' in data:
+        found = search_scores(data['similarity'], data['probe_identities'], data['gallery_identities'])
+        arrays.update(zip(('mated', 'non_mated'), found))
     return {'figures': results.figures, 'protocol': pair_protocol(results.protocol), 'arrays': arrays}
+
+
+def measure_native(pipeline: RIMPipeline, options: Options, mirror: bool) -> dict[str, Any]:
+    """Recognition of a set of faces that are small by nature.
+
+    Args:
+        pipeline: see :func:`build_method`.
+        options: of the set.
+        mirror: see :class:`PairEvaluator`.
+
+    Returns:
+        ``parts``: by name of a search, or ``verification``, ``figures`` and the number of ``probes`` (None: of pairs);
+        ``protocol``; in ``arrays`` those of the parts, ``PART/NAME``.
+    """
+    typed = convert(dict(options), NativeOptions, 'native_sets')
+    faces = NativeFaces(typed, typed.dataroot_gt)
+    parts = measure_native_set(faces, pipeline, mirror, DEVICE)
+    protocol = native_protocol(faces, typed)
+    return {
+        'parts': {name: {'figures': part.figures, 'probes': part.probes} for name, part in parts.items()},
+        'protocol': {'hash': protocol_hash(protocol), **protocol},
+        'arrays': {f'{name}/{key}': values for name, part in parts.items() for key, values in part.arrays.items()},
+    }
 
 
 def _embedded(
@@ -149,8 +187,12 @@ def open_dataset(options: Options) -> Any:
     return build_dataset({'phase': 'val', 'scale': 8, **options})
 
 
-def measure_speed(pipeline: RIMPipeline) -> dict[str, Any]:
-    """Parameters, multiply-accumulates of one 28-pixel probe (mmengine counts), ms a face, peak memory.
+def measure_speed(pipeline: RIMPipeline, side: int = 28) -> dict[str, Any]:
+    """Parameters, multiply-accumulates of one probe (mmengine counts), ms a face, peak memory.
+
+    Args:
+        pipeline: with a hallucination network.
+        side: of the probes, pixels.
 
     Returns:
         ``speed``: ``parameters``, ``gmacs``, ``ms_1`` and ``ms_32`` (milliseconds a face at batch 1 and 32, median),
@@ -158,7 +200,7 @@ def measure_speed(pipeline: RIMPipeline) -> dict[str, Any]:
     """
     net = pipeline.fhn
     assert net is not None  # methods without one have no row in the tables of speed
-    probes = torch.rand(32, 3, _SPEED_SIZE, _SPEED_SIZE, device=DEVICE).contiguous(memory_format=torch.channels_last)
+    probes = torch.rand(32, 3, side, side, device=DEVICE).contiguous(memory_format=torch.channels_last)
     timed = {f'ms_{count}': _milliseconds(net, probes[:count]) for count in (1, 32)}
     counted = get_model_complexity_info(net, inputs=(probes[:1],), show_table=False, show_arch=False)
     parameters = sum(value.numel() for value in net.parameters())
@@ -183,6 +225,7 @@ MEASURES: dict[str, Callable[..., dict[str, Any]]] = {
     'speed': measure_speed,
     'sr': measure_images,
     'pairs': measure_pairs,
+    'native': measure_native,
 }
 
 

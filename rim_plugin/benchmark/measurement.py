@@ -1,5 +1,6 @@
 """One measurement of one method: what names it, in the results and in the cache."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +16,7 @@ class Measurement:
 
     Attributes:
         method: whose.
-        kind: ``speed``, ``sr`` or ``pairs``.
+        kind: ``speed``, ``sr``, ``pairs`` or ``native``.
         place: the set, for pairs the probes' size, and the kind of the probes where it is another than the set's.
         arguments: of its function in :mod:`rim_plugin.benchmark.measure`, after the pipeline; JSON values.
         gallery: for pairs, the arguments with which the gallery is embedded.
@@ -44,7 +45,8 @@ class Measurement:
     @property
     def absent(self) -> str | None:
         """What its set lacks, see :func:`absent_file`."""
-        return absent_file(self.arguments[0]) if self.arguments else None
+        dataset = next(iter(self.arguments), None)
+        return absent_file(dataset) if isinstance(dataset, Mapping) else None
 
     @property
     def gallery_key(self) -> str:

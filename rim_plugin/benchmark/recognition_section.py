@@ -1,7 +1,7 @@
 """The section of a list of pairs: a table a metric, differences, curves."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from rim_plugin.benchmark.results import Results
 from rim_plugin.benchmark.run import Result
 from rim_plugin.benchmark.sections import (
     MARKS,
+    NOT_MEASURABLE,
     Figure,
     Section,
     budget_cell,
@@ -24,8 +25,6 @@ from rim_plugin.benchmark.settings import Method
 from rim_plugin.benchmark.tables import Cell, Table
 from rim_plugin.evaluation.metric import standard_metrics
 from rim_plugin.evaluation.metrics.tar_at_far import TARAtFAR
-
-_NOT_MEASURABLE = 'not measurable'
 
 
 def recognition_section(results: Results, plots: Plots, name: str) -> Section:
@@ -104,7 +103,7 @@ def _unmeasurable(result: Result, metric: str) -> str:
     known = standard_metrics(TARAtFAR).get(metric)
     if known is None or 'arrays' not in result:
         return ''
-    return '' if measurable(known.far, int((~result['arrays']['issame']).sum())) else _NOT_MEASURABLE
+    return '' if measurable(known.far, int((~result['arrays']['issame']).sum())) else NOT_MEASURABLE
 
 
 def _text(results: Results, name: str, sizes: Sequence[str]) -> str:
@@ -136,4 +135,17 @@ def _images(plots: Plots, name: str, measured: Mapping[tuple[str, str], Result],
         for size in sizes
         if size in pairs
     )
-    return [plots.accuracy_over_size(name, accuracy), *curves]
+    return [plots.accuracy_over_size(name, accuracy), *curves, *_det_curves(plots, name, measured, sizes)]
+
+
+def _det_curves(
+    plots: Plots, name: str, measured: Mapping[tuple[str, str], Result], sizes: Sequence[str]
+) -> Iterator[str]:
+    for size in sizes:
+        searches = {
+            title: (result['arrays']['mated'], result['arrays']['non_mated'])
+            for (title, at), result in measured.items()
+            if at == size and 'mated' in result['arrays']
+        }
+        if searches:
+            yield plots.det_curves(f'{name}_{size}', f'{name}: open-set searches, probes at {size}', searches)

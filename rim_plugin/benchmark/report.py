@@ -10,6 +10,7 @@ from typing import Any
 from rim_plugin.benchmark.browser import browser_data
 from rim_plugin.benchmark.figures import Plots
 from rim_plugin.benchmark.measurement import Measurement
+from rim_plugin.benchmark.native_section import native_section
 from rim_plugin.benchmark.protocol import write_protocol
 from rim_plugin.benchmark.recognition_section import recognition_section
 from rim_plugin.benchmark.results import Results
@@ -63,6 +64,7 @@ def report_values(results: Results) -> dict[str, Any]:
     sections = [
         *(sr_section(results, plots, name) for name in benchmark.sr_sets),
         *(recognition_section(results, plots, name) for name in benchmark.pair_sets),
+        *(native_section(results, plots, name) for name in benchmark.native_sets),
         robustness_section(results, plots),
     ]
     return {

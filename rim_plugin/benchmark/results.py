@@ -5,16 +5,36 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy.stats import binomtest
 
-from rim_plugin.benchmark.bootstrap import Interval, Ranking, mean_interval, pair_intervals, ranking
+from rim_plugin.benchmark.bootstrap import (
+    Interval,
+    Ranking,
+    mean_interval,
+    pair_intervals,
+    paired_p,
+    ranking,
+    share_interval,
+    share_p,
+    spread_interval,
+)
 from rim_plugin.benchmark.budget import training_budget
 from rim_plugin.benchmark.measurement import Measurement
+from rim_plugin.benchmark.native_results import by_part, native_intervals
 from rim_plugin.benchmark.run import Result
 from rim_plugin.benchmark.settings import Benchmark, Method
 from rim_plugin.benchmark.tables import csv_text
 from rim_plugin.environment import environment
-from rim_plugin.evaluation.metric import ImageMetric, Metric, PairMetric, best_direction, build_metric, standard_metrics
+from rim_plugin.evaluation.metric import (
+    METRICS,
+    FunctionMetric,
+    ImageMetric,
+    Metric,
+    PairMetric,
+    best_direction,
+    build_metric,
+    standard_metrics,
+)
+from rim_plugin.evaluation.metrics.eer import EER
 from rim_plugin.evaluation.metrics.tar_at_far import TARAtFAR
 from rim_plugin.evaluation.thresholds import fold_accuracy
 
@@ -28,6 +48,7 @@ class Column(NamedTuple):
         higher_is_better: which of two figures is the better.
         axis: label in figures; empty for metrics without.
         absent: why nothing was measured; empty where it was.
+        remedy: what the file is that was not given, and where its path goes.
     """
 
     heading: str
@@ -35,6 +56,7 @@ class Column(NamedTuple):
     higher_is_better: bool
     axis: str = ''
     absent: str = ''
+    remedy: str = ''
 
 
 def _column(metric: Metric) -> Column:
@@ -52,9 +74,15 @@ def image_columns(blocks: Mapping[str, Mapping[str, Any]]) -> dict[str, Column]:
 def _named_column(key: str, block: Mapping[str, Any]) -> Column:
     missing = [argument for argument, value in block.items() if value is None]
     higher = best_direction(block) == 'higher'
+    known = METRICS.get(block['type'], FunctionMetric)
     title = key if missing else build_metric(block).title or key
+    remedy = ' '.join(
+        f'{key}: its file is {known.files.get(each, "wanted")}; the path goes under metrics: {key}: {each}.'
+        for each in missing
+    )
+    digits = 3 if known is FunctionMetric else known.digits
     heading = title if higher else f'{title} (less is better)'
-    return Column(heading, 3, higher, absent=f'{missing[0]} not given' if missing else '')
+    return Column(heading, digits, higher, absent=f'{missing[0]} not given' if missing else '', remedy=remedy)
 
 
 class Results:
@@ -65,8 +93,8 @@ class Results:
         results: of :func:`rim_plugin.benchmark.run.run_benchmark`.
 
     Attributes:
-        by_place: (method's name, kind, *place) to the result; one by another protocol than the first at its place is an
-            error.
+        by_place: (method's name, kind, *place) to the result, of kind ``native`` one for each part of a
+            set; one by another protocol than the first at its place is an error.
         image_columns: metrics of the SR sets.
         pair_columns: metrics of lists of pairs.
         budgets: method's name to its :func:`training_budget`.
@@ -78,7 +106,7 @@ class Results:
 
     def __init__(self, benchmark: Benchmark, results: Iterable[tuple[Measurement, Result]]) -> None:
         self.benchmark = benchmark
-        self.by_place = _of_one_protocol({each.where: result for each, result in results})
+        self.by_place = _of_one_protocol(dict(by_part((each.where, result) for each, result in results)))
         self.image_columns = image_columns(benchmark.metrics)
         self.pair_columns = {key: _column(metric) for key, metric in standard_metrics(PairMetric).items()}
         self.budgets = {method.name: training_budget(method) for method in benchmark.methods}
@@ -97,9 +125,16 @@ class Results:
         return {place: self._ranked(place) for place in places}
 
     def _ranked(self, place: tuple[str, ...]) -> dict[str, Ranking]:
-        columns = self.image_columns if place[0] == 'sr' else self.pair_columns
+        columns = {'sr': self.image_columns, 'pairs': self.pair_columns}.get(place[0]) or self.native_columns(
+            *place[1:]
+        )
         found = {key: self._ranking(place, key, column.higher_is_better) for key, column in columns.items()}
         return {key: each for key, each in found.items() if each is not None}
+
+    def native_columns(self, *place: str) -> dict[str, Column]:
+        """The figures of a part of a set of faces that are small by nature, place (set, part), as columns."""
+        keys = {key: None for _, result in self.at('native', *place) for key in result.get('figures', {})}
+        return {key: Column(key if key != EER.title else EER().heading, 4, key != EER.title) for key in keys}
 
     def _ranking(self, place: tuple[str, ...], metric: str, higher_is_better: bool) -> Ranking | None:
         measured = {method.name: (method.name, *place) for method, _ in self.at(*place)}
@@ -107,7 +142,8 @@ class Results:
         values = {name: each.mean for name, each in intervals.items() if each is not None}
         samples = {name: _samples(self.by_place[measured[name]], metric) for name in values}
         known = {name: each for name, each in samples.items() if each is not None}
-        return ranking(values, known, higher_is_better)
+        of_sets = any(metric in self.by_place[measured[name]].get('resampled', {}) for name in known)
+        return ranking(values, known, higher_is_better, share_p if of_sets else paired_p)
 
     def protocols(self) -> dict[tuple[str, ...], dict[str, Any]]:
         """(kind, *place) to the protocol of all results there."""
@@ -119,7 +155,7 @@ class Results:
         mine, other = (self.by_place.get((each, *place), {}) for each in (name, self.benchmark.reference.name))
         if 'images' in mine and 'images' in other:
             return {metric: difference(mine, other, metric) for metric in mine['means'] if metric in other['means']}
-        if 'figures' in mine and 'figures' in other:
+        if place[0] == 'pairs' and 'figures' in mine and 'figures' in other:
             return {'accuracy': mean_interval(_verdicts(mine['arrays']) - _verdicts(other['arrays']))}
         return {}
 
@@ -159,7 +195,9 @@ class Results:
         values = {name: value for name, value in self.by_place[key].items() if name not in ('arrays', 'protocol')}
         if 'images' in values:
             values['means'] = self.intervals[key]
-        if 'figures' in values:
+        if key[1] == 'native' and 'figures' in values:
+            values['intervals'] = self.intervals[key]
+        elif 'figures' in values:
             values['scores'] = self.by_place[key]['arrays']['scores'].tolist()
             values['intervals'] = self.intervals[key]
         if 'protocol' in self.by_place[key]:
@@ -211,7 +249,10 @@ def _of_one_protocol(results: Mapping[tuple[str, ...], Result]) -> dict[tuple[st
 
 
 def _samples(result: Result, metric: str) -> np.ndarray | None:
-    """Values of a metric of each face, or verdicts on each pair; None for figures that are no mean over samples."""
+    """Values of a metric of each face, or of resampled sets of faces, or verdicts on each pair; None for other figures
+    that are no mean over samples."""
+    if metric in result.get('resampled', {}):
+        return np.asarray(result['resampled'][metric])
     if 'images' in result:
         faces = np.asarray(result['images'][metric])
         return faces if np.isclose(faces.mean(), result['means'][metric], rtol=1e-6, atol=1e-9) else None
@@ -221,8 +262,17 @@ def _samples(result: Result, metric: str) -> np.ndarray | None:
 def _intervals(result: Result) -> dict[str, Interval]:
     """Every figure of a result with its interval."""
     if 'images' in result:
-        return {metric: _with_bounds(value, result['images'][metric]) for metric, value in result['means'].items()}
-    return _pair_intervals(result) if 'figures' in result else {}
+        return {metric: _image_interval(result, metric) for metric in result['means']}
+    if 'figures' not in result:
+        return {}
+    return native_intervals(result) if 'probes' in result else _pair_intervals(result)
+
+
+def _image_interval(result: Result, metric: str) -> Interval:
+    value, resampled = result['means'][metric], result.get('resampled', {})
+    if metric in resampled:
+        return spread_interval(value, resampled[metric])
+    return _with_bounds(value, result['images'][metric])
 
 
 def _pair_intervals(result: Result) -> dict[str, Interval]:
@@ -235,15 +285,16 @@ def _pair_intervals(result: Result) -> dict[str, Interval]:
     if 'accuracy' in intervals:
         intervals['accuracy'] = _with_bounds(figures['accuracy'], _verdicts(arrays))
     for key in intervals:
-        if key.startswith('rank_') and 'probes' in figures:
-            found = binomtest(round(figures[key] * figures['probes']), figures['probes']).proportion_ci(method='wilson')
-            intervals[key] = Interval(figures[key], float(found.low), float(found.high))
+        if key.startswith(('rank_', 'tpir_')) and 'probes' in figures:
+            intervals[key] = share_interval(figures[key], figures['probes'])
     return intervals
 
 
 def difference(result: Result, other: Result, metric: str) -> Interval:
-    """By how much a metric of an SR result is above that of another on the same faces; without bounds where it is no
-    mean over faces."""
+    """By how much a metric of an SR result is above that of another on the same faces."""
+    resampled = [each.get('resampled', {}).get(metric) for each in (result, other)]
+    if all(resampled):
+        return spread_interval(result['means'][metric] - other['means'][metric], np.subtract(*resampled))
     faces = np.subtract(result['images'][metric], other['images'][metric])
     return _with_bounds(result['means'][metric] - other['means'][metric], faces)
 

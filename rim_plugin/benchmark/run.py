@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 from tqdm import tqdm
 
 from rim_plugin.benchmark.cache import Cache
@@ -74,21 +75,30 @@ def _at_once(
 
 def measurements(benchmark: Benchmark, method: Method) -> list[Measurement]:
     """Of a method: speed first, the SR sets, then every pair list at every probe size and at full resolution;
-    of each set also the kinds of probes of the table of robustness."""
-    return [*_sr_measurements(benchmark, method), *_pair_measurements(benchmark, method)]
+    of each set also the kinds of probes of the table of robustness; then the sets of faces that are small by nature."""
+    return [
+        *_sr_measurements(benchmark, method),
+        *_pair_measurements(benchmark, method),
+        *_native_measurements(benchmark, method),
+    ]
 
 
 def _sr_measurements(benchmark: Benchmark, method: Method) -> Iterator[Measurement]:
     if not benchmark.sr_sets or 'sr' not in method.tables or 'g' not in method.networks:
         return
     if method.networks['g']['type'] != 'FolderOutputs':  # another program's, of whose speed nothing is known
-        yield Measurement(method, 'speed')
+        yield Measurement(method, 'speed', (), (probe_side(benchmark),))
     for name in benchmark.sr_sets:
         places = sr_options(benchmark, name)
         for place, options in places.items():
             as_it_is = options == places[()]  # further metrics, which may be slow, and pictures are of these probes
             metrics, keep = (benchmark.metrics, benchmark.options.browse > 0) if as_it_is else ({}, False)
             yield Measurement(method, 'sr', (name, *place), (options, benchmark.options.pictures, metrics, keep))
+
+
+def probe_side(benchmark: Benchmark) -> int:
+    """Pixels of the probes on which size and speed are measured: those of the first SR set."""
+    return next((options.get('query_size', 28) for options in benchmark.sr_sets.values()), 28)
 
 
 def sr_options(benchmark: Benchmark, name: str) -> dict[tuple[str, ...], dict[str, Any]]:
@@ -111,6 +121,12 @@ def _pair_measurements(benchmark: Benchmark, method: Method) -> Iterator[Measure
         full = pair_options(benchmark, name, ['full'])[('full',)]
         for place, options in pair_options(benchmark, name, method.query_sizes).items():
             yield Measurement(method, 'pairs', (name, *place), (options, mirror), (full, mirror))
+
+
+def _native_measurements(benchmark: Benchmark, method: Method) -> Iterator[Measurement]:
+    if 'recognition' in method.tables:
+        for name, options in benchmark.native_sets.items():
+            yield Measurement(method, 'native', (name,), (msgspec.to_builtins(options), benchmark.options.mirror))
 
 
 def pair_options(benchmark: Benchmark, name: str, sizes: Sequence[ProbeSize]) -> dict[tuple[str, ...], dict[str, Any]]:

@@ -13,6 +13,7 @@ MARKS = (
     f'Bold: the best; underlined: the second; {SIGNIFICANT}: better than every other method at {100 * LEVEL:g} %, by a '
     "paired bootstrap with Holm's correction. Intervals are of 95 %."
 )
+NOT_MEASURABLE = 'not measurable'
 
 
 class Section(NamedTuple):

@@ -16,6 +16,7 @@ from rim_plugin.errors import OptionsError, did_you_mean
 from rim_plugin.options.arguments import check_built, registered
 from rim_plugin.options.checking import check_dataset, require_folder_name
 from rim_plugin.options.conversion import Place, convert
+from rim_plugin.options.datasets import NativeOptions
 from rim_plugin.options.reading import read_options
 from rim_plugin.options.schema import BenchmarkOptions, MethodOptions
 from rim_plugin.weights_file import GENERATORS
@@ -100,6 +101,11 @@ class Benchmark(NamedTuple):
         return self.options.pair_sets or {}
 
     @property
+    def native_sets(self) -> dict[str, NativeOptions]:
+        """Options of the sets of faces that are small by nature, by name."""
+        return {name: block for name, block in (self.options.native_sets or {}).items() if block is not None}
+
+    @property
     def metrics(self) -> dict[str, dict[str, Any]]:
         """Blocks of the further metrics of faces, by column."""
         return {key: block for key, block in (self.options.metrics or {}).items() if block is not None}
@@ -152,8 +158,9 @@ def _method(path: str, options: BenchmarkOptions, name: str, block: MethodOption
     force, tree = _method_options(block, options.force or [])
     recogniser = options.recogniser if block.recogniser is None else block.recogniser
     _check_recogniser(path, f'{where}.recogniser', block.recogniser)
-    if recogniser is None and options.pair_sets:
-        raise OptionsError(f'{path}: recogniser: missing; pair_sets need one for the gallery')
+    if recogniser is None and (options.pair_sets or options.native_sets):
+        sets = 'pair_sets' if options.pair_sets else 'native_sets'
+        raise OptionsError(f'{path}: recogniser: missing; {sets} need one for the gallery')
     sizes = options.query_sizes if block.query_sizes is None else block.query_sizes
     for size in sizes:
         if size not in options.query_sizes:
@@ -192,8 +199,11 @@ def _default_weights(method: Method) -> dict[str, str]:
 def _check_sets(path: str, options: BenchmarkOptions) -> None:
     """Check datasets, recogniser, further metrics and the sets of the table of robustness."""
     _check_recogniser(path, 'recogniser', options.recogniser)
-    for name, block in (options.sr_sets or {}).items():
-        check_dataset(block, f'sr_sets.{name}', path)
+    sr_sets = options.sr_sets or {}
+    for name, block in sr_sets.items():  # of several, one by a published list that is not at hand says so in its rows
+        listed = isinstance(block, Mapping) and block.get('meta_info_file') is not None
+        nothing = listed and all(absent_file(each) for each in sr_sets.values())
+        check_dataset(block, f'sr_sets.{name}', path, look_for_files=nothing or not listed)
     pair_sets = options.pair_sets or {}
     nothing = not options.sr_sets and all(absent_file(block) for block in pair_sets.values())
     for name, block in pair_sets.items():  # one of several whose list is at hand for few says so in its rows
@@ -209,7 +219,7 @@ def _check_sets(path: str, options: BenchmarkOptions) -> None:
 
 def absent_file(dataset: Mapping[str, Any]) -> str | None:
     """That a dataset's list or faces are not there, with the path; None where both are."""
-    for key, noun in (('pair_list', 'list'), ('dataroot_gt', 'faces')):
+    for key, noun in (('pair_list', 'list'), ('meta_info_file', 'list'), ('dataroot_gt', 'faces')):
         path = dataset.get(key)
         if isinstance(path, str) and not Path(path).expanduser().exists():
             return f'{noun} not given ({path} is absent)'

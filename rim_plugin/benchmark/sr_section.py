@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from rim_plugin.benchmark.figures import Plots
 from rim_plugin.benchmark.paper import NOTE, paper_image_figures
 from rim_plugin.benchmark.results import Results
-from rim_plugin.benchmark.run import Result
+from rim_plugin.benchmark.run import Result, probe_side
 from rim_plugin.benchmark.sections import MARKS, Figure, Section, budget_cell, difference_table, paper_cell, ranked_cell
 from rim_plugin.benchmark.settings import Method
 from rim_plugin.benchmark.tables import Cell, Table
@@ -33,11 +33,12 @@ def sr_section(results: Results, plots: Plots, name: str) -> Section:
     header = ['method', *heads, *(title for title, _ in _SPEED.values()), 'trained']
     cells = [[Cell(each.title), *_cells(results, figures, with_paper, each, result)] for each, result in rows]
     reference = results.benchmark.reference.title
+    notes = [MARKS, *([NOTE] if with_paper else []), *filter(None, (column.remedy for column in columns.values()))]
     return Section(
         f'Super-resolution: {name}',
         _text(results, name, measured),
         [
-            Table(f'sr_{name}', 'Quality and speed', header, cells, f'{MARKS} {NOTE}' if with_paper else MARKS),
+            Table(f'sr_{name}', 'Quality and speed', header, cells, ' '.join(notes)),
             difference_table(
                 results,
                 f'sr_{name}_difference',
@@ -58,7 +59,7 @@ def _text(results: Results, name: str, measured: Mapping[str, Result]) -> str:
         f'Probes of {protocol["probe_size"]} x {protocol["probe_size"]} pixels to {protocol["face_size"]} x '
         f'{protocol["face_size"]}, no crop; means over {protocol["images"]} faces. Protocol {protocol["hash"]} '
         f'(protocols/sr_{name}.yml). Identity: cosine of the recogniser between SR and HR face. Time and memory: '
-        f'28-pixel probes, {device_name()}.'
+        f'{probe_side(results.benchmark)}-pixel probes, {device_name()}.'
     )
 
 

@@ -107,9 +107,16 @@ def _html_row(table: Table, row: Sequence[Cell]) -> str:
 
 
 def _html_data(cell: Cell, columns: int) -> str:
-    kind = ' class="words"' if len(cell.text) > _LONGEST_FIGURE else ''
+    kind = _kind(cell.text, columns)
     span = f' colspan="{columns}"' if columns > 1 else ''
     return f'<td{kind}{span}>{_marked(cell, "<b>{}</b>".format, "<u>{}</u>".format, _html_cell)}</td>'
+
+
+def _kind(text: str, columns: int) -> str:
+    if len(text) > _LONGEST_FIGURE:
+        return ' class="words"'
+    is_phrase = columns == 1 and ' ' in text and not any(map(str.isdigit, text))  # 'weights not given'
+    return ' class="phrase"' if is_phrase else ''
 
 
 def _html_cell(cell: Cell) -> str:

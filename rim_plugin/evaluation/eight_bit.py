@@ -1,4 +1,4 @@
-"""Metrics of SR and HR images as 8-bit values, cropped, as RGB or as Y, and what these metrics share."""
+"""Metrics of SR and HR images as 8-bit values, cropped, as RGB, as Y or by networks, and what these share."""
 
 from collections.abc import Mapping
 from typing import Any, ClassVar
@@ -64,6 +64,36 @@ class EightBitMetric(ImageMetric):
             )
         image = image[:, :, border : border + height, border : border + width].float().clamp(0, 1).mul_(255).round_()
         return luma(image) if self.test_y_channel else image
+
+
+class PerceptualMetric(EightBitMetric):
+    """A distance that a network sees between colour images. Subclasses implement :meth:`distance`.
+
+    Args:
+        weights: file of the network's weights.
+    """
+
+    higher_is_better = False
+    digits = 3
+
+    def __init__(self, weights: str) -> None:
+        super().__init__()
+        self.title, self.weights = self.label, str(weights)
+
+    def score(self, sr: Tensor, gt: Tensor) -> Tensor:
+        """(n,) float64 of colour images (n, 3, H, W) in 0 to 255.
+
+        Raises:
+            OptionsError: the file is missing, damaged or another network's, or a package is not installed.
+            ValueError: the images are not in colour.
+        """
+        if sr.shape[1] != 3:
+            raise ValueError(f'{self.label}: sr and gt must have one shape (N, 3, H, W), not {tuple(sr.shape)} twice')
+        return self.distance(sr / 255, gt / 255).reshape(-1).double()
+
+    def distance(self, sr: Tensor, gt: Tensor) -> Tensor:
+        """n values of images (n, 3, H, W) in [0, 1]."""
+        raise NotImplementedError
 
 
 def luma(image: Tensor) -> Tensor:

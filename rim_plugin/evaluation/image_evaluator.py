@@ -26,7 +26,7 @@ class ImageResults:
     Attributes:
         values: over all faces.
         bicubic: the same of bicubic interpolation, for metrics that compare SR and HR images alone.
-        per_face: (N,) float64, of each face.
+        per_face: (N,) float64, of each face, for metrics that a face by itself has.
         absent: metrics that were left out, since faces or network lack what they need.
     """
 
@@ -81,7 +81,7 @@ class ImageEvaluator:
         return ImageResults(
             values={name: metric.compute() for name, metric in there.items()},
             bicubic={**{name: value for name, value in self.bicubic.items() if name in there}, **measured},
-            per_face={name: metric.values.cpu().numpy() for name, metric in there.items()},
+            per_face={name: metric.values.cpu().numpy() for name, metric in there.items() if metric.per_face},
             absent=[name for name in self.metrics if name not in there],
         )
 

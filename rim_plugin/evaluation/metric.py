@@ -33,6 +33,7 @@ class Metric(torchmetrics.Metric):
         axis: label of an axis of figures; a benchmark draws the cumulative distribution of metrics that have one.
         rule: how it is computed, for result files.
         replaces: a per-image function of BasicSR with the same result, whose name in YAML it takes over.
+        files: arguments that name a file, to what that file is.
     """
 
     higher_is_better: bool = True
@@ -44,6 +45,7 @@ class Metric(torchmetrics.Metric):
     axis: str = ''
     rule: str = ''
     replaces: ClassVar[str | None] = None
+    files: ClassVar[dict[str, str]] = {}
 
     def __init__(self) -> None:
         super().__init__(sync_on_compute=False)
@@ -67,8 +69,13 @@ class Metric(torchmetrics.Metric):
 
 
 class ImageMetric(Metric):
-    """A metric of faces. Subclasses implement :meth:`measure`, and ``compute`` unless it is the mean over the faces."""
+    """A metric of faces, the mean over them. Subclasses implement :meth:`measure`.
 
+    Attributes:
+        per_face: whether a face by itself has a value.
+    """
+
+    per_face: ClassVar[bool] = True
     measured: list[Tensor]
 
     def __init__(self) -> None:
@@ -96,6 +103,25 @@ class ImageMetric(Metric):
     def compute(self) -> float:
         """Mean over the faces."""
         return float(self.values.mean())
+
+
+class SetMetric(ImageMetric):
+    """A metric of a set of faces that is no mean over them. Subclasses implement :meth:`measure` and :meth:`over`."""
+
+    def over(self, faces: Tensor) -> float:
+        """The value over some of the faces so far: their numbers (n,) int64, with repetitions."""
+        raise NotImplementedError
+
+    def compute(self) -> float:
+        """Over all faces."""
+        return self.over(torch.arange(len(dim_zero_cat(self.measured))))
+
+    def resampled(self, resamples: int, seed: int = 0) -> np.ndarray:
+        """Values over bootstrap samples of the faces, (resamples,) float64; the same faces for every metric and method
+        with one seed and number of faces, so that differences are paired."""
+        count = len(dim_zero_cat(self.measured))
+        draws = np.random.default_rng(seed).integers(count, size=(resamples, count))
+        return np.array([self.over(torch.from_numpy(draw)) for draw in draws])
 
 
 class PairMetric(Metric):

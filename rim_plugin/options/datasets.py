@@ -235,6 +235,20 @@ class DrawnPairOptions(PairOptions, kw_only=True, frozen=True, forbid_unknown_fi
     folds: Annotated[Annotated[int, Meta(ge=2)], about('Folds of the verification.')] = 10
 
 
+class NativeOptions(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
+    """A set of faces that are small by nature, as it is published."""
+
+    layout: Annotated[
+        Literal['tinyface', 'survface', 'scface', 'ijb'],
+        about('TinyFace, QMUL-SurvFace, SCface, or IJB-B and IJB-C as insightface hands them on.'),
+    ]
+    dataroot_gt: Annotated[str, about('Its folder: with Testing_Set, Face_Identification_Test_Set, photos, or meta.')]
+    landmarks: Annotated[
+        str | None,
+        about('Annotations by which the images are aligned; ~: by its own points, or crops of the face as they are.'),
+    ] = None
+
+
 # BasicSR's datasets of single images do not declare their keys; these are the folders they cannot do without.
 BASICSR_ROOTS = {
     'FFHQDataset': ('dataroot_gt',),

@@ -9,7 +9,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from msgspec import Meta, Struct, field
 
-from rim_plugin.options.datasets import Degradation
+from rim_plugin.options.datasets import Degradation, NativeOptions
 from rim_plugin.options.kinds import LARGEST, Count, NotNegative, Rate, Size, about
 
 
@@ -212,6 +212,10 @@ class BenchmarkOptions(Struct, kw_only=True, frozen=True, forbid_unknown_fields=
     pair_sets: Annotated[dict[str, dict[str, Any]] | None, about('Datasets of pairs for the recognition tables.')] = (
         None
     )
+    native_sets: Annotated[
+        dict[str, NativeOptions | None] | None,
+        about('Published sets of faces that are small by nature, by name; ~ takes one away.'),
+    ] = None
     query_sizes: Annotated[ProbeSizes, about('Sides of the probes of pair_sets, in pixels, or full.')] = field(
         default_factory=lambda: [28]
     )

@@ -5,7 +5,16 @@ import pytest
 from scipy.stats import false_discovery_control, ttest_1samp
 from sklearn.metrics import roc_auc_score
 
-from rim_plugin.benchmark.bootstrap import holm, mean_interval, measurable, pair_intervals, paired_p, ranking
+from rim_plugin.benchmark.bootstrap import (
+    holm,
+    mean_interval,
+    measurable,
+    pair_intervals,
+    paired_p,
+    ranking,
+    share_p,
+    spread_interval,
+)
 
 
 def test_interval_covers_the_mean_as_often_as_it_says():
@@ -69,3 +78,23 @@ def test_bounds_of_pairs_hold_the_figures_and_shrink_with_the_list():
     assert widths[1] == pytest.approx(widths[0] / 4, rel=0.3)
     same = np.array([1.0, 1.0, 0.0, 0.0]), np.array([True, True, False, False])
     assert pair_intervals(*same, {})['auc'][1] == 1
+
+
+def test_interval_of_a_set_covers_as_often_as_it_says():
+    """Of the variance of 40 numbers, which resampling leans on: its resampled values are 1/40 too small on average."""
+    rng, covered = np.random.default_rng(0), []
+    for _ in range(200):
+        numbers = rng.normal(0, 1, 40)
+        resampled = np.var(rng.choice(numbers, (200, 40)), axis=1)
+        value, low, high = spread_interval(np.var(numbers), resampled)
+        covered.append(low <= 39 / 40 <= high)
+        assert value == np.var(numbers) and high - value == pytest.approx(value - low)
+    assert 0.86 <= np.mean(covered) <= 0.98
+    assert spread_interval(1.0, [np.nan, 1.0]) == (1.0, None, None)
+
+
+def test_p_value_of_resampled_differences_is_that_of_paired_means():
+    differences = np.random.default_rng(1).normal(0.15, 1, 200)
+    draws = np.random.default_rng(2).integers(200, size=(2000, 200))
+    assert share_p(differences[draws].mean(1)) == pytest.approx(paired_p(differences), abs=0.02)
+    assert share_p([0.0, 0.0]) == share_p([1.0, np.nan]) == 1

@@ -17,6 +17,8 @@ from rim_plugin.benchmark.measure import build_method, measure_images, measure_p
 from rim_plugin.evaluation import metric as metrics
 from rim_plugin.evaluation.embeddings import KnownEmbeddings
 from rim_plugin.evaluation.metric import ImageMetric
+from rim_plugin.evaluation.metrics.fid import FID
+from rim_plugin.evaluation.open_set import det_curve
 
 from basicsr.archs import build_network
 from basicsr.data import build_dataset
@@ -72,6 +74,9 @@ def test_identity_and_priors_are_measured_where_the_method_has_them(rim):
     result = measure_images(rim, FACES, 1, {}, False)
     images = result['images']
     assert images.keys() >= {'identity', 'nme', 'parsing_miou'}
+    assert result['resampled'].keys() == {'parsing_miou'}
+    low, high = np.percentile(result['resampled']['parsing_miou'], (0, 100))
+    assert len(result['resampled']['parsing_miou']) == 200 and low <= result['means']['parsing_miou'] <= high
     assert all(0 < value < 10 for value in images['nme']) and all(0 <= value <= 1 for value in images['parsing_miou'])
     dataset = build_dataset({**FACES, 'phase': 'val', 'scale': 8})
     with torch.no_grad():
@@ -88,6 +93,13 @@ def test_lpips_where_its_weights_are_given(srcnn):
     result = measure_images(srcnn, FACES, 0, {'lpips': {'type': 'calculate_lpips', 'weights': 'alexnet.pth'}}, False)
     assert len(result['images']['lpips']) == 3 and min(result['images']['lpips']) > 0
     assert not result['arrays']
+
+
+@pytest.mark.slow
+def test_fid_is_of_the_set(srcnn, monkeypatch):
+    monkeypatch.setattr(FID, 'measure', lambda self, data: torch.stack([data['sr'], data['gt']], 1).mean((3, 4)))
+    result = measure_images(srcnn, FACES, 0, {'fid': {'type': 'calculate_fid', 'weights': 'net.pth'}}, False)
+    assert 'fid' not in result['images'] and result['means']['fid'] > 0 and len(result['resampled']['fid']) == 200
 
 
 def test_a_registered_metric_is_measured_without_more(srcnn, monkeypatch):
@@ -133,6 +145,16 @@ def test_size_and_speed(srcnn, monkeypatch):
     assert speed['ms_1'] > 0 and speed['ms_32'] > 0 and speed['peak_mib'] > 50
 
 
+@pytest.mark.slow
+def test_searches_are_kept_for_their_curve(tiny_teacher):
+    pairs = {'type': 'DrawnPairDataset', 'num_identities': 4, 'faces_per_identity': 2, 'folds': 2, 'name': 'few'}
+    pipeline = build_method({}, {}, {**TEACHER, 'weights': tiny_teacher})
+    found = measure_pairs(pipeline, {**pairs, 'query_size': 28, 'identification': True}, False, KnownEmbeddings())
+    mated, non_mated = (found['arrays'][key] for key in ('mated', 'non_mated'))
+    assert len(mated) == len(non_mated) == 4 == found['figures']['probes']
+    assert 1 - det_curve(mated, non_mated).at(0.1) == pytest.approx(found['figures']['tpir_fpir_1e-1'])
+
+
 def printed(capsys):
     """The lines that tell of results."""
     lines = capsys.readouterr().out.splitlines()
@@ -165,6 +187,7 @@ def test_gallery_is_embedded_once_for_all_measurements(tiny_teacher, tmp_path, m
     kept = Cache(tmp_path).get('14')
     np.testing.assert_allclose(kept['arrays']['scores'], expected['arrays']['scores'], atol=1e-9)
     assert kept['figures']['auc'] == pytest.approx(expected['figures']['auc'])
+    assert 'mated' not in kept['arrays']  # no identification
     assert kept['figures'].keys() == expected['figures'].keys() and kept['protocol']['query_size'] == 14
 
 

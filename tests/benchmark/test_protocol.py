@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from support.benchmarks import benchmark, sr_result
 
 from rim_plugin.benchmark.protocol import (
     SeenFaces,
@@ -11,6 +12,8 @@ from rim_plugin.benchmark.protocol import (
     read_protocol,
     write_protocol,
 )
+from rim_plugin.benchmark.results import Results
+from rim_plugin.benchmark.run import measurements
 from rim_plugin.errors import OptionsError
 
 
@@ -32,6 +35,22 @@ def test_the_hash_follows_names_values_and_options():
     ]
     assert len({protocol['hash'], *(each['hash'] for each in others)}) == 5
     assert image_protocol(options, seen(value=0.4 / 255), (4, 8)) == protocol  # the same 8-bit values
+
+
+def test_28_to_224_and_16_to_128_are_unlike_whatever_the_faces(folder):
+    """And so are their results, which share no table."""
+    protocols = {}
+    for probe, face in ((28, 224), (16, 128)):
+        faces = SeenFaces()
+        faces.add(['a'], torch.zeros(1, 3, probe, probe), torch.zeros(1, 3, face, face))
+        protocols[probe] = image_protocol({'dataroot_gt': 'faces', 'query_size': probe}, faces, (probe, face))
+    assert protocols[28]['hash'] != protocols[16]['hash']
+    small, results = benchmark(), [sr_result(['psnr_y']), sr_result(['psnr_y'])]
+    for result, protocol in zip(results, protocols.values()):
+        result['protocol'] = protocol
+    wanted = [each for method in small.methods for each in measurements(small, method) if each.kind == 'sr']
+    found = Results(small, zip(wanted, results)).by_place['bicubic', 'sr', 'drawn']
+    assert found == {'error': f'by another protocol: {protocols[16]["hash"]}, not {protocols[28]["hash"]}'}
 
 
 def test_the_hash_of_pairs_leaves_out_what_is_of_the_method():

@@ -5,10 +5,12 @@ import json
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 from support.benchmarks import METHODS, SPEED, benchmark, pair_result, sr_result
 
 from rim_plugin.benchmark.report import write_report
+from rim_plugin.benchmark.results import image_columns
 from rim_plugin.benchmark.run import measurements
 from rim_plugin.evaluation import metric as metrics
 from rim_plugin.evaluation.metric import ImageMetric, PairMetric
@@ -112,6 +114,7 @@ def test_recognition_tables(folder):
         ['At full', 'broken', '', '-'],
     ]
     assert table(text, '**Rank 1 by')[2:4] == [['SRCNN', '0.5000', '0.5000', '-'], ['Bicubic', '-', '-', '-']]
+    assert 'figures/det_' not in text  # no searches
     difference = table(text, '**Accuracy, difference to Bicubic,')
     assert len(difference) == 3 and re.fullmatch(r'[+-]\d\.\d{4} \[[+-]\d\.\d{4}, [+-]\d\.\d{4}\]', difference[2][1])
     assert "probe side: second, downscaling: antialiased bicubic from 224 to the probe's size" in text
@@ -176,6 +179,16 @@ def test_a_rate_beyond_the_list_is_not_measurable(folder):
 
 
 @pytest.mark.slow
+def test_open_set_searches_have_a_curve(folder):
+    results = {(name, 'pairs'): pair_result(0.5, **{'tpir_fpir_1e-1': 0.25}, probes=8) for name in METHODS}
+    for result in results.values():
+        result['arrays'].update(mated=np.array([0.9, 0.8, -np.inf]), non_mated=np.array([0.1, 0.5, 0.4]))
+    text = report(results, sr_sets={}, pair_sets=PAIRS, recogniser={'type': 'MobileFaceNet'})
+    assert '![figures/det_few_28.png](figures/det_few_28.png)' in text
+    assert '0.2500** [' in table(text, '**TPIR at FPIR 0.1 by')[2][1]
+
+
+@pytest.mark.slow
 def test_robustness_has_a_column_for_each_kind(folder, sr_results):
     kinds = {'clean': 'none', 'jpeg30': {'jpeg': {'probability': 1, 'quality': 30}}, 'gone': None}
     results = {**sr_results, **{(name, 'pairs'): pair_result(0.5) for name in METHODS}}
@@ -199,6 +212,42 @@ def test_figures_are_equal_in_page_csv_json_and_latex(folder, sr_results):
             row = rows['SRCNN' if entry['method'] == 'srcnn' else 'Bicubic']
             assert [row['PSNR Y'], row['PSNR Y: low'], row['PSNR Y: high']] == [mean, low, high]
     assert (out / 'tables/all.tex').read_text().count('\\input{') == 2
+
+
+def plain(text):
+    """A page's or LaTeX's text without marks, tags and escapes."""
+    text = re.sub(r'\\textbf\{([^{}]*)\}|\\underline\{([^{}]*)\}', r'\1\2', text)
+    text = re.sub(r'\$\^\{\\dagger\}\$|†|\*\*|<[^<>]*>|\\scriptsize|[{}\\]', '', text)
+    return re.sub(r'\s+', ' ', text)
+
+
+def test_every_column_has_equal_figures_everywhere(folder, sr_results):
+    """Also those of sets, with bounds by resampled sets, and those without the file of their weights."""
+    for seed, name in enumerate(METHODS):
+        result = sr_results[name, 'sr']
+        result['means']['fid'] = 20 + 30 * seed
+        result['resampled'] = {'fid': (25 + np.random.default_rng(seed).normal(0, 2, 200)).tolist()}
+    blocks = {
+        'fid': {'type': 'calculate_fid', 'weights': 'srcnn.pth'},
+        'dists': {'type': 'calculate_dists', 'weights': None},
+    }
+    report(sr_results, metrics=blocks)
+    out = folder / 'out/small'
+    texts = [plain((out / name).read_text()) for name in ('report.html', 'report.md', 'tables/sr_drawn.tex')]
+    rows = {row['method']: row for row in csv.DictReader((out / 'tables/sr_drawn.csv').open())}
+    entries = [each for each in json.loads((out / 'results.json').read_text())['results'] if each['kind'] == 'sr']
+    columns, told = image_columns(blocks), 0
+    for entry in entries:
+        row = rows[METHODS[entry['method']]['title']]
+        for key, interval in entry['means'].items():
+            heading = columns[key].heading
+            mean, low, high = (f'{value:.{columns[key].digits}f}' for value in interval)
+            assert [row[heading], row[f'{heading}: low'], row[f'{heading}: high']] == [mean, low, high], key
+            assert all(f'{mean} [{low}, {high}]' in text for text in texts), (key, mean)
+            told += 1
+        assert row['dists (less is better)'] == 'weights not given'
+    assert told == 2 * 3 + 1 and all('vgg16-397923af.pth' in text and 'weights not given' in text for text in texts)
+    assert entries[0]['difference']['fid'][0] == -30 and '-30.00 [' in texts[1]
 
 
 @pytest.mark.slow

@@ -65,6 +65,30 @@ def test_a_metric_that_is_no_mean_over_faces_has_no_bounds(folder):
     assert Results(small, [(sr, result)]).intervals['srcnn', 'sr', 'drawn'] == {'iou': (0.5, None, None)}
 
 
+def set_result(value, seed, faces=30):
+    """A result with a metric that a set has and a face has not."""
+    result = sr_result(['psnr_y'], faces)
+    result['means']['fid'] = value
+    result['resampled'] = {'fid': (value + np.random.default_rng(seed).normal(1, 0.5, 200)).tolist()}
+    return result
+
+
+def test_a_metric_of_sets_has_bounds_by_resampled_sets(folder):
+    small = benchmark(metrics={'fid': {'type': 'calculate_fid', 'weights': 'srcnn.pth'}})
+    wanted = [each for method in small.methods for each in measurements(small, method) if each.kind == 'sr']
+    one, two = set_result(8.0, 1), set_result(5.0, 2)
+    found = Results(small, zip(wanted, [one, two]))
+    value, low, high = found.intervals['srcnn', 'sr', 'drawn']['fid']
+    assert value == 8 and (low + high) / 2 == pytest.approx(8) and high - low == pytest.approx(3.92 * 0.5, rel=0.1)
+    apart = found.differences['srcnn', 'sr', 'drawn']['fid']
+    assert apart.mean == 3 and apart.high - apart.low == pytest.approx(3.92 * 0.5 * 2**0.5, rel=0.15)
+    ranked = found.rankings['sr', 'drawn']['fid']
+    assert ranked.best == 'bicubic' and ranked.significant and found.image_columns['fid'].digits == 2
+    near = Results(small, zip(wanted, [set_result(5.1, 1), two])).rankings['sr', 'drawn']['fid']
+    assert near.best == 'bicubic' and not near.significant
+    assert {row['fid'] for row in csv.DictReader(io.StringIO(found.image_csv('drawn')))} == {''}
+
+
 def test_everything_is_json_and_has_intervals_and_scores(results):
     everything = json.loads(json.dumps(results.everything()))
     by_place = {(entry['method'], entry['kind']): entry for entry in everything['results']}
@@ -107,10 +131,11 @@ def test_rankings_are_by_the_metric_and_as_sure_as_the_faces_say(folder):
 
 def test_figures_of_pairs_have_bounds_over_pairs_and_probes(folder):
     small = benchmark(sr_sets={}, pair_sets=PAIRS, query_sizes=[14], recogniser={'type': 'MobileFaceNet'})
-    result = pair_result(1.0, auc=0.9, rank_1=0.5, probes=10)
+    result = pair_result(1.0, auc=0.9, rank_1=0.5, **{'tpir_fpir_1e-2': 0.5}, probes=10)
     (wanted, *_) = measurements(small, small.methods[0])
     found = Results(small, [(wanted, result)]).intervals['srcnn', 'pairs', 'few', '14']
     assert found['rank_1'][1:] == pytest.approx((0.2366, 0.7634), abs=1e-4)  # Wilson's interval of 5 of 10
+    assert found['tpir_fpir_1e-2'] == found['rank_1']
     assert 0 <= found['auc'].low <= found['auc'].high <= 1
 
 
@@ -121,7 +146,15 @@ def test_a_further_metric_without_its_file_says_so():
     }
     columns = image_columns(blocks)
     assert columns['lpips'].absent == 'weights not given' and not columns['lpips'].higher_is_better
-    assert columns['niqe'].heading == 'niqe (less is better)' and columns['niqe'].absent == ''
+    assert columns['lpips'].remedy == (
+        "lpips: its file is torchvision's AlexNet, alexnet-owt-7be5be79.pth of its model zoo; the path goes under "
+        'metrics: lpips: weights.'
+    )
+    assert (
+        columns['niqe'].remedy == ''
+        and columns['niqe'].heading == 'niqe (less is better)'
+        and columns['niqe'].absent == ''
+    )
 
 
 def test_csv_has_a_line_for_every_face(results):

@@ -36,7 +36,7 @@ NIQE = {'niqe': {'type': 'calculate_niqe', 'crop_border': 0}}
 def test_what_is_measured_of_a_method(folder):
     small = benchmark(pair_sets={'few': FEW}, query_sizes=[14, 'full'], recogniser=MOBILE, metrics=NIQE, mirror=False)
     speed, sr, low, full = measurements(small, small.methods[0])
-    assert (speed.kind, speed.place, speed.arguments) == ('speed', (), ())
+    assert (speed.kind, speed.place, speed.arguments) == ('speed', (), (28,))
     assert (sr.kind, sr.place, sr.arguments) == ('sr', ('drawn',), ({**DRAWN, 'name': 'drawn'}, 2, NIQE, True))
     whole = ({**FEW, 'name': 'few', 'probe_side': 'none'}, False)
     assert (low.place, low.arguments) == (('few', '14'), ({**FEW, 'name': 'few', 'query_size': 14}, False))
@@ -292,7 +292,7 @@ def test_methods_of_one_training_at_once_train_it_once(folder, monkeypatch):
     monkeypatch.setattr(MethodRun, '_train', train)
     monkeypatch.setattr(MethodRun, '_in_a_process', lambda *args: {})
     method = {'options': str(ROOT / 'options/baselines/srcnn.yml')}
-    methods = {name: method for name in ('one', 'two')}
+    methods = dict.fromkeys(('one', 'two'), method)
     run_benchmark(benchmark(methods=methods, train_missing=True), workers=2)
     assert len(trained) == 1
 

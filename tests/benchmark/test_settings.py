@@ -3,8 +3,11 @@
 from pathlib import Path
 
 import pytest
+import torch
 from support.benchmarks import DRAWN, benchmark, dump
 
+from rim_plugin.benchmark.measure import build_method
+from rim_plugin.benchmark.run import measurements, probe_side
 from rim_plugin.benchmark.settings import read_benchmark
 from rim_plugin.errors import OptionsError
 from rim_plugin.options.checking import check
@@ -112,7 +115,7 @@ def project(tmp_path, monkeypatch):
     """The project's options and weights in a folder with the names, not the contents, of the faces they are for."""
     for name in ('options', 'weights'):
         (tmp_path / name).symlink_to(ROOT / name)
-    for name in ('helen_test', 'lfw', 'calfw', 'cplfw', 'xqlfw'):
+    for name in ('helen_test', 'helen_test_128', 'lfw', 'calfw', 'cplfw', 'xqlfw'):
         (tmp_path / 'datasets' / name).mkdir(parents=True)
     lists = ('lfw/pairs', 'lfw/sr_1000', 'calfw/pairs_CALFW', 'cplfw/pairs_CPLFW', 'xqlfw/xqlfw_pairs')
     for file in (tmp_path / f'datasets/raw/{name}.txt' for name in lists):
@@ -122,12 +125,61 @@ def project(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    'name', [*(pytest.param(name, marks=pytest.mark.slow) for name in ('demo', 'lfw')), 'table1', 'table2', 'table3']
+    'name',
+    [
+        *(pytest.param(name, marks=pytest.mark.slow) for name in ('demo', 'lfw', 'faces_16_128', 'native')),
+        'table1',
+        'table2',
+        'table3',
+    ],
 )
 def test_the_options_of_this_project_are_right(name, project):
     for method in read_benchmark(f'options/benchmark/{name}.yml').methods:
         if method.force:  # without, the file is checked with all of the project's
             check(method.options, method.file, 'train' in method.options, look_for_files=False)
+
+
+@pytest.mark.slow
+def test_every_method_of_the_field_s_protocol_makes_128_pixels_of_16(project):
+    read = read_benchmark('options/benchmark/faces_16_128.yml')
+    budgets = set()
+    for method in read.methods:
+        pipeline = build_method(method.networks, {})
+        assert pipeline.hallucinate(torch.rand(1, 3, 16, 16)).shape == (1, 3, 128, 128), method.name
+        if 'train' in method.options:
+            train = method.options['datasets']['train']
+            assert (train['gt_size'], train['query_size'], train['prior_size']) == (128, 16, 32)
+            periods = method.options['train']['scheduler']['periods']
+            budgets.add((method.options['train']['total_iter'], train['batch_size_per_gpu'], *periods))
+    assert budgets == {(2500, 8, 2500)} and probe_side(read) == 16
+    _, helen, celeba = measurements(read, read.methods[0])
+    assert helen.absent is None and celeba.absent == 'faces not given (datasets/celeba_test_128 is absent)'
+    Path('datasets/helen_test_128').rmdir()
+    with pytest.raises(OptionsError, match='sr_sets.helen_50.dataroot_gt: datasets/helen_test_128: no such file'):
+        read_benchmark('options/benchmark/faces_16_128.yml')
+
+
+def test_lists_of_faces_are_what_they_say():
+    lists = ROOT / 'options/benchmark/lists'
+    helen, celeba = ((lists / f'{name}.txt').read_text().split() for name in ('helen_50', 'celeba_1000'))
+    assert len(helen) == len(set(helen)) == 50 and helen == sorted(helen)
+    assert celeba == [f'{number:06d}.jpg' for number in range(182638, 183638)]
+
+
+@pytest.mark.real_data
+def test_helen_s_list_is_the_last_50_of_its_test_images_by_name():
+    images = sorted(path.name for path in (ROOT / 'datasets/raw/helen/test/images').iterdir())
+    assert (ROOT / 'options/benchmark/lists/helen_50.txt').read_text().split() == images[-50:]
+
+
+def test_a_published_list_that_is_not_there_is_told_in_its_rows(folder):
+    listed = {'type': 'FacePriorDataset', 'dataroot_gt': 'none', 'io_backend': {'type': 'lmdb'}}
+    listed['meta_info_file'] = 'none.txt'
+    small = benchmark(sr_sets={'drawn': DRAWN, 'listed': listed})
+    absent = [each.absent for each in measurements(small, small.methods[0])]
+    assert absent == [None, None, 'list not given (none.txt is absent)']
+    with pytest.raises(OptionsError, match='sr_sets.listed.dataroot_gt: none: no such file'):
+        benchmark(sr_sets={'listed': listed})
 
 
 def test_a_dataset_that_is_not_there(project):

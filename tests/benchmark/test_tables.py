@@ -82,3 +82,9 @@ def test_the_figures_are_the_same_in_all_four():
     wanted = ['28.5', '28.1', '28.9', '2.0', '27.0', '26.0', '27.9']
     for written in (as_markdown, as_html, as_latex, as_csv):
         assert numbers(html.unescape(written(TABLE))) == wanted, written
+
+
+def test_a_few_words_in_the_place_of_a_figure_are_broken_into_lines():
+    rows = [[Cell('RIM'), Cell('weights not given'), Cell('20 x 4 faces, 1.5 min'), Cell('1.0', ('0.5', '1.5'))]]
+    page = as_html(Table('t', '', ['method', 'lpips', 'trained', 'PSNR'], rows))
+    assert page.count('class="phrase"') == 1 and '<td class="phrase">weights not given' in page

@@ -253,11 +253,32 @@ FAULTS = (
         'keys of networks: running statistics may change unnoticed',
     ),
     Fault(
-        'evaluation/metrics/lpips.py',
+        'evaluation/eight_bit.py',
         'higher_is_better = False',
         'higher_is_better = True',
         'evaluation/metrics/test_lpips.py evaluation/test_metric.py',
-        'LPIPS: the worst counts as the best',
+        'LPIPS and DISTS: the worst counts as the best',
+    ),
+    Fault(
+        'evaluation/metrics/fid.py',
+        'scale = (counts / (total - 1)).sqrt()[:, None]',
+        'scale = (counts / total).sqrt()[:, None]',
+        'evaluation/metrics/test_fid.py',
+        'FID: covariances divided by N in place of N - 1',
+    ),
+    Fault(
+        'evaluation/native_evaluator.py',
+        'means /= np.bincount(which)[:, None]',
+        'means /= 1',
+        'evaluation/test_native_evaluator.py',
+        'templates: each frame of a film counts as a photo',
+    ),
+    Fault(
+        'evaluation/native_evaluator.py',
+        'ranks.append(1 + ((similarity >= best[-1][:, None]) & ~mine).sum(1))',
+        'ranks.append(1 + (similarity > best[-1][:, None]).sum(1) // 2)',
+        'evaluation/test_native_evaluator.py',
+        'ranks of native sets: half of the images before the right one',
     ),
     # tools, pipeline, weights
     Fault(

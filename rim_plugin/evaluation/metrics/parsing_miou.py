@@ -8,11 +8,11 @@ from torch import Tensor
 from torchmetrics.functional.classification import multiclass_stat_scores
 from torchmetrics.utilities.data import dim_zero_cat
 
-from rim_plugin.evaluation.metric import ImageMetric, register_metric
+from rim_plugin.evaluation.metric import SetMetric, register_metric
 
 
 @register_metric('calculate_parsing_miou')
-class ParsingMIoU(ImageMetric):
+class ParsingMIoU(SetMetric):
     """Mean IoU (Jaccard index), 0 to 1: pixels summed over the faces, then the mean over the classes that occur.
 
     NaN where no pixel counts. torchmetrics counts the pixels; its ``multiclass_jaccard_index`` divides in float32.
@@ -61,9 +61,9 @@ class ParsingMIoU(ImageMetric):
         """Mean IoU of each face alone, float64 (N,)."""
         return mean_iou(dim_zero_cat(self.measured))
 
-    def compute(self) -> float:
-        """Mean IoU over all faces."""
-        return float(mean_iou(dim_zero_cat(self.measured).sum(0)))
+    def over(self, faces: Tensor) -> float:
+        """Mean IoU over some of the faces, (n,) int64."""
+        return float(mean_iou(dim_zero_cat(self.measured)[faces].sum(0)))
 
 
 def mean_iou(counts: Tensor) -> Tensor:

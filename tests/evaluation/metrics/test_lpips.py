@@ -6,6 +6,7 @@ from importlib.resources import files
 
 import pytest
 import torch
+from support.backbones import images, random_features, state_of
 from torchvision.models import alexnet
 
 from rim_plugin.errors import OptionsError
@@ -18,20 +19,7 @@ lpips = pytest.importorskip('lpips')
 
 @pytest.fixture(scope='module')
 def features():
-    """AlexNet's layers with random weights, without its classifier of 58 million, which LPIPS does not read."""
-    with torch.device('meta'):
-        layers = alexnet().features
-    torch.manual_seed(0)
-    for layer in layers.to_empty(device='cpu'):
-        if isinstance(layer, torch.nn.Conv2d):
-            layer.reset_parameters()
-    return layers
-
-
-def state_of(features):
-    """As torchvision's file has it, but for the sizes of the classifier."""
-    state = {f'features.{key}': value for key, value in features.state_dict().items()}
-    return {**state, 'classifier.1.weight': torch.zeros(1)}
+    return random_features(alexnet)
 
 
 @pytest.fixture(scope='module')
@@ -39,12 +27,6 @@ def weights(features, tmp_path_factory):
     path = tmp_path_factory.mktemp('lpips') / 'alexnet.pth'
     torch.save(state_of(features), path)
     return path
-
-
-def images(count, side=64):
-    generator = torch.Generator().manual_seed(1)
-    gt = torch.rand(count, 3, side, side, generator=generator)
-    return gt + 0.2 * torch.randn(gt.shape, generator=generator), gt
 
 
 def by_formula(features, sr, gt):

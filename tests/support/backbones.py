@@ -1,0 +1,28 @@
+"""Files of backbones with random weights: the trained ones are not in the repository."""
+
+import torch
+from torch import nn
+
+
+def random_features(build):
+    """Layers of torchvision's ``build()`` with random weights, without the classifier, most of its weights."""
+    with torch.device('meta'):
+        layers = build().features
+    torch.manual_seed(0)
+    for layer in layers.to_empty(device='cpu'):
+        if isinstance(layer, nn.Conv2d):
+            layer.reset_parameters()
+    return layers
+
+
+def state_of(features):
+    """As torchvision's file has it, but for the sizes of the classifier."""
+    state = {f'features.{key}': value for key, value in features.state_dict().items()}
+    return {**state, 'classifier.1.weight': torch.zeros(1)}
+
+
+def images(count, side=64):
+    """SR and HR images (count, 3, side, side)."""
+    generator = torch.Generator().manual_seed(1)
+    gt = torch.rand(count, 3, side, side, generator=generator)
+    return gt + 0.2 * torch.randn(gt.shape, generator=generator), gt
