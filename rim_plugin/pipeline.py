@@ -258,7 +258,8 @@ class RIMPipeline(nn.Module):
 
 
 class Hallucination(nn.Module):
-    """:meth:`RIMPipeline.hallucinate` of a pipeline as a network of its own, (n, 3, q, q) to (n, 3, S, S)."""
+    """:meth:`RIMPipeline.hallucinate` of a pipeline as a network of its own, (n, 3, q, q) to (n, 3, S, S); faces of
+    more than S pixels stay as they are."""
 
     def __init__(self, pipeline: RIMPipeline) -> None:
         super().__init__()
@@ -266,7 +267,7 @@ class Hallucination(nn.Module):
         self.eval()  # else an export leaves the network that they share in training mode
 
     def forward(self, probes: Tensor) -> Tensor:
-        return self.pipeline.hallucinate(probes)
+        return probes if int(probes.shape[-1]) > self.pipeline.image_size else self.pipeline.hallucinate(probes)
 
 
 def _enlarged(probes: Tensor) -> Tensor:

@@ -180,8 +180,8 @@ def _export_arguments(parser: ArgumentParser) -> None:
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument('--onnx', metavar='FOLDER', help='folder for fhn_SIZE.onnx and embed_SIZE.onnx')
     what.add_argument('--check', metavar='FILE', help='instead: compare an exported file with PyTorch again')
-    size = common.whole_number(4, 224)
-    parser.add_argument('--size', type=size, default=28, help='side of the probes in pixels, 4 to 224 (%(default)s)')
+    size = common.whole_number(4, 512)
+    parser.add_argument('--size', type=size, default=28, help='side of the probes in pixels, 4 to 512 (%(default)s)')
     common.add_weights(parser)
 
 

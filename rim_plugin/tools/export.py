@@ -34,7 +34,8 @@ def export_onnx(rim: RIM, folder: str | os.PathLike[str], size: int) -> dict[Pat
     """Write ``fhn_SIZE.onnx`` (probe to face, not clamped) and ``embed_SIZE.onnx`` (probe to unit embedding).
 
     Both take ``probe``, float32 (N, 3, size, size), RGB in [0, 1], any N. Where the weights are not for probes of this
-    size, the face is a bicubic enlargement, see :meth:`RIMPipeline.share`.
+    size, the face is a bicubic enlargement, see :meth:`RIMPipeline.share`. A face
+    larger than the network's comes back as it is.
 
     Args:
         rim: of its networks those that are there are exported.
@@ -83,7 +84,7 @@ def facts(rim: RIM, output: str, size: int) -> dict[str, str]:
         'probe_size': str(size),
         'sides': ' '.join(map(str, weights.sides or ())),
         'share': f'{pipeline.share(size):.3f}',
-        'image_size': str(pipeline.image_size),
+        'image_size': str(max(size, pipeline.image_size)),
         'weights_sha256': weights.sha256,
         'calibrations': json.dumps([each._asdict() for each in weights.calibrations]),
     }

@@ -28,8 +28,23 @@ def test_onnx_files_equal_the_api(rim, make_face, tmp_path, size):
         probes = torch.stack([to_tensor(face) for face in faces])
         output = [onnxruntime.InferenceSession(path).run(None, {'probe': probes.numpy()})[0] for path in differences]
         with torch.no_grad():
-            assert np.abs(output[0] - rim.pipeline.hallucinate(probes).numpy()).max() < 1e-4
+            expected = probes if size > rim.image_size else rim.pipeline.hallucinate(probes)
+        assert np.abs(output[0] - expected.numpy()).max() < 1e-4
         assert np.abs(output[1] - rim.embed(faces)).max() < 1e-4
+
+
+@pytest.mark.slow
+def test_a_face_larger_than_the_networks_comes_back_as_it_is(rim, make_face, tmp_path):
+    size = rim.image_size + 16
+    files = list(export_onnx(rim, tmp_path, size))
+    face = make_face(size)
+    probe = to_tensor(face)[None].numpy()
+    output = [onnxruntime.InferenceSession(path).run(None, {'probe': probe})[0] for path in files]
+    assert np.array_equal(output[0], probe) and np.array_equal(rim.hallucinate(face), face)
+    told = {each.key: each.value for each in onnx.load(files[0]).metadata_props}
+    assert told['image_size'] == told['probe_size'] == str(size)
+    assert all(check_onnx(rim, path) < 1e-4 for path in files)
+    assert (output[1][0] @ rim.embed(face)).item() > 0.98
 
 
 class Warns(torch.nn.Module):
