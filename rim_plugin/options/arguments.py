@@ -22,12 +22,14 @@ from basicsr.utils.registry import ARCH_REGISTRY, Registry
 # Schedulers of torch whose arguments no options file can hold: functions, other schedulers, a metric at every step.
 _NO_BLOCKS = ('LRScheduler', 'LambdaLR', 'MultiplicativeLR', 'SequentialLR', 'ChainedScheduler', 'ReduceLROnPlateau')
 
-# Types of arguments of BasicSR's losses, which say none.
+# Types of arguments of BasicSR's losses and SwinIR, which say none.
 _UNSAID: dict[str, Any] = {
     'layer_weights': dict[str, NotNegative],
     'vgg_type': Literal['vgg11', 'vgg11_bn', 'vgg13', 'vgg13_bn', 'vgg16', 'vgg16_bn', 'vgg19', 'vgg19_bn'],
     'criterion': Literal['l1', 'l2', 'fro'],
     'gan_type': Literal['vanilla', 'lsgan', 'wgan', 'wgan_softplus', 'hinge'],
+    'upsampler': Literal['', 'pixelshuffle', 'pixelshuffledirect', 'nearest+conv'],
+    'resi_connection': Literal['1conv', '3conv'],
 }
 
 

@@ -9,7 +9,7 @@ from rim_plugin.errors import OptionsError
 from rim_plugin.options.arguments import check_arguments, optimizer_types
 from rim_plugin.options.conversion import Place
 
-from basicsr.utils.registry import LOSS_REGISTRY
+from basicsr.utils.registry import ARCH_REGISTRY, LOSS_REGISTRY
 
 
 class Annotated:
@@ -91,19 +91,24 @@ def test_without_either_all_is_allowed():
 
 
 @pytest.mark.parametrize(
-    'loss, change',
+    'kind, change',
     [
         *(('PerceptualLoss', {'layer_weights': each}) for each in ({'conv5_4': -1}, "{'conv5_4': 1}", [1, 2], {1: {}})),
         *(('PerceptualLoss', change) for change in ({'vgg_type': 'vgg19 '}, {'criterion': 'L1'}, {'vgg_type': 19})),
         *(('GANLoss', {'gan_type': each}) for each in (1000, 'vanila', None)),
+        *(('SwinIR', change) for change in ({'upsampler': 'pixelsuffle'}, {'resi_connection': '2conv'})),
     ],
 )
-def test_arguments_of_basicsrs_losses_whose_types_it_does_not_say(loss, change):
-    right = {'layer_weights': {'conv5_4': 1, 'conv4_4': 0.5}, 'vgg_type': 'vgg16_bn', 'criterion': 'fro'}
-    right = right if loss == 'PerceptualLoss' else {'gan_type': 'hinge'}
-    check_arguments(right, LOSS_REGISTRY.get(loss), Place())
+def test_arguments_of_basicsrs_classes_whose_types_it_does_not_say(kind, change):
+    right = {
+        'PerceptualLoss': {'layer_weights': {'conv5_4': 1, 'conv4_4': 0.5}, 'vgg_type': 'vgg16_bn', 'criterion': 'fro'},
+        'GANLoss': {'gan_type': 'hinge'},
+        'SwinIR': {'upsampler': 'pixelshuffle', 'resi_connection': '3conv'},
+    }[kind]
+    function = (ARCH_REGISTRY if kind == 'SwinIR' else LOSS_REGISTRY).get(kind)
+    check_arguments(right, function, Place())
     with pytest.raises(OptionsError, match=rf'{next(iter(change))}.* is not '):
-        check_arguments({**right, **change}, LOSS_REGISTRY.get(loss), Place())
+        check_arguments({**right, **change}, function, Place())
 
 
 def test_what_others_give_need_not_be_there():
