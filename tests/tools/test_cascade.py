@@ -20,7 +20,7 @@ class SeesDots:
 
     image_size, upright = 224, 90
 
-    def priors(self, faces):
+    def priors(self, faces, parsing):
         return [self.seen(face) for face in faces]
 
     def seen(self, face):
@@ -72,7 +72,7 @@ def test_the_surest_start_counts():
 
 
 def test_weights_without_landmarks_are_named():
-    detector = CascadeDetector(SimpleNamespace(priors=lambda faces: [SimpleNamespace(landmarks=None)] * 9))
+    detector = CascadeDetector(SimpleNamespace(priors=lambda faces, parsing: [SimpleNamespace(landmarks=None)] * 9))
     with pytest.raises(ValueError, match='cascade.*landmark path'):
         detector._points(dotted(()), (100, 100, 120))
 

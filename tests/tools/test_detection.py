@@ -97,7 +97,7 @@ def test_a_find_counts_where_the_landmarks_agree(monkeypatch):
 
 
 def test_without_a_landmark_path_finds_stay_as_they_are():
-    def priors(face):
+    def priors(face, parsing):
         return SimpleNamespace(landmarks=None)
 
     (found,) = CheckedDetector(lambda photo: FACE[None], SimpleNamespace(priors=priors), True)(np.zeros((9, 9, 3)))
@@ -151,7 +151,7 @@ def test_where_an_aligned_face_stands(scale, shift, aligned):
 
 
 def test_detectors_have_names(capsys):
-    rim = SimpleNamespace(priors=lambda face: SimpleNamespace(landmarks=None))
+    rim = SimpleNamespace(priors=lambda face, parsing: SimpleNamespace(landmarks=None))
     assert isinstance(load_detector('mtcnn', rim)._detector, CheckedDetector)
     cascade = load_detector('cascade', rim, tiles=False)._detector._detector
     assert cascade.func is detect_faces and isinstance(cascade.args[0], CascadeDetector)
@@ -163,7 +163,7 @@ def test_detectors_have_names(capsys):
 
 @pytest.mark.parametrize('name', ['auto', 'mtcnn', 'cascade'])
 def test_tiles_are_searched_unless_the_largest_face_is_meant(name):
-    rim = SimpleNamespace(priors=lambda face: SimpleNamespace(landmarks=None))
+    rim = SimpleNamespace(priors=lambda face, parsing: SimpleNamespace(landmarks=None))
 
     def searched(tiles):
         detector = load_detector(name, rim, tiles=tiles)
