@@ -11,7 +11,6 @@ all; what is told is the expectation over the draws, which has a closed form. FP
 
 import argparse
 from collections.abc import Iterator
-from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -85,12 +84,13 @@ def margin_for(searches: Searches, margins: np.ndarray, names: int, fpir: float)
 def thresholds(rim: RIM, probes: Seen, gallery: Seen, names: int, fpir: float) -> np.ndarray:
     """(P, G) similarity from which a person is named; infinite where none is, whatever the similarity."""
 
-    @cache
     def threshold(side: int, enrolled: int) -> float:
         told = rim.identify(0.0, (side, enrolled), names, fpir).threshold
         return np.inf if told is None else told
 
-    return np.array([[threshold(int(side), int(enrolled)) for enrolled in gallery.sides] for side in probes.sides])
+    (sides, rows), (others, columns) = (np.unique(each.sides, return_inverse=True) for each in (probes, gallery))
+    known = np.array([[threshold(int(side), int(enrolled)) for enrolled in others] for side in sides])
+    return known[rows][:, columns]
 
 
 def rows(rim: RIM, gallery: Seen, probes: dict[int, Seen], own: np.ndarray) -> Iterator[tuple[str, ...]]:
