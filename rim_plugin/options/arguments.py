@@ -84,7 +84,7 @@ def check_arguments(
         optional: parameters that the caller gives unless the block does.
         signed: whether a number that is not whole may be negative although its default is not.
     """
-    parameters, hints = inspect.signature(function).parameters.values(), _hints(function)
+    parameters, hints = inspect.signature(function).parameters.values(), {**_unsaid(function), **_hints(function)}
     fields = {
         each.name: Field(_annotation(each, hints, signed), each.default is each.empty and each.name not in optional)
         for each in parameters
@@ -150,6 +150,10 @@ def _hints(function: Callable[..., Any]) -> dict[str, Any]:
         return {}
 
 
+def _unsaid(function: Callable[..., Any]) -> Mapping[str, Any]:
+    return _UNSAID if function.__module__.startswith('basicsr.') else {}
+
+
 def _annotation(parameter: inspect.Parameter, hints: Mapping[str, Any], signed: bool) -> Any:
     """The type that a value has to have: as annotated, else that of the default.
 
@@ -157,8 +161,7 @@ def _annotation(parameter: inspect.Parameter, hints: Mapping[str, Any], signed: 
     the default is.
     """
     default = None if parameter.default is parameter.empty else parameter.default
-    unsaid = _UNSAID.get(parameter.name) or _type_of(default)
-    annotation = plain(hints[parameter.name]) if parameter.name in hints else unsaid
+    annotation = plain(hints[parameter.name]) if parameter.name in hints else _type_of(default)
     if isinstance(default, (int, float)) and default < 0:
         return annotation
     if type(default) is int and annotation is float or parameter.name.endswith(('weight', 'eps')):

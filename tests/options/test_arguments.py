@@ -111,6 +111,13 @@ def test_arguments_of_basicsrs_classes_whose_types_it_does_not_say(kind, change)
         check_arguments({**right, **change}, function, Place())
 
 
+def test_arguments_of_these_names_are_free_in_other_classes():
+    def loss(criterion, gan_type='mine'):
+        pass
+
+    check_arguments({'criterion': 'charbonnier', 'gan_type': 'relativistic'}, loss, Place())
+
+
 def test_what_others_give_need_not_be_there():
     check_arguments({}, Annotated, Place(), optional=('width',))
     with pytest.raises(OptionsError, match='width: unknown key'):
