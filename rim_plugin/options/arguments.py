@@ -84,9 +84,12 @@ def check_arguments(
         optional: parameters that the caller gives unless the block does.
         signed: whether a number that is not whole may be negative although its default is not.
     """
-    parameters, hints = inspect.signature(function).parameters.values(), {**_unsaid(function), **_hints(function)}
+    parameters, hints = inspect.signature(function).parameters.values(), _hints(function)
+    unsaid = _UNSAID if function.__module__.startswith('basicsr.') else {}
     fields = {
-        each.name: Field(_annotation(each, hints, signed), each.default is each.empty and each.name not in optional)
+        each.name: Field(
+            _annotation(each, hints, unsaid, signed), each.default is each.empty and each.name not in optional
+        )
         for each in parameters
         if each.kind not in (each.VAR_POSITIONAL, each.VAR_KEYWORD) and each.name not in given
     }
@@ -150,18 +153,15 @@ def _hints(function: Callable[..., Any]) -> dict[str, Any]:
         return {}
 
 
-def _unsaid(function: Callable[..., Any]) -> Mapping[str, Any]:
-    return _UNSAID if function.__module__.startswith('basicsr.') else {}
-
-
-def _annotation(parameter: inspect.Parameter, hints: Mapping[str, Any], signed: bool) -> Any:
-    """The type that a value has to have: as annotated, else that of the default.
+def _annotation(parameter: inspect.Parameter, hints: Mapping[str, Any], unsaid: Mapping[str, Any], signed: bool) -> Any:
+    """The type that a value has to have: as annotated, else as known here by its name, else that of the default.
 
     Whole numbers (sizes, counts), weights of losses and what keeps divisions finite (``eps``) are not negative unless
     the default is.
     """
     default = None if parameter.default is parameter.empty else parameter.default
-    annotation = plain(hints[parameter.name]) if parameter.name in hints else _type_of(default)
+    name, otherwise = parameter.name, unsaid.get(parameter.name) or _type_of(default)
+    annotation = plain(hints[name]) if name in hints else otherwise
     if isinstance(default, (int, float)) and default < 0:
         return annotation
     if type(default) is int and annotation is float or parameter.name.endswith(('weight', 'eps')):
