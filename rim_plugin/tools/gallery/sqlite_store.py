@@ -311,7 +311,7 @@ class SqliteStore(Store):
         """SQLite's errors in one line."""
         try:
             yield
-        except (sqlite3.Error, Damage) as error:
+        except (sqlite3.Error, UnicodeDecodeError, Damage) as error:  # text that is no UTF-8, of an error, too
             told = [remedy for words, remedy in _TROUBLES.items() if words in str(error).lower()]
             damaged = f'damaged, or no gallery of rim-gallery ({error}): restore a copy, or name another file'
             raise GalleryError(f'{self._path}: {told[0] if told else damaged}') from None
