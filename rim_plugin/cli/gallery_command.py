@@ -91,15 +91,16 @@ def _enrol(args: Namespace) -> None:
     from rim_plugin.tools import bulk
     from rim_plugin.tools.gallery.enrolment import enrol
     from rim_plugin.tools.gallery.opening import check_store
+    from rim_plugin.tools.gallery.store import cut_of
 
     rim = load_rim(args)
-    sha256 = rim.weights.sha256
-    check_store(args.index, args.store, sha256)  # a wrong one is named before the work
+    sha256, cut = rim.weights.sha256, cut_of(args.detect)
+    check_store(args.index, args.store, sha256, cut)  # a wrong one is named before the work
     detector = load_detector(args)
     with open_cluster(args) as cluster:
         elsewhere = bulk.enrolling(cluster, bulk.Networks.of(args), args.min_quality) if cluster else None
         make = partial(_open, args, sha256, make=True)
-        count, skipped = enrol(make, rim, args.people, detector, args.min_quality, elsewhere)
+        count, skipped = enrol(make, rim, args.people, detector, args.min_quality, elsewhere, cut)
     print_skipped(skipped)
     with _open(args) as index:
         print(one_line(f'{count} photos enrolled; {args.index}: {_size(index)}'))
@@ -112,6 +113,7 @@ def _search(args: Namespace) -> None:
 
     rim = load_rim(args)
     with _open(args, rim.weights.sha256) as index:
+        _compare_cuts(args, index)
         faces = read_faces(args.photo, load_detector(args))
         answer = identify(rim, index, faces[0], args.fpir, args.ranks, args.min_quality)
     if args.json:
@@ -126,6 +128,16 @@ def _search(args: Namespace) -> None:
         print(one_line(f'{hit.rank}. {hit.name}: {hit.similarity:.3f}, {relation} ({hit.file})'))
 
 
+def _compare_cuts(args: Namespace, index: Store) -> None:
+    """Say so where faces to search for are cut otherwise than the gallery's."""
+    from rim_plugin.tools.gallery.store import by_option, cut_of
+
+    kept, cut = index.cut(), cut_of(args.detect)
+    if kept not in (None, cut):
+        told = f'its faces were cut by {by_option(kept)}, what is searched for by {by_option(cut)}'
+        print(one_line(f'{args.index}: {told}: similarities may be lower'), file=sys.stderr)
+
+
 def _relation(same: bool) -> str:
     return 'reaches' if same else 'is not named below'
 
@@ -135,6 +147,7 @@ def _evaluate(args: Namespace) -> None:
 
     rim = load_rim(args)
     with _open(args, rim.weights.sha256) as index:
+        _compare_cuts(args, index)
         figures, skipped = evaluate_gallery(rim, index, args.people, load_detector(args), args.fpir)
     print_skipped(skipped)
     if args.output:
@@ -155,10 +168,10 @@ def _evaluate(args: Namespace) -> None:
 
 def _list(args: Namespace) -> None:
     with _open(args) as index:
-        people = index.people()
+        people, cut = index.people(), index.cut()
     for name, count in people.items():
         print(one_line(name), count, sep='\t')
-    print(_told(people), file=sys.stderr)
+    print(one_line(f'{_told(people)}, cut: {cut or "not known"}'), file=sys.stderr)
 
 
 def _remove(args: Namespace) -> None:

@@ -39,6 +39,27 @@ def test_from_enrolment_to_removal(networks, faces, tmp_path, capsys):
     assert Path(index).read_bytes() == before
 
 
+@pytest.mark.slow
+def test_photos_cut_otherwise_are_refused_before_the_work_and_searched_for_with_a_line(
+    networks, photo, faces, tmp_path, capsys, monkeypatch
+):
+    index = tmp_path / 'index'
+    cli.gallery(['enrol', str(index), str(faces), *networks, '--detect', 'none'])
+    before = index.read_bytes()
+    capsys.readouterr()
+    cli.gallery(['list', str(index)])
+    assert capsys.readouterr().err == '4 persons, 4 photos, cut: aligned\n'
+    told = f'{index}: its faces were cut by --detect none, what is searched for by --detect {ONE_FACE}: similarities'
+    cli.gallery(['search', str(index), str(photo), *networks, '--detect', ONE_FACE])
+    assert capsys.readouterr().err.splitlines()[0].startswith(told)
+    cli.gallery(['search', str(index), str(faces / 'a.png'), *networks, '--detect', 'none'])
+    assert capsys.readouterr().err == ''
+    monkeypatch.setattr('rim_plugin.tools.gallery.enrolment.embed_photos', None)  # is not come to
+    message = failed(cli.gallery, 'enrol', index, faces, *networks, '--detect', ONE_FACE)
+    assert f'{index}: its faces were cut by --detect none, these by --detect {ONE_FACE}: enrol by --detect' in message
+    assert index.read_bytes() == before
+
+
 @pytest.mark.parametrize('ranks', ['0', '1001', '-1', 'many'])
 def test_ranks_out_of_range_are_named(ranks, capsys):
     with pytest.raises(SystemExit):
@@ -55,6 +76,7 @@ def test_an_index_of_an_earlier_version_is_taken_over_once(tmp_path, capsys):
         cli.gallery(['import', str(new), str(old)])
         assert capsys.readouterr().out == f'3 photos taken over; {new}: 2 persons, 3 photos\n'
     with open_store(new, sha256=SHA256) as store:
+        assert store.cut() is None
         assert [hit.name for hit in store.search(unit(3)[1])] == ['Bob', 'Ann']
     assert 'damaged, or no index' in failed(cli.gallery, 'import', new, new)
     assert 'no such gallery' in failed(cli.gallery, 'import', new, tmp_path / 'nowhere')

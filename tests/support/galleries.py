@@ -16,7 +16,7 @@ def photos_of(names):
     return [Enrolled(name, f'{name}/{number}.jpg', 28) for number, name in enumerate(names)]
 
 
-def fill(store, names, seed=0):
+def fill(store, names, seed=0, cut=None):
     """Enrol a photo of each name; the store."""
-    store.add(photos_of(names), unit(len(names), seed))
+    store.add(photos_of(names), unit(len(names), seed), cut)
     return store

@@ -12,7 +12,7 @@ import numpy as np
 
 from rim_plugin.errors import UnreadableImage
 from rim_plugin.names import same_name
-from rim_plugin.tools.gallery.store import AnyPath, Enrolled, GalleryError, Store
+from rim_plugin.tools.gallery.store import ALIGNED, AnyPath, Enrolled, GalleryError, Store
 
 if TYPE_CHECKING:
     from rim_plugin.data.detect import Detector
@@ -83,6 +83,7 @@ def enrol(
     detector: Detector | None = None,
     min_quality: float | None = None,
     elsewhere: Callable[[Sequence[Person]], Iterator[Embedded]] | None = None,
+    cut: str | None = None,
 ) -> tuple[int, list[str]]:
     """Enrol all readable photos of a folder or list, :data:`_PART` in a transaction: what is enrolled stays enrolled.
 
@@ -94,13 +95,18 @@ def enrol(
             unless one is much the largest.
         min_quality: see :meth:`rim_plugin.tools.api.RIM.no_face_reason`; pictures of less are left out.
         elsewhere: does :func:`embed_photos` with other processes, see :mod:`rim_plugin.tools.bulk`.
+        cut: how the faces are cut, see :func:`rim_plugin.tools.gallery.store.cut_of`. Default: aligned where nothing
+            detects them here or elsewhere, else not known.
 
     Returns:
         How many were enrolled, and a line about each that was not.
 
     Raises:
-        FileNotFoundError, GalleryError: as :func:`gallery_photos`; or not one photo can be used.
+        FileNotFoundError, GalleryError: as :func:`gallery_photos`; not one photo can be used; or the gallery's faces
+            are cut otherwise.
     """
+    if cut is None and detector is None and elsewhere is None:
+        cut = ALIGNED
     skipped: list[str] = []
     people = gallery_photos(source)
     parts = _parts(_embedded(rim, people, detector, min_quality, elsewhere), skipped)
@@ -111,7 +117,7 @@ def enrol(
     with open_gallery() as gallery:
         for part in chain([first], parts):
             photos = [photo for each in part for photo in each.photos]
-            gallery.add(photos, np.concatenate([each.embeddings for each in part if each.photos]))
+            gallery.add(photos, np.concatenate([each.embeddings for each in part if each.photos]), cut)
             count += len(photos)
     return count, skipped
 

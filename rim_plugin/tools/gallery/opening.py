@@ -6,7 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from rim_plugin.files import require_writable
-from rim_plugin.tools.gallery.store import AnyPath, GalleryError, NoSuchGallery, Store
+from rim_plugin.tools.gallery.store import AnyPath, GalleryError, NoSuchGallery, Store, joined_cut
 
 
 def open_store(index: AnyPath, server: str | None = None, sha256: str | None = None, make: bool = False) -> Store:
@@ -34,16 +34,21 @@ def open_store(index: AnyPath, server: str | None = None, sha256: str | None = N
     return PostgresStore(server, str(index), sha256, make)
 
 
-def check_store(index: AnyPath, server: str | None, sha256: str) -> None:
+def check_store(index: AnyPath, server: str | None, sha256: str, cut: str | None = None) -> None:
     """Check that faces can be enrolled in a gallery of these weights, or that there is none yet and one can be made.
 
+    Args:
+        index, server, sha256: see :func:`open_store`.
+        cut: how the faces are cut, see :func:`rim_plugin.tools.gallery.store.cut_of`; None: not known.
+
     Raises:
-        GalleryError, MissingPackage: see :func:`open_store`; or the file or its folder may not be written to.
+        GalleryError, MissingPackage: see :func:`open_store`; the file or its folder may not be written to; or the
+            gallery's faces are cut otherwise.
     """
     if server is None:
         try:
             require_writable(Path(index))
         except PermissionError as error:
             raise GalleryError(f'{index}: {error}') from None
-    with suppress(NoSuchGallery):
-        open_store(index, server, sha256).close()
+    with suppress(NoSuchGallery), open_store(index, server, sha256) as store:
+        joined_cut(str(index), store.cut(), store.size(), cut)

@@ -18,6 +18,7 @@ from rim_plugin.tools.gallery.store import (
     Store,
     best_photos,
     check_weights,
+    joined_cut,
     newest,
     no_such_gallery,
     nobody_enrolled,
@@ -34,7 +35,9 @@ _TABLES = (
     'dimension integer NOT NULL)',
     'CREATE TABLE IF NOT EXISTS rim_photo (gallery integer NOT NULL REFERENCES rim_gallery, name text NOT NULL, '
     'file text NOT NULL, side integer NOT NULL, embedding halfvec NOT NULL, PRIMARY KEY (gallery, name, file))',
-    'ALTER TABLE rim_photo ADD COLUMN IF NOT EXISTS quality real',  # which tables of before lack
+    # what tables of before lack; in the order in which everybody uses the two, or one would wait for the other for ever
+    'ALTER TABLE rim_gallery ADD COLUMN IF NOT EXISTS cut text',
+    'ALTER TABLE rim_photo ADD COLUMN IF NOT EXISTS quality real',
 )
 _HAS_QUALITY = "SELECT 1 FROM information_schema.columns WHERE table_name = 'rim_photo' AND column_name = 'quality'"
 
@@ -47,6 +50,7 @@ class _Gallery(NamedTuple):
     id: int
     sha256: str
     dimension: int  # of embeddings, 0 before the first
+    cut: str | None  # how the faces were
 
 
 class PostgresStore(Store):
@@ -94,15 +98,18 @@ class PostgresStore(Store):
         """Free the connection."""
         self._database.close()
 
-    def add(self, photos: Sequence[Enrolled], embeddings: np.ndarray) -> None:
+    def add(self, photos: Sequence[Enrolled], embeddings: np.ndarray, cut: str | None = None) -> None:
         """See :class:`Store`. From :data:`EXACT` photos on the gallery gets an index of pgvector."""
         photos, embeddings = newest(photos, embeddings)
         with self._transaction('FOR UPDATE') as gallery:
             rows = unit_rows(embeddings, gallery.dimension, self._name)
+            cut = joined_cut(self._name, gallery.cut, self._photos(gallery), cut)
             self._copy(gallery.id, photos, rows)
             gallery = gallery._replace(dimension=rows.shape[1])
             size = 'UPDATE rim_gallery SET dimension = %s WHERE id = %s'
             self._database.execute(size, (gallery.dimension, gallery.id))
+            if cut != gallery.cut:
+                self._database.execute('UPDATE rim_gallery SET cut = %s WHERE id = %s', (cut, gallery.id))
             if self._photos(gallery) > EXACT:
                 self._database.execute(_index_statement(gallery))
 
@@ -141,6 +148,11 @@ class PostgresStore(Store):
         with self._transaction() as gallery:
             return self._photos(gallery)
 
+    def cut(self) -> str | None:
+        """See :class:`Store`."""
+        with self._transaction() as gallery:
+            return gallery.cut
+
     def search(self, embedding: np.ndarray, ranks: int = 5) -> list[Hit]:
         """See :class:`Store`."""
         with self._transaction() as gallery:
@@ -175,7 +187,8 @@ class PostgresStore(Store):
     def _transaction(self, lock: str = '') -> Iterator[_Gallery]:
         """The gallery's row in a transaction; ``lock``: alone with it, ``FOR UPDATE``."""
         with self._troubles(), self._database.transaction():
-            query = f'SELECT id, sha256, dimension FROM rim_gallery WHERE name = %s {lock}'
+            cut = "to_jsonb(rim_gallery) ->> 'cut'"  # null in tables of before, too, which have no such column
+            query = f'SELECT id, sha256, dimension, {cut} FROM rim_gallery WHERE name = %s {lock}'
             row = self._database.execute(query, (self._name,)).fetchone()
             if row is None:
                 raise no_such_gallery(self._name)

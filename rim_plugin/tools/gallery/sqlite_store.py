@@ -33,6 +33,7 @@ from rim_plugin.tools.gallery.store import (
     Store,
     best_photos,
     check_weights,
+    joined_cut,
     newest,
     no_such_gallery,
     nobody_enrolled,
@@ -42,18 +43,17 @@ from rim_plugin.tools.gallery.store import (
 )
 
 _APPLICATION = 0x52494D47  # 'RIMG', SQLite's application_id
-_FORMAT = 3
+_FORMAT, _OLDEST = 4, 2
 _TABLES = (
     'CREATE TABLE gallery (sha256 TEXT NOT NULL, dimension INTEGER NOT NULL, photos INTEGER NOT NULL, '
-    'total INTEGER NOT NULL, crc INTEGER NOT NULL)',
+    'total INTEGER NOT NULL, crc INTEGER NOT NULL, cut TEXT)',
     'CREATE TABLE photo (id INTEGER PRIMARY KEY, name TEXT NOT NULL, file TEXT NOT NULL, side INTEGER NOT NULL, '
     'crc INTEGER NOT NULL, quality REAL)',
     'CREATE UNIQUE INDEX photo_of_person ON photo (name, file)',
     'CREATE TABLE embedding (id INTEGER PRIMARY KEY, value BLOB NOT NULL, crc INTEGER NOT NULL)',
     TABLE,
 )
-_WITHOUT_QUALITY = 2  # format of before; writing adds the column
-_ADD_QUALITY = 'ALTER TABLE photo ADD COLUMN quality REAL'
+_UPGRADES = {3: ('photo', 'quality REAL'), 4: ('gallery', 'cut TEXT')}  # columns that a format added; so does writing
 _PART = 1024  # embeddings read at a time
 _RESCORED = 800  # least number of photos whose embeddings a search of many compares
 _MOST_SIMILAR = 1.01  # of embeddings in half precision
@@ -72,6 +72,7 @@ class _Gallery(NamedTuple):
     dimension: int  # of embeddings, 0 before the first
     photos: int
     total: int  # sum of the photos' CRCs
+    cut: str | None = None  # how the faces were
 
 
 class SqliteStore(Store):
@@ -117,7 +118,7 @@ class SqliteStore(Store):
                 version = self._pragma('user_version')
                 if self._objects() != _tables(version) or self._pragma('application_id') != _APPLICATION:
                     raise Damage('no gallery')
-                if version not in (_WITHOUT_QUALITY, _FORMAT):
+                if not _OLDEST <= version <= _FORMAT:
                     raise Damage(f'format {version}, not {_FORMAT}')
                 return self._gallery().sha256
 
@@ -156,6 +157,11 @@ class SqliteStore(Store):
         """See :class:`Store`."""
         with self._reading() as gallery:
             return gallery.photos
+
+    def cut(self) -> str | None:
+        """See :class:`Store`."""
+        with self._reading() as gallery:
+            return gallery.cut
 
     def search(self, embedding: np.ndarray, ranks: int = 5) -> list[Hit]:
         """See :class:`Store`."""
@@ -201,8 +207,12 @@ class SqliteStore(Store):
 
     def _rows(self, where: str, *values: object) -> sqlite3.Cursor:
         """Rows of photos: id, name, file, side, quality, CRC."""
-        quality = 'quality' if self._pragma('user_version') == _FORMAT else 'NULL'
-        return self._database.execute(f'SELECT id, name, file, side, {quality}, crc FROM photo {where}', values)
+        columns = f'id, name, file, side, {self._since(3, "quality")}, crc'
+        return self._database.execute(f'SELECT {columns} FROM photo {where}', values)
+
+    def _since(self, version: int, column: str) -> str:
+        """A column that a format added, in a query; the file may be of one before it."""
+        return column if self._pragma('user_version') >= version else 'NULL'
 
     def _photo_of(self, number: int) -> Enrolled:
         row = self._rows('WHERE id = ?', number).fetchone()
@@ -221,11 +231,12 @@ class SqliteStore(Store):
             self._index = version, ids, CodeIndex(codes)
         return self._index[1:]
 
-    def add(self, photos: Sequence[Enrolled], embeddings: np.ndarray) -> None:
+    def add(self, photos: Sequence[Enrolled], embeddings: np.ndarray, cut: str | None = None) -> None:
         """See :class:`Store`."""
         photos, embeddings = newest(photos, embeddings)
         with self._writing() as gallery:
             rows = unit_rows(embeddings, gallery.dimension, str(self._path))
+            cut = joined_cut(str(self._path), gallery.cut, gallery.photos, cut)
             gallery = self._delete(gallery, self._same(photos))
             start = 1 + self._database.execute('SELECT coalesce(max(id), 0) FROM photo').fetchone()[0]
             ids = range(start, start + len(photos))
@@ -236,7 +247,7 @@ class SqliteStore(Store):
             self._database.executemany('INSERT INTO embedding VALUES (?, ?, ?)', values)
             self._blocks.append(np.array(ids, np.int64), encode(rows))
             count, total = gallery.photos + len(photos), gallery.total + sum(row[-1] for row in named)
-            self._set_gallery(_Gallery(gallery.sha256, rows.shape[1], count, total))
+            self._set_gallery(_Gallery(gallery.sha256, rows.shape[1], count, total, cut))
 
     def _same(self, photos: Sequence[Enrolled]) -> list[tuple[int, int]]:
         """Ids and CRCs of the rows that these photos replace."""
@@ -266,14 +277,16 @@ class SqliteStore(Store):
         return gallery._replace(photos=gallery.photos - len(old), total=gallery.total - sum(crc for _, crc in old))
 
     def _gallery(self) -> _Gallery:
-        rows = self._database.execute('SELECT sha256, dimension, photos, total, crc FROM gallery').fetchall()
-        if len(rows) != 1 or _crc(*rows[0][:4]) != rows[0][4]:
+        columns = f'crc, sha256, dimension, photos, total, {self._since(4, "cut")}'
+        rows = self._database.execute(f'SELECT {columns} FROM gallery').fetchall()
+        if len(rows) != 1 or _gallery_crc(gallery := _Gallery(*rows[0][1:])) != rows[0][0]:
             raise Damage('its description')
-        return _Gallery(*rows[0][:4])
+        return gallery
 
     def _set_gallery(self, gallery: _Gallery) -> None:
         self._database.execute('DELETE FROM gallery')
-        self._database.execute('INSERT INTO gallery VALUES (?, ?, ?, ?, ?)', (*gallery, _crc(*gallery)))
+        insert = 'INSERT INTO gallery (sha256, dimension, photos, total, cut, crc) VALUES (?, ?, ?, ?, ?, ?)'
+        self._database.execute(insert, (*gallery, _gallery_crc(gallery)))
 
     @contextmanager
     def _reading(self) -> Iterator[_Gallery]:
@@ -286,9 +299,9 @@ class SqliteStore(Store):
         """Alone with the gallery; all that is written, or nothing."""
         self._index = None
         with self._troubles(), self._transaction('IMMEDIATE'):
-            if self._pragma('user_version') == _WITHOUT_QUALITY:
-                self._database.execute(_ADD_QUALITY)
-                self._database.execute(f'PRAGMA user_version = {_FORMAT}')
+            for table, column in _lacking(self._pragma('user_version')):
+                self._database.execute(f'ALTER TABLE {table} ADD COLUMN {column}')
+            self._database.execute(f'PRAGMA user_version = {_FORMAT}')
             if not self._checked:  # searching a damaged index of names would miss photos
                 (verdict,) = self._database.execute('PRAGMA integrity_check(photo)').fetchone()
                 if verdict != 'ok':
@@ -311,7 +324,7 @@ class SqliteStore(Store):
         """SQLite's errors in one line."""
         try:
             yield
-        except (sqlite3.Error, Damage) as error:
+        except (sqlite3.Error, UnicodeDecodeError, Damage) as error:  # text that is no UTF-8, of an error, too
             told = [remedy for words, remedy in _TROUBLES.items() if words in str(error).lower()]
             damaged = f'damaged, or no gallery of rim-gallery ({error}): restore a copy, or name another file'
             raise GalleryError(f'{self._path}: {told[0] if told else damaged}') from None
@@ -324,8 +337,20 @@ def _crc(*values: object) -> int:
 
 def _tables(version: int) -> list[str]:
     """What a file of a format holds, as :meth:`SqliteStore._objects` has it."""
-    former = [table.replace(', quality REAL', '') for table in _TABLES]
-    return sorted(former if version == _WITHOUT_QUALITY else _TABLES)
+    tables = [*_TABLES]
+    for _, column in _lacking(version):
+        tables = [table.replace(f', {column}', '') for table in tables]
+    return sorted(tables)
+
+
+def _lacking(version: int) -> list[tuple[str, str]]:
+    """Tables and columns that a file of a former format is without."""
+    return [added for since, added in _UPGRADES.items() if version < since]
+
+
+def _gallery_crc(gallery: _Gallery) -> int:
+    """Of the gallery's row; where it is not known how faces were cut as before that was kept."""
+    return _crc(*(gallery if gallery.cut is not None else gallery[:4]))
 
 
 def _photo_crc(number: int, photo: Enrolled) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple, Protocol
 
@@ -14,6 +15,7 @@ from rim_plugin.names import same_name
 
 AnyPath = str | os.PathLike[str]
 EXACT = 4096  # photos up to which every embedding is compared
+ALIGNED = 'aligned'  # how faces are cut that are taken as they are
 _TOLERANCE = 0.01  # of an embedding's length, which half precision and networks of other engines change a little
 
 
@@ -63,11 +65,17 @@ class Store(Protocol):
 
     sha256: str  # of the weights file
 
-    def add(self, photos: Sequence[Enrolled], embeddings: np.ndarray) -> None:
+    def add(self, photos: Sequence[Enrolled], embeddings: np.ndarray, cut: str | None = None) -> None:
         """Enrol n photos with embeddings (n, D) of length 1; one of the same name and file is replaced.
 
+        Args:
+            photos: who is on them.
+            embeddings: of their faces.
+            cut: how the faces were cut, see :func:`cut_of`; None: not known.
+
         Raises:
-            GalleryError: embeddings of another size, not finite or not of length 1; nothing is enrolled then.
+            GalleryError: embeddings of another size, not finite or not of length 1, or of faces that were cut
+                otherwise than the gallery's, see :func:`joined_cut`; nothing is enrolled then.
         """
 
     def remove(self, name: str) -> int:
@@ -82,6 +90,9 @@ class Store(Protocol):
 
     def size(self) -> int:
         """The number of photos."""
+
+    def cut(self) -> str | None:
+        """How all its faces were cut, see :func:`cut_of`; None: not known, or there has been none."""
 
     def search(self, embedding: np.ndarray, ranks: int = 5) -> list[Hit]:
         """The persons most like a face.
@@ -176,6 +187,48 @@ def check_weights(what: str, made_with: str, sha256: str | None) -> None:
             f'{what}: made with other weights (SHA-256 {made_with[:12]}..., now {sha256[:12]}...), whose embeddings '
             'cannot be compared: name those by --weights, or enrol into a new gallery'
         )
+
+
+def cut_of(detect: str | None) -> str:
+    """How faces are cut, in a word.
+
+    Args:
+        detect: the detector's name, see :func:`rim_plugin.tools.detection.load_detector`; None or ``none``: pictures
+            are aligned faces.
+
+    Returns:
+        :data:`ALIGNED`, or the name; of a model's file without its folder.
+    """
+    return ALIGNED if detect in (None, 'none') else readable_text(Path(detect).name)
+
+
+def joined_cut(what: str, kept: str | None, photos: int, cut: str | None) -> str | None:
+    """How the faces of a gallery are cut once others join them: known as long as it is of every face.
+
+    Args:
+        what: the gallery.
+        kept: how its faces are cut; None: not known.
+        photos: how many it has; any face may join none.
+        cut: how the others are.
+
+    Raises:
+        GalleryError: they are cut otherwise.
+    """
+    if not photos:
+        return cut
+    if kept is None or cut is None:
+        return None
+    if kept != cut:
+        raise GalleryError(
+            f'{what}: its faces were cut by {by_option(kept)}, these by {by_option(cut)}: '
+            f'enrol by {by_option(kept)}, or into a new gallery'
+        )
+    return kept
+
+
+def by_option(cut: str) -> str:
+    """A command's option that cuts faces so."""
+    return f'--detect {"none" if cut == ALIGNED else cut}'
 
 
 def no_such_gallery(what: str) -> NoSuchGallery:

@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 from support.galleries import SHA256
 
+from rim_plugin.data.alignment import alignment_template
 from rim_plugin.errors import UnreadableImage
 from rim_plugin.tools import photos
 from rim_plugin.tools.gallery import enrolment
@@ -28,6 +29,26 @@ def test_people_are_enrolled_from_a_folder(people, rim, gallery):
         assert store.people() == {'Ann': 2, 'Bob': 1, 'Çelik': 1}
         hit = store.search(rim.embed(np.array(Image.open(people / 'Çelik.png'))), 1)[0]
     assert hit.name == 'Çelik' and hit.similarity == pytest.approx(1, abs=1e-3) and hit.side == 31
+
+
+def test_how_enrolled_faces_are_cut_is_kept(people, rim, gallery):
+    enrol(gallery, rim, people)
+    with gallery() as store:
+        assert store.cut() == 'aligned'
+        before = store.people()
+    with pytest.raises(GalleryError, match='cut by --detect none, these by --detect auto'):
+        enrol(gallery, rim, people, cut='auto')
+    with gallery() as store:
+        assert (store.people(), store.cut()) == (before, 'aligned')
+
+
+def test_of_a_detector_without_a_name_the_cut_is_not_known(people, rim, gallery):
+    def find(photo):
+        return [alignment_template(len(photo))]
+
+    enrol(gallery, rim, people, find)
+    with gallery() as store:
+        assert store.size() == 4 and store.cut() is None
 
 
 def test_people_are_enrolled_from_a_list(people, rim, gallery):

@@ -1,5 +1,6 @@
 """The file: whole or refused in one line, whatever happened to it."""
 
+import json
 import os
 import random
 import shutil
@@ -33,14 +34,14 @@ def codes_at_once(monkeypatch):
 @pytest.fixture
 def path(tmp_path):
     with SqliteStore(tmp_path / 'people.rim', SHA256, make=True) as store:
-        fill(store, NAMES, 3)
+        fill(store, NAMES, 3, 'auto')
     return tmp_path / 'people.rim'
 
 
 def content(path):
-    """All that a gallery tells: its weights, its people, what is found."""
+    """All that a gallery tells: its weights, how its faces were cut, its people, what is found."""
     with SqliteStore(path) as store:
-        return store.sha256, store.people(), [store.search(probe, 2) for probe in ROWS]
+        return (store.sha256, store.cut()), store.people(), [store.search(probe, 2) for probe in ROWS]
 
 
 def outcomes(path, whole, damages):
@@ -105,7 +106,9 @@ def test_some_changed_bytes(path, codes_at_once):
     whole = path.read_bytes()
     text, row = whole.index(b'person 3 of many'), whole.index(ROWS[5].astype('<f2').tobytes())
     damages = [change(text, 1), change(row + 9, 128), change(16, 255), cut(len(whole) // 2), cut(50)]
-    assert outcomes(path, whole, damages) == {'the same': 0, 'other': [], 'refused': 5}
+    schema = whole.index(b'CREATE TABLE gallery')
+    damages += [change(schema + place, 128) for place in (2, 44)]  # no UTF-8, in the words of SQLite's error, too
+    assert outcomes(path, whole, damages) == {'the same': 0, 'other': [], 'refused': 7}
 
 
 def rewrite(path, *statements):
@@ -117,7 +120,49 @@ def rewrite(path, *statements):
     database.close()
 
 
+def without_cut(path):
+    """Make the file one of format 3."""
+    table = sqlite_store._TABLES[0]
+    rewrite(
+        path,
+        ('CREATE TABLE old AS SELECT sha256, dimension, photos, total FROM gallery',),
+        ('DROP TABLE gallery',),
+        (table.replace(', cut TEXT', ''),),
+    )
+    database = sqlite3.connect(path)
+    row = database.execute('SELECT * FROM old').fetchone()
+    database.close()
+    rewrite(
+        path,
+        ('INSERT INTO gallery VALUES (?, ?, ?, ?, ?)', (*row, crc32(json.dumps(row).encode()))),
+        ('DROP TABLE old',),
+        ('PRAGMA user_version = 3',),
+    )
+
+
+def test_a_gallery_without_a_cut_is_read_and_takes_any(path):
+    without_cut(path)
+    with SqliteStore(path, SHA256) as store:
+        assert store.cut() is None and store.people() == dict(Counter(NAMES))
+        with SqliteStore(path, SHA256) as other:
+            assert fill(other, ['Ann'], cut='auto').cut() is None
+        assert fill(store, ['Bob'], cut='aligned').cut() is None and store.remove('Ann') == 1
+        assert store._pragma('user_version') == 4
+    with SqliteStore(path) as store:
+        assert store.people() == dict(Counter([*NAMES, 'Bob']))
+
+
+def test_an_empty_gallery_without_a_cut_takes_the_first(path):
+    with SqliteStore(path) as store:
+        for name in set(NAMES):
+            store.remove(name)
+    without_cut(path)
+    with SqliteStore(path) as store:
+        assert store.cut() is None and fill(store, ['Ann'], cut='cascade').cut() == 'cascade'
+
+
 def test_a_gallery_without_qualities_is_read_and_gets_them_when_it_is_written(path):
+    without_cut(path)
     rewrite(
         path,
         ('CREATE TABLE before AS SELECT id, name, file, side, crc FROM photo',),
@@ -165,7 +210,11 @@ def test_rows_out_of_range_with_a_right_checksum_are_not_searched(path, value):
         'CREATE TRIGGER evil AFTER DELETE ON photo BEGIN DELETE FROM embedding; END',
         'CREATE VIEW evil AS SELECT 1',
         'ALTER TABLE photo RENAME TO face',
-        'PRAGMA user_version = 4',
+        "UPDATE gallery SET cut = 'aligned'",
+        'UPDATE gallery SET cut = NULL',
+        "UPDATE gallery SET cut = x'ff'",
+        'PRAGMA user_version = 3',
+        'PRAGMA user_version = 5',
         'PRAGMA application_id = 0',
     ],
 )

@@ -7,7 +7,7 @@ import pytest
 from support.galleries import SHA256, fill, photos_of, unit
 
 from rim_plugin.tools.gallery.opening import open_store
-from rim_plugin.tools.gallery.store import EXACT, Enrolled, GalleryError, NoSuchGallery, best_photos, newest
+from rim_plugin.tools.gallery.store import EXACT, Enrolled, GalleryError, NoSuchGallery, best_photos, cut_of, newest
 
 
 @pytest.fixture
@@ -62,6 +62,55 @@ def test_removed_persons_are_not_found(store):
         store.search(unit(1)[0])
     fill(store, ['Cem'])
     assert store.people() == {'Cem': 1}
+
+
+def test_faces_cut_otherwise_are_refused_whole(store, opened):
+    assert store.cut() is None
+    fill(store, ['Ann', 'Bob'], cut='mtcnn')
+    refused = 'its faces were cut by --detect mtcnn, these by --detect none: enrol by --detect mtcnn, or into a new '
+    with pytest.raises(GalleryError, match=refused):
+        fill(store, ['Cem', 'Dan'], cut='aligned')
+    for each in (store, opened(SHA256)):
+        assert each.people() == {'Ann': 1, 'Bob': 1} and each.cut() == 'mtcnn'
+    assert fill(store, ['Cem'], cut='mtcnn').cut() == 'mtcnn'
+
+
+def test_a_gallery_whose_faces_are_gone_takes_any(store):
+    fill(store, ['Ann'], cut='auto')
+    store.remove('Ann')
+    assert fill(store, ['Bob'], cut='cascade').cut() == 'cascade'
+
+
+def test_a_cut_is_known_as_long_as_it_is_of_every_face(store):
+    assert fill(store, ['Ann'], cut='auto').cut() == 'auto'
+    assert fill(store, ['Bob']).cut() is None
+    assert fill(store, ['Cem'], cut='aligned').cut() is None
+    assert store.people() == {'Ann': 1, 'Bob': 1, 'Cem': 1}
+
+
+@pytest.mark.parametrize(
+    'detect, cut',
+    [(None, 'aligned'), ('none', 'aligned'), ('auto', 'auto'), ('a/scrfd.onnx', 'scrfd.onnx'), ('m:find', 'm:find')],
+)
+def test_a_word_says_how_faces_are_cut(detect, cut):
+    assert cut_of(detect) == cut
+
+
+@pytest.mark.slow
+def test_tables_without_cuts_are_read_and_get_them_when_a_gallery_is_made(database):
+    import psycopg
+
+    with open_store('former', database, SHA256, make=True) as store:
+        fill(store, ['Ann'], cut='auto')
+    with psycopg.connect(database, autocommit=True) as connection:
+        connection.execute('ALTER TABLE rim_gallery DROP COLUMN cut')
+    with open_store('former', database) as store:
+        assert store.cut() is None and store.search(unit(1)[0])[0].name == 'Ann'
+        fill(store, ['Bob'])
+    with open_store('former', database, SHA256, make=True) as store:
+        assert fill(store, ['Cem'], cut='mtcnn').cut() is None
+        assert store.remove('Ann') == store.remove('Bob') == store.remove('Cem') == 1
+        assert fill(store, ['Dan'], cut='mtcnn').cut() == 'mtcnn'
 
 
 @pytest.mark.parametrize('value', [np.nan, np.inf, 3e4, 0])
