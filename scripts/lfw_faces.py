@@ -9,6 +9,7 @@ import numpy as np
 from rim_plugin import RIM
 from rim_plugin.data.face_pair_dataset import FacePairDataset
 from rim_plugin.files import write_atomically
+from rim_plugin.templates import markdown_table
 
 
 class Seen(NamedTuple):
@@ -42,8 +43,7 @@ def faces_of(dataset: FacePairDataset, indices: Sequence[int]) -> list[np.ndarra
 
 def write_table(title: str, head: Sequence[str], rows: Iterable[Sequence[str]], output: Path | None) -> None:
     """Print a table in Markdown, and write it to a file."""
-    table = '\n'.join(f'| {" | ".join(row)} |' for row in (head, ['---'] * len(head), *rows))
-    page = f'{title}\n\n{table}\n'
+    page = f'{title}\n\n{markdown_table([*rows], head)}\n'
     print(page, end='')
     if output:
         write_atomically(output, page)

@@ -12,7 +12,7 @@ from matplotlib import colormaps
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator
 
-from rim_plugin.evaluation.curves import new_figure, save_figure
+from rim_plugin.evaluation.curves import det_figure, new_figure, save_figure
 from rim_plugin.evaluation.open_set import det_curve
 from rim_plugin.evaluation.roc import roc
 
@@ -90,12 +90,8 @@ class Plots:
 
     def det_curves(self, name: str, title: str, searches: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> str:
         """Detection error trade-off of open-set searches; ``searches``: title to mated and non-mated best scores."""
-        figure, axes = new_figure(title, 'false-positive identification rate (FPIR)', 'FNIR')
         curves = {method: det_curve(*scores) for method, scores in searches.items()}
-        lowest = min(curve.fpir[curve.fpir > 0].min() for curve in curves.values()) / 2
-        for method, curve in curves.items():
-            axes.step(np.maximum(curve.fpir, lowest), curve.fnir, where='post', **self._style(method))
-        axes.set(xscale='log', xlim=(lowest, 1), ylim=(0, 1.01))
+        figure, _ = det_figure(title, curves, self._style)
         _legend(figure)
         return self._save(figure, f'det_{name}')
 

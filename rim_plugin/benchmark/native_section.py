@@ -45,20 +45,21 @@ def _part_table(results: Results, place: tuple[str, ...], errors: list[tuple[Met
     columns = results.native_columns(name, part)
     figures = [Figure(column.heading, place, key, column.digits) for key, column in columns.items()]
     rows = [
-        [
-            Cell(method.title),
-            *(
-                Cell(result['error']) if 'error' in result else _cell(results, method, result, each)
-                for each in figures[: 1 if 'error' in result else None]
-            ),
-        ]
+        [Cell(method.title), *_cells(results, method, result, figures)]
         for method, result in [*results.at(*place), *errors]
     ]
-    title = f'{part.replace("_", " ")[:1].upper()}{part.replace("_", " ")[1:]}'
+    words = part.replace('_', ' ')
+    title = words[:1].upper() + words[1:]
     sizes = results.protocols()[place]['searches'].get(part)
     if sizes:
         title += ', ' + ', '.join(f'{key}: {count:,}' for key, count in sizes.items())
     return Table(f'native_{name}_{part}', title, ['method', *(each.head for each in figures)], rows, MARKS)
+
+
+def _cells(results: Results, method: Method, result: Result, figures: list[Figure]) -> list[Cell]:
+    if 'error' in result:
+        return [Cell(result['error'])]
+    return [_cell(results, method, result, figure) for figure in figures]
 
 
 def _cell(results: Results, method: Method, result: Result, figure: Figure) -> Cell:

@@ -216,10 +216,8 @@ def _pack_arguments(parser: ArgumentParser) -> None:
     )
     parser.add_argument('--identities', help='of --calibrate: text file of lines NAME PERSON')
     parser.add_argument('--exclude', help='of --calibrate: text file of faces that are left out, those of the training')
-    persons, told = (
-        common.whole_number(20, 100_000),
-        'of --calibrate: how many, at most; time rises with it (%(default)s)',
-    )
+    persons = common.whole_number(20, 100_000)
+    told = 'of --calibrate: how many, at most; time rises with it (%(default)s)'
     parser.add_argument('--persons', type=persons, default=250, metavar='N', help=told)
     parser.add_argument('--commit', help="of the training (today's)")
     parser.add_argument('--notes', help='text file for the card: data and their terms, other results')

@@ -28,17 +28,6 @@ def read_backbone(weights: str, label: str, wanted: str) -> State:
         raise OptionsError(f'{label}: {error}. Wanted is {wanted}') from None
 
 
-def require_fit(own: Mapping[str, Tensor], state: Mapping[str, Tensor], weights: str, label: str, wanted: str) -> None:
-    """Check that ``state``, read from the file ``weights``, fits the network's ``own`` tensors.
-
-    Raises:
-        OptionsError: it does not; the message says what is wanted.
-    """
-    message = misfit(own, state)
-    if message:
-        raise OptionsError(f'{weights}: no weights for {label}: {message}. Wanted is {wanted}')
-
-
 def read_features(own: Mapping[str, Tensor], weights: str, label: str, wanted: str) -> State:
     """Tensors of the part ``features`` of torchvision's AlexNet or VGG, from the file of the whole network.
 
@@ -47,9 +36,10 @@ def read_features(own: Mapping[str, Tensor], weights: str, label: str, wanted: s
         weights, label, wanted: see :func:`read_backbone`.
 
     Raises:
-        OptionsError: see :func:`read_backbone` and :func:`require_fit`.
+        OptionsError: see :func:`read_backbone`; or the file is another network's, and the message says what is wanted.
     """
     whole = read_backbone(weights, label, wanted)
     state = {key.removeprefix('features.'): value for key, value in whole.items() if key.startswith('features.')}
-    require_fit(own, state, weights, label, wanted)
+    if message := misfit(own, state):
+        raise OptionsError(f'{weights}: no weights for {label}: {message}. Wanted is {wanted}')
     return state

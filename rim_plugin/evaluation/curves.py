@@ -1,7 +1,7 @@
 """Figures: how all of them look and are written, and the curves of verification and identification."""
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -82,13 +82,21 @@ def save_det(path: str | Path, curves: Mapping[str, DetCurve], title: str) -> No
         curves: what the legend calls each.
         title: over the picture, a line or two.
     """
+    figure, axes = det_figure(title, curves, lambda name: {'lw': 2, 'label': name})
+    axes.legend(loc='upper right')
+    save_figure(figure, path)
+
+
+def det_figure(
+    title: str, curves: Mapping[str, DetCurve], style: Callable[[str], Mapping[str, Any]]
+) -> tuple[Figure, Axes]:
+    """:func:`save_det` before it has a legend; ``style``: what matplotlib's lines take, by the name of a curve."""
     figure, axes = new_figure(title, 'false-positive identification rate (FPIR)', 'FNIR')
     lowest = min(curve.fpir[curve.fpir > 0].min() for curve in curves.values()) / 2
     for name, curve in curves.items():
-        axes.step(np.maximum(curve.fpir, lowest), curve.fnir, lw=2, where='post', label=name)
+        axes.step(np.maximum(curve.fpir, lowest), curve.fnir, where='post', **style(name))
     axes.set(xscale='log', xlim=(lowest, 1), ylim=(0, 1.02))
-    axes.legend(loc='upper right')
-    save_figure(figure, path)
+    return figure, axes
 
 
 def save_reliability(path: str | Path, curves: Mapping[str, Reliability], title: str) -> None:

@@ -62,7 +62,7 @@ class EightBitMetric(ImageMetric):
                 f'{self.label}: {height} x {width} pixels are left after crop_border {border}, '
                 f'at least {self.least} x {self.least} are needed'
             )
-        image = image[:, :, border : border + height, border : border + width].float().clamp(0, 1).mul_(255).round_()
+        image = levels(image[:, :, border : border + height, border : border + width])
         return luma(image) if self.test_y_channel else image
 
 
@@ -94,6 +94,11 @@ class PerceptualMetric(EightBitMetric):
     def distance(self, sr: Tensor, gt: Tensor) -> Tensor:
         """n values of images (n, 3, H, W) in [0, 1]."""
         raise NotImplementedError
+
+
+def levels(images: Tensor) -> Tensor:
+    """Values in [0, 1], clamped, as BasicSR's ``tensor2img`` writes them: whole numbers 0 to 255, float32."""
+    return images.float().clamp(0, 1).mul_(255).round_()
 
 
 def luma(image: Tensor) -> Tensor:

@@ -16,6 +16,7 @@ from rim_plugin.data.annotations import open_annotations
 from rim_plugin.data.landmarks import five_points
 from rim_plugin.data.native_sets import NativeSet, Search, read_native_set
 from rim_plugin.data.photo_files import MIN_SIDE, read_rgb
+from rim_plugin.data.resize import degrade
 from rim_plugin.errors import OptionsError, PhotoError, SkippedPhoto
 from rim_plugin.evaluation.metrics.auc import AUC
 from rim_plugin.evaluation.metrics.eer import EER
@@ -82,7 +83,7 @@ class NativeFaces:
             points = self._points(index)
             image = read_rgb(self._root / name, upright=points is None)  # points are those of the stored pixels
             if points is None:
-                return _square(image, max(image.shape[:2]))
+                return degrade(image, min(max(*image.shape[:2], MIN_SIDE), FACE_SIZE))
             scale = float(np.hypot(*alignment_matrix(points, FACE_SIZE)[0, :2]))
             return align_face(image, points, min(max(round(FACE_SIZE / scale), MIN_SIDE), FACE_SIZE))[0]
         except (PhotoError, SkippedPhoto, ValueError) as error:
@@ -92,13 +93,6 @@ class NativeFaces:
         if self._annotations is not None:
             return five_points(self._annotations(Path(self.listed.images[index]), _NO_PIXELS))
         return None if self.listed.points is None else self.listed.points[index]
-
-
-def _square(image: np.ndarray, side: int) -> np.ndarray:
-    side = min(max(side, MIN_SIDE), FACE_SIZE)
-    planes = torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))[None].float()
-    scaled = F.interpolate(planes, (side, side), mode='bicubic', align_corners=False, antialias=True)
-    return scaled[0].round_().clamp_(0, 255).byte().permute(1, 2, 0).contiguous().numpy()
 
 
 @torch.inference_mode()

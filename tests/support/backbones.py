@@ -1,5 +1,6 @@
 """Files of backbones with random weights: the trained ones are not in the repository."""
 
+import pytest
 import torch
 from torch import nn
 
@@ -19,6 +20,22 @@ def state_of(features):
     """As torchvision's file has it, but for the sizes of the classifier."""
     state = {f'features.{key}': value for key, value in features.state_dict().items()}
     return {**state, 'classifier.1.weight': torch.zeros(1)}
+
+
+def backbone_fixtures(build):
+    """Fixtures of a module: :func:`random_features` of ``build``, and the file that holds them."""
+
+    @pytest.fixture(scope='module')
+    def features():
+        return random_features(build)
+
+    @pytest.fixture(scope='module')
+    def weights(features, tmp_path_factory):
+        path = tmp_path_factory.mktemp('backbone') / f'{build.__name__}.pth'
+        torch.save(state_of(features), path)
+        return path
+
+    return features, weights
 
 
 def images(count, side=64):

@@ -15,6 +15,7 @@ from torchmetrics.utilities.data import dim_zero_cat
 
 from rim_plugin.errors import OptionsError
 from rim_plugin.evaluation.backbones import read_backbone
+from rim_plugin.evaluation.eight_bit import levels
 from rim_plugin.evaluation.metric import SetMetric, register_metric
 
 _WANTED = "torch-fidelity's InceptionV3, weights-inception-2015-12-05-6726825d.pth of its release 0.2.0"
@@ -49,8 +50,7 @@ class FID(SetMetric):
             OptionsError: the file is missing, damaged or another network's, or the package is not installed.
         """
         net = network(self.weights).to(data['sr'].device)
-        faces = [(data[key].detach().float().clamp(0, 1) * 255).round().byte() for key in self.needs]
-        return torch.stack([net(each)[0] for each in faces], 1)
+        return torch.stack([net(levels(data[key].detach()).byte())[0] for key in self.needs], 1)
 
     def over(self, faces: Tensor) -> float:
         """The distance over some of the faces, (n,) int64 with repetitions; NaN for fewer than two."""

@@ -4,7 +4,7 @@ from importlib.resources import files
 
 import pytest
 import torch
-from support.backbones import images, random_features, state_of
+from support.backbones import backbone_fixtures, images, state_of
 from torch.nn import functional as F
 from torchvision.models import vgg16
 
@@ -16,16 +16,7 @@ LAST = (3, 8, 15, 22, 29)  # the ReLU that ends each stage of VGG16's features
 HANN = torch.tensor([0.25, 0.5, 0.25], dtype=torch.float64)  # of 3 pixels
 
 
-@pytest.fixture(scope='module')
-def features():
-    return random_features(vgg16)
-
-
-@pytest.fixture(scope='module')
-def weights(features, tmp_path_factory):
-    path = tmp_path_factory.mktemp('dists') / 'vgg16.pth'
-    torch.save(state_of(features), path)
-    return path
+features, weights = backbone_fixtures(vgg16)
 
 
 def stages(features, image):

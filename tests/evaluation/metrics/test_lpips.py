@@ -6,7 +6,7 @@ from importlib.resources import files
 
 import pytest
 import torch
-from support.backbones import images, random_features, state_of
+from support.backbones import backbone_fixtures, images, state_of
 from torchvision.models import alexnet
 
 from rim_plugin.errors import OptionsError
@@ -17,16 +17,7 @@ MEAN, STD = torch.tensor([[-0.030, -0.088, -0.188], [0.458, 0.448, 0.450]], dtyp
 lpips = pytest.importorskip('lpips')
 
 
-@pytest.fixture(scope='module')
-def features():
-    return random_features(alexnet)
-
-
-@pytest.fixture(scope='module')
-def weights(features, tmp_path_factory):
-    path = tmp_path_factory.mktemp('lpips') / 'alexnet.pth'
-    torch.save(state_of(features), path)
-    return path
+features, weights = backbone_fixtures(alexnet)
 
 
 def by_formula(features, sr, gt):
