@@ -2,6 +2,7 @@
 
 import pytest
 from support.benchmarks import write_options
+from support.forking_python import forking_python
 
 
 @pytest.fixture
@@ -10,3 +11,9 @@ def folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     write_options()
     return tmp_path
+
+
+@pytest.fixture
+def forks(monkeypatch):
+    """Processes that train and measure are forks, of one that has imported what they import."""
+    monkeypatch.setattr('sys.executable', forking_python())

@@ -36,7 +36,7 @@ def test_probes_of_every_set_size_and_kind(folder):
 
 
 @pytest.mark.slow
-def test_a_folder_of_outputs_is_a_method_and_its_page_browses_faces(folder):
+def test_a_folder_of_outputs_is_a_method_and_its_page_browses_faces(folder, forks):
     write_probes(benchmark(), folder / 'probes')
     for path in (folder / 'probes').rglob('lq/*.png'):
         output = folder / 'outputs' / path.relative_to(folder / 'probes').with_suffix('.jpg')

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 from support.benchmarks import DRAWN, NET, benchmark, dump, write_options
+from support.forking_python import forking_python
 
 from rim_plugin.benchmark.budget import training_budget
 from rim_plugin.benchmark.measurement import Measurement
@@ -97,6 +98,7 @@ def measured(tmp_path_factory):
     """A folder with the benchmark of the two methods, and its results."""
     folder = tmp_path_factory.mktemp('measured')
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr('sys.executable', forking_python())
         patch.chdir(folder)
         write_options()
         return folder, run_benchmark(benchmark())
@@ -138,7 +140,7 @@ def test_nothing_is_measured_twice(copied, monkeypatch):
 
 
 @pytest.mark.slow
-def test_what_changed_is_measured_again_and_failures_stay_in_their_rows(copied):
+def test_what_changed_is_measured_again_and_failures_stay_in_their_rows(copied, forks):
     torch.save({'params': build_network(dict(NET)).state_dict()}, 'srcnn.pth')
     torch.save({'params': build_network({'type': 'SRCNN', 'channels': [3, 2]}).state_dict()}, 'other.pth')
     methods = {
@@ -170,7 +172,7 @@ def test_a_measuring_process_that_ends_early(folder, monkeypatch):
 
 
 @pytest.mark.slow
-def test_a_method_without_weights_is_trained_first(folder):
+def test_a_method_without_weights_is_trained_first(folder, forks):
     force = [
         'name=trained',
         'num_gpu=0',
@@ -199,7 +201,7 @@ def test_a_method_without_weights_is_trained_first(folder):
 
 
 @pytest.mark.slow
-def test_recognition_at_every_size_and_at_full_resolution(folder):
+def test_recognition_at_every_size_and_at_full_resolution(folder, forks):
     dataset = build_dataset(dict(DRAWN, num_identities=4, faces_per_identity=2, name='drawn', phase='val', scale=8))
     with FolderWriter('faces/gt') as writer:
         for i in range(8):
@@ -264,7 +266,7 @@ def test_recognition_at_every_size_and_at_full_resolution(folder):
 
 @pytest.mark.slow
 @pytest.mark.parametrize('spread', ['threads', 'cluster'])
-def test_methods_at_once_give_what_one_by_one_gives(measured, tmp_path, monkeypatch, spread):
+def test_methods_at_once_give_what_one_by_one_gives(measured, tmp_path, monkeypatch, spread, forks):
     shutil.copytree(measured[0], tmp_path, dirs_exist_ok=True, ignore=shutil.ignore_patterns('cache'))
     monkeypatch.chdir(tmp_path)
     if spread == 'threads':
@@ -298,7 +300,7 @@ def test_methods_of_one_training_at_once_train_it_once(folder, monkeypatch):
 
 
 @pytest.mark.slow
-def test_the_speed_of_a_method_at_once_with_others_has_its_problem(folder):
+def test_the_speed_of_a_method_at_once_with_others_has_its_problem(folder, forks):
     methods = {
         'bicubic': {'options': 'bicubic.yml'},
         'absent': {'title': 'Absent', 'options': 'srcnn.yml', 'weights': {'g': 'none.pth'}},

@@ -10,17 +10,18 @@ from pathlib import Path
 
 import pytest
 import torch
+from support.forking_python import forking_python
 from support.runs import ENVIRONMENT, leaves
 from support.tiny_training import write_options
 
 pytestmark = pytest.mark.slow
-TRAINING = [sys.executable, str(Path(__file__).parents[1] / 'support/tiny_training.py')]
+TRAINING = str(Path(__file__).parents[1] / 'support/tiny_training.py')
 
 
-def train(root, options, *arguments, check=True, **environment):
+def train(root, options, *arguments, check=True, python=None, **environment):
     """Run a whole training; returns what it printed."""
     done = subprocess.run(
-        [*TRAINING, str(root), '-opt', options, *arguments],
+        [python or forking_python(), TRAINING, str(root), '-opt', options, *arguments],
         env={**ENVIRONMENT, **environment},
         capture_output=True,
         text=True,
@@ -33,7 +34,7 @@ def train(root, options, *arguments, check=True, **environment):
 def start(root, options, *arguments, **environment):
     """Start a training in a process of its own."""
     return subprocess.Popen(
-        [*TRAINING, str(root), '-opt', options, *arguments],
+        [forking_python(), TRAINING, str(root), '-opt', options, *arguments],
         env={**ENVIRONMENT, **environment},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -63,9 +64,9 @@ def content(root, name='20'):
 
 @pytest.fixture(scope='module')
 def unbroken(tmp_path_factory):
-    """Root of a run of 20 iterations that was left alone."""
+    """Root of a run of 20 iterations that was left alone, in a process that is no fork."""
     root = tmp_path_factory.mktemp('unbroken')
-    train(root, write_options(root / 'o.yml'), TINY_FED=str(root / 'fed'))
+    train(root, write_options(root / 'o.yml'), python=sys.executable, TINY_FED=str(root / 'fed'))
     return root
 
 
@@ -114,11 +115,11 @@ def test_two_processes_equal_one(tmp_path):
     one.mkdir(), two.mkdir()
     train(one, write_options(one / 'o.yml', network_g=net), TINY_FED=str(one / 'fed'))
     options = write_options(two / 'o.yml', network_g=net, datasets__train__batch_size_per_gpu=2)
-    command = [sys.executable, '-m', 'torch.distributed.run', '--nproc_per_node=2', '--standalone', *TRAINING[1:]]
+    command = [forking_python(), '-m', 'torch.distributed.run', '--nproc_per_node=2', '--standalone', TRAINING]
     done = subprocess.run(
         [*command, str(two), '-opt', options, '--launcher', 'pytorch'],
         timeout=120,
-        env={**ENVIRONMENT, 'TINY_FED': str(two / 'fed')},
+        env={**ENVIRONMENT, 'TINY_FED': str(two / 'fed'), 'PYTHON_EXEC': forking_python()},
         capture_output=True,
         text=True,
     )

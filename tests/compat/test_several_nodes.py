@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from support.forking_python import forking_python
 from support.runs import ENVIRONMENT, leaves
 from support.tiny_training import write_options
 
@@ -25,11 +26,12 @@ class Node:
         agent = ('torch.distributed.run', '--nnodes=2', '--nproc_per_node=1', '--max-restarts=3', '--rdzv-id=tiny')
         meeting = ('--rdzv-backend=c10d', f'--rdzv-endpoint=127.0.0.1:{port}', f'--rdzv-conf=is_host={int(first)}')
         training = (TRAINING, str(root), '-opt', options, '--launcher', 'pytorch', '--auto_resume')
+        settings = {'TORCH_DISABLE_SHARE_RDZV_TCP_STORE': '1', 'PYTHON_EXEC': forking_python()}
         self.log = root / f'node_{time.monotonic()}.log'
         with open(self.log, 'w') as log:
             self.agent = subprocess.Popen(
                 [sys.executable, '-m', *agent, *meeting, *training],
-                env={**ENVIRONMENT, 'TINY_SLEEP': '0.2', 'TORCH_DISABLE_SHARE_RDZV_TCP_STORE': '1'},
+                env={**ENVIRONMENT, **settings, 'TINY_SLEEP': '0.2'},
                 stdout=log,
                 stderr=subprocess.STDOUT,
             )

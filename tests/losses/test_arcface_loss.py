@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 import torch.distributed as dist
-import torch.multiprocessing as mp
+from support.two_ranks import on_two_ranks
 
 from rim_plugin.archs.recogniser import RecogniserOutput
 from rim_plugin.losses.arcface_loss import ArcFaceLoss, arcface_loss
@@ -154,7 +154,7 @@ def of_batch(part):
 
 @pytest.mark.slow
 def test_two_processes_equal_one(tmp_path):
-    mp.spawn(on_one_rank, args=(str(tmp_path),), nprocs=2)
+    on_two_ranks(on_one_rank, tmp_path)
     value, gradient, of_weights = of_batch(slice(0, 4))
     for rank in range(2):
         of_rank = torch.load(tmp_path / f'rank{rank}.pt', weights_only=True)

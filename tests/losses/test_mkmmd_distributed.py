@@ -3,10 +3,9 @@
 import pytest
 import torch
 import torch.distributed as dist
-import torch.multiprocessing as mp
+from support.two_ranks import on_two_ranks
 from torch import nn
 
-import rim_plugin  # noqa: F401  the spawned processes have no conftest that imports it
 from rim_plugin.losses.mkmmd_loss import MKMMDLoss
 
 
@@ -36,7 +35,7 @@ def gradients_on_one_rank(rank, folder):
 
 @pytest.mark.slow
 def test_two_processes_equal_one(tmp_path):
-    mp.spawn(gradients_on_one_rank, args=(str(tmp_path),), nprocs=2)
+    on_two_ranks(gradients_on_one_rank, tmp_path)
     source, target = samples()
     net = embedding_net()
     embeddings = net(torch.cat([source, target]))

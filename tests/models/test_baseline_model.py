@@ -1,13 +1,13 @@
 """BaselineModel and BaselineGANModel: recipes against steps made by hand, options files, what they refuse."""
 
 import subprocess
-import sys
 from copy import deepcopy
 from pathlib import Path
 
 import pytest
 import torch
 import torch.nn.functional as F
+from support.forking_python import forking_python
 
 from rim_plugin.archs.layers import resize
 from rim_plugin.models.baseline_model import BaselineModel
@@ -175,7 +175,7 @@ def test_a_run_from_an_options_file_keeps_the_whole_options(tmp_path):
         'logger:use_tb_logger=false',
     ]
     subprocess.run(
-        [sys.executable, '-m', 'rim_plugin.train', '-opt', str(FOLDER / 'srcnn.yml'), '--force_yml', *forced],
+        [forking_python(), '-m', 'rim_plugin.train', '-opt', str(FOLDER / 'srcnn.yml'), '--force_yml', *forced],
         cwd=tmp_path,
         check=True,
         capture_output=True,

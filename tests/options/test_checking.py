@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from support.forking_python import forking_python
 from support.tiny_training import write_options
 
 from rim_plugin.errors import OptionsError
@@ -165,8 +166,9 @@ def test_launchers_say_it_in_one_line_and_create_nothing(tmp_path, command):
     file = write_options(tmp_path / 'o.yml', network_g__type='MSRResNett')
     command = [os.path.join(root, part) if part.endswith('.py') else part for part in command]
     environment = dict(os.environ, PYTHONPATH=root)
+    python = forking_python() if command[0] == '-m' else sys.executable  # scripts have another sys.path
     done = subprocess.run(
-        [sys.executable, *command, '-opt', file], cwd=tmp_path, env=environment, capture_output=True, text=True
+        [python, *command, '-opt', file], cwd=tmp_path, env=environment, capture_output=True, text=True
     )
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1].startswith(f'Error: {file}: ') and 'Traceback' not in done.stderr

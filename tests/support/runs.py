@@ -2,12 +2,12 @@
 
 import os
 import subprocess
-import sys
 from copy import deepcopy
 
 import torch
 import yaml
 
+from support.forking_python import forking_python
 from support.tiny_rim import INTEGRATOR, OPTIONS
 
 ENVIRONMENT = dict(os.environ, OMP_NUM_THREADS='1', PYTHONUNBUFFERED='1')
@@ -53,9 +53,9 @@ def write_options(folder, batch_size=2, networks=None, path=None, **train):
 
 def start(folder, *command):
     return subprocess.Popen(
-        [sys.executable, '-m', *command],
+        [forking_python(), '-m', *command],
         cwd=folder,
-        env=ENVIRONMENT,
+        env={**ENVIRONMENT, 'PYTHON_EXEC': forking_python()},  # torchrun's, for its processes
         text=True,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

@@ -1,10 +1,9 @@
 """A process that is forked from one with a loaded RIM, as gunicorn --preload and multiprocessing do, answers."""
 
-import os
 import subprocess
-import sys
 
 import pytest
+from support.forking_python import forking_python
 
 CODE = """
 import multiprocessing, os, sys
@@ -37,5 +36,4 @@ def test_a_forked_process_answers_as_its_parent(tiny, engine, tmp_path, monkeypa
         pytest.importorskip(package)
     monkeypatch.setenv('RIM_CACHE', str(tmp_path))
     monkeypatch.delenv('OMP_NUM_THREADS', raising=False)
-    monkeypatch.setenv('PYTHONPATH', os.pathsep.join(sys.path))
-    subprocess.run([sys.executable, '-c', CODE, str(tiny.weights), engine], check=True, timeout=200)
+    subprocess.run([forking_python(), '-c', CODE, str(tiny.weights), engine], check=True, timeout=200)
