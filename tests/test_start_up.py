@@ -1,5 +1,6 @@
 """What is imported when: commands answer at once, inference loads neither BasicSR nor what only training needs."""
 
+import functools
 import json
 import os
 import subprocess
@@ -73,6 +74,7 @@ def run(code: str) -> str:
     return done.stdout
 
 
+@functools.cache
 def loaded(code: str) -> set[str]:
     """The packages of others that a fresh interpreter has loaded in the end; BasicSR's registries are a file alone."""
     names = set(json.loads(run(code + LOADED).splitlines()[-1])) - {'basicsr.utils.registry'}

@@ -88,7 +88,7 @@ DISCRIMINATORS = {'UNetDiscriminatorSN', 'VGGDiscriminator'}
 @pytest.mark.parametrize('place', PLACES)
 @pytest.mark.parametrize('name', quick(NETWORKS, {*DISCRIMINATORS, 'VGGStyleDiscriminator'}))
 def test_discriminators_of_images(name, place):
-    told = line(trains, PLACES[place](small(name, upscale=1)), **PLAIN, **GAN)
+    told = line(trains, PLACES[place](small(name, upscale=1, scale=1)), **PLAIN, **GAN)
     assert not told or 'network_d' in told or 'train.gan_opt: GANLoss' in told or UNREADABLE.search(told)
     assert not told if name in DISCRIMINATORS else told or name not in RECOGNISERS
 
@@ -140,7 +140,7 @@ def test_discriminators_of_several_scales_learn_by_basicsrs_loss_of_several_scal
 @pytest.mark.slow
 @pytest.mark.parametrize('name', quick(NETWORKS, {'VGGDiscriminator', 'VGGStyleDiscriminator'}))
 def test_discriminators_of_components(name):
-    net = {'type': 'ComponentDiscriminator', 'net': small(name, upscale=1), 'size': 64}
+    net = {'type': 'ComponentDiscriminator', 'net': small(name, upscale=1, scale=1), 'size': 64}
     told = line(component_step, net)
     assert not told or 'network_c' in told or 'train.gan_component_opt: GANLoss' in told or UNREADABLE.search(told)
     assert not told or name not in DISCRIMINATORS
