@@ -266,10 +266,11 @@ def test_recognition_at_every_size_and_at_full_resolution(folder, forks):
 
 @pytest.mark.slow
 @pytest.mark.parametrize('spread', ['threads', 'cluster'])
-def test_methods_at_once_give_what_one_by_one_gives(measured, tmp_path, monkeypatch, spread, forks):
+def test_methods_at_once_give_what_one_by_one_gives(measured, tmp_path, monkeypatch, spread, request):
     shutil.copytree(measured[0], tmp_path, dirs_exist_ok=True, ignore=shutil.ignore_patterns('cache'))
     monkeypatch.chdir(tmp_path)
     if spread == 'threads':
+        request.getfixturevalue('forks')  # Ray starts with the interpreter itself
         results = run_benchmark(benchmark(), workers=2)
     else:
         pytest.importorskip('ray')
