@@ -37,7 +37,7 @@ TRAIN = {
 }
 
 
-def options_of_all_phases(folder, teacher, batch_size=2, head='teacher', **changes):
+def options_of_all_phases(folder, teacher, batch_size=2, head='teacher', val_freq=2, **changes):
     folder.mkdir(exist_ok=True)
     path = write_options(
         folder,
@@ -48,6 +48,7 @@ def options_of_all_phases(folder, teacher, batch_size=2, head='teacher', **chang
     )
     options = yaml.safe_load(path.read_text())
     options['datasets']['val_pairs'] = PAIRS
+    options['val']['val_freq'] = val_freq
     path.write_text(yaml.safe_dump(options, sort_keys=False))
     return str(path)
 
@@ -62,14 +63,14 @@ def verifications(folder):
 @pytest.fixture(scope='module')
 def unbroken(tmp_path_factory, teacher):
     folder = tmp_path_factory.mktemp('unbroken')
-    output = train(folder, options_of_all_phases(folder, teacher))
+    output = train(folder, options_of_all_phases(folder, teacher, val_freq=4))
     assert [f'Phase {name} begins' in output for name in ('student', 'assistant', 'joint')] == [True] * 3
     return folder
 
 
 @pytest.mark.parametrize('iteration', [4, 5, 6])  # a checkpoint every second: inside a phase, and where one begins
 def test_killed_and_resumed_across_phases_ends_with_the_same_weights(unbroken, teacher, tmp_path, iteration):
-    kill_and_resume(tmp_path, options_of_all_phases(tmp_path, teacher), iteration)
+    kill_and_resume(tmp_path, options_of_all_phases(tmp_path, teacher, val_freq=4), iteration)
     expected, found = final_weights(unbroken, ITERATIONS), final_weights(tmp_path, ITERATIONS)
     assert {file for file, _, _ in expected} == {f'net_{label}_{ITERATIONS}.pth' for label in ('g', 'd', 'r', 'fhn')}
     assert expected.keys() == found.keys()

@@ -5,7 +5,7 @@ import shutil
 import pytest
 import torch
 import torch.nn.functional as F
-from support.tiny_recognition import ALIKE, LOSSES, mixed, recogniser
+from support.tiny_recognition import ALIKE, HRN, LOSSES, mixed, recogniser
 from support.tiny_rim import batch, rim_model
 
 from rim_plugin.archs.layers import resize
@@ -14,12 +14,11 @@ from rim_plugin.archs.layers import resize
 @pytest.mark.slow
 @pytest.mark.skipif(not shutil.which('g++'), reason='no g++')
 def test_compiled_and_uncompiled_students_learn_alike(teacher):
-    small = {'network_r': {'type': 'HRN', 'student': {'type': 'ResNet', 'depth': 18}, 'norm_eval': True}}
     curves = []
     for compiled in (False, True):
         model = rim_model(
             path={'pretrain_network_t': teacher},
-            networks={'network_t': ALIKE, **small},
+            networks={'network_t': ALIKE, 'network_r': HRN},  # few layers: each is compiled for seconds
             phase='student',
             compile=compiled,
             **LOSSES,
