@@ -7,7 +7,6 @@ from copy import deepcopy
 
 import torch
 import yaml
-
 from support.tiny_rim import INTEGRATOR, OPTIONS
 
 ENVIRONMENT = dict(os.environ, OMP_NUM_THREADS='1', PYTHONUNBUFFERED='1')
