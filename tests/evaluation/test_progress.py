@@ -1,6 +1,6 @@
 """The bar of faces that are worked on in batches."""
 
-from threading import active_count
+import threading
 from time import monotonic, sleep
 
 import pytest
@@ -23,6 +23,10 @@ def moves(monkeypatch):
     return made
 
 
+def tickers():
+    return [thread for thread in threading.enumerate() if '_tick' in thread.name]
+
+
 def wait_for(moves, wanted):
     """Until the bar has moved so, at most ten seconds."""
     begun = monotonic()
@@ -38,6 +42,7 @@ def test_the_bar_moves_face_by_face_at_the_pace_of_the_batch_before(moves, capsy
             assert moves == []  # no pace is known yet
         assert moves == [3]
         with bar.at_work(4):
+            assert tickers()
             wait_for(moves, [3, 1, 1, 1])
             sleep(0.05)
             assert moves == [3, 1, 1, 1]  # the last face is done when the batch is
@@ -55,20 +60,18 @@ def test_a_batch_that_is_quicker_than_the_one_before_counts_in_full(moves):
 
 
 def test_a_batch_that_fails_is_not_counted_and_leaves_no_thread(moves):
-    threads = active_count()
     with pytest.raises(ZeroDivisionError), FaceBar(4) as bar:
         with bar.at_work(2):
             sleep(0.02)
         with bar.at_work(2):
             raise ZeroDivisionError
-    assert moves == [2] and active_count() == threads
+    assert moves == [2] and not tickers()
 
 
 def test_without_a_bar_nothing_is_shown_and_no_thread_starts(capsys):
-    threads = active_count()
     with FaceBar(4, shown=False) as bar:
         for _ in range(2):
             with bar.at_work(2):
                 sleep(0.01)
-                assert active_count() == threads
+                assert not tickers()
     assert capsys.readouterr() == ('', '')
