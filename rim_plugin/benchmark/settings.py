@@ -17,7 +17,7 @@ from rim_plugin.options.arguments import check_built, registered
 from rim_plugin.options.checking import check_dataset, require_folder_name
 from rim_plugin.options.conversion import Place, convert
 from rim_plugin.options.datasets import NativeOptions
-from rim_plugin.options.reading import read_options
+from rim_plugin.options.reading import changed, read_options
 from rim_plugin.options.schema import BenchmarkOptions, MethodOptions
 from rim_plugin.weights_file import GENERATORS
 
@@ -133,9 +133,9 @@ def read_benchmark(path: str, of_sets: Sequence[str] = ()) -> Benchmark:
         OptionsError: an unknown or missing key, a value of the wrong type, or an options file of a method that is
             absent or wrong.
     """
-    names = (read_options(path).get('sr_sets') or {}) if of_sets else {}
-    changes = [change.replace('{}', name, 1) for name in names for change in of_sets]
-    options = convert(read_options(path, changes), BenchmarkOptions, path)
+    read = read_options(path)
+    changes = [change.replace('{}', name, 1) for name in read.get('sr_sets') or () for change in of_sets]
+    options = convert(changed(read, changes), BenchmarkOptions, path)
     _check_sets(path, options)
     require_folder_name(options.name, Place(path, 'name'))
     for name in options.methods:  # that of its log, too

@@ -5,10 +5,9 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol
 
 import torch
-from torch.utils.data import DataLoader, Dataset, Subset
-from tqdm import tqdm
+from torch.utils.data import DataLoader, Dataset, Subset, default_collate
 
-from rim_plugin.archs.layers import probe_groups
+from rim_plugin.evaluation.progress import FaceBar
 
 Step = Callable[[Mapping[str, Any]], Mapping[str, Any]]
 
@@ -37,37 +36,27 @@ def evaluate(
 
     Args:
         dataset: of faces, with ``opt['name']`` for the progress bar.
-        step: makes of a collated batch what the evaluators process, face by face. Default: they see the batch itself.
-        evaluators: are reset first.
+        step: makes of a collated batch what the evaluators process. Default: they see the batch itself.
         batch_size: items at a time.
         num_workers: processes that load items; with 0 a thread does.
-        progress: show a bar, which moves as faces are processed.
+        progress: show a bar of faces, see :class:`FaceBar`.
     """
     for evaluator in evaluators:
         evaluator.reset()
     inner = dataset.dataset if isinstance(dataset, Subset) else dataset
     name = getattr(inner, 'opt', {}).get('name')
-    loader = DataLoader(dataset, batch_size, num_workers=num_workers, generator=torch.Generator())
-    with tqdm(total=len(dataset), unit='face', desc=name, disable=not progress) as bar:  # type: ignore[arg-type]
-        for batch in _loaded_ahead(loader):
-            with torch.inference_mode():
-                for data in [batch] if step is None else each_face(step(batch)):
-                    for evaluator in evaluators:
-                        evaluator.process(data)
-                    bar.update(len(data['lq']))
+    loader = DataLoader(dataset, batch_size, num_workers=num_workers, collate_fn=_counted, generator=torch.Generator())
+    with FaceBar(len(dataset), name, progress) as bar:  # type: ignore[arg-type]
+        for count, batch in _loaded_ahead(loader):
+            with torch.inference_mode(), bar.at_work(count):
+                data = batch if step is None else step(batch)
+                for evaluator in evaluators:
+                    evaluator.process(data)
 
 
-def each_face(data: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """The faces of a batch, each as a batch of one.
-
-    Args:
-        data: ``lq``, probes (N, 3, q, q) or a list of groups of one size; all else is None or has N rows.
-    """
-    probes = [probe for group in probe_groups(data['lq']) for probe in group.split(1)]
-    others = {key: value for key, value in data.items() if key != 'lq'}
-    for face, probe in enumerate(probes):
-        rows = {key: None if value is None else value[face : face + 1] for key, value in others.items()}
-        yield {'lq': probe, **rows}
+def _counted(items: list[Any]) -> tuple[int, Any]:
+    """How many items a batch has, and the batch."""
+    return len(items), default_collate(items)
 
 
 def _loaded_ahead(batches: Iterable[Any]) -> Iterator[Any]:

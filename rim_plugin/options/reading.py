@@ -32,7 +32,7 @@ def read_options(path: str, forced: Iterable[str] = ()) -> dict[str, Any]:
         OptionsError: no such file, not YAML, not a mapping, a base that leads back to itself, or a wrong
             ``--force_yml`` path.
     """
-    return _changed(_read(path), forced)
+    return changed(_read(path), forced)
 
 
 def yaml_loader(path: str, forced: Iterable[str] = ()) -> type[yaml.SafeLoader]:
@@ -40,7 +40,7 @@ def yaml_loader(path: str, forced: Iterable[str] = ()) -> type[yaml.SafeLoader]:
 
     class OptionsLoader(Loader):
         def get_single_data(self) -> dict[str, Any]:
-            return _changed(_with_base(super().get_single_data(), path), forced)
+            return changed(_with_base(super().get_single_data(), path), forced)
 
     return OptionsLoader
 
@@ -53,8 +53,16 @@ def take_forced(argv: list[str]) -> tuple[list[str], list[str]]:
     return argv[:1] + rest, known.force_yml
 
 
-def _changed(options: dict[str, Any], forced: Iterable[str]) -> dict[str, Any]:
-    """``options`` with ``forced`` applied; then without what is empty."""
+def changed(options: dict[str, Any], forced: Iterable[str]) -> dict[str, Any]:
+    """Options with ``forced`` applied, then as :func:`read_options` gives them; ``options`` itself may change, too.
+
+    Args:
+        options: of a file, whether :func:`read_options` has read it or not.
+        forced: changes, such as ``train:total_iter=1000``.
+
+    Raises:
+        OptionsError: a wrong change.
+    """
     for entry in forced:
         _force(options, entry)
     absent = [key for key, value in options.items() if str(key).startswith('network_') and value is None]

@@ -19,7 +19,7 @@ import numpy as np
 from rim_plugin.data.photo_files import Photo, read_rgb
 from rim_plugin.errors import UnreadableImage
 from rim_plugin.files import remove_drafts, require_folder
-from rim_plugin.tools.file_queue import Writer
+from rim_plugin.tools.file_queue import Writer, write_photo
 from rim_plugin.tools.film_names import CODECS, is_video
 
 _FRAMES_PER_SECOND = 25.0  # of a folder of frames, where it is not told
@@ -49,6 +49,9 @@ class Clip(Protocol):
 
     def name(self, number: int) -> str:
         """What the file of a frame is called, without ending."""
+
+    def is_in(self, folder: Path) -> bool:
+        """Whether all frames that :func:`write_clip` writes into a folder are there; no frame is read for it."""
 
 
 class VideoClip(Clip):
@@ -99,6 +102,11 @@ class VideoClip(Clip):
     def name(self, number: int) -> str:
         return f'{number + 1:06}'
 
+    def is_in(self, folder: Path) -> bool:
+        """By the numbers: they begin with the first frame, which is written last, and have no gap."""
+        there = {path.name for path in folder.glob('*.png') if path.stem.isdecimal()}
+        return bool(there) and there == {f'{self.name(number)}.png' for number in range(len(there))}
+
 
 class FolderClip(Clip):
     """A folder of pictures, by their names and the numbers in these, as the frames of a film.
@@ -133,6 +141,9 @@ class FolderClip(Clip):
         stem = name.with_suffix('')
         return str(stem) if self._stems[stem] == 1 else f'{stem}_{name.suffix[1:]}'
 
+    def is_in(self, folder: Path) -> bool:
+        return all((folder / f'{self.name(number)}.png').exists() for number in range(len(self._names)))
+
 
 def _by_numbers(name: Path) -> list[str | tuple[int, str]]:
     """By what names are sorted so that ``f2`` comes before ``f10``: texts and numbers by turns."""
@@ -147,9 +158,7 @@ def open_clip(path: str | os.PathLike[str], rate: float | None = None) -> Clip:
 
 def is_written(clip: Clip, target: Path) -> bool:
     """Whether what :func:`write_clip` writes is there: a video, or all frames in a folder."""
-    if is_video(target):
-        return target.exists()
-    return all((target / f'{clip.name(number)}.png').exists() for number, _ in enumerate(clip))
+    return target.exists() if is_video(target) else clip.is_in(target)
 
 
 def write_clip(frames: Iterator[np.ndarray], clip: Clip, target: Path) -> str:
@@ -167,11 +176,7 @@ def write_clip(frames: Iterator[np.ndarray], clip: Clip, target: Path) -> str:
         OSError: it cannot be written.
     """
     if not is_video(target):
-        require_folder(target)
-        remove_drafts(target)
-        with Writer() as writer:
-            for number, frame in enumerate(frames):
-                writer.write(target / f'{clip.name(number)}.png', Photo(frame, None, b''))
+        _write_frames(frames, clip, target)
         return ''
     target.parent.mkdir(parents=True, exist_ok=True)
     remove_drafts(target.parent, below=False)
@@ -184,6 +189,19 @@ def write_clip(frames: Iterator[np.ndarray], clip: Clip, target: Path) -> str:
         for draft in drafts:
             draft.unlink(missing_ok=True)
     return told
+
+
+def _write_frames(frames: Iterator[np.ndarray], clip: Clip, folder: Path) -> None:
+    """The first one is written last: once it is there, all are."""
+    require_folder(folder)
+    remove_drafts(folder)
+    kept, first = next(frames, None), folder / f'{clip.name(0)}.png'
+    first.unlink(missing_ok=True)
+    with Writer() as writer:
+        for number, frame in enumerate(frames, 1):
+            writer.write(folder / f'{clip.name(number)}.png', Photo(frame, None, b''))
+    if kept is not None:
+        write_photo(first, Photo(kept, None, b''))
 
 
 def _write_silent(frames: Iterator[np.ndarray], rate: float, path: Path) -> None:

@@ -62,8 +62,8 @@ class Measured(NamedTuple):
 def known_faces(
     store: str | os.PathLike[str],
     identities: str | os.PathLike[str],
-    exclude: str | os.PathLike[str] | None = None,
-    persons: int = 250,
+    exclude: str | os.PathLike[str] | None,
+    persons: int,
 ) -> KnownFaces:
     """Two faces of each of some persons.
 

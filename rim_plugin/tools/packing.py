@@ -42,8 +42,8 @@ class KnownPersons:
 
     store: str
     identities: str
-    exclude: str | None = None
-    persons: int = 250
+    exclude: str | None
+    persons: int
 
 
 def pack(

@@ -6,6 +6,7 @@ import pytest
 import torch
 from support.benchmarks import DRAWN, benchmark, dump
 
+from rim_plugin.benchmark import settings
 from rim_plugin.benchmark.measure import build_method
 from rim_plugin.benchmark.run import measurements, probe_side
 from rim_plugin.benchmark.settings import read_benchmark
@@ -47,6 +48,14 @@ def test_a_file_takes_a_method_of_its_base_away(folder):
     benchmark()
     Path('child.yml').write_text('_base_: b.yml\nmethods: {srcnn: ~}\n')
     assert [method.name for method in read_benchmark('child.yml').methods] == ['bicubic']
+
+
+def test_sets_of_faces_are_changed_in_one_reading(folder, monkeypatch):
+    benchmark(sr_sets={'few': DRAWN, 'more': DRAWN})
+    reads, read = [], settings.read_options
+    monkeypatch.setattr(settings, 'read_options', lambda path, *forced: reads.append(path) or read(path, *forced))
+    sets = read_benchmark('b.yml', ['sr_sets:{}:query_size=14']).sr_sets
+    assert [sets[name] for name in ('few', 'more')] == [{**DRAWN, 'query_size': 14}] * 2 and reads.count('b.yml') == 1
 
 
 @pytest.mark.parametrize(

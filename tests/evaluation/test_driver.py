@@ -7,8 +7,8 @@ import torch
 from support.tiny_rim import Faces
 
 from rim_plugin.errors import OptionsError
-from rim_plugin.evaluation import driver
-from rim_plugin.evaluation.driver import each_face, evaluate
+from rim_plugin.evaluation import driver, progress
+from rim_plugin.evaluation.driver import evaluate
 
 
 def test_the_loop_shows_all_items_in_order_and_leaves_the_random_state():
@@ -74,40 +74,23 @@ def test_an_error_of_a_face_arrives_as_it_is_and_a_failed_step_does_not_hang():
     evaluate(Faces(0), fail, [Waiting()])
 
 
-def test_the_bar_moves_as_each_face_is_processed(monkeypatch):
-    happened = []
+@pytest.mark.parametrize('step', [None, dict])
+def test_evaluators_see_whole_batches_and_the_bar_counts_faces(monkeypatch, step):
+    bars, seen = [], []
 
-    class Bar:
-        def __init__(self, total, **arguments):
-            happened.append((total, arguments['unit'], arguments['disable']))
-
-        def __enter__(self):
-            return self
-
-        def __exit__(self, *error):
-            happened.append('end')
-
-        def update(self, count):
-            happened.append(count)
+    class Bar(progress.FaceBar):
+        def __init__(self, *arguments):
+            super().__init__(*arguments)
+            bars.append(self)
 
     class Names:
         def reset(self):
             pass
 
         def process(self, data):
-            happened.extend(data['lq_path'])
+            seen.append((data['lq_path'], bars[0]._bar.n))
 
-    monkeypatch.setattr(driver, 'tqdm', Bar)
-    evaluate(Faces(3), dict, [Names()], batch_size=2, progress=True)
-    assert happened == [(3, 'face', False), '0.png', 1, '1.png', 1, '2.png', 1, 'end']
-
-
-def test_faces_of_a_batch_one_by_one():
-    groups = [torch.rand(2, 3, 8, 8), torch.rand(1, 3, 4, 4)]
-    gt = torch.rand(3, 3, 64, 64)
-    faces = list(each_face({'gt': gt, 'lq': groups, 'landmarks': None, 'lq_path': ['a', 'b', 'c']}))
-    assert [tuple(face['lq'].shape) for face in faces] == [(1, 3, 8, 8), (1, 3, 8, 8), (1, 3, 4, 4)]
-    assert [face['lq_path'] for face in faces] == [['a'], ['b'], ['c']]
-    assert all(face['landmarks'] is None for face in faces)
-    assert torch.equal(torch.cat([face['gt'] for face in faces]), gt)
-    assert torch.equal(faces[1]['lq'][0], groups[0][1]) and torch.equal(faces[2]['lq'], groups[1])
+    monkeypatch.setattr(driver, 'FaceBar', Bar)
+    evaluate(Faces(3), step, [Names()], batch_size=2, progress=True)
+    assert seen == [(['0.png', '1.png'], 0), (['2.png'], 2)]
+    assert (bars[0]._bar.n, bars[0]._bar.total, bars[0]._bar.unit) == (3, 3, 'face')

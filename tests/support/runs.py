@@ -6,7 +6,6 @@ from copy import deepcopy
 
 import torch
 import yaml
-
 from support.forking_python import forking_python
 from support.tiny_rim import INTEGRATOR, OPTIONS
 

@@ -3,9 +3,10 @@
 import inspect
 import traceback
 
+from support.small_networks import SMALL
+
 from rim_plugin.archs.recogniser import Recogniser
 from rim_plugin.errors import OptionsError
-from support.small_networks import SMALL
 
 from basicsr.losses import build_loss  # noqa: F401  registers BasicSR's
 from basicsr.utils.registry import ARCH_REGISTRY, LOSS_REGISTRY

@@ -2,10 +2,10 @@
 
 import torch
 import torch.nn.functional as F
+from support.tiny_rim import batch, rim_model
 from torch import nn
 
 from rim_plugin.archs.recogniser import FeatureInfo, Recogniser
-from support.tiny_rim import batch, rim_model
 
 from basicsr.utils.registry import ARCH_REGISTRY
 

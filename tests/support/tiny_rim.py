@@ -3,7 +3,6 @@
 from copy import deepcopy
 
 import torch
-
 from support.small_networks import SMALL_INTEGRATOR, SMALL_PATHS
 
 from basicsr.models import build_model

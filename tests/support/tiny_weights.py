@@ -10,14 +10,14 @@ import pytest
 import torch
 import yaml
 from safetensors.torch import save_file
+from support import tiny_recognition
+from support.tiny_rim import OPTIONS, rim_model
 
 from rim_plugin.calibration_values import Calibration, Tail
 from rim_plugin.options.reading import read_options
 from rim_plugin.tools.api import RIM
 from rim_plugin.tools.packing import fold_statistics, trained_weights
 from rim_plugin.weights_file import save_weights
-from support import tiny_recognition
-from support.tiny_rim import OPTIONS, rim_model
 
 from basicsr.archs import build_network
 

@@ -87,6 +87,27 @@ def test_frames_follow_the_numbers_in_their_names(tmp_path):
     assert clip.name(10) == '10' and is_written(clip, tmp_path / 'many')
 
 
+def test_whether_the_frames_of_a_video_are_there_is_known_without_reading_it(folder, tmp_path, monkeypatch):
+    frames = open_clip(folder)
+    write_clip(iter(frames), frames, tmp_path / 'film.avi')
+    video, out = open_clip(tmp_path / 'film.avi'), tmp_path / 'out'
+    assert not is_written(video, out)
+    shown = list(video)
+    monkeypatch.setattr(VideoClip, '__iter__', None)
+    with pytest.raises(ZeroDivisionError):
+        write_clip((1 // 0 if number == 5 else frame for number, frame in enumerate(shown)), video, out)
+    assert any(out.iterdir()) and not is_written(video, out)
+    write_clip(iter(shown), video, out)
+    (out / 'notes.png').touch()
+    assert is_written(video, out)
+    with pytest.raises(ZeroDivisionError):  # what is there of a former run does not count
+        write_clip((1 // 0 if number == 5 else frame for number, frame in enumerate(shown)), video, out)
+    assert not is_written(video, out)
+    write_clip(iter(shown), video, out)
+    (out / '000004.png').unlink()
+    assert not is_written(video, out)
+
+
 @pytest.mark.parametrize('name', ['film.avi', 'film.mkv'])
 def test_frames_that_a_damaged_video_lost_are_counted(tmp_path, name):
     noise = np.random.default_rng(0).integers(0, 256, (9, 64, 96, 3), np.uint8)

@@ -34,24 +34,24 @@ def store(tmp_path_factory, make_face):
 
 
 def test_two_faces_of_each_person_are_taken(store):
-    known = known_faces(store / 'faces', store / 'identities.txt')
+    known = known_faces(store / 'faces', store / 'identities.txt', None, 250)
     assert len(known.faces) == 2 * PERSONS and {len(face) for face in known.faces} == {112}
     assert sorted(known.persons.tolist()) == sorted([f'P{number}' for number in range(PERSONS)] * 2)
-    assert len(known_faces(store / 'faces', store / 'identities.txt', persons=21).faces) == 42
+    assert len(known_faces(store / 'faces', store / 'identities.txt', None, 21).faces) == 42
 
 
 def test_faces_of_the_training_are_left_out(store, tmp_path):
     (tmp_path / 'train.txt').write_text('00_0.jpg\n01_0.jpg\n')
-    known = known_faces(store / 'faces', store / 'identities.txt', tmp_path / 'train.txt')
+    known = known_faces(store / 'faces', store / 'identities.txt', tmp_path / 'train.txt', 250)
     assert 'P1' not in known.persons and (known.persons == 'P0').sum() == 2
     (tmp_path / 'all.txt').write_text(''.join(f'{number:02d}_0.jpg\n' for number in range(1, PERSONS)))
-    message = refused(known_faces, store / 'faces', store / 'identities.txt', tmp_path / 'all.txt')
+    message = refused(known_faces, store / 'faces', store / 'identities.txt', tmp_path / 'all.txt', 250)
     assert '1 persons of' in message and 'have two faces' in message
 
 
 @pytest.mark.slow
 def test_calibration_goes_into_weights_card_and_diagrams(store, rim, tmp_path, capsys):
-    known = known_faces(store / 'faces', store / 'identities.txt')
+    known = known_faces(store / 'faces', store / 'identities.txt', None, 250)
     measured = measure_calibration(rim, known, (8, 16, 112))
     bars = capsys.readouterr().err
     assert '144/144' in bars and '192/192' in bars, 'faces of three sizes; faces and other pictures of two'

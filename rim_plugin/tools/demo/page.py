@@ -40,15 +40,21 @@ CSS = """
 .rim-scale b {position: absolute; top: -.3rem; width: .3rem; height: 1.3rem; border-radius: .15rem;
   background: currentColor; transform: translateX(-50%);}
 .rim-scale span {position: absolute; top: 1.1rem; font-size: .8rem; transform: translateX(-50%); white-space: nowrap;}
-.grid-wrap {min-height: 0 !important; height: auto !important;}
+.grid-wrap {min-height: 0 !important; height: auto !important; padding-top: 2.2rem !important;}
 .rim-picture img {width: 100% !important; height: 100% !important; object-fit: contain;}
 #people .grid-container {grid-template-columns: repeat(auto-fill, minmax(5rem, 1fr)) !important;}
 #people .gallery-item, #matches .gallery-item {min-width: 0;}
 #matches .caption-label {left: 0; right: 0; bottom: 0; max-width: 100%; padding: .1rem .2rem; text-align: center;
   white-space: normal; overflow-wrap: anywhere;}
-@media (max-width: 640px) {.grid-container {grid-template-columns: repeat(3, minmax(0, 1fr)) !important;}}
+@media (max-width: 640px) {
+  .grid-container {grid-template-columns: repeat(3, minmax(0, 1fr)) !important;}
+  #priors .grid-container {grid-template-columns: repeat(2, minmax(0, 1fr)) !important;}
+}
 footer {display: none !important;}
 """
+# What parts say while they are empty; at work they show how long it takes, for which they need a line of text
+_ENLARGE = 'Drop a photo with small faces. The slider compares plain enlargement with the result.'
+_COMPARE = 'Drop two pictures, of any sizes; of a photo the largest face counts.'
 _KEPT = (60, 600)  # seconds: how often old files are looked for, and the age from which they go
 # Gradio's preprocessing would read and write pictures again, and tell of none what is wrong with it
 _ONE_AT_A_TIME: dict[str, Any] = {
@@ -92,7 +98,7 @@ def _enlarging(rim: RIM, detector: Detector | None, samples: list[list[str]]) ->
                 label='Faces found', visible=False, elem_id='found', interactive=False, buttons=['fullscreen']
             )
         with gr.Column(scale=3):
-            told = _line('Drop a photo with small faces. The slider compares plain enlargement with the result.')
+            told = _line(_ENLARGE)
             slider = gr.ImageSlider(label='Before | after', visible=False, elem_id='whole', interactive=False)
     with gr.Column(visible=False) as details:
         gallery = _gallery('Choose a face', 'faces', 6)
@@ -103,7 +109,7 @@ def _enlarging(rim: RIM, detector: Detector | None, samples: list[list[str]]) ->
 
     def enlarge(path: str | None) -> dict[Any, Any]:
         if path is None:
-            return {told: '', **_hidden(slider, marked, details)}
+            return {told: _ENLARGE, **_hidden(slider, marked, details)}
         shown = enlarge_photo(rim, read_rgb(path), detector)
         count = len(shown.faces)
         return {
@@ -137,7 +143,7 @@ def _enlarging(rim: RIM, detector: Detector | None, samples: list[list[str]]) ->
 
 
 def _comparing(rim: RIM, detector: Detector | None, samples: dict[str, list[str]]) -> None:
-    told = _line('Drop two pictures, of any sizes; of a photo the largest face counts.')
+    told = _line(_COMPARE)
     with gr.Row():
         first, second = _picture('First face', 'first'), _picture('Second face', 'second')
     with gr.Row():
@@ -152,7 +158,7 @@ def _comparing(rim: RIM, detector: Detector | None, samples: dict[str, list[str]
 
     def compare(a: str | None, b: str | None) -> dict[Any, Any]:
         if a is None or b is None:
-            return {told: 'Now the other one.' if a or b else '', **_hidden(verdict, seen)}
+            return {told: 'Now the other one.' if a or b else _COMPARE, **_hidden(verdict, seen)}
         first, second = (largest_face(read_rgb(path), detector) for path in (a, b))
         result = rim.verify(first, second)
         views = [_as_compared(rim, each) for each in (first, second)]
@@ -164,10 +170,16 @@ def _comparing(rim: RIM, detector: Detector | None, samples: dict[str, list[str]
             right: views[1],
         }
 
-    parts = [told, verdict, seen, left, right]
-    gr.on(
-        [first.change, second.change], _careful(compare, told, verdict, seen), [first, second], parts, **_ONE_AT_A_TIME
-    )
+    careful, last = _careful(compare, told, verdict, seen), gr.State(())
+
+    def compare_once(*sent: Any) -> dict[Any, Any]:
+        *pictures, before = sent
+        pair = tuple(map(_files_of, pictures))
+        # a sample changes both pictures at once, and of each the page tells
+        return {} if pair == before else {**careful(*pictures), last: pair}
+
+    parts = [told, verdict, seen, left, right, last]
+    gr.on([first.change, second.change], compare_once, [first, second, last], parts, **_ONE_AT_A_TIME)
 
 
 def _finding(rim: RIM, detector: Detector | None, samples: list[list[str]], folder: Path) -> None:
@@ -185,6 +197,10 @@ def _finding(rim: RIM, detector: Detector | None, samples: list[list[str]], fold
             clear = gr.Button('Empty the gallery', size='sm', visible=False, elem_id='clear')
         with gr.Column():
             gr.Markdown('### 2. Who is this?')
+            gr.Markdown(
+                'How sure an answer is was measured on photos of people. Drawn people are more alike: a stranger among '
+                'them is often named.'
+            )
             probe = _picture('Face to look for', 'probe')
             gr.Examples(
                 samples,

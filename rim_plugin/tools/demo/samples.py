@@ -17,7 +17,7 @@ _PAIRS = {
     'Try it: one drawn person twice': ((42, 0, 112), (42, 1, 24)),
     'Try it: two drawn people': ((42, 0, 112), (49, 1, 24)),
 }
-_PROBES = ((56, 1, 24), (44, 1, 16), (70, 0, 24))
+_PROBES = ((56, 1, 24), (44, 1, 16), (68, 0, 24))
 
 
 def people() -> dict[str, np.ndarray]:

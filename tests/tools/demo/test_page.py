@@ -21,6 +21,23 @@ CUT_OFF = """selectors => [...document.querySelectorAll(selectors.join())].filte
     || each.getBoundingClientRect().right > each.closest('.block').getBoundingClientRect().right
 ).map(each => each.innerText)"""
 
+# ``rim demo`` that writes a line into a file, its first argument, whenever it compares
+COUNTED = """
+import runpy, sys
+from pathlib import Path
+from rim_plugin.tools.api import RIM
+
+file, verify = Path(sys.argv.pop(1)), RIM.verify
+
+def counted(*faces):
+    with file.open('a') as lines:
+        lines.write('compared\\n')
+    return verify(*faces)
+
+RIM.verify = counted
+runpy.run_module('rim_plugin', run_name='__main__')
+"""
+
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(CHROMIUM is None, reason='no Chromium on this machine'),
@@ -34,10 +51,16 @@ def folder(tmp_path_factory):
 
 
 @pytest.fixture(scope='module')
-def served(folder):
+def compared(tmp_path_factory):
+    """File of a line for each comparison."""
+    return tmp_path_factory.mktemp('compared') / 'lines.txt'
+
+
+@pytest.fixture(scope='module')
+def served(folder, compared):
     """Address of ``rim demo``, whose temporary files are below ``folder``."""
     pytest.importorskip('gradio')
-    command = [sys.executable, '-m', 'rim_plugin', 'demo', '--engine', 'torch', '--device', 'cpu']
+    command = [sys.executable, '-c', COUNTED, str(compared), 'demo', '--engine', 'torch', '--device', 'cpu']
     environment = {**os.environ, 'TMPDIR': str(folder)}
     with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True) as process:
         try:
@@ -83,17 +106,26 @@ def test_enlarging(page, tmp_path):
     page.locator('#faces img').first.wait_for()
     (tmp_path / 'no picture.png').write_text('no picture')
     page.locator('#photo button[aria-label="Remove Image"]').first.click()
+    page.get_by_text('Drop a photo with small faces').wait_for()
     page.locator('#photo input[type=file]').set_input_files(tmp_path / 'no picture.png')
     page.get_by_text('no picture.png: not a picture').wait_for()
     assert not page.locator('#whole').is_visible() and str(tmp_path) not in page.content()
 
 
-def test_comparing(page):
+def test_comparing(page, compared, tmp_path):
+    compared.write_text('')
     page.get_by_role('tab', name='Compare').click()
     page.get_by_role('button', name='one drawn person twice').click()
     page.get_by_text('Same person', exact=True).wait_for()
     page.get_by_role('button', name='two drawn people').click()
     page.get_by_text('Different persons', exact=True).wait_for()
+    page.locator('#second button[aria-label="Remove Image"]').first.click()
+    page.get_by_text('Now the other one').wait_for()
+    Image.fromarray(np.full((20, 20, 3), 99, np.uint8)).save(tmp_path / 'grey.png')
+    page.locator('#second input[type=file]').set_input_files(tmp_path / 'grey.png')
+    page.locator('#verdict .rim-verdict').wait_for()
+    page.wait_for_timeout(2000)  # for a comparison that may still run
+    assert len(compared.read_text().splitlines()) == 3
 
 
 def test_finding(page, tmp_path):
@@ -104,6 +136,8 @@ def test_finding(page, tmp_path):
     page.get_by_text('6 persons, 6 pictures').wait_for()
     page.locator('#probes .gallery-item').first.click()
     page.locator('#matches').get_by_text('1. Ben').wait_for()
+    page.locator('#probes .gallery-item').last.click()
+    page.get_by_text('Nobody in the gallery').wait_for()
     assert page.evaluate(CUT_OFF, ['#matches .caption-label', '#people .gallery-item']) == []
     Image.fromarray(np.full((20, 20, 3), 99, np.uint8)).save(tmp_path / 'grey.png')
     page.locator('#enrol input[type=file]').set_input_files(tmp_path / 'grey.png')
