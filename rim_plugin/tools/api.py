@@ -330,7 +330,8 @@ class RIM:
             ValueError: as for :meth:`embed`.
         """
         faces = checked_faces(images)
-        values = [each.quality for each in self.examine(faces)] if self.weights.qualities else [None] * len(faces)
+        examined = self.examine(faces) if self.weights.qualities else []
+        values = [each.quality for each in examined] or [None] * len(faces)
         return values[0] if is_one(images) else values
 
     def _qualities(
