@@ -50,7 +50,7 @@ class Calibration(NamedTuple):
 
 
 class Quality(NamedTuple):
-    """How an aligned face of one size is told from pictures that are none, see :mod:`rim_plugin.tools.quality`.
+    """How a face of one size is told from pictures that are none, and good from bad: :mod:`rim_plugin.tools.quality`.
 
     Attributes:
         size: side of the picture in pixels.
@@ -58,6 +58,8 @@ class Quality(NamedTuple):
         coefficients: of the comparable features in the log odds of a face.
         intercept: of the log odds.
         least: quality below which a picture gets no verdict.
+        recognised: standard scores of the probability that a face is recognised, at an agreement of 0 and for each
+            unit of it; None: a file that does not tell, whose features lack the agreement, too.
     """
 
     size: int
@@ -66,6 +68,7 @@ class Quality(NamedTuple):
     coefficients: tuple[float, ...]
     intercept: float
     least: float
+    recognised: tuple[float, float] | None = None
 
 
 def calibration_values(calibration: Calibration) -> dict[str, Any]:

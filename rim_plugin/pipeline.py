@@ -270,6 +270,22 @@ class Hallucination(nn.Module):
         return probes if int(probes.shape[-1]) > self.pipeline.image_size else self.pipeline.hallucinate(probes)
 
 
+class Recognition(nn.Module):
+    """:meth:`RIMPipeline.forward` of a pipeline, with the agreement of face and mirror image beside each embedding."""
+
+    def __init__(self, pipeline: RIMPipeline) -> None:
+        super().__init__()
+        self.pipeline = pipeline
+        self.eval()  # as for Hallucination
+
+    def forward(self, probes: Tensor) -> Tensor:
+        """Probes (N, 3, q, q), RGB in [0, 1], to (N, D + 1): unit embeddings, and the cosine, -1 to 1, of the
+        embeddings of face and mirror image that are added in them."""
+        face, mirrored = (self.pipeline.embed_probe(each) for each in (probes, probes.flip(3)))
+        agreement = F.cosine_similarity(face, mirrored)
+        return torch.cat([F.normalize(face + mirrored), agreement[:, None]], 1)
+
+
 def _enlarged(probes: Tensor) -> Tensor:
     """Probes enlarged by bicubic interpolation, but as they are from 112 pixels on."""
     return probes if probes.shape[-1] >= FACE_SIZE else bicubic(probes, IMAGE_SIZE)

@@ -7,7 +7,7 @@ from torch import nn
 
 from rim_plugin.archs.layers import bicubic
 from rim_plugin.archs.recogniser import RecogniserOutput
-from rim_plugin.pipeline import Hallucination, RIMPipeline
+from rim_plugin.pipeline import Hallucination, Recognition, RIMPipeline
 
 
 @pytest.fixture
@@ -81,6 +81,16 @@ def test_face_and_mirror_image_are_added_to_a_unit_embedding():
     pipeline = RIMPipeline(teacher=Corners())
     torch.testing.assert_close(pipeline(faces), torch.full((2, 2), 0.5).sqrt())
     assert pipeline.embed_probe(faces).tolist() == [[3, 1], [1, 0]]
+
+
+def test_recognition_tells_how_far_face_and_mirror_image_agree():
+    faces = torch.zeros(2, 3, 112, 112)
+    faces[0, 0, 0, [0, -1]] = torch.tensor([3.0, 1.0])  # and (1, 3): a cosine of 6 / 10
+    faces[1, 0, 0, 0] = 1  # and (0, 1)
+    pipeline = RIMPipeline(teacher=Corners())
+    output = Recognition(pipeline)(faces)
+    torch.testing.assert_close(output[:, :2], pipeline(faces))
+    torch.testing.assert_close(output[:, 2], torch.tensor([0.6, 0.0]))
 
 
 class Grey(nn.Module):

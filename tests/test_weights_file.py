@@ -12,7 +12,7 @@ from support.small_networks import SMALL_INTEGRATOR, SMALL_PATHS
 from torch import nn
 
 from rim_plugin.archs.recogniser_weights import load_recogniser_weights
-from rim_plugin.calibration_values import Calibration, Quality, Tail
+from rim_plugin.calibration_values import Calibration, Quality, Tail, read_quality
 from rim_plugin.files import read_metadata
 from rim_plugin.shipped import shipped_weights
 from rim_plugin.tensor_files import read_weights
@@ -73,13 +73,22 @@ class TestPackedFiles:
             {},
             {'fhn.a': torch.zeros(1)},
             (Calibration(7, 0.1, 9.0, 5, 14, 8.0, tail), *CALIBRATIONS),
-            qualities=(Quality(7, (0.1, 0.2), (1.0, 2.0), (3.0, 4.0), 0.5, 0.3),),
+            qualities=(
+                Quality(7, (0.1, 0.2), (1.0, 2.0), (3.0, 4.0), 0.5, 0.3),
+                Quality(14, (0.1, 0.2), (1.0, 2.0), (3.0, 4.0), 0.5, 0.3, (-5.0, 6.0)),
+            ),
         )
         save_weights(weights, tmp_path / 'a.safetensors')
         read = load_weights(tmp_path / 'a.safetensors')
         assert read.calibrations == weights.calibrations and read.qualities == weights.qualities
         sidecar = json.loads((tmp_path / 'a.json').read_text())
         assert sidecar['calibrations'][0]['tail']['shape'] == -0.1 and sidecar['qualities'][0]['least'] == 0.3
+
+    def test_qualities_of_before_tell_faces_alone(self, tmp_path):
+        quality = Quality(7, (0.1, 0.2), (1.0, 2.0), (3.0, 4.0), 0.5, 0.3)
+        values = quality._asdict()
+        del values['recognised']
+        assert read_quality(values) == quality and quality.recognised is None
 
     def test_calibrations_of_before_are_of_small_and_full_faces(self):
         assert (CALIBRATIONS[0].other, CALIBRATIONS[0].lower_slope, CALIBRATIONS[0].tail) == (112, 10.0, None)
@@ -163,7 +172,7 @@ class TestPackedFiles:
         path = tmp_path / 'x.safetensors'
         tail = Tail((0.0, 0.1, 0.2, 0.3, 0.4, 0.5), 0.05, -0.1)
         calibrations = (Calibration(7, 0.1, 9.0, 5, 14, 8.0, tail),)
-        qualities = (Quality(7, (0.1, 0.2), (1.0, 2.0), (3.0, 4.0), 0.5, 0.3),)
+        qualities = (Quality(7, (0.1, 0.2), (1.0, 2.0), (3.0, 4.0), 0.5, 0.3, (-5.0, 6.0)),)
         save_weights(Weights({}, {'fhn.a': torch.zeros(1)}, calibrations, {}, '', qualities, (7, 56)), path)
         right = read_metadata(path, 'rim')
         for key, value in (right[place][0] if place else right).items():

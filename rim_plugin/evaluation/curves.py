@@ -132,5 +132,5 @@ def save_rejection(
     for name, errors in curves.items():
         axes.plot(np.arange(len(errors)), errors, lw=1.5, label=name)
     axes.set(ylim=(0, None))
-    axes.legend(loc='upper right', fontsize='small')
+    axes.legend(loc='lower left', fontsize='small')
     save_figure(figure, path)

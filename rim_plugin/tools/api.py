@@ -18,7 +18,7 @@ from rim_plugin.archs.recogniser import FACE_SIZE, Recogniser
 from rim_plugin.data.resize import degrade
 from rim_plugin.effective_side import reduce_faces
 from rim_plugin.heatmaps import heatmap_landmarks
-from rim_plugin.pipeline import Hallucination, RIMPipeline
+from rim_plugin.pipeline import Hallucination, Recognition, RIMPipeline
 from rim_plugin.shipped import shipped_landmarks, shipped_weights
 from rim_plugin.tensor_files import LABELS
 from rim_plugin.tools.engine_names import AUTO, parse_engine
@@ -100,7 +100,7 @@ class RIM:
         pipeline = RIMPipeline(*parts, sides=weights.sides).eval().requires_grad_(False)
         self.pipeline = pipeline.to(self.device).to(memory_format=torch.channels_last)
         self._face = self._run('face', Hallucination(self.pipeline), calibration)
-        self._embedding = self._run('embedding', self.pipeline, calibration)
+        self._embedding = self._run('embedding', Recognition(self.pipeline), calibration)
 
     def _run(self, name: str, module: nn.Module, calibration: Sequence[np.ndarray]) -> Run:
         """What ``module`` makes of probes (n, 3, q, q), by the engine."""
@@ -263,12 +263,29 @@ class RIM:
         Raises:
             ValueError: an image is no such face, or the weights have no recogniser.
         """
-        embeddings = self._embedded([self._probe(face) for face in checked_faces(images)])
+        embeddings, _ = self.embed_agreeing(images)
         return cast(np.ndarray, embeddings[0]) if is_one(images) else embeddings
 
+    def embed_agreeing(self, images: np.ndarray | Faces) -> tuple[np.ndarray, np.ndarray]:
+        """:meth:`embed`, and how far the embeddings of face and mirror image, which are added there, agree.
+
+        The less a face tells of who it is, the more chance its embedding has in it, and the less that of the mirror
+        image is like it.
+
+        Args:
+            images: as for :meth:`embed`.
+
+        Returns:
+            Embeddings, float32 (N, D), and cosines, float32 (N, ), -1 to 1.
+
+        Raises:
+            ValueError: as for :meth:`embed`.
+        """
+        return self._embedded([self._probe(face) for face in checked_faces(images)])
+
     @torch.no_grad()
-    def _embedded(self, probes: Sequence[Probe]) -> np.ndarray:
-        """Embeddings (n, D) of n faces."""
+    def _embedded(self, probes: Sequence[Probe]) -> tuple[np.ndarray, np.ndarray]:
+        """Embeddings (n, D) and agreements (n, ) of n faces."""
         if self.pipeline.hrn is None:
             raise ValueError(f'{self.name}: holds no recogniser; name other weights')
 
@@ -276,7 +293,8 @@ class RIM:
             return self._embedding(batch.to(self.device)).cpu().numpy()
 
         rows = self._in_batches([at_most(probe.image, FACE_SIZE) for probe in probes], embedding)
-        return np.array(rows, np.float32).reshape(-1, self.pipeline.hrn.student.net.embedding_size)
+        values = np.array(rows, np.float32).reshape(-1, self.pipeline.hrn.student.net.embedding_size + 1)
+        return np.ascontiguousarray(values[:, :-1]), values[:, -1]
 
     def examine(self, images: Faces) -> list[Examined]:
         """Embeddings, sides and qualities of faces, each of which is looked at once.
@@ -290,37 +308,42 @@ class RIM:
         faces = checked_faces(images)
         probes = [self._probe(face) for face in faces]
         sides = [probe.side for probe in probes]
-        return [Examined(*each) for each in zip(self._embedded(probes), sides, self.quality(faces, sides))]
+        embeddings, agreements = self._embedded(probes)
+        return [Examined(*each) for each in zip(embeddings, sides, self._qualities(faces, sides, agreements))]
 
     @overload
-    def quality(self, images: np.ndarray, sides: Sequence[int] | None = None) -> float | None: ...
+    def quality(self, images: np.ndarray) -> float | None: ...
     @overload
-    def quality(self, images: Faces, sides: Sequence[int] | None = None) -> list[float | None]: ...
-    @torch.no_grad()
-    def quality(
-        self, images: np.ndarray | Faces, sides: Sequence[int] | None = None
-    ) -> float | None | list[float | None]:
-        """How likely pictures are aligned faces, see :mod:`rim_plugin.tools.quality`.
+    def quality(self, images: Faces) -> list[float | None]: ...
+    def quality(self, images: np.ndarray | Faces) -> float | None | list[float | None]:
+        """How far pictures are aligned faces that are recognised, see :mod:`rim_plugin.tools.quality`.
+
+        Their embeddings are computed on the way: :meth:`examine` gives both.
 
         Args:
             images: of 4 pixels or more.
-            sides: theirs, see :meth:`sides`, where they are known already.
 
         Returns:
             0 to 1, one for each picture; None where the weights hold nothing to tell it by.
 
         Raises:
-            ValueError: an image is no such face.
+            ValueError: as for :meth:`embed`.
         """
         faces = checked_faces(images)
-        if not self.weights.qualities:
-            return None if is_one(images) else [None] * len(faces)
-        values = [
-            float(scores(quality_at(self.weights.qualities, side), each[None])[0])
-            for side, each in zip(sides or self.sides(faces), self.quality_features(faces))
-        ]
-        return values[0] if is_one(images) else list(values)
+        examined = self.examine(faces) if self.weights.qualities else []
+        values = [each.quality for each in examined] or [None] * len(faces)
+        return values[0] if is_one(images) else values
 
+    def _qualities(
+        self, faces: Sequence[np.ndarray], sides: Sequence[int], agreements: np.ndarray
+    ) -> Sequence[float | None]:
+        """Of faces with these sides and agreements."""
+        if not self.weights.qualities:
+            return [None] * len(faces)
+        rows = np.column_stack([self.quality_features(faces), agreements])
+        return [float(scores(quality_at(self.weights.qualities, side), row[None])[0]) for side, row in zip(sides, rows)]
+
+    @torch.no_grad()
     def quality_features(self, faces: Sequence[np.ndarray]) -> np.ndarray:
         """Features (n, 4) of n pictures, see :func:`rim_plugin.tools.quality.features`."""
         network = landmark_network()

@@ -186,7 +186,8 @@ def _neighbours(known: Sequence[int], size: int) -> list[tuple[int, float]]:
     """The known sizes about a size, with weights of sum 1; those of weight 0 left out."""
     if not known or not known[0] <= size <= known[-1]:
         told = f'faces of {known[0]} to {known[-1]} pixels were' if known else 'nothing was'
-        raise Uncalibrated(f'{told} calibrated, not of {size} pixels')
+        remedy = ': take a larger picture of the face' if known and size < known[0] else ''
+        raise Uncalibrated(f'{told} calibrated, not of {size} pixels{remedy}')
     upper = next(each for each in known if each >= size)
     lower = max(each for each in known if each <= size)
     share = 0.0 if upper == lower else float(np.log2(size / lower) / np.log2(upper / lower))

@@ -8,7 +8,7 @@ into the weights file is calibrated on all of them.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import combinations_with_replacement
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,20 +19,17 @@ from tqdm import tqdm
 from rim_plugin.calibration_values import Calibration, Quality
 from rim_plugin.data.face_source import NOBODY
 from rim_plugin.data.face_store import FaceStore
-from rim_plugin.data.resize import degrade
 from rim_plugin.errors import OptionsError
 from rim_plugin.evaluation.open_set import expected_fpir
 from rim_plugin.evaluation.reliability import Reliability, reliability
 from rim_plugin.names import same_key, same_name
 from rim_plugin.tools.api import RIM
 from rim_plugin.tools.calibration import at_sizes, calibrate, log_odds, search_threshold
-from rim_plugin.tools.no_faces import no_face
-from rim_plugin.tools.quality import SEEN, fit_quality, scores
+from rim_plugin.tools.quality_calibration import embedded, largest_untold, measure_qualities, reduced
 
 SIZES = (4, 7, 14, 28, 112)
 FPIRS = (0.01, 0.1)
 _LEAST_PERSONS = 20
-_REFUSED = 0.31  # of all pairs, as far as the error-versus-reject curve goes
 
 
 class KnownFaces(NamedTuple):
@@ -49,7 +46,7 @@ class Measured(NamedTuple):
         calibrations, qualities: for the weights file.
         facts: figures for the card, JSON values.
         curves: reliability diagrams by pair of sizes, and all together.
-        rejections: false non-match rates when 0, 1, ... percent of the pairs are refused, by size.
+        rejections: false non-match rates when 0, 1, ... percent of the probes are refused, by size.
     """
 
     calibrations: tuple[Calibration, ...]
@@ -107,44 +104,33 @@ def _stem(name: str) -> str:
     return os.path.splitext(name)[0]
 
 
-def reduced(face: np.ndarray, size: int) -> np.ndarray:
-    """The face, uint8 (q, q, 3), at ``size`` pixels."""
-    return face if len(face) == size else degrade(face, size)
-
-
 def measure_calibration(rim: RIM, known: KnownFaces, sizes: Sequence[int] = SIZES) -> Measured:
-    """Calibrate on known faces, each seen at every one of the sizes in pixels."""
+    """Calibrate on known faces, each seen at every one of the sizes in pixels.
+
+    Sizes at which too many pictures that are no face pass teach a quality, but get no verdict: thresholds are for
+    larger ones.
+    """
     with tqdm(total=len(sizes) * len(known.faces), unit='face', desc='calibration') as bar:
-        embeddings = {
-            size: _in_parts(rim.embed, [reduced(face, size) for face in known.faces], rim.batch, bar) for size in sizes
-        }
+        seen = {size: embedded(rim, [reduced(face, size) for face in known.faces], bar) for size in sizes}
     half = np.unique(known.persons, return_inverse=True)[1] % 2 == 0
+    quality = measure_qualities(rim, known.faces, known.persons, seen, half)
+    untold = largest_untold(quality.passing)
+    embeddings = {size: each.rows for size, each in seen.items() if size > untold}
     parts = [_calibrated(embeddings, known.persons, part) for part in (half, ~half)]
     verdicts = list(_verdicts(embeddings, known.persons, half, parts))
     curves = {f'{pair[0]} and {pair[1]} px': reliability(*rows) for pair, rows in verdicts}
     curves['all'] = reliability(*(np.concatenate(each) for each in zip(*(rows for _, rows in verdicts))))
-    qualities, rejections, passing = _qualities(rim, known, embeddings, half)
     facts = {
         'faces': len(known.faces),
         'persons': len(np.unique(known.persons)),
-        'sizes': list(sizes),
+        'sizes': list(embeddings),
+        'untold': [size for size in sizes if size <= untold],
         'calibration_error': {name: curve.error for name, curve in curves.items()},
         'chance_error': {name: curve.chance for name, curve in curves.items()},
         'fpir': _fpir_figures(embeddings, known.persons, half, parts),
-        'quality': passing,
+        'quality': quality.passing,
     }
-    return Measured(_calibrated(embeddings, known.persons), qualities, facts, curves, rejections)
-
-
-def _in_parts(
-    work: Callable[[list[np.ndarray]], np.ndarray], faces: list[np.ndarray], size: int, bar: tqdm
-) -> np.ndarray:
-    """Rows of all faces, ``size`` of which are worked on at a time; the bar tells of each part."""
-    rows = []
-    for first in range(0, len(faces), size):
-        rows.append(work(part := faces[first : first + size]))
-        bar.update(len(part))
-    return np.concatenate(rows)
+    return Measured(_calibrated(embeddings, known.persons), quality.qualities, facts, curves, quality.rejections)
 
 
 def _pairs(
@@ -211,40 +197,3 @@ def _fpir_figures(
                     found.append(expected_fpir(similarity, threshold, min(photos, similarity.shape[1] - 2)))
                 rows.append({'size': size, 'photos': photos, 'asked': asked, 'fpir': float(np.mean(found))})
     return rows
-
-
-def _qualities(
-    rim: RIM, known: KnownFaces, embeddings: dict[int, np.ndarray], half: np.ndarray
-) -> tuple[tuple[Quality, ...], dict[str, np.ndarray], list[dict[str, Any]]]:
-    """Qualities by size, errors versus refusals, and shares of faces that pass and of other pictures that do not."""
-    qualities, rejections, passing = [], {}, []
-    small = [size for size in embeddings if size <= SEEN]
-    bar = tqdm(total=2 * len(small) * len(known.faces), unit='picture', desc='quality')
-    for size in small:
-        faces, others = (
-            _in_parts(rim.quality_features, [reduced(each, size) for each in pictures], rim.batch, bar)
-            for pictures in (known.faces, [no_face(face, number) for number, face in enumerate(known.faces)])
-        )
-        held_out = np.empty(len(faces))
-        shares = []
-        for part in (half, ~half):
-            quality = fit_quality(size, faces[part], others[part])
-            held_out[~part] = scores(quality, faces[~part])
-            refused = scores(quality, others[~part]) < quality.least
-            shares.append(((held_out[~part] >= quality.least).mean(), refused.mean()))
-        passed, refused = np.mean(shares, 0)
-        passing.append({'size': size, 'faces passing': float(passed), 'other pictures refused': float(refused)})
-        qualities.append(fit_quality(size, faces, others))
-        rejections[f'{size} px'] = _rejection(embeddings, known.persons, size, held_out)
-    bar.close()
-    return tuple(qualities), rejections, passing
-
-
-def _rejection(embeddings: dict[int, np.ndarray], persons: np.ndarray, size: int, quality: np.ndarray) -> np.ndarray:
-    """False non-match rates, a tenth with all pairs, when those of least quality are refused, percent by percent."""
-    same = (persons[:, None] == persons[None]) & ~np.eye(len(persons), dtype=bool)
-    probes, others = same.nonzero()
-    similarity = (embeddings[size][probes] * embeddings[max(embeddings)][others]).sum(1)
-    missed = similarity < np.quantile(similarity, 0.1)
-    least = np.quantile(quality[probes], np.arange(0, _REFUSED, 0.01))
-    return np.array([missed[quality[probes] >= each].mean() for each in least])

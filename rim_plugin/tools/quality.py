@@ -1,9 +1,17 @@
-"""Quality: the probability that a picture is an aligned face, by what a landmark path sees in it
-(:func:`rim_plugin.tools.api.landmark_network`).
+"""Quality: how far a picture is an aligned face, and how far such a face is recognised, in one number.
 
-Features are the heights of the landmarks' peaks, how far the estimated landmarks lie from where an aligned face has
-them, and the picture's contrast. A logistic regression at packing tells real faces by them from pictures that are none
-(:mod:`rim_plugin.tools.no_faces`), as many of the one as of the other.
+Whether it is a face is told by what a landmark path sees in it (:func:`rim_plugin.tools.api.landmark_network`): the
+heights of the landmarks' peaks, how far the estimated landmarks lie from where an aligned face has them, and the
+picture's contrast; and by the agreement of face and mirror image, the cosine of their embeddings
+(:meth:`rim_plugin.tools.api.RIM.embed_agreeing`). A logistic regression at packing tells real faces by these from
+pictures that are none (:mod:`rim_plugin.tools.no_faces`), the two kinds weighing the same. Its probability p is the
+quality of a picture that is hardly a face: of less than the ``least`` that 99 of 100 faces have.
+
+How well a face is recognised is told by the agreement alone: what its embedding has by chance, that of the mirror image
+does not share. From there a line leads to the similarity with another photo of the person, and the normal distribution
+about it to the probability r that this is one of which strangers have a thousandth (:data:`RECOGNISED`). The quality of
+a face is least + (1 - least) r: better than that of any picture that is none, and the better, the likelier the face is
+recognised.
 """
 
 from __future__ import annotations
@@ -17,12 +25,13 @@ from rim_plugin.data.alignment import alignment_template
 from rim_plugin.data.landmarks import five_points
 from rim_plugin.tools.priors import Priors
 
+RECOGNISED = 1e-3  # false match rate of the similarity from which a face counts as recognised
 SEEN = 28  # pixels: larger pictures are reduced to it, since landmarks are found best in small ones
 PASSING = 0.99  # share of real faces that the least quality lets pass
 
 
 def features(priors: Priors, face: np.ndarray, image_size: int) -> np.ndarray:
-    """What a quality is computed from.
+    """What a landmark path tells of a picture.
 
     Args:
         priors: of the picture.
@@ -45,7 +54,8 @@ def fit_quality(size: int, faces: np.ndarray, others: np.ndarray) -> Quality:
 
     Args:
         size: side of the pictures in pixels.
-        faces, others: features (n, 4) of aligned faces and (m, 4) of pictures that are none.
+        faces, others: features (n, 5) of aligned faces and (m, 5) of pictures that are none: those of :func:`features`,
+            and the agreement. Without it, (n, 4) and (m, 4), pictures are told as by files of before.
     """
     from sklearn.linear_model import LogisticRegression
     from sklearn.preprocessing import StandardScaler
@@ -56,15 +66,41 @@ def fit_quality(size: int, faces: np.ndarray, others: np.ndarray) -> Quality:
     curve = LogisticRegression(class_weight='balanced').fit(values, labels)
     means, scales, coefficients = (tuple(map(float, each)) for each in (scaler.mean_, scaler.scale_, curve.coef_[0]))
     quality = Quality(size, means, scales, coefficients, float(curve.intercept_[0]), 0.0)
-    return quality._replace(least=float(np.quantile(scores(quality, faces), 1 - PASSING)))
+    return quality._replace(least=float(np.quantile(face_probability(quality, faces), 1 - PASSING)))
+
+
+def fit_recognised(agreements: np.ndarray, mated: np.ndarray, threshold: float) -> tuple[float, float]:
+    """How well faces of one size are recognised, by their agreement: ``recognised`` of a quality.
+
+    Args:
+        agreements: (n, ), -1 to 1.
+        mated: (n, ) similarities with another photo of the person.
+        threshold: similarity from which a face is recognised.
+    """
+    slope, intercept = np.polyfit(agreements, mated, 1)
+    spread = np.std(mated - (intercept + slope * agreements)) + 1e-9
+    return float((intercept - threshold) / spread), float(slope / spread)
+
+
+def face_probability(quality: Quality, values: np.ndarray) -> np.ndarray:
+    """(n, ) probabilities that pictures with features (n, 4 or 5) are aligned faces."""
+    from scipy.special import expit
+
+    known = values[:, : len(quality.means)]
+    standard = (known - np.array(quality.means)) / np.array(quality.scales)
+    return np.asarray(expit(standard @ np.array(quality.coefficients) + quality.intercept))
 
 
 def scores(quality: Quality, values: np.ndarray) -> np.ndarray:
-    """Quality (n, ), 0 to 1, of pictures with features (n, 4)."""
-    from scipy.special import expit
+    """Quality (n, ), 0 to 1, of pictures with features (n, 5), the last of which is the agreement."""
+    from scipy.special import ndtr
 
-    standard = (values - np.array(quality.means)) / np.array(quality.scales)
-    return np.asarray(expit(standard @ np.array(quality.coefficients) + quality.intercept))
+    faces = face_probability(quality, values)
+    if quality.recognised is None:
+        return faces
+    intercept, slope = quality.recognised
+    known = quality.least + (1 - quality.least) * ndtr(intercept + slope * values[:, -1])
+    return np.where(faces >= quality.least, known, faces)
 
 
 def quality_at(qualities: Sequence[Quality], side: int) -> Quality:

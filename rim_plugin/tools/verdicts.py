@@ -20,7 +20,7 @@ class Verification(NamedTuple):
         confidence: share of right verdicts among pairs of such sizes and similarity, 0.5 to 1, where one person and two
             are equally likely beforehand; None without a verdict.
         sizes: sides of the two faces in pixels.
-        qualities: probability of each picture that it is an aligned face, 0 to 1; None where the weights cannot tell.
+        qualities: of each picture, 0 to 1, see :mod:`rim_plugin.tools.quality`; None where the weights cannot tell.
         reason: why there is no verdict; empty where there is one.
     """
 
@@ -122,6 +122,11 @@ class Verdicts:
             return ''
         least = quality_at(self.weights.qualities, side).least if min_quality is None else min_quality
         return '' if quality >= least else f'is hardly an aligned face (quality {quality:.2f}, at least {least:.2f})'
+
+    def too_small_reason(self, side: int) -> str:
+        """Why no picture of ``side`` pixels gets a verdict, whatever it is compared with; empty where some do."""
+        least = min((each.size for each in self.weights.calibrations), default=0)
+        return f'is of {side} pixels; verdicts are for {least} and more: take a larger picture' if side < least else ''
 
     def _require_thresholds(self) -> None:
         if not self.weights.calibrations:

@@ -146,6 +146,17 @@ def test_what_is_no_face_is_named_as_a_whole(rim, image, message):
 
 
 @pytest.mark.slow
+def test_agreement_is_the_cosine_of_face_and_mirror_image(tiny, rim, faces):
+    with torch.no_grad():
+        probes = [to_tensor(face)[None] for face in faces]
+        embed = tiny.model.pipeline.embed_probe
+        expected = [F.cosine_similarity(embed(each), embed(each.flip(3))).item() for each in probes]
+    embeddings, agreements = rim.embed_agreeing(faces)
+    assert np.abs(agreements - expected).max() < 1e-5 and np.ptp(agreements) > 1e-4
+    assert np.allclose(embeddings, rim.embed(faces), atol=1e-6)
+
+
+@pytest.mark.slow
 def test_an_examined_face_has_what_embed_sides_and_quality_tell(rim, faces):
     examined = rim.examine(faces)
     assert np.allclose([each.embedding for each in examined], rim.embed(faces), atol=1e-6)

@@ -98,6 +98,13 @@ def test_outside_the_calibrated_sizes_there_is_nothing(sizes, told):
         at_sizes([], (28, 28))
 
 
+def test_what_is_smaller_than_the_calibrated_sizes_is_told_the_remedy():
+    with pytest.raises(Uncalibrated, match='7 to 28 pixels were calibrated, not of 6 pixels: take a larger picture'):
+        at_sizes(grid(), (28, 6))
+    with pytest.raises(Uncalibrated, match='not of 40 pixels$'):
+        at_sizes(grid(), (28, 40))
+
+
 def test_a_file_of_small_with_full_faces_says_nothing_of_two_small_ones():
     known = [Calibration(28, 0.4, 20.0, 1), Calibration(7, 0.2, 10.0, 1), Calibration(112, 0.5, 20.0, 1)]
     assert at_sizes(known, (14, 300)) == pytest.approx((0.3, 15, 15)) and at_sizes(known, (7, None)) == (0.2, 10, 10)

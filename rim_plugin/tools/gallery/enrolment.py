@@ -93,7 +93,8 @@ def enrol(
         source: see :func:`gallery_photos`.
         detector: see :func:`rim_plugin.tools.photos.read_faces`; photos with several faces are left out,
             unless one is much the largest.
-        min_quality: see :meth:`rim_plugin.tools.api.RIM.no_face_reason`; pictures of less are left out.
+        min_quality: see :meth:`rim_plugin.tools.api.RIM.no_face_reason`; pictures of less are left out, and those
+            that are too small for any verdict.
         elsewhere: does :func:`embed_photos` with other processes, see :mod:`rim_plugin.tools.bulk`.
         cut: how the faces are cut, see :func:`rim_plugin.tools.gallery.store.cut_of`. Default: aligned where nothing
             detects them here or elsewhere, else not known.
@@ -201,10 +202,13 @@ def readable_faces(
 def _examined(
     rim: RIM, photos: list[Enrolled], faces: list[np.ndarray], min_quality: float | None, skipped: list[str]
 ) -> Embedded:
-    """The photos but those that are hardly faces; appends to ``skipped`` a line about each of these."""
+    """The photos but those that are hardly faces, or too small; appends to ``skipped`` a line about each of these."""
     examined = rim.examine(faces)
     photos = [photo._replace(side=each.side, quality=each.quality) for photo, each in zip(photos, examined)]
-    reasons = [rim.no_face_reason(photo.side, photo.quality, min_quality) for photo in photos]
+    reasons = [
+        rim.verdicts.too_small_reason(photo.side) or rim.no_face_reason(photo.side, photo.quality, min_quality)
+        for photo in photos
+    ]
     skipped.extend(f'{photo.file}: {reason}' for photo, reason in zip(photos, reasons) if reason)
     kept = [row for row, reason in enumerate(reasons) if not reason]
     embeddings = np.array([each.embedding for each in examined], np.float32)

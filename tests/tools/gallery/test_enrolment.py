@@ -31,6 +31,13 @@ def test_people_are_enrolled_from_a_folder(people, rim, gallery):
     assert hit.name == 'Çelik' and hit.similarity == pytest.approx(1, abs=1e-3) and hit.side == 31
 
 
+def test_photos_too_small_for_any_verdict_are_left_out(people, rim, gallery, make_face):
+    Image.fromarray(make_face(7)).save(people / 'Dan.png')
+    count, skipped = enrol(gallery, rim, people)
+    assert count == 4 and len(skipped) == 2
+    assert skipped[1].endswith('Dan.png: is of 7 pixels; verdicts are for 8 and more: take a larger picture')
+
+
 def test_how_enrolled_faces_are_cut_is_kept(people, rim, gallery):
     enrol(gallery, rim, people)
     with gallery() as store:
