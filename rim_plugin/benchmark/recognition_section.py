@@ -1,7 +1,7 @@
 """The section of a list of pairs: a table a metric, differences, curves."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -20,6 +20,7 @@ from rim_plugin.benchmark.sections import (
     error_of,
     paper_cell,
     ranked_cell,
+    search_curves,
 )
 from rim_plugin.benchmark.settings import Method
 from rim_plugin.benchmark.tables import Cell, Table
@@ -46,7 +47,7 @@ def recognition_section(results: Results, plots: Plots, name: str) -> Section:
             *(_metric_table(results, name, key, sizes) for key in shown),
             difference_table(results, f'pairs_{name}_difference', title, differences),
         ],
-        _images(plots, name, measured, sizes) if measured else [],
+        _images(results, plots, name, measured, sizes) if measured else [],
         f'pairs-{name}',
     )
 
@@ -62,7 +63,7 @@ def _metric_table(results: Results, name: str, metric: str, sizes: Sequence[str]
         [
             Cell(method.title),
             *_size_cells(results, method, name, metric, sizes, with_paper),
-            budget_cell(results.budgets[method.name]),
+            budget_cell(results, method),
         ]
         for method in methods
     ]
@@ -124,7 +125,9 @@ def _text(results: Results, name: str, sizes: Sequence[str]) -> str:
     return f'Accuracy with the threshold chosen on the other folds. {words}. Protocols {hashes}.'
 
 
-def _images(plots: Plots, name: str, measured: Mapping[tuple[str, str], Result], sizes: Sequence[str]) -> list[str]:
+def _images(
+    results: Results, plots: Plots, name: str, measured: Mapping[tuple[str, str], Result], sizes: Sequence[str]
+) -> list[str]:
     accuracy: dict[str, dict[str, float]] = defaultdict(dict)
     pairs: dict[str, dict[str, tuple[np.ndarray, np.ndarray]]] = defaultdict(dict)
     for (title, size), result in measured.items():
@@ -135,17 +138,9 @@ def _images(plots: Plots, name: str, measured: Mapping[tuple[str, str], Result],
         for size in sizes
         if size in pairs
     )
-    return [plots.accuracy_over_size(name, accuracy), *curves, *_det_curves(plots, name, measured, sizes)]
-
-
-def _det_curves(
-    plots: Plots, name: str, measured: Mapping[tuple[str, str], Result], sizes: Sequence[str]
-) -> Iterator[str]:
-    for size in sizes:
-        searches = {
-            title: (result['arrays']['mated'], result['arrays']['non_mated'])
-            for (title, at), result in measured.items()
-            if at == size and 'mated' in result['arrays']
-        }
-        if searches:
-            yield plots.det_curves(f'{name}_{size}', f'{name}: open-set searches, probes at {size}', searches)
+    searches = (
+        image
+        for size in sizes
+        for image in search_curves(results, plots, ('pairs', name, size), f'{name}_{size}', f'probes at {size}')
+    )
+    return [plots.accuracy_over_size(name, accuracy), *curves, *searches]

@@ -76,7 +76,7 @@ def _cells(results: Results, figures: list[Figure], with_paper: set[str], method
         cells.append(ranked_cell(results, method.name, figure, results.image_columns[figure.metric].absent))
         if figure.metric in with_paper:
             cells.append(paper_cell(paper, figure.metric))
-    return [*cells, *_speed_cells(results, method), budget_cell(results.budgets[method.name])]
+    return [*cells, *_speed_cells(results, method), budget_cell(results, method)]
 
 
 def _speed_cells(results: Results, method: Method) -> list[Cell]:

@@ -149,6 +149,16 @@ def test_methods_table_says_what_was_compared(folder, sr_results):
 
 
 @pytest.mark.slow
+def test_what_training_elsewhere_took_is_told_by_row(folder, sr_results):
+    methods = {**METHODS, 'srcnn': {**METHODS['srcnn'], 'trained': '9 hours of a GPU'}}
+    text = report(sr_results, methods=methods)
+    assert [row[-1] for row in table(text, '## Super-resolution: drawn')] == ['trained', '---', '9 hours of a GPU', '-']
+    assert table(text, '## Methods')[2][4] == '9 hours of a GPU'
+    everything = json.loads((folder / 'out/small/results.json').read_text())
+    assert everything['methods']['srcnn']['trained'] == '9 hours of a GPU'
+
+
+@pytest.mark.slow
 def test_files_beside_the_page(folder, sr_results):
     report(sr_results, pair_sets=PAIRS, recogniser={'type': 'MobileFaceNet'})
     out = folder / 'out/small'
