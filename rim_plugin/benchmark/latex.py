@@ -1,9 +1,8 @@
 """Tables of a report as LaTeX, at a size that a page of one column can be read at."""
 
 from collections.abc import Sequence
-from itertools import groupby
 
-from rim_plugin.benchmark.tables import SIGNIFICANT, Cell, Table, marked
+from rim_plugin.benchmark.tables import SIGNIFICANT, Cell, Table, marked, spans
 
 PACKAGES = ('booktabs', 'graphicx')
 _LINE = 84  # characters of \footnotesize across \linewidth of the class article
@@ -89,14 +88,12 @@ def _head(head: str) -> str:
 
 
 def _row(row: Sequence[Cell]) -> str:
-    """Cells of a line; one before empty ones spans them."""
-    cells: list[str] = []
-    for is_empty, group in groupby(row[1:], key=lambda cell: not cell.text):
-        if is_empty and cells:
-            cells[-1] = f'\\multicolumn{{{1 + len(list(group))}}}{{l}}{{{cells[-1]}}}'
-        else:
-            cells += [_cell(cell) for cell in group]
-    return ' & '.join([_cell(row[0]), *cells]) + r' \\'
+    first, *rest = row
+    cells = (
+        _cell(cell) if columns == 1 else f'\\multicolumn{{{columns}}}{{l}}{{{_cell(cell)}}}'
+        for cell, columns in spans(rest)
+    )
+    return ' & '.join([_cell(first), *cells]) + r' \\'
 
 
 def _cell(cell: Cell) -> str:

@@ -44,7 +44,7 @@ def recognition_section(results: Results, plots: Plots, name: str) -> Section:
         f'Recognition: {name}',
         _text(results, name, sizes),
         [
-            *(_metric_table(results, name, key, sizes) for key in shown),
+            *(_metric_table(results, name, key, sizes, failed=key == shown[0]) for key in shown),
             difference_table(results, f'pairs_{name}_difference', title, differences),
         ],
         _images(results, plots, name, measured, sizes) if measured else [],
@@ -52,10 +52,15 @@ def recognition_section(results: Results, plots: Plots, name: str) -> Section:
     )
 
 
-def _metric_table(results: Results, name: str, metric: str, sizes: Sequence[str]) -> Table:
-    """A metric of each method at each size, with the paper's accuracy beside."""
+def _metric_table(results: Results, name: str, metric: str, sizes: Sequence[str], failed: bool) -> Table:
+    """A metric of each method at each size, with the paper's accuracy beside; rows of methods that could not be
+    measured only where ``failed``."""
     column = results.pair_columns[metric]
-    methods = [method for method in results.benchmark.methods if 'recognition' in method.tables]
+    methods = [
+        method
+        for method in results.benchmark.methods
+        if 'recognition' in method.tables and (failed or not _error(results, method, name, sizes))
+    ]
     paper = [paper_accuracy(method.paper, name) if metric == 'accuracy' else {} for method in methods]
     with_paper = {size for figures in paper for size in figures} & set(sizes)
     header = ['method', *(head for size in sizes for head in _heads(size, with_paper)), 'trained']
@@ -75,15 +80,21 @@ def _size_cells(
     results: Results, method: Method, name: str, metric: str, sizes: Sequence[str], with_paper: set[str]
 ) -> list[Cell]:
     """A method's figure at each size, or once what is wrong with all of them; the paper's behind."""
-    error = error_of(result for size in sizes if (result := _result(results, method, name, size)))
+    error = _error(results, method, name, sizes)
     digits = results.pair_columns[metric].digits
     cells: list[Cell] = []
     for size in sizes:
         figure = Figure(size, ('pairs', name, size), metric, digits)
         cells.append(Cell('' if cells else error) if error else _cell(results, method, figure))
         if size in with_paper:
-            cells.append(paper_cell(paper_accuracy(method.paper, name), size))
+            paper = paper_accuracy(method.paper, name)
+            cells.append(paper_cell(paper, size) if size in paper or not error else Cell(''))
     return cells
+
+
+def _error(results: Results, method: Method, name: str, sizes: Sequence[str]) -> str:
+    """What is wrong with a method at all sizes, or nothing."""
+    return error_of(result for size in sizes if (result := _result(results, method, name, size)))
 
 
 def _heads(size: str, with_paper: set[str]) -> list[str]:

@@ -88,7 +88,7 @@ def as_markdown(table: Table) -> str:
 def as_html(table: Table) -> str:
     """A ``figure`` with the title as caption; cells of a column carry its head for narrow screens."""
     head = ''.join(f'<th scope="col">{html.escape(each)}</th>' for each in table.header)
-    body = ''.join(f'<tr>{_html_row(table, row)}</tr>\n' for row in table.padded)
+    body = ''.join(f'<tr>{_html_row(row)}</tr>\n' for row in table.padded)
     note = f'<p class="note">{html.escape(table.note)}</p>' if table.note else ''
     caption = f'<figcaption>{html.escape(table.title)}</figcaption>' if table.title else ''
     kind = ' class="wide"' if table.wide else ''
@@ -98,12 +98,21 @@ def as_html(table: Table) -> str:
     )
 
 
-def _html_row(table: Table, row: Sequence[Cell]) -> str:
+def _html_row(row: Sequence[Cell]) -> str:
     first, *rest = row
-    while len(rest) > 1 and not rest[-1].text:
-        rest.pop()  # the last one spans them
-    cells = ''.join(_html_data(cell, 1) for cell in rest[:-1]) + _html_data(rest[-1], len(table.header) - len(rest))
+    cells = ''.join(_html_data(cell, columns) for cell, columns in spans(rest))
     return f'<th scope="row">{html.escape(str(first))}</th>{cells}'
+
+
+def spans(cells: Sequence[Cell]) -> list[tuple[Cell, int]]:
+    """Cells with the number of columns that each takes: its own, and the empty ones behind it."""
+    found: list[tuple[Cell, int]] = []
+    for cell in cells:
+        if found and not cell.text:
+            found[-1] = found[-1][0], found[-1][1] + 1
+        else:
+            found.append((cell, 1))
+    return found
 
 
 def _html_data(cell: Cell, columns: int) -> str:

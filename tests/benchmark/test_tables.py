@@ -9,7 +9,7 @@ import pytest
 
 from rim_plugin.benchmark.bootstrap import Interval
 from rim_plugin.benchmark.latex import as_latex
-from rim_plugin.benchmark.tables import Cell, Table, as_csv, as_html, as_markdown, interval_cell
+from rim_plugin.benchmark.tables import Cell, Table, as_csv, as_html, as_markdown, interval_cell, words
 
 TABLE = Table(
     'few',
@@ -58,6 +58,11 @@ def test_html_escapes_and_marks():
         and '<td colspan="2">no weights<' in text
         and '<figcaption>A few &amp; more</figcaption>' in text
     )
+
+
+def test_words_reach_over_the_empty_cells_behind_them():
+    page = as_html(Table('t', '', ['method', 'a', 'b', 'c'], [[Cell('RIM'), *words('weights not given', '', '0.9')]]))
+    assert '<td colspan="2">weights not given</td><td>0.9</td>' in page
 
 
 def test_csv_has_bounds_and_ranks_in_columns_of_their_own():
