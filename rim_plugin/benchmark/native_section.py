@@ -5,7 +5,7 @@ from rim_plugin.benchmark.figures import Plots
 from rim_plugin.benchmark.native_results import native_rates
 from rim_plugin.benchmark.results import Results
 from rim_plugin.benchmark.run import Result
-from rim_plugin.benchmark.sections import MARKS, NOT_MEASURABLE, Figure, Section, ranked_cell
+from rim_plugin.benchmark.sections import MARKS, NOT_MEASURABLE, Figure, Section, ranked_cell, search_curves
 from rim_plugin.benchmark.settings import Method
 from rim_plugin.benchmark.tables import Cell, Table
 
@@ -23,7 +23,7 @@ def native_section(results: Results, plots: Plots, name: str) -> Section:
         f'Native low resolution: {name}',
         _text(results, places),
         tables,
-        [image for place in places if (image := _det(results, plots, place))],
+        [image for place in places for image in _images(results, plots, place)],
         f'native-{name}',
     )
 
@@ -68,13 +68,6 @@ def _cell(results: Results, method: Method, result: Result, figure: Figure) -> C
     return ranked_cell(results, method.name, figure, NOT_MEASURABLE if beyond else '')
 
 
-def _det(results: Results, plots: Plots, place: tuple[str, ...]) -> str | None:
-    searches = {
-        method.title: (result['arrays']['mated'], result['arrays']['non_mated'])
-        for method, result in results.at(*place)
-        if 'non_mated' in result.get('arrays', {})
-    }
-    if not searches:
-        return None
+def _images(results: Results, plots: Plots, place: tuple[str, ...]) -> list[str]:
     _, name, part = place
-    return plots.det_curves(f'native_{name}_{part}', f'{name}: open-set searches, {part.replace("_", " ")}', searches)
+    return search_curves(results, plots, place, f'native_{name}_{part}', part.replace('_', ' '))

@@ -25,9 +25,10 @@ def unknown_row(name: str) -> str:
     return '' if name in rows else f'the paper has no row {name!r}{did_you_mean(name, rows)}'
 
 
-def paper_image_figures(row: str | None) -> dict[str, float]:
-    """Metric to figure of a row of the paper's table of super-resolution; empty where it has none."""
-    return _figures()['super_resolution'].get(row or '', {})
+def paper_image_figures(row: str | None, name: str) -> dict[str, float]:
+    """Metric to figure of a row of the paper's table of super-resolution on a set, which may be named as a part of it
+    (``lfw_1000``); empty where it has none."""
+    return _figures()['super_resolution'].get(row or '', {}).get(name.partition('_')[0], {})
 
 
 def paper_accuracy(row: str | None, name: str) -> dict[str, float]:

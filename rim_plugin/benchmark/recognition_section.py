@@ -1,7 +1,7 @@
 """The section of a list of pairs: a table a metric, differences, curves."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -20,6 +20,7 @@ from rim_plugin.benchmark.sections import (
     error_of,
     paper_cell,
     ranked_cell,
+    search_curves,
 )
 from rim_plugin.benchmark.settings import Method
 from rim_plugin.benchmark.tables import Cell, Table
@@ -43,18 +44,23 @@ def recognition_section(results: Results, plots: Plots, name: str) -> Section:
         f'Recognition: {name}',
         _text(results, name, sizes),
         [
-            *(_metric_table(results, name, key, sizes) for key in shown),
+            *(_metric_table(results, name, key, sizes, failed=key == shown[0]) for key in shown),
             difference_table(results, f'pairs_{name}_difference', title, differences),
         ],
-        _images(plots, name, measured, sizes) if measured else [],
+        _images(results, plots, name, measured, sizes) if measured else [],
         f'pairs-{name}',
     )
 
 
-def _metric_table(results: Results, name: str, metric: str, sizes: Sequence[str]) -> Table:
-    """A metric of each method at each size, with the paper's accuracy beside."""
+def _metric_table(results: Results, name: str, metric: str, sizes: Sequence[str], failed: bool) -> Table:
+    """A metric of each method at each size, with the paper's accuracy beside; rows of methods that could not be
+    measured only where ``failed``."""
     column = results.pair_columns[metric]
-    methods = [method for method in results.benchmark.methods if 'recognition' in method.tables]
+    methods = [
+        method
+        for method in results.benchmark.methods
+        if 'recognition' in method.tables and (failed or not _error(results, method, name, sizes))
+    ]
     paper = [paper_accuracy(method.paper, name) if metric == 'accuracy' else {} for method in methods]
     with_paper = {size for figures in paper for size in figures} & set(sizes)
     header = ['method', *(head for size in sizes for head in _heads(size, with_paper)), 'trained']
@@ -62,7 +68,7 @@ def _metric_table(results: Results, name: str, metric: str, sizes: Sequence[str]
         [
             Cell(method.title),
             *_size_cells(results, method, name, metric, sizes, with_paper),
-            budget_cell(results.budgets[method.name]),
+            budget_cell(results, method),
         ]
         for method in methods
     ]
@@ -74,15 +80,21 @@ def _size_cells(
     results: Results, method: Method, name: str, metric: str, sizes: Sequence[str], with_paper: set[str]
 ) -> list[Cell]:
     """A method's figure at each size, or once what is wrong with all of them; the paper's behind."""
-    error = error_of(result for size in sizes if (result := _result(results, method, name, size)))
+    error = _error(results, method, name, sizes)
     digits = results.pair_columns[metric].digits
     cells: list[Cell] = []
     for size in sizes:
         figure = Figure(size, ('pairs', name, size), metric, digits)
         cells.append(Cell('' if cells else error) if error else _cell(results, method, figure))
         if size in with_paper:
-            cells.append(paper_cell(paper_accuracy(method.paper, name), size))
+            paper = paper_accuracy(method.paper, name)
+            cells.append(paper_cell(paper, size) if size in paper or not error else Cell(''))
     return cells
+
+
+def _error(results: Results, method: Method, name: str, sizes: Sequence[str]) -> str:
+    """What is wrong with a method at all sizes, or nothing."""
+    return error_of(result for size in sizes if (result := _result(results, method, name, size)))
 
 
 def _heads(size: str, with_paper: set[str]) -> list[str]:
@@ -124,7 +136,9 @@ def _text(results: Results, name: str, sizes: Sequence[str]) -> str:
     return f'Accuracy with the threshold chosen on the other folds. {words}. Protocols {hashes}.'
 
 
-def _images(plots: Plots, name: str, measured: Mapping[tuple[str, str], Result], sizes: Sequence[str]) -> list[str]:
+def _images(
+    results: Results, plots: Plots, name: str, measured: Mapping[tuple[str, str], Result], sizes: Sequence[str]
+) -> list[str]:
     accuracy: dict[str, dict[str, float]] = defaultdict(dict)
     pairs: dict[str, dict[str, tuple[np.ndarray, np.ndarray]]] = defaultdict(dict)
     for (title, size), result in measured.items():
@@ -135,17 +149,9 @@ def _images(plots: Plots, name: str, measured: Mapping[tuple[str, str], Result],
         for size in sizes
         if size in pairs
     )
-    return [plots.accuracy_over_size(name, accuracy), *curves, *_det_curves(plots, name, measured, sizes)]
-
-
-def _det_curves(
-    plots: Plots, name: str, measured: Mapping[tuple[str, str], Result], sizes: Sequence[str]
-) -> Iterator[str]:
-    for size in sizes:
-        searches = {
-            title: (result['arrays']['mated'], result['arrays']['non_mated'])
-            for (title, at), result in measured.items()
-            if at == size and 'mated' in result['arrays']
-        }
-        if searches:
-            yield plots.det_curves(f'{name}_{size}', f'{name}: open-set searches, probes at {size}', searches)
+    searches = (
+        image
+        for size in sizes
+        for image in search_curves(results, plots, ('pairs', name, size), f'{name}_{size}', f'probes at {size}')
+    )
+    return [plots.accuracy_over_size(name, accuracy), *curves, *searches]

@@ -9,6 +9,7 @@ from typing import Any
 
 from rim_plugin.benchmark.browser import browser_data
 from rim_plugin.benchmark.figures import Plots
+from rim_plugin.benchmark.latex import PACKAGES, as_latex, document
 from rim_plugin.benchmark.measurement import Measurement
 from rim_plugin.benchmark.native_section import native_section
 from rim_plugin.benchmark.protocol import write_protocol
@@ -19,13 +20,13 @@ from rim_plugin.benchmark.run import Result
 from rim_plugin.benchmark.sections import Section, budget_cell
 from rim_plugin.benchmark.settings import Benchmark, Method
 from rim_plugin.benchmark.sr_section import sr_section
-from rim_plugin.benchmark.tables import NOTHING, Cell, Table, as_csv, as_html, as_latex, as_markdown, words
+from rim_plugin.benchmark.tables import NOTHING, Cell, Table, as_csv, as_html, as_markdown, words
 from rim_plugin.environment import environment
 from rim_plugin.files import write_atomically
 from rim_plugin.templates import render
 
 _TEMPLATES = Path(__file__).parent
-_LATEX_HEAD = '% \\usepackage{booktabs}, \\usepackage{graphicx}\n'
+_LATEX_HEAD = '% ' + ', '.join(f'\\usepackage{{{each}}}' for each in PACKAGES) + '\n'
 
 
 def write_report(benchmark: Benchmark, measured: Iterable[tuple[Measurement, Result]]) -> Path:
@@ -83,10 +84,7 @@ def _machine() -> str:
 
 def _methods(results: Results) -> Table:
     header = ['method', 'options', 'changes', 'weights', 'trained', 'recogniser']
-    rows = [
-        [*_method_row(each), budget_cell(results.budgets[each.name]), _recogniser(each)]
-        for each in results.benchmark.methods
-    ]
+    rows = [[*_method_row(each), budget_cell(results, each), _recogniser(each)] for each in results.benchmark.methods]
     return Table('methods', '', header, rows, wide=True)
 
 
@@ -134,7 +132,4 @@ def _write_tables(folder: Path, values: dict[str, Any]) -> None:
         write_atomically(folder / f'{table.name}.csv', as_csv(table))
     for table in tables:
         write_atomically(folder / f'{table.name}.tex', _LATEX_HEAD + as_latex(table))
-    inputs = '\n'.join(f'\\input{{{table.name}.tex}}' for table in tables)
-    packages = '\\usepackage[T1]{fontenc}\n\\usepackage{booktabs}\n\\usepackage{graphicx}'
-    document = f'\\documentclass{{article}}\n{packages}\n\\begin{{document}}\n{inputs}\n\\end{{document}}\n'
-    write_atomically(folder / 'all.tex', document)
+    write_atomically(folder / 'all.tex', document([table.name for table in tables]))

@@ -174,6 +174,7 @@ class Results:
                     'force': method.force,
                     'weights': method.weights,
                     'training': budget and budget._asdict(),
+                    'trained': method.trained,
                     'recogniser': method.recogniser,
                 }
                 for method, budget in zip(benchmark.methods, self.budgets.values())

@@ -58,18 +58,23 @@ def _at_once(
     """Speed, which comes first in every list, is measured while nothing else is at work."""
     counts = [sum(each.kind == 'speed' for each in made) for _, made in wanted]
     rest = [(method, made[count:]) for (method, made), count in zip(wanted, counts)]
+    rest.sort(
+        key=lambda part: (bool(part[0].missing), len(part[1])), reverse=True
+    )  # lest the longest is left to the end
     if cluster is None:
         shared = replace(run, threads=max((os.cpu_count() or 1) // workers, 1))
         with ThreadPoolExecutor(workers) as pool:
-            outcomes = list(pool.map(lambda part: shared.measure(part[0], part[1], bar.update), rest))
+            found = list(pool.map(lambda part: shared.measure(part[0], part[1], bar.update), rest))
     else:
-        outcomes = []
+        found = []
         for (_, made), outcome in zip(rest, cluster.map(run.elsewhere, rest, 1)):
-            outcomes.append(outcome)
+            found.append(outcome)
             bar.update(len(made))
+    outcomes = {method.name: outcome for (method, _), outcome in zip(rest, found)}
     return [
         outcome.after(run.measure(method, made[:count], bar.update) if outcome.problem is None else None, count)
-        for (method, made), count, outcome in zip(wanted, counts, outcomes)
+        for (method, made), count in zip(wanted, counts)
+        for outcome in [outcomes[method.name]]
     ]
 
 

@@ -4,9 +4,10 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from rim_plugin.benchmark.bootstrap import LEVEL, Ranking
-from rim_plugin.benchmark.budget import Budget
+from rim_plugin.benchmark.figures import Plots
 from rim_plugin.benchmark.results import Results
 from rim_plugin.benchmark.run import Result
+from rim_plugin.benchmark.settings import Method
 from rim_plugin.benchmark.tables import NOTHING, SIGNIFICANT, Cell, Rank, Table, interval_cell
 
 MARKS = (
@@ -80,10 +81,11 @@ def paper_cell(figures: dict[str, float], key: str) -> Cell:
     return Cell(f'{figures[key]:.3f}' if key in figures else NOTHING)
 
 
-def budget_cell(budget: Budget | None) -> Cell:
-    """What a training took, or a dash where it is not known."""
+def budget_cell(results: Results, method: Method) -> Cell:
+    """What a training took, as logs say or, of one elsewhere, as the benchmark's file does; a dash where neither."""
+    budget = results.budgets[method.name]
     if budget is None:
-        return Cell(NOTHING)
+        return Cell(method.trained or NOTHING)
     return Cell(f'{budget.iterations:,} x {budget.batch} faces, {budget.seconds / 60:.1f} min')
 
 
@@ -91,3 +93,20 @@ def error_of(results: Iterable[Result]) -> str:
     """What is wrong with all of some results; nothing where one of them was measured."""
     errors = [each.get('error', '') for each in results]
     return errors[0] if errors and all(errors) else ''
+
+
+def search_curves(results: Results, plots: Plots, place: tuple[str, ...], stem: str, probes: str) -> list[str]:
+    """DET curves of the methods with open-set searches at a place; no figure where none has any.
+
+    Args:
+        results, plots: of the report.
+        place: (kind, set, part or size).
+        stem: of the figure's file.
+        probes: which, for its title.
+    """
+    searches = {
+        method.title: (result['arrays']['mated'], result['arrays']['non_mated'])
+        for method, result in results.at(*place)
+        if 'non_mated' in result.get('arrays', {})
+    }
+    return [plots.det_curves(stem, f'{place[1]}: open-set searches, {probes}', searches)] if searches else []

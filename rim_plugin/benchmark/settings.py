@@ -41,6 +41,7 @@ class Method:
         query_sizes: at which sizes of probes it is verified.
         weights: network label (g, d, r) to file.
         paper: row of the paper's tables.
+        trained: what its training took, where that was elsewhere.
     """
 
     name: str
@@ -53,6 +54,7 @@ class Method:
     query_sizes: Sequence[ProbeSize]
     weights: dict[str, str] = field(default_factory=dict)
     paper: str | None = None
+    trained: str | None = None
 
     @property
     def networks(self) -> dict[str, dict[str, Any]]:
@@ -167,13 +169,25 @@ def _method(path: str, options: BenchmarkOptions, name: str, block: MethodOption
             raise OptionsError(f'{path}: {where}.query_sizes: {size} is not among those of the benchmark')
     title = name if block.title is None else block.title
     method = Method(name, title, block.options, force, tree, recogniser, tuple(block.tables), sizes)
+    if options.sr_sets and 'sr' in block.tables and 'g' in method.networks:
+        _check_judge(f'{path}: {where}', recogniser, options.recogniser)
     for label in block.weights or {}:
         if label not in method.networks:
             known = ', '.join(f'network_{known}' for known in method.networks)
             raise OptionsError(f'{path}: {where}.weights.{label}: its options have no network_{label}, only {known}')
     if block.paper is not None and (problem := unknown_row(block.paper)):
         raise OptionsError(f'{path}: {where}.paper: {problem}')
-    return replace(method, weights={**_default_weights(method), **(block.weights or {})}, paper=block.paper)
+    weights = {**_default_weights(method), **(block.weights or {})}
+    return replace(method, weights=weights, paper=block.paper, trained=block.trained)
+
+
+def _check_judge(where: str, recogniser: Mapping[str, Any] | None, judge: Mapping[str, Any] | None) -> None:
+    """Check that a method's identity similarity is by the recogniser that judges the others'."""
+    if judge is not None and recogniser != judge:
+        raise OptionsError(
+            f"{where}.recogniser: another than the benchmark's, and so would be its identity similarity in the tables "
+            'of faces; add tables: [recognition], and a method without it for tables: [sr]'
+        )
 
 
 def _method_options(block: MethodOptions, force_all: list[str]) -> tuple[list[str], dict[str, Any]]:

@@ -28,7 +28,7 @@ def sr_section(results: Results, plots: Plots, name: str) -> Section:
     columns = results.image_columns
     shown = [key for key, column in columns.items() if key in known or column.absent]
     figures = [Figure(columns[key].heading, ('sr', name), key, columns[key].digits) for key in shown]
-    with_paper = {key for method, _ in rows for key in paper_image_figures(method.paper)} & known
+    with_paper = {key for method, _ in rows for key in paper_image_figures(method.paper, name)} & known
     heads = [head for each in figures for head in _heads(each, with_paper)]
     header = ['method', *heads, *(title for title, _ in _SPEED.values()), 'trained']
     cells = [[Cell(each.title), *_cells(results, figures, with_paper, each, result)] for each, result in rows]
@@ -70,13 +70,13 @@ def _heads(figure: Figure, with_paper: set[str]) -> list[str]:
 def _cells(results: Results, figures: list[Figure], with_paper: set[str], method: Method, result: Result) -> list[Cell]:
     if 'error' in result:
         return [Cell(result['error'])]
-    paper = paper_image_figures(method.paper)
+    paper = paper_image_figures(method.paper, figures[0].place[1]) if figures else {}
     cells: list[Cell] = []
     for figure in figures:
         cells.append(ranked_cell(results, method.name, figure, results.image_columns[figure.metric].absent))
         if figure.metric in with_paper:
             cells.append(paper_cell(paper, figure.metric))
-    return [*cells, *_speed_cells(results, method), budget_cell(results.budgets[method.name])]
+    return [*cells, *_speed_cells(results, method), budget_cell(results, method)]
 
 
 def _speed_cells(results: Results, method: Method) -> list[Cell]:

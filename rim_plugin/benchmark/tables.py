@@ -1,4 +1,4 @@
-"""Tables of a report, and the four ways in which they are written from the same cells: Markdown, HTML, LaTeX, CSV."""
+"""Tables of a report, and three of the ways in which they are written from the same cells: Markdown, HTML, CSV."""
 
 import csv
 import html
@@ -80,7 +80,7 @@ def interval_cell(interval: Interval | None, digits: int, sign: str = '') -> Cel
 
 def as_markdown(table: Table) -> str:
     """Title, table and note; the best in bold, the second underlined."""
-    rows = [[_marked(cell, '**{}**'.format, '<u>{}</u>'.format, str) for cell in row] for row in table.rows]
+    rows = [[marked(cell, '**{}**'.format, '<u>{}</u>'.format, str) for cell in row] for row in table.rows]
     parts = [f'**{table.title}**' if table.title else '', markdown_table(rows, table.header), table.note]
     return '\n\n'.join(part for part in parts if part)
 
@@ -88,7 +88,7 @@ def as_markdown(table: Table) -> str:
 def as_html(table: Table) -> str:
     """A ``figure`` with the title as caption; cells of a column carry its head for narrow screens."""
     head = ''.join(f'<th scope="col">{html.escape(each)}</th>' for each in table.header)
-    body = ''.join(f'<tr>{_html_row(table, row)}</tr>\n' for row in table.padded)
+    body = ''.join(f'<tr>{_html_row(row)}</tr>\n' for row in table.padded)
     note = f'<p class="note">{html.escape(table.note)}</p>' if table.note else ''
     caption = f'<figcaption>{html.escape(table.title)}</figcaption>' if table.title else ''
     kind = ' class="wide"' if table.wide else ''
@@ -98,18 +98,27 @@ def as_html(table: Table) -> str:
     )
 
 
-def _html_row(table: Table, row: Sequence[Cell]) -> str:
+def _html_row(row: Sequence[Cell]) -> str:
     first, *rest = row
-    while len(rest) > 1 and not rest[-1].text:
-        rest.pop()  # the last one spans them
-    cells = ''.join(_html_data(cell, 1) for cell in rest[:-1]) + _html_data(rest[-1], len(table.header) - len(rest))
+    cells = ''.join(_html_data(cell, columns) for cell, columns in spans(rest))
     return f'<th scope="row">{html.escape(str(first))}</th>{cells}'
+
+
+def spans(cells: Sequence[Cell]) -> list[tuple[Cell, int]]:
+    """Cells with the number of columns that each takes: its own, and the empty ones behind it."""
+    found: list[tuple[Cell, int]] = []
+    for cell in cells:
+        if found and not cell.text:
+            found[-1] = found[-1][0], found[-1][1] + 1
+        else:
+            found.append((cell, 1))
+    return found
 
 
 def _html_data(cell: Cell, columns: int) -> str:
     kind = _kind(cell.text, columns)
     span = f' colspan="{columns}"' if columns > 1 else ''
-    return f'<td{kind}{span}>{_marked(cell, "<b>{}</b>".format, "<u>{}</u>".format, _html_cell)}</td>'
+    return f'<td{kind}{span}>{marked(cell, "<b>{}</b>".format, "<u>{}</u>".format, _html_cell)}</td>'
 
 
 def _kind(text: str, columns: int) -> str:
@@ -124,43 +133,7 @@ def _html_cell(cell: Cell) -> str:
     return f'{text} <span class="bounds">[{html.escape(", ".join(cell.bounds))}]</span>' if cell.bounds else text
 
 
-def as_latex(table: Table) -> str:
-    """A ``table`` of the package booktabs; the best bold, the second underlined, bounds as a smaller second number."""
-    columns = 'l' + 'r' * (len(table.header) - 1)
-    mark = r'$^{\dagger}$'
-    lines = [
-        ' & '.join(
-            _marked(cell, r'\textbf{{{}}}'.format, r'\underline{{{}}}'.format, _latex_cell).replace(SIGNIFICANT, mark)
-            for cell in row
-        )
-        for row in table.padded
-    ]
-    body = '\n'.join(rf'{line} \\' for line in lines)
-    header = ' & '.join(map(latex_text, table.header))
-    return (
-        f'\\begin{{table}}\n\\centering\n\\caption{{{latex_text(f"{table.title}. {table.note}".strip())}}}\n'
-        f'\\label{{tab:{table.name}}}\n\\resizebox{{\\linewidth}}{{!}}{{%\n\\begin{{tabular}}{{{columns}}}\n\\toprule\n'
-        f'{header} \\\\\n\\midrule\n{body}\n\\bottomrule\n\\end{{tabular}}}}\n\\end{{table}}\n'
-    )
-
-
-_LATEX = {'\\': r'\textbackslash{}', '~': r'\textasciitilde{}', '^': r'\textasciicircum{}', '<': '$<$', '>': '$>$'}
-_LATEX |= {character: f'\\{character}' for character in '&%$#_{}'}
-
-
-def latex_text(text: str) -> str:
-    """A text whose special characters LaTeX prints."""
-    return ''.join(_LATEX.get(character, character) for character in text.replace('`', ''))
-
-
-def _latex_cell(cell: Cell) -> str:
-    text = latex_text(cell.text)
-    return rf'{text} {{\scriptsize [{", ".join(cell.bounds)}]}}' if cell.bounds else text
-
-
-def _marked(
-    cell: Cell, best: Callable[[str], str], second: Callable[[str], str], written: Callable[[Cell], str]
-) -> str:
+def marked(cell: Cell, best: Callable[[str], str], second: Callable[[str], str], written: Callable[[Cell], str]) -> str:
     """A cell with its rank, and the dagger of significance."""
     mark: Callable[[str], str] = {'best': best, 'second': second}.get(cell.rank, str)
     return written(cell._replace(text='\0')).replace('\0', mark(written(Cell(cell.text))) + _dagger(cell))

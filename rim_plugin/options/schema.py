@@ -194,6 +194,7 @@ class MethodOptions(Struct, kw_only=True, frozen=True, forbid_unknown_fields=Tru
     )
     paper: Annotated[str | None, about("Row of the paper's tables whose figures stand beside.")] = None
     query_sizes: Annotated[ProbeSizes | None, about("At which of the benchmark's probe sizes it is verified.")] = None
+    trained: Annotated[str | None, about('What the training of weights from elsewhere took, for the tables.')] = None
 
 
 class BenchmarkOptions(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):

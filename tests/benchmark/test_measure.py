@@ -1,6 +1,7 @@
 """Measured values equal BasicSR's and numpy's; a newly registered metric is measured by itself."""
 
 import json
+import time
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from torchvision.models import alexnet
 from rim_plugin.archs.fhn_arch import FHN
 from rim_plugin.benchmark import measure
 from rim_plugin.benchmark.cache import Cache
-from rim_plugin.benchmark.measure import build_method, measure_images, measure_pairs, measure_speed
+from rim_plugin.benchmark.measure import _milliseconds, build_method, measure_images, measure_pairs, measure_speed
 from rim_plugin.evaluation import metric as metrics
 from rim_plugin.evaluation.embeddings import KnownEmbeddings
 from rim_plugin.evaluation.metric import ImageMetric
@@ -143,6 +144,25 @@ def test_size_and_speed(srcnn, monkeypatch):
     layers = (3 * 4 * 81, 4 * 2 * 25, 2 * 3 * 25)
     assert speed['gmacs'] == pytest.approx(224**2 * sum(layers) / 1e9, rel=0.02)
     assert speed['ms_1'] > 0 and speed['ms_32'] > 0 and speed['peak_mib'] > 50
+
+
+class Sleeper(torch.nn.Module):
+    """A network that takes ``seconds``, and counts how often."""
+
+    def __init__(self, seconds):
+        super().__init__()
+        self.seconds, self.runs = seconds, 0
+
+    def forward(self, probes):
+        self.runs += 1
+        time.sleep(self.seconds)
+
+
+def test_a_network_that_takes_longer_than_it_is_timed_for_runs_once(monkeypatch):
+    monkeypatch.setattr(measure, '_TIMED_SECONDS', 0.02)
+    slow, fast = Sleeper(0.03), Sleeper(0.001)
+    assert _milliseconds(slow, torch.zeros(4, 3, 2, 2)) >= 30 / 4 and slow.runs == 1
+    assert _milliseconds(fast, torch.zeros(4, 3, 2, 2)) >= 1 / 4 and fast.runs > 1
 
 
 @pytest.mark.slow

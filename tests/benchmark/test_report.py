@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from support.benchmarks import METHODS, SPEED, benchmark, pair_result, sr_result
+from support.benchmarks import DRAWN, METHODS, SPEED, benchmark, pair_result, sr_result
 
 from rim_plugin.benchmark.report import write_report
 from rim_plugin.benchmark.results import image_columns
@@ -113,6 +113,7 @@ def test_recognition_tables(folder):
         ['Bicubic', '<u>0.5000</u>', '<u>0.5000</u>', '-'],
         ['At full', 'broken', '', '-'],
     ]
+    assert len(table(text, '**Rank 1 by')) == 4
     assert table(text, '**Rank 1 by')[2:4] == [['SRCNN', '0.5000', '0.5000', '-'], ['Bicubic', '-', '-', '-']]
     assert 'figures/det_' not in text  # no searches
     difference = table(text, '**Accuracy, difference to Bicubic,')
@@ -149,6 +150,16 @@ def test_methods_table_says_what_was_compared(folder, sr_results):
 
 
 @pytest.mark.slow
+def test_what_training_elsewhere_took_is_told_by_row(folder, sr_results):
+    methods = {**METHODS, 'srcnn': {**METHODS['srcnn'], 'trained': '9 hours of a GPU'}}
+    text = report(sr_results, methods=methods)
+    assert [row[-1] for row in table(text, '## Super-resolution: drawn')] == ['trained', '---', '9 hours of a GPU', '-']
+    assert table(text, '## Methods')[2][4] == '9 hours of a GPU'
+    everything = json.loads((folder / 'out/small/results.json').read_text())
+    assert everything['methods']['srcnn']['trained'] == '9 hours of a GPU'
+
+
+@pytest.mark.slow
 def test_files_beside_the_page(folder, sr_results):
     report(sr_results, pair_sets=PAIRS, recogniser={'type': 'MobileFaceNet'})
     out = folder / 'out/small'
@@ -159,8 +170,10 @@ def test_files_beside_the_page(folder, sr_results):
 @pytest.mark.slow
 def test_the_papers_figure_stands_beside(folder, sr_results):
     methods = {**METHODS, 'srcnn': {**METHODS['srcnn'], 'paper': 'SRCNN'}}
-    text = report(sr_results, methods=methods)
-    head, _, srcnn, bicubic = table(text, '## Super-resolution: drawn')
+    sets = {'lfw_3': DRAWN, 'drawn': DRAWN}
+    text = report(sr_results, methods=methods, sr_sets=sets)
+    assert 'PSNR Y, paper' not in table(text, '## Super-resolution: drawn')[0]  # which the paper does not have
+    head, _, srcnn, bicubic = table(text, '## Super-resolution: lfw_3')
     place = head.index('PSNR Y, paper')
     assert head[place - 1] == 'PSNR Y' and srcnn[place] == '25.712' and bicubic[place] == '-'
     results = {(name, 'pairs'): pair_result(0.5) for name in METHODS}
@@ -248,6 +261,29 @@ def test_every_column_has_equal_figures_everywhere(folder, sr_results):
         assert row['dists (less is better)'] == 'weights not given'
     assert told == 2 * 3 + 1 and all('vgg16-397923af.pth' in text and 'weights not given' in text for text in texts)
     assert entries[0]['difference']['fid'][0] == -30 and '-30.00 [' in texts[1]
+
+
+@pytest.mark.slow
+def test_figures_of_pairs_are_equal_everywhere(folder):
+    figures = {'tpir_fpir_1e-1': 0.75, 'rank_1': 0.625, 'probes': 8}
+    results = {
+        (name, 'pairs'): pair_result(accuracy, seed, **figures)
+        for name, accuracy, seed in (('srcnn', 0.875, 1), ('bicubic', 0.75, 2))
+    }
+    report(results, sr_sets={}, pair_sets=PAIRS, recogniser={'type': 'MobileFaceNet'})
+    out, told = folder / 'out/small', 0
+    for entry in json.loads((out / 'results.json').read_text())['results']:
+        for key in ('accuracy', 'tpir_fpir_1e-1', 'rank_1'):
+            path = out / f'tables/pairs_few_{key}.csv'
+            rows = {row['method']: row for row in csv.DictReader(path.open())}
+            mean, *bounds = (f'{value:.4f}' for value in entry['intervals'][key] if value is not None)
+            row = rows[METHODS[entry['method']]['title']]
+            assert [row['28'], *([row['28: low'], row['28: high']] if bounds else [])] == [mean, *bounds]
+            written = f'{mean} [{", ".join(bounds)}]' if bounds else mean
+            texts = [(out / name).read_text() for name in ('report.html', 'report.md', f'tables/{path.stem}.tex')]
+            assert all(written in plain(text) for text in texts), (key, written)
+            told += 1
+    assert told == 2 * 3
 
 
 @pytest.mark.slow

@@ -5,6 +5,7 @@ import json
 import re
 import shutil
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,12 +13,12 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from support.benchmarks import DRAWN, NET, benchmark, dump, write_options
+from support.benchmarks import DRAWN, METHODS, NET, benchmark, dump, write_options
 from support.forking_python import forking_python
 
 from rim_plugin.benchmark.budget import training_budget
 from rim_plugin.benchmark.measurement import Measurement
-from rim_plugin.benchmark.method_run import MethodRun
+from rim_plugin.benchmark.method_run import MethodRun, Outcome
 from rim_plugin.benchmark.report import write_report
 from rim_plugin.benchmark.run import measurements, run_benchmark
 from rim_plugin.cluster import Cluster
@@ -137,6 +138,38 @@ def test_nothing_is_measured_twice(copied, monkeypatch):
     assert [result['images'] for each, result in copied if each.kind == 'sr'] == [
         result['images'] for each, result in again if each.kind == 'sr'
     ]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('workers', [1, 2])
+def test_an_added_method_costs_only_itself(copied, monkeypatch, workers):
+    torch.save({'params': build_network({'type': 'SRCNN', 'channels': [3, 2]}).state_dict()}, 'other.pth')
+    added = {'options': 'srcnn.yml', 'weights': {'g': 'other.pth'}}
+    asked = []
+
+    def measure(run, cache, method, missing, progress):
+        asked.extend((method.name, each.kind) for each in missing)
+        return {}
+
+    monkeypatch.setattr(MethodRun, '_in_a_process', measure)
+    run_benchmark(benchmark(methods={**METHODS, 'added': added}, reference='bicubic'), workers)
+    assert sorted(asked) == [('added', 'speed'), ('added', 'sr')]
+
+
+def test_what_takes_longest_begins_first_of_several_at_once(folder, monkeypatch):
+    begun = []
+
+    def measure(run, method, wanted, progress=None):
+        if run.threads is not None:  # not the speed, which comes after all
+            begun.append(method.name)
+        return Outcome(None, [None] * len(wanted))
+
+    monkeypatch.setattr(MethodRun, 'measure', measure)
+    monkeypatch.setattr('rim_plugin.benchmark.run.ThreadPoolExecutor', lambda count: ThreadPoolExecutor(1))
+    absent = {'options': 'srcnn.yml', 'weights': {'g': 'none.pth'}}
+    results = run_benchmark(benchmark(methods={**METHODS, 'absent': absent}), workers=2)
+    assert begun == ['absent', 'srcnn', 'bicubic']
+    assert [each.method.name for each, _ in results] == ['srcnn', 'srcnn', 'bicubic', 'bicubic', 'absent', 'absent']
 
 
 @pytest.mark.slow

@@ -96,6 +96,13 @@ def test_sets_of_faces_are_changed_in_one_reading(folder, monkeypatch):
         ({'robustness': {'degradations': {}, 'sets': ['drwn']}}, "no set 'drwn'; did you mean 'drawn'?"),
         ({'robustness': {'degradations': {'a': {'jpge': {}}}}}, 'jpge'),
         ({'pair_sets': {'few': PAIRS}}, 'recogniser: missing'),
+        (
+            {
+                'recogniser': {'type': 'EdgeFace'},
+                'methods': {'a': {'options': 'bicubic.yml', 'recogniser': {'type': 'MobileFaceNet'}}},
+            },
+            "methods.a.recogniser: another than the benchmark's, and so would be its identity similarity",
+        ),
         *(({'name': name}, 'no name of a folder') for name in ('', '..', 'a/b', ' ', 'a\x1b')),
         ({'name': 'x' * 300}, 'too long for the name of a folder'),
         ({'methods': {'../a': {'options': 'bicubic.yml'}}}, "methods.../a: '../a' is no name of a folder"),

@@ -8,7 +8,8 @@ import re
 import pytest
 
 from rim_plugin.benchmark.bootstrap import Interval
-from rim_plugin.benchmark.tables import Cell, Table, as_csv, as_html, as_latex, as_markdown, interval_cell, latex_text
+from rim_plugin.benchmark.latex import as_latex
+from rim_plugin.benchmark.tables import Cell, Table, as_csv, as_html, as_markdown, interval_cell, words
 
 TABLE = Table(
     'few',
@@ -59,12 +60,9 @@ def test_html_escapes_and_marks():
     )
 
 
-def test_latex_escapes_and_marks():
-    text = as_latex(TABLE)
-    assert r'RIM $<$b$>$ & \textbf{28.5}$^{\dagger}$ {\scriptsize [28.1, 28.9]} & 2.0 \\' in text
-    assert r'a\_b & \underline{27.0} {\scriptsize [26.0, 27.9]} & - \\' in text
-    assert r'\caption{A few \& more. Bold: best.}' in text and text.count('{') == text.count('}')
-    assert latex_text('5 % of `x^2`~') == r'5 \% of x\textasciicircum{}2\textasciitilde{}'
+def test_words_reach_over_the_empty_cells_behind_them():
+    page = as_html(Table('t', '', ['method', 'a', 'b', 'c'], [[Cell('RIM'), *words('weights not given', '', '0.9')]]))
+    assert '<td colspan="2">weights not given</td><td>0.9</td>' in page
 
 
 def test_csv_has_bounds_and_ranks_in_columns_of_their_own():

@@ -43,13 +43,13 @@ def test_equation_11_on_the_last_block_on_all_and_on_the_embedding():
     )
 
 
-@pytest.mark.parametrize('target', ['last', 'embedding'])
+@pytest.mark.parametrize('target', ['last', 'all', 'embedding'])
 def test_cosine_distance(target):
     student, teacher = output(0), output(1)
-    pair = (student.embedding, teacher.embedding) if target == 'embedding' else (student.blocks[-1], teacher.blocks[-1])
-    assert DistillationLoss(target=target, distance='cosine')(student, teacher).item() == pytest.approx(
-        slow_cosine(*pair), rel=1e-10
-    )
+    pairs = {'embedding': [(student.embedding, teacher.embedding)], 'all': list(zip(student.blocks, teacher.blocks))}
+    expected = sum(slow_cosine(*pair) for pair in pairs.get(target, pairs['all'][-1:]))
+    found = DistillationLoss(target=target, distance='cosine')(student, teacher).item()
+    assert found == pytest.approx(expected, rel=1e-10)
 
 
 def test_identical_features_give_zero():
