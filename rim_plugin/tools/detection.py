@@ -15,7 +15,7 @@ from rim_plugin.data.detect import Detector, detect_faces, make_detector
 from rim_plugin.data.found import Found, whole_picture
 from rim_plugin.data.tiles import TiledDetector, untiled
 from rim_plugin.tools.api import RIM, landmark_network
-from rim_plugin.tools.face_landmarks import Seen, has_landmarks, see_landmarks
+from rim_plugin.tools.face_landmarks import SMALLEST_PHOTO, Seen, has_landmarks, see_landmarks
 
 _CERTAIN = 0.24  # landmarks' certainty from which a find is a face
 _ALONE = 0.3  # the same, of a picture in which the detector sees none; a face that is not aligned has up to .3
@@ -24,7 +24,6 @@ _TURNED_SIDE = 2000  # pixels, at most, of a photo that is looked at turned
 _MOVED = 0.05  # how far landmarks may lie from the detector's points on average, as a share of the aligned face's side
 _REFINED = ('mtcnn',)  # whose points RIM's landmarks better
 _SMALLER = 0.6  # share of a face's width below which a find in its middle is a part of it
-_SMALLEST_PHOTO = 24  # pixels; a smaller square picture has room for nothing but an aligned face
 _SCALE, _TURN, _SHIFT = 1.1, 10.0, 0.05  # from the template, of an aligned face: factor, degrees, share of the side
 
 
@@ -189,10 +188,10 @@ class AutoDetector:
         if height != width:
             return self._photo(picture)
         whole = whole_picture(width)
-        found = [] if width < _SMALLEST_PHOTO else self._checked(picture)
+        found = [] if width < SMALLEST_PHOTO else self._checked(picture)
         faces = [each for each in found if not each.doubt]
         aligned = any(stands_aligned(each.points, width) for each in faces)
-        if width < _SMALLEST_PHOTO or aligned or not faces and self._is_face(picture):
+        if width < SMALLEST_PHOTO or aligned or not faces and self._is_face(picture):
             return [whole]
         return found if faces else self._photo(picture)
 

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
@@ -24,6 +25,7 @@ from rim_plugin.memory import give_back
 from rim_plugin.sheets import GAP, comparison_sheet
 from rim_plugin.tools.api import RIM, RestoredFace
 from rim_plugin.tools.face_inputs import check_side
+from rim_plugin.tools.face_landmarks import hardly_aligned
 from rim_plugin.tools.file_queue import Read, Writer, parts_of, read_ahead
 from rim_plugin.tools.notes import Note, Report, face_note
 from rim_plugin.tools.output_files import Existing, beside, plan_files
@@ -44,6 +46,8 @@ if TYPE_CHECKING:
 OnNoFace = Literal['copy', 'skip', 'fail']
 Job: TypeAlias = 'tuple[Path, Path]'  # a picture, and its target
 _BATCHES = 4  # of the network, that are read at a time: faces of several sizes still make full batches
+_LOOKED_AT = 16  # pictures of a run, of which each is said to be an aligned face: that takes twice the network's time
+_HARDLY_ALIGNED = 'hardly an aligned face: --detect auto cuts faces out of photos'
 _NO_GAIN = 'left as it is: it has the detail that hallucination would add'
 
 
@@ -160,7 +164,7 @@ def hallucinate_files(
     report = Report(len(plan.jobs) + plan.present + len(plan.skipped), present=plan.present, skipped=plan.skipped)
     jobs = list(plan.jobs.items())
     with tqdm(total=len(jobs), unit='file') as bar:
-        for part in elsewhere(jobs) if elsewhere else hallucinate_jobs(rim, jobs, options):
+        for part in elsewhere(jobs) if elsewhere else hallucinate_jobs(rim, jobs, options, _LOOKED_AT):
             report.add(part.report)
             with bar.external_write_mode():  # else a line would begin behind the bar
                 for note in part.notes:
@@ -169,18 +173,20 @@ def hallucinate_files(
     return report
 
 
-def hallucinate_jobs(rim: RIM, jobs: Sequence[Job], options: HallucinateOptions) -> Iterator[Part]:
+def hallucinate_jobs(rim: RIM, jobs: Sequence[Job], options: HallucinateOptions, looked_at: int = 0) -> Iterator[Part]:
     """Hallucinate pictures, and what was done of each, as soon as it is; see :func:`hallucinate_files`.
 
     Args:
         rim, options: see there.
         jobs: path of each picture, and its target; files that are there are replaced.
+        looked_at: of so many of the first pictures that are said to be aligned faces it is told where they hardly are.
     """
     check = partial(_check, is_face=options.detector is None, scale=options.scale or 1)
     with Writer() as writer:
         for read in read_ahead(parts_of(jobs, _BATCHES * rim.batch), check):
-            for picture in _pictures(rim, read, options):
+            for picture in _pictures(rim, read, options, looked_at):
                 yield _put(picture, rim, options, writer)
+            looked_at = max(looked_at - len(read), 0)
             give_back()
 
 
@@ -204,7 +210,9 @@ def _put(picture: Picture | UnreadableImage, rim: RIM, options: HallucinateOptio
     return Part(Report(written=1, enlarged=int(not picture.small)), [picture.note])
 
 
-def _pictures(rim: RIM, part: list[Read], options: HallucinateOptions) -> Iterator[Picture | UnreadableImage]:
+def _pictures(
+    rim: RIM, part: list[Read], options: HallucinateOptions, looked_at: int
+) -> Iterator[Picture | UnreadableImage]:
     """The pictures of a part: first the photos, one by one, and what cannot be read, then the aligned faces, of which
     those of one size go through the network together."""
     aligned: list[tuple[Path, Path, Photo, PhotoFace]] = []
@@ -217,9 +225,11 @@ def _pictures(rim: RIM, part: list[Read], options: HallucinateOptions) -> Iterat
             aligned.append((path, target, photo, faces[0]))
         else:
             yield _photo(rim, path, target, photo, faces, options)
-    results = rim.restore([face.image for *_, face in aligned])
-    for (path, target, photo, face), restored in zip(aligned, results):
-        yield _aligned(path, target, photo, face, restored, options.scale)
+    images = [face.image for *_, face in aligned]
+    doubts = [] if options.detector else hardly_aligned(images[:looked_at])  # a detector has looked at them all
+    for (path, target, photo, face), restored, doubt in zip_longest(aligned, rim.restore(images), doubts):
+        picture = _aligned(path, target, photo, face, restored, options.scale)
+        yield picture._replace(note=picture.note._replace(warning=_HARDLY_ALIGNED)) if doubt else picture
 
 
 def _faces(photo: Photo, detector: Detector | None) -> list[PhotoFace]:

@@ -40,6 +40,7 @@ class Note(NamedTuple):
         aligned: whether it is taken as an aligned face.
         scale: how many times as large it is.
         faces: those found in it.
+        warning: what may be wrong with it all the same; empty for nothing.
     """
 
     input: str
@@ -47,6 +48,7 @@ class Note(NamedTuple):
     aligned: bool
     scale: float
     faces: list[FaceNote]
+    warning: str = ''
 
     @property
     def restored(self) -> list[FaceNote]:
@@ -60,7 +62,7 @@ class Note(NamedTuple):
         text = f'{self.input}: {len(self.restored)} of {len(self.faces)} faces restored'
         text += f', of {sides} pixels' if sides else ''
         reasons = dict.fromkeys(face.why for face in self.faces if face.why)
-        return text + ''.join(map(self._left, reasons))
+        return text + ''.join(map(self._left, reasons)) + (f'; {self.warning}' if self.warning else '')
 
     def _left(self, why: str) -> str:
         """The faces that stay as they are for one reason: in a large photo there may be many."""

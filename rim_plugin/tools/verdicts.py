@@ -121,7 +121,10 @@ class Verdicts:
         if quality is None:
             return ''
         least = quality_at(self.weights.qualities, side).least if min_quality is None else min_quality
-        return '' if quality >= least else f'is hardly an aligned face (quality {quality:.2f}, at least {least:.2f})'
+        if quality >= least:
+            return ''
+        told = f'quality {quality:.2f}, at least {least:.2f}'
+        return f'is hardly an aligned face ({told}; --detect auto cuts faces out of photos)'
 
     def too_small_reason(self, side: int) -> str:
         """Why no picture of ``side`` pixels gets a verdict, whatever it is compared with; empty where some do."""

@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 import pytest
 from PIL import Image
+from support.benchmarks import DRAWN
 
 from rim_plugin.data.found import whole_picture
 from rim_plugin.data.photo_files import Photo, read_rgb
@@ -18,6 +19,8 @@ from rim_plugin.tools.hallucinate_files import (
     prior_sheet,
 )
 from rim_plugin.tools.notes import Note, Report
+
+from basicsr.data import build_dataset
 
 
 def plain(value, width=6):
@@ -42,6 +45,31 @@ def test_what_was_done_is_told_picture_by_picture(rim, make_face, tmp_path):
     options = HallucinateOptions(lambda photo: [])
     parts = hallucinate_jobs(rim, [(name, tmp_path / 'out' / name.name) for name in names], options)
     assert [(part.report.written, len(part.report.skipped)) for part in parts] == [(1, 0)] * 3 + [(0, 1)]
+
+
+@pytest.mark.slow
+def test_the_first_pictures_that_are_no_aligned_faces_are_told(rim, tmp_path, monkeypatch):
+    """Of pictures that are said to be aligned faces; by a detector they have been looked at."""
+    drawn = build_dataset({**DRAWN, 'name': 'drawn', 'phase': 'val', 'scale': 8})[0]['gt']
+    face = (255 * drawn.permute(1, 2, 0)).round().byte().numpy()[::2, ::2].copy()
+    small = cv2.resize(face, (60, 60), interpolation=cv2.INTER_AREA)
+    photo = cv2.copyMakeBorder(small, 0, 52, 52, 0, cv2.BORDER_REPLICATE)  # a face in a corner
+    noise = np.random.default_rng(0).integers(0, 256, (112, 112, 3), np.uint8)
+    pictures = {'face': face, 'noise': noise, 'photo': photo, 'tiny': noise[:20, :20]}
+    for name, picture in pictures.items():
+        Image.fromarray(picture).save(tmp_path / f'{name}.png')
+
+    def warned(detector):
+        told = []
+        options = HallucinateOptions(detector, existing='replace')
+        hallucinate_files(rim, [tmp_path / f'{name}.png' for name in pictures], tmp_path / 'out', options, told.append)
+        assert all(str(note).endswith(note.warning) for note in told)
+        return {Path(note.input).stem for note in told if '--detect auto' in note.warning}
+
+    assert warned(None) == {'noise', 'photo'}
+    assert not warned(as_a_whole)
+    monkeypatch.setattr('rim_plugin.tools.hallucinate_files._LOOKED_AT', 2)
+    assert warned(None) == {'noise'}
 
 
 def test_a_line_about_a_picture_begins_where_the_bar_was_wiped_away(rim, tmp_path, capsys):
