@@ -72,7 +72,7 @@ class LapSRN(nn.Module):
         lq (N, num_in_ch, h, w) in [0, 1], any h and w, to (N, num_in_ch, image_size, image_size), not clamped.
 
     Raises:
-        OptionsError: ``scale`` is no power of 2, or does not divide ``image_size``.
+        OptionsError: ``scale`` is no power of 2 from 2 on, or does not divide ``image_size``.
     """
 
     def __init__(
@@ -84,8 +84,8 @@ class LapSRN(nn.Module):
         depth: int = 5,
     ) -> None:
         super().__init__()
-        if scale & (scale - 1):
-            raise OptionsError(f'scale: {scale} is no power of 2; each level of LapSRN doubles the image')
+        if scale < 2 or scale & (scale - 1):
+            raise OptionsError(f'scale: {scale} is no power of 2 from 2 on; each level of LapSRN doubles the image')
         if image_size % scale:
             raise OptionsError(f'scale: {scale} does not divide image_size {image_size}')
         self.input_size = image_size // scale

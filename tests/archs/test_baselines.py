@@ -122,6 +122,7 @@ def test_discriminator_takes_any_size(size):
     'options, words',
     [
         ({'type': 'LapSRN', 'scale': 6}, 'no power of 2'),
+        ({'type': 'LapSRN', 'scale': 1}, 'no power of 2'),
         ({'type': 'LapSRN', 'image_size': 100}, 'does not divide'),
         ({'type': 'RRDBNetX8', 'num_feat': 8, 'num_block': 1, 'num_grow_ch': 4, 'image_size': 100}, 'multiple of 8'),
     ],

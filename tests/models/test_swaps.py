@@ -81,6 +81,13 @@ PLACES = {
     'in RIM, beside its integrator': lambda net: {'network_d': {**OPTIONS['network_d'], 'image': net}},
     'of another SR network': lambda net: {'network_g': SR, 'network_d': net},
 }
+
+
+def as_large(name):
+    """The block of a network whose images are as large as what it sees, where it can be told so."""
+    return small(name, upscale=1, **({'scale': 1} if name == 'ECBSR' else {}))
+
+
 DISCRIMINATORS = {'UNetDiscriminatorSN', 'VGGDiscriminator'}
 
 
@@ -88,7 +95,7 @@ DISCRIMINATORS = {'UNetDiscriminatorSN', 'VGGDiscriminator'}
 @pytest.mark.parametrize('place', PLACES)
 @pytest.mark.parametrize('name', quick(NETWORKS, {*DISCRIMINATORS, 'VGGStyleDiscriminator'}))
 def test_discriminators_of_images(name, place):
-    told = line(trains, PLACES[place](small(name, upscale=1, scale=1)), **PLAIN, **GAN)
+    told = line(trains, PLACES[place](as_large(name)), **PLAIN, **GAN)
     assert not told or 'network_d' in told or 'train.gan_opt: GANLoss' in told or UNREADABLE.search(told)
     assert not told if name in DISCRIMINATORS else told or name not in RECOGNISERS
 
@@ -140,7 +147,7 @@ def test_discriminators_of_several_scales_learn_by_basicsrs_loss_of_several_scal
 @pytest.mark.slow
 @pytest.mark.parametrize('name', quick(NETWORKS, {'VGGDiscriminator', 'VGGStyleDiscriminator'}))
 def test_discriminators_of_components(name):
-    net = {'type': 'ComponentDiscriminator', 'net': small(name, upscale=1, scale=1), 'size': 64}
+    net = {'type': 'ComponentDiscriminator', 'net': as_large(name), 'size': 64}
     told = line(component_step, net)
     assert not told or 'network_c' in told or 'train.gan_component_opt: GANLoss' in told or UNREADABLE.search(told)
     assert not told or name not in DISCRIMINATORS
