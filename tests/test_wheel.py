@@ -75,7 +75,7 @@ def test_the_commands_work_in_an_empty_folder(python, tmp_path, make_face):
     found = json.loads(called(rim, 'info', '--json', cwd=tmp_path))
     assert found['versions']['rim-plugin'] == __version__ and found['weights']['as in NAME.json'] is True
     assert str(python.parents[1]) in found['weights']['file'] and 'installed' in found['extras']['required']
-    told = called(rim, 'train', 'rim_demo', '--force_yml', *SHORT, cwd=tmp_path)
+    told = called(f'{rim}-train', 'rim_demo', '--force_yml', *SHORT, cwd=tmp_path)
     assert (tmp_path / 'experiments/rim_demo/models/net_fhn_latest.pth').is_file(), told
     Image.fromarray(make_face(28)).save(tmp_path / 'small.png')
     called(rim, 'hallucinate', 'small.png', '-o', 'out', '--detect', 'none', cwd=tmp_path)
