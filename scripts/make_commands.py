@@ -18,8 +18,9 @@ _INTRODUCTION = """\
 # Commands
 
 Made by `scripts/make_commands.py` from the commands; do not edit. Each answers `--help`. In a checkout `rim` is
-`scripts/run.sh rim`. `rim-train`, `rim-hallucinate`, `rim-verify`, `rim-gallery` and `rim-export` are the sub-commands of
-these names, as are `scripts/hallucinate.py` and its like, `scripts/prepare_faces.py` and `scripts/pack_weights.py`."""
+`scripts/run.sh rim`. `rim-train`, `rim-hallucinate`, `rim-verify`, `rim-gallery` and `rim-export` are its
+sub-commands of these names, as are `scripts/hallucinate.py` and its like, `scripts/prepare_faces.py` and
+`scripts/pack_weights.py`."""
 
 
 class _Asked(BaseException):
