@@ -33,7 +33,13 @@ class Restored(NamedTuple):
 
 def add_mirrored(embed: Callable[[Tensor], Tensor], faces: Tensor) -> Tensor:
     """Embeddings (N, D) of faces (N, 3, q, q) and of their mirror images, added."""
-    return embed(faces) + embed(faces.flip(3))
+    face, mirrored = embed_both(embed, faces)
+    return face + mirrored
+
+
+def embed_both(embed: Callable[[Tensor], Tensor], faces: Tensor) -> tuple[Tensor, Tensor]:
+    """Embeddings (N, D) of faces (N, 3, q, q), and those of their mirror images."""
+    return embed(faces), embed(faces.flip(3))
 
 
 @contextmanager
@@ -281,7 +287,7 @@ class Recognition(nn.Module):
     def forward(self, probes: Tensor) -> Tensor:
         """Probes (N, 3, q, q), RGB in [0, 1], to (N, D + 1): unit embeddings, and the cosine, -1 to 1, of the
         embeddings of face and mirror image that are added in them."""
-        face, mirrored = (self.pipeline.embed_probe(each) for each in (probes, probes.flip(3)))
+        face, mirrored = embed_both(self.pipeline.embed_probe, probes)
         agreement = F.cosine_similarity(face, mirrored)
         return torch.cat([F.normalize(face + mirrored), agreement[:, None]], 1)
 

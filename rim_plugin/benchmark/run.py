@@ -58,9 +58,8 @@ def _at_once(
     """Speed, which comes first in every list, is measured while nothing else is at work."""
     counts = [sum(each.kind == 'speed' for each in made) for _, made in wanted]
     rest = [(method, made[count:]) for (method, made), count in zip(wanted, counts)]
-    rest.sort(
-        key=lambda part: (bool(part[0].missing), len(part[1])), reverse=True
-    )  # lest the longest is left to the end
+    # the longest first, lest it is left to the end
+    rest.sort(key=lambda part: (bool(part[0].missing), len(part[1])), reverse=True)
     if cluster is None:
         shared = replace(run, threads=max((os.cpu_count() or 1) // workers, 1))
         with ThreadPoolExecutor(workers) as pool:
@@ -71,11 +70,12 @@ def _at_once(
             found.append(outcome)
             bar.update(len(made))
     outcomes = {method.name: outcome for (method, _), outcome in zip(rest, found)}
-    return [
-        outcome.after(run.measure(method, made[:count], bar.update) if outcome.problem is None else None, count)
-        for (method, made), count in zip(wanted, counts)
-        for outcome in [outcomes[method.name]]
-    ]
+    whole = []
+    for (method, made), count in zip(wanted, counts):
+        outcome = outcomes[method.name]
+        speed = run.measure(method, made[:count], bar.update) if outcome.problem is None else None
+        whole.append(outcome.after(speed, count))
+    return whole
 
 
 def measurements(benchmark: Benchmark, method: Method) -> list[Measurement]:

@@ -15,7 +15,7 @@ from rim_plugin.data.detect import Detector, detect_faces, make_detector
 from rim_plugin.data.found import Found, whole_picture
 from rim_plugin.data.tiles import TiledDetector, untiled
 from rim_plugin.tools.api import RIM, landmark_network
-from rim_plugin.tools.face_landmarks import SMALLEST_PHOTO, Seen, has_landmarks, see_landmarks
+from rim_plugin.tools.face_landmarks import SMALLEST_PHOTO, Seen, has_landmarks, see_aligned, see_landmarks
 
 _CERTAIN = 0.24  # landmarks' certainty from which a find is a face
 _ALONE = 0.3  # the same, of a picture in which the detector sees none; a face that is not aligned has up to .3
@@ -199,7 +199,7 @@ class AutoDetector:
         """Whether the landmark path alone is certain: of a face that the detector does not see."""
         if not self._checked.sees:
             return False
-        seen = see_landmarks(self._checked.rim, picture, [alignment_template(len(picture))])[0]
+        seen = see_aligned(self._checked.rim, picture)
         return seen.certainty >= _ALONE and stands_aligned(seen.points, len(picture))
 
 

@@ -1,6 +1,5 @@
 """RIM's landmark path on faces of photos: where their five points are, and how sure it is."""
 
-import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -30,12 +29,7 @@ class Seen(NamedTuple):
     @property
     def certainty(self) -> float:
         """Mean of the lowest three tenths of the peaks: in what only resembles a face some landmarks have none."""
-        return certainty(self.peaks)
-
-
-def certainty(peaks: np.ndarray) -> float:
-    """Of landmarks whose heatmaps have these peaks (L, ), see :class:`Seen`."""
-    return float(np.sort(peaks)[: max(len(peaks) * 3 // 10, 1)].mean())
+        return float(np.sort(self.peaks)[: max(len(self.peaks) * 3 // 10, 1)].mean())
 
 
 def has_landmarks(rim: RIM) -> bool:
@@ -69,21 +63,17 @@ def see_landmarks(rim: RIM, photo: np.ndarray, starts: Sequence[np.ndarray]) -> 
     ]
 
 
-def certainties(rim: RIM, faces: Sequence[np.ndarray]) -> list[float]:
-    """Of the landmarks of aligned faces, uint8 (q, q, 3) each; NaN where the weights have no landmark path."""
-    small = [align_face(face, alignment_template(len(face)), _SIZE)[0] for face in faces]
-    return [math.nan if each.peaks is None else certainty(each.peaks) for each in rim.priors(small, parsing=False)]
+def see_aligned(rim: RIM, picture: np.ndarray) -> Seen:
+    """Landmarks of a picture, uint8 (q, q, 3), that is looked at as an aligned face; ``rim`` has a landmark path."""
+    return see_landmarks(rim, picture, [alignment_template(len(picture))])[0]
 
 
-def hardly_aligned(pictures: Sequence[np.ndarray]) -> list[bool]:
-    """Whether pictures that are said to be aligned faces, uint8 (q, q, 3) each, hardly look like some.
+def hardly_aligned(picture: np.ndarray) -> bool:
+    """Whether a picture that is said to be an aligned face, uint8 (q, q, 3), hardly looks like one.
 
-    Smaller ones than photos with a face are taken at the word.
+    A smaller one than photos with a face is taken at the word.
     """
-    doubtful = [len(picture) >= SMALLEST_PHOTO for picture in pictures]
-    looked_at = [picture for picture, asked in zip(pictures, doubtful) if asked]
-    seen = iter(certainties(landmark_network(), looked_at) if looked_at else ())
-    return [asked and next(seen) < _ALIGNED for asked in doubtful]
+    return len(picture) >= SMALLEST_PHOTO and see_aligned(landmark_network(), picture).certainty < _ALIGNED
 
 
 def _in_photo(landmarks: np.ndarray, matrix: np.ndarray, image_size: int) -> np.ndarray:

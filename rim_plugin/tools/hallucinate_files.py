@@ -226,7 +226,7 @@ def _pictures(
         else:
             yield _photo(rim, path, target, photo, faces, options)
     images = [face.image for *_, face in aligned]
-    doubts = [] if options.detector else hardly_aligned(images[:looked_at])  # a detector has looked at them all
+    doubts = [] if options.detector else map(hardly_aligned, images[:looked_at])  # a detector has looked at them all
     for (path, target, photo, face), restored, doubt in zip_longest(aligned, rim.restore(images), doubts):
         picture = _aligned(path, target, photo, face, restored, options.scale)
         yield picture._replace(note=picture.note._replace(warning=_HARDLY_ALIGNED)) if doubt else picture

@@ -5,21 +5,11 @@ import shutil
 import subprocess
 
 import pytest
+from support.benchmarks import TABLE
 
 from rim_plugin.benchmark.latex import as_latex, document, latex_text
 from rim_plugin.benchmark.tables import Cell, Table
 
-FEW = Table(
-    'few',
-    'A few & more',
-    ['method', 'PSNR', 'time'],
-    [
-        [Cell('RIM <b>'), Cell('28.5', ('28.1', '28.9'), 'best', True), Cell('2.0')],
-        [Cell('a_b'), Cell('27.0', ('26.0', '27.9'), 'second'), Cell('-')],
-        [Cell('broken'), Cell('no weights')],
-    ],
-    'Bold: best.',
-)
 HEADER = ['method', 'PSNR Y', 'FID (less is better)', *(f'metric {place}' for place in range(10)), 'trained']
 WIDE = Table(
     'wide_1',
@@ -41,7 +31,7 @@ WIDE = Table(
 
 
 def test_escapes_and_marks():
-    text = as_latex(FEW)
+    text = as_latex(TABLE)
     assert r'RIM $<$b$>$ & \textbf{28.5}$^{\dagger}$ {\scriptsize [28.1, 28.9]} & 2.0 \\' in text
     assert r'a\_b & \underline{27.0} {\scriptsize [26.0, 27.9]} & - \\' in text
     assert r'\caption{A few \& more. Bold: best.}' in text and text.count('{') == text.count('}')
@@ -49,7 +39,7 @@ def test_escapes_and_marks():
 
 
 def test_words_reach_over_the_empty_cells_behind_them():
-    assert r'broken & \multicolumn{2}{l}{no weights} \\' in as_latex(FEW)
+    assert r'broken & \multicolumn{2}{l}{no weights} \\' in as_latex(TABLE)
 
 
 def test_what_does_not_fit_goes_on_in_further_tables():
@@ -59,13 +49,13 @@ def test_what_does_not_fit_goes_on_in_further_tables():
         for place in range(12):
             assert text.count(f'{row}{place}.25 {{\\scriptsize [{row}{place}.11, {row}{place}.99]}}') == 1
     assert text.count('Not given') == 1 and text.count('Bold') == 1  # rows with nothing left, and the note, come once
-    assert as_latex(FEW).count(r'\begin{table}') == 1
+    assert as_latex(TABLE).count(r'\begin{table}') == 1
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(shutil.which('pdflatex') is None, reason='needs LaTeX')
 def test_it_compiles_and_every_table_fits_as_it_is(tmp_path):
-    for table in (FEW, WIDE):
+    for table in (TABLE, WIDE):
         (tmp_path / f'{table.name}.tex').write_text(as_latex(table))
     not_resized = r'\renewcommand{\resizebox}[3]{#3}\begin{document}'
     text = document(['few', 'wide_1']).replace(r'\begin{document}', not_resized)

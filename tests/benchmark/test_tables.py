@@ -6,22 +6,11 @@ import io
 import re
 
 import pytest
+from support.benchmarks import TABLE
 
 from rim_plugin.benchmark.bootstrap import Interval
 from rim_plugin.benchmark.latex import as_latex
 from rim_plugin.benchmark.tables import Cell, Table, as_csv, as_html, as_markdown, interval_cell, words
-
-TABLE = Table(
-    'few',
-    'A few & more',
-    ['method', 'PSNR', 'time'],
-    [
-        [Cell('RIM <b>'), Cell('28.5', ('28.1', '28.9'), 'best', True), Cell('2.0')],
-        [Cell('a_b'), Cell('27.0', ('26.0', '27.9'), 'second'), Cell('-')],
-        [Cell('broken'), Cell('no weights')],
-    ],
-    'Bold: best.',
-)
 
 
 @pytest.mark.parametrize(

@@ -1,25 +1,18 @@
 """README and docs: the generated page is current, links of README lead somewhere, and every command file is there."""
 
-import importlib.util
 import re
 from pathlib import Path
 
 import pytest
+from support.scripts import load_script
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / 'README.md').read_text(encoding='utf-8')
 PAGES = [ROOT / 'README.md', ROOT / 'CONTRIBUTING.md', *sorted((ROOT / 'docs').rglob('*.md'))]
 
 
-def script(name):
-    spec = importlib.util.spec_from_file_location(name, ROOT / f'scripts/{name}.py')
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 def test_the_page_of_commands_is_current():
-    commands = script('make_commands')
+    commands = load_script('make_commands')
     assert commands.PAGE.read_text(encoding='utf-8') == commands.make_page(), 'run scripts/make_commands.py'
 
 
@@ -43,4 +36,4 @@ def test_scripts_and_options_files_that_the_pages_name_are_there():
 
 @pytest.mark.slow
 def test_the_drawn_photo_has_six_faces():
-    assert script('draw_photo').draw_photo(20).shape == (2 * 26, 3 * 26, 3)
+    assert load_script('draw_photo').draw_photo(20).shape == (2 * 26, 3 * 26, 3)

@@ -1,6 +1,5 @@
 """The typed blocks, and what is generated from them: schema.json and the reference page."""
 
-import importlib.util
 import json
 from pathlib import Path
 
@@ -8,6 +7,7 @@ import msgspec
 import pytest
 import yaml
 from support.json_schema import errors
+from support.scripts import load_script
 
 from rim_plugin.errors import OptionsError
 from rim_plugin.options import datasets, schema
@@ -26,10 +26,7 @@ REQUIRED = {'total_iter': 10, 'scheduler': {'type': 'MultiStepLR'}}
 
 @pytest.fixture(scope='module')
 def make_schema():
-    spec = importlib.util.spec_from_file_location('make_schema', ROOT / 'scripts/make_schema.py')
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_script('make_schema')
 
 
 def test_generated_files_are_current(make_schema):

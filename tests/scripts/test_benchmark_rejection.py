@@ -1,23 +1,13 @@
 """scripts/benchmark_rejection.py: errors that are left where probes of least quality are refused."""
 
-import importlib.util
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
-
-FOLDER = Path(__file__).parents[2] / 'scripts'
+from support.scripts import load_script
 
 
 @pytest.fixture(scope='module')
 def script():
-    sys.path.insert(0, str(FOLDER))
-    spec = importlib.util.spec_from_file_location('benchmark_rejection', FOLDER / 'benchmark_rejection.py')
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    sys.path.remove(str(FOLDER))
-    return module
+    return load_script('benchmark_rejection')
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ import torch
 import yaml
 
 from rim_plugin.benchmark.settings import read_benchmark
+from rim_plugin.benchmark.tables import Cell, Table
 
 from basicsr.archs import build_network
 
@@ -16,6 +17,17 @@ METHODS = {
     'srcnn': {'title': 'SRCNN', 'options': 'srcnn.yml'},
     'bicubic': {'title': 'Bicubic', 'options': 'bicubic.yml'},
 }
+TABLE = Table(
+    'few',
+    'A few & more',
+    ['method', 'PSNR', 'time'],
+    [
+        [Cell('RIM <b>'), Cell('28.5', ('28.1', '28.9'), 'best', True), Cell('2.0')],
+        [Cell('a_b'), Cell('27.0', ('26.0', '27.9'), 'second'), Cell('-')],
+        [Cell('broken'), Cell('no weights')],
+    ],
+    'Bold: best.',
+)
 
 
 def dump(path, options):
