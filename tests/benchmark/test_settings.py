@@ -183,8 +183,8 @@ def test_lists_of_faces_are_what_they_say():
 
 
 @pytest.mark.real_data
-def test_helen_s_list_is_the_last_50_of_its_test_images_by_name():
-    images = sorted(path.name for path in (ROOT / 'datasets/raw/helen/test/images').iterdir())
+def test_helen_s_list_is_the_last_50_of_its_test_images_by_name(real_faces):
+    images = sorted(path.name for path in (real_faces / 'helen/test/images').iterdir())
     assert (ROOT / 'options/benchmark/lists/helen_50.txt').read_text().split() == images[-50:]
 
 

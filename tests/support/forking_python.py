@@ -75,6 +75,7 @@ def forking_python():
 def serve(address):
     """Fork for every connection until standard input ends; returns in the forks alone, with their commands."""
     gc.disable()  # nothing that is imported is garbage
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background command inherits that it is ignored
     for name in IMPORTED:
         importlib.import_module(name)
     shorten_timings()
