@@ -19,7 +19,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from support.faults import FAULTS, Fault
+from faults import FAULTS, Fault
 
 REPOSITORY = Path(__file__).absolute().parents[1]
 # imported once, and not again for every fault; the package and BasicSR, which needs it, are not among them

@@ -283,10 +283,24 @@ FAULTS = (
     # tools, pipeline, weights
     Fault(
         'tools/calibration.py',
-        'threshold, above, below = _fitted(mated, others)',
-        'threshold, below, above = _fitted(mated, others)',
+        'known[0].mean() + known[1].mean()) / 2',
+        'known[0].mean() + known[1].mean()) / 3',
         'tools/test_calibration.py',
-        'calibration: the slopes above and below the threshold are exchanged',
+        'calibration: the middle probability of recognition is none of the pairs',
+    ),
+    Fault(
+        'tools/calibration.py',
+        'np.clip(_standard_score(recognised), least, largest) - mean',
+        '_standard_score(recognised) - mean',
+        'tools/test_calibration.py',
+        'calibration: verdicts are extrapolated to qualities that were not calibrated',
+    ),
+    Fault(
+        'pipeline.py',
+        '(resize(sr, side) - probes).square()',
+        '(resize(sr, side) - probes).abs()',
+        'test_pipeline.py',
+        'pipeline: noise is no root mean square',
     ),
     Fault(
         'tools/calibration.py',
