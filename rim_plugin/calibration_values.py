@@ -33,6 +33,11 @@ class Calibration(NamedTuple):
         other: side of the larger face in pixels; a file that does not tell means faces of full resolution.
         slope_below: below the threshold; None: the same.
         tail: the false match rate of a similarity; None: not measured.
+        recognised: least, mean and largest standard score of the probability that both faces are recognised
+            (:func:`rim_plugin.tools.quality.recognition`), of the pairs that taught it; threshold and slopes are those
+            at the mean. None: not told.
+        threshold_rise: of the threshold for each unit of that score.
+        slope_rise: of the logarithms of both slopes.
     """
 
     size: int
@@ -42,6 +47,9 @@ class Calibration(NamedTuple):
     other: int = 112
     slope_below: float | None = None
     tail: Tail | None = None
+    recognised: tuple[float, float, float] | None = None
+    threshold_rise: float = 0.0
+    slope_rise: float = 0.0
 
     @property
     def lower_slope(self) -> float:
@@ -58,8 +66,8 @@ class Quality(NamedTuple):
         coefficients: of the comparable features in the log odds of a face.
         intercept: of the log odds.
         least: quality below which a picture gets no verdict.
-        recognised: standard scores of the probability that a face is recognised, at an agreement of 0 and for each
-            unit of it; None: a file that does not tell, whose features lack the agreement, too.
+        recognised: of the standard score of the probability that a face is recognised: its value where all signs of it
+            are 0, then what each unit of each sign adds; None: a file that does not tell, whose features lack them.
     """
 
     size: int
@@ -68,7 +76,7 @@ class Quality(NamedTuple):
     coefficients: tuple[float, ...]
     intercept: float
     least: float
-    recognised: tuple[float, float] | None = None
+    recognised: tuple[float, ...] | None = None
 
 
 def calibration_values(calibration: Calibration) -> dict[str, Any]:
@@ -84,7 +92,10 @@ def read_calibration(values: dict[str, Any]) -> Calibration:
 
 def read_quality(values: dict[str, Any]) -> Quality:
     """A quality from JSON values."""
-    return _of_numbers(Quality, values)
+    quality = _of_numbers(Quality, values)
+    if quality.recognised is not None and len(quality.recognised) not in (2, 3):
+        raise ValueError(f'recognised has {len(quality.recognised)} numbers')
+    return quality
 
 
 def _of_numbers(kind: type[Numbers], values: Mapping[str, Any]) -> Numbers:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import compress
 from typing import Any, NamedTuple
@@ -33,13 +33,7 @@ class Restored(NamedTuple):
 
 def add_mirrored(embed: Callable[[Tensor], Tensor], faces: Tensor) -> Tensor:
     """Embeddings (N, D) of faces (N, 3, q, q) and of their mirror images, added."""
-    face, mirrored = embed_both(embed, faces)
-    return face + mirrored
-
-
-def embed_both(embed: Callable[[Tensor], Tensor], faces: Tensor) -> tuple[Tensor, Tensor]:
-    """Embeddings (N, D) of faces (N, 3, q, q), and those of their mirror images."""
-    return embed(faces), embed(faces.flip(3))
+    return embed(faces) + embed(faces.flip(3))
 
 
 @contextmanager
@@ -159,10 +153,8 @@ class RIMPipeline(nn.Module):
             sr, priors = torch.cat([self.fhn(group) for group in groups]), None
         if min(shares, default=1) == 1:
             return Restored(sr, priors)
-        # one group is not split: an exported network takes any number of probes
-        parts = sr.split([len(group) for group in groups]) if len(groups) > 1 else [sr]
         enlarged = [_at_size(group, self.image_size) for group in groups]
-        faded = [each.lerp(part, share) for each, part, share in zip(enlarged, parts, shares)]
+        faded = [each.lerp(part, share) for each, part, share in zip(enlarged, _split(sr, groups), shares)]
         return Restored(torch.cat(faded), priors)
 
     def priors(self, probes: Tensor | list[Tensor]) -> TriPathOutput:
@@ -200,16 +192,14 @@ class RIMPipeline(nn.Module):
         if sr is None:
             faces = iter(self._enlarged_groups(list(compress(groups, small))))
         else:
-            faces = compress(sr.split([len(group) for group in groups]), small)
+            faces = compress(_split(sr, groups), small)
         return _one_batch(next(faces) if is_small else group for group, is_small in zip(groups, small))
 
     def _enlarged_groups(self, groups: list[Tensor]) -> Iterable[Tensor]:
         """Each group below 112 pixels hallucinated, or enlarged without a network."""
         if not groups or self.fhn is None:
             return [_enlarged(group) for group in groups]
-        faces = self.hallucinate(groups)
-        # one group is not split: an exported network takes any number of probes
-        return faces.split([len(group) for group in groups]) if len(groups) > 1 else [faces]
+        return _split(self.hallucinate(groups), groups)
 
     def assistant_input(self, groups: list[Tensor]) -> Tensor | None:
         """The probes enlarged without hallucination, for an assistant that sees these; else None."""
@@ -217,7 +207,7 @@ class RIMPipeline(nn.Module):
             return None
         return _one_batch(_enlarged(group) for group in groups)
 
-    def embed_probe(self, probes: Tensor) -> Tensor:
+    def embed_probe(self, probes: Tensor, sr: Tensor | None = None) -> Tensor:
         """RIM's embedding of probes, f_S^K + f_A^K; the teacher's without HRN, and from 112 pixels on.
 
         Where the HRN has ``teacher_weights``, the teacher's embedding of the probe, enlarged by bicubic interpolation,
@@ -226,6 +216,7 @@ class RIMPipeline(nn.Module):
 
         Args:
             probes: (N, 3, q, q), RGB in [0, 1].
+            sr: (N, 3, S, S), the probes hallucinated, where that is done already.
 
         Returns:
             (N, D), not normalised.
@@ -233,7 +224,7 @@ class RIMPipeline(nn.Module):
         Raises:
             ValueError: there is neither HRN nor teacher.
         """
-        faces = self.student_input([probes])
+        faces = self.student_input([probes], sr)
         if self.hrn is None or (probes.shape[-1] >= FACE_SIZE and self.gallery == 'teacher'):
             return self._teacher_embedding(faces)
         embedding = self.hrn.embed(self.hrn(faces, self.assistant_input([probes])), self.teacher)
@@ -277,7 +268,7 @@ class Hallucination(nn.Module):
 
 
 class Recognition(nn.Module):
-    """:meth:`RIMPipeline.forward` of a pipeline, with the agreement of face and mirror image beside each embedding."""
+    """:meth:`RIMPipeline.forward` of a pipeline, with two signs of how well it sees each face beside the embedding."""
 
     def __init__(self, pipeline: RIMPipeline) -> None:
         super().__init__()
@@ -285,16 +276,29 @@ class Recognition(nn.Module):
         self.eval()  # as for Hallucination
 
     def forward(self, probes: Tensor) -> Tensor:
-        """Probes (N, 3, q, q), RGB in [0, 1], to (N, D + 1): unit embeddings, and the cosine, -1 to 1, of the
-        embeddings of face and mirror image that are added in them."""
-        face, mirrored = embed_both(self.pipeline.embed_probe, probes)
-        agreement = F.cosine_similarity(face, mirrored)
-        return torch.cat([F.normalize(face + mirrored), agreement[:, None]], 1)
+        """Probes (N, 3, q, q), RGB in [0, 1], to (N, D + 2): unit embeddings; the cosine, -1 to 1, of the embeddings of
+        face and mirror image that are added in them; and the probe's noise in levels of 255.
+
+        The noise is what the hallucinated face, reduced, lacks of the probe, as a root mean square: noise and traces of
+        compression, which the network leaves out. 0 where nothing is hallucinated.
+        """
+        side, noise, sr = int(probes.shape[-1]), probes.new_zeros(len(probes)), None
+        if self.pipeline.fhn is not None and side < FACE_SIZE:
+            sr = self.pipeline.hallucinate(probes)
+            noise = 255 * (resize(sr, side) - probes).square().mean((1, 2, 3)).sqrt()
+        face, mirrored = self.pipeline.embed_probe(probes, sr), self.pipeline.embed_probe(probes.flip(3))
+        signs = torch.stack([F.cosine_similarity(face, mirrored), noise], 1)
+        return torch.cat([F.normalize(face + mirrored), signs], 1)
 
 
 def _enlarged(probes: Tensor) -> Tensor:
     """Probes enlarged by bicubic interpolation, but as they are from 112 pixels on."""
     return probes if probes.shape[-1] >= FACE_SIZE else bicubic(probes, IMAGE_SIZE)
+
+
+def _split(faces: Tensor, groups: list[Tensor]) -> Sequence[Tensor]:
+    """Faces (N, ...) by the groups; one group is not split, since an exported network takes any number of probes."""
+    return faces.split([len(group) for group in groups]) if len(groups) > 1 else [faces]
 
 
 def _at_size(faces: Tensor, size: int) -> Tensor:

@@ -15,19 +15,21 @@ from typing import NamedTuple
 
 import numpy as np
 from benchmark_sides import FULL, enlarged, seen_on_the_web
-from lfw_faces import Seen, examined, faces_of, lfw, write_table
-from scipy.special import expit
+from lfw_faces import faces_of, lfw, write_table
 
 from rim_plugin import RIM
 from rim_plugin.benchmark.bootstrap import mean_interval
 from rim_plugin.data.resize import degrade
 from rim_plugin.evaluation.roc import roc
 from rim_plugin.evaluation.thresholds import fold_accuracy
-from rim_plugin.tools.calibration import at_sizes, log_odds
+from rim_plugin.tools.api import Examined
 
 AT = {28: (28, 56, 112, 224, 512), 14: (14, 56, 112, 224, 512)}
 FAR = 0.01
-HEAD = ('detail, px', 'at', 'accuracy', 'less the first', f'TAR at FAR {FAR:g}', 'verdicts right', 'confidence', 'side')
+HEAD = (
+    *('detail, px', 'at', 'accuracy', 'less the first', f'TAR at FAR {FAR:g}'),
+    *('no verdict', 'verdicts right', 'confidence', 'side'),
+)
 
 
 class Pairs(NamedTuple):
@@ -40,7 +42,8 @@ class Pairs(NamedTuple):
 
 
 class Judged(NamedTuple):
-    """Of each pair (P, ): whether the accuracy's verdict is right; of the calibration's whether, and how sure it is."""
+    """Of each pair (P, ): whether the accuracy's verdict is right; of those with a verdict (V, ): whether it is right,
+    and how sure it is."""
 
     correct: np.ndarray
     right: np.ndarray
@@ -48,17 +51,19 @@ class Judged(NamedTuple):
     tar: float
 
 
-def judged(rim: RIM, pairs: Pairs, full: Seen, probes: Seen) -> Judged:
-    """Pairs by their accuracy, and by the verdicts of :meth:`RIM.judge` (without quality)."""
-    scores = (full.embeddings[pairs.first] * probes.embeddings[pairs.second]).sum(1)
-    sizes = list(zip(full.sides[pairs.first].tolist(), probes.sides[pairs.second].tolist()))
-    curves = {each: at_sizes(rim.weights.calibrations, each) for each in set(sizes)}
-    likely = np.array([expit(log_odds(score, *curves[each])) for score, each in zip(scores, sizes)])
+def judged(rim: RIM, pairs: Pairs, full: dict[int, Examined], probes: dict[int, Examined]) -> Judged:
+    """Pairs by their accuracy, and by the verdicts of :meth:`RIM.judge`."""
+    faces = [(full[first], probes[second]) for first, second in zip(pairs.first.tolist(), pairs.second.tolist())]
+    scores = np.array([float(a.embedding @ b.embedding) for a, b in faces])
+    verdicts = [
+        rim.judge(score, (a.side, b.side), (a.quality, b.quality)) for score, (a, b) in zip(scores.tolist(), faces)
+    ]
+    told = np.array([each.same is not None for each in verdicts])
     far, tar = roc(scores, pairs.issame)
     return Judged(
         fold_accuracy(scores, pairs.issame, pairs.folds).correct,
-        (likely >= 0.5) == pairs.issame,
-        np.maximum(likely, 1 - likely),
+        np.array([each.same for each in verdicts])[told] == pairs.issame[told],
+        np.array([each.confidence for each in verdicts])[told].astype(float),
         float(tar[far <= FAR].max()),
     )
 
@@ -70,30 +75,24 @@ def handed_over(face: np.ndarray, side: int, at: int, seed: int, web: bool) -> n
 
 def rows(rim: RIM, pairs: Pairs, faces: list[np.ndarray], web: bool) -> Iterator[tuple[str, ...]]:
     """Of the table, one for each detail and side at which it is handed over."""
-    used = np.unique(pairs.first)
-    full = at_all(examined(rim, [faces[index] for index in used]), used, len(faces))
-    used = np.unique(pairs.second)
+    used = np.unique(pairs.first).tolist()
+    full = dict(zip(used, rim.examine([faces[index] for index in used])))
+    used = np.unique(pairs.second).tolist()
     for side, sides in AT.items():
         native: np.ndarray | None = None
         for at in sides:
-            seen = [handed_over(faces[index], side, at, int(index), web) for index in used]
-            probes = at_all(examined(rim, seen), used, len(faces))
+            seen = [handed_over(faces[index], side, at, index, web) for index in used]
+            probes = dict(zip(used, rim.examine(seen)))
             result = judged(rim, pairs, full, probes)
             native = result.correct if native is None else native
             change = mean_interval(result.correct * 1.0 - native)
             yield (
                 *(f'{side}', f'{at}', f'{result.correct.mean():.4f}'),
                 f'{change.mean:+.4f} [{change.low:+.4f}, {change.high:+.4f}]',
-                *(f'{each:.3f}' for each in (result.tar, result.right.mean(), result.confidence.mean())),
-                f'{np.median(probes.sides[used]):g}',
+                *(f'{each:.3f}' for each in (result.tar, 1 - len(result.right) / len(pairs.first))),
+                *(f'{each.mean():.3f}' for each in (result.right, result.confidence)),
+                f'{np.median([each.side for each in probes.values()]):g}',
             )
-
-
-def at_all(seen: Seen, columns: np.ndarray, count: int) -> Seen:
-    """What is known of some of ``count`` faces, at their places."""
-    places = np.zeros(count, int)
-    places[columns] = np.arange(len(columns))
-    return Seen(seen.embeddings[places], seen.sides[places])
 
 
 def main() -> None:

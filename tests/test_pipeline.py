@@ -91,6 +91,7 @@ def test_recognition_tells_how_far_face_and_mirror_image_agree():
     output = Recognition(pipeline)(faces)
     torch.testing.assert_close(output[:, :2], pipeline(faces))
     torch.testing.assert_close(output[:, 2], torch.tensor([0.6, 0.0]))
+    assert output[:, 3].tolist() == [0, 0], 'faces of full resolution are not hallucinated'
 
 
 class Grey(nn.Module):
@@ -98,6 +99,16 @@ class Grey(nn.Module):
 
     def forward(self, probes):
         return probes.new_full((len(probes), 3, 224, 224), 0.5)
+
+
+def test_recognition_tells_what_the_hallucinated_face_lacks_of_the_probe():
+    probes = torch.full((2, 3, 28, 28), 0.5)
+    probes[1, 0, ::2] += 0.3  # a third of the channels, every other row
+    with_hallucination, without = RIMPipeline(Grey(), teacher=Corners()), RIMPipeline(teacher=Corners())
+    noise = Recognition(with_hallucination)(probes)[:, 3]
+    torch.testing.assert_close(noise, 255 * torch.tensor([0.0, (0.3**2 / 6) ** 0.5]), rtol=1e-4, atol=1e-3)
+    assert Recognition(without)(probes)[:, 3].tolist() == [0, 0]
+    torch.testing.assert_close(Recognition(with_hallucination)(probes)[:, :2], with_hallucination(probes))
 
 
 def test_beyond_the_sides_of_its_training_a_network_fades_to_bicubic_interpolation():

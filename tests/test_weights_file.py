@@ -72,10 +72,10 @@ class TestPackedFiles:
         weights = Weights(
             {},
             {'fhn.a': torch.zeros(1)},
-            (Calibration(7, 0.1, 9.0, 5, 14, 8.0, tail), *CALIBRATIONS),
+            (Calibration(7, 0.1, 9.0, 5, 14, 8.0, tail, (0.1, 0.6, 0.9), 0.2, 0.4), *CALIBRATIONS),
             qualities=(
                 Quality(7, (0.1, 0.2), (1.0, 2.0), (3.0, 4.0), 0.5, 0.3),
-                Quality(14, (0.1, 0.2), (1.0, 2.0), (3.0, 4.0), 0.5, 0.3, (-5.0, 6.0)),
+                Quality(14, (0.1, 0.2), (1.0, 2.0), (3.0, 4.0), 0.5, 0.3, (-5.0, 6.0, -7.0)),
             ),
         )
         save_weights(weights, tmp_path / 'a.safetensors')
@@ -89,6 +89,12 @@ class TestPackedFiles:
         values = quality._asdict()
         del values['recognised']
         assert read_quality(values) == quality and quality.recognised is None
+
+    @pytest.mark.parametrize('count', [0, 1, 4])
+    def test_a_quality_of_other_signs_is_refused(self, count):
+        quality = Quality(7, (0.1, 0.2), (1.0, 2.0), (3.0, 4.0), 0.5, 0.3, (1.0,) * count)
+        with pytest.raises(ValueError, match=f'recognised has {count} numbers'):
+            read_quality(quality._asdict())
 
     def test_calibrations_of_before_are_of_small_and_full_faces(self):
         assert (CALIBRATIONS[0].other, CALIBRATIONS[0].lower_slope, CALIBRATIONS[0].tail) == (112, 10.0, None)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
@@ -108,6 +109,7 @@ def save_reliability(path: str | Path, curves: Mapping[str, Reliability], title:
         title: over the picture, a line or two.
     """
     figure, axes = new_figure(title, 'confidence', 'share of right verdicts')
+    axes.set_prop_cycle(color=colormaps['tab20'](np.arange(20)))
     axes.plot([0.5, 1], [0.5, 1], ':', color='grey', label='as it should be')
     for name, curve in curves.items():
         style: dict[str, Any] = {'lw': 3, 'color': 'black'} if name == 'all' else {'lw': 0.8, 'alpha': 0.6}

@@ -34,7 +34,7 @@ from rim_plugin.tools.face_inputs import (
     with_detail,
 )
 from rim_plugin.tools.priors import Priors
-from rim_plugin.tools.quality import SEEN, features, quality_at, scores
+from rim_plugin.tools.quality import SEEN, Signs, features, quality_at, scores
 from rim_plugin.tools.verdicts import Identification, Verdicts, Verification
 from rim_plugin.weights_file import Weights, build_packed, load_weights
 
@@ -263,20 +263,20 @@ class RIM:
         Raises:
             ValueError: an image is no such face, or the weights have no recogniser.
         """
-        embeddings, _ = self.embed_agreeing(images)
+        embeddings, _ = self.embed_with_signs(images)
         return cast(np.ndarray, embeddings[0]) if is_one(images) else embeddings
 
-    def embed_agreeing(self, images: np.ndarray | Faces) -> tuple[np.ndarray, np.ndarray]:
-        """:meth:`embed`, and how far the embeddings of face and mirror image, which are added there, agree.
+    def embed_with_signs(self, images: np.ndarray | Faces) -> tuple[np.ndarray, Signs]:
+        """:meth:`embed`, and signs of how well the recogniser sees the faces, which cost no further pass.
 
         The less a face tells of who it is, the more chance its embedding has in it, and the less that of the mirror
-        image is like it.
+        image is like it; and the more noise is in it, the less it tells.
 
         Args:
             images: as for :meth:`embed`.
 
         Returns:
-            Embeddings, float32 (N, D), and cosines, float32 (N, ), -1 to 1.
+            Embeddings, float32 (N, D), and signs of N faces.
 
         Raises:
             ValueError: as for :meth:`embed`.
@@ -284,8 +284,8 @@ class RIM:
         return self._embedded([self._probe(face) for face in checked_faces(images)])
 
     @torch.no_grad()
-    def _embedded(self, probes: Sequence[Probe]) -> tuple[np.ndarray, np.ndarray]:
-        """Embeddings (n, D) and agreements (n, ) of n faces."""
+    def _embedded(self, probes: Sequence[Probe]) -> tuple[np.ndarray, Signs]:
+        """Embeddings (n, D) and signs of n faces."""
         if self.pipeline.hrn is None:
             raise ValueError(f'{self.name}: holds no recogniser; name other weights')
 
@@ -293,8 +293,8 @@ class RIM:
             return self._embedding(batch.to(self.device)).cpu().numpy()
 
         rows = self._in_batches([at_most(probe.image, FACE_SIZE) for probe in probes], embedding)
-        values = np.array(rows, np.float32).reshape(-1, self.pipeline.hrn.student.net.embedding_size + 1)
-        return np.ascontiguousarray(values[:, :-1]), values[:, -1]
+        values = np.array(rows, np.float32).reshape(-1, self.pipeline.hrn.student.net.embedding_size + 2)
+        return np.ascontiguousarray(values[:, :-2]), Signs(*values[:, -2:].T)
 
     def examine(self, images: Faces) -> list[Examined]:
         """Embeddings, sides and qualities of faces, each of which is looked at once.
@@ -308,8 +308,8 @@ class RIM:
         faces = checked_faces(images)
         probes = [self._probe(face) for face in faces]
         sides = [probe.side for probe in probes]
-        embeddings, agreements = self._embedded(probes)
-        return [Examined(*each) for each in zip(embeddings, sides, self._qualities(faces, sides, agreements))]
+        embeddings, signs = self._embedded(probes)
+        return [Examined(*each) for each in zip(embeddings, sides, self._qualities(faces, sides, signs))]
 
     @overload
     def quality(self, images: np.ndarray) -> float | None: ...
@@ -334,13 +334,11 @@ class RIM:
         values = [each.quality for each in examined] or [None] * len(faces)
         return values[0] if is_one(images) else values
 
-    def _qualities(
-        self, faces: Sequence[np.ndarray], sides: Sequence[int], agreements: np.ndarray
-    ) -> Sequence[float | None]:
-        """Of faces with these sides and agreements."""
+    def _qualities(self, faces: Sequence[np.ndarray], sides: Sequence[int], signs: Signs) -> Sequence[float | None]:
+        """Of faces with these sides and signs."""
         if not self.weights.qualities:
             return [None] * len(faces)
-        rows = np.column_stack([self.quality_features(faces), agreements])
+        rows = np.column_stack([self.quality_features(faces), signs.columns()])
         return [float(scores(quality_at(self.weights.qualities, side), row[None])[0]) for side, row in zip(sides, rows)]
 
     @torch.no_grad()

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from itertools import product
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -12,8 +12,10 @@ from rim_plugin.calibration_values import Calibration, Tail
 FALSE_MATCH_RATES = (0.5, 0.2, 0.1, 0.05, 0.02, 0.01)  # whose scores are counted; a distribution tells rarer ones
 _TAUGHT = 40_000  # pairs of one kind that teach a curve
 _USUAL_SLOPE = 20.0
+_KNOWN = (1e-3, 1 - 1e-3)  # probabilities of recognition; none is nearer to 0 and 1
 _MOST_SHAPE = 0.0  # of the tail: similarities are bounded
-Parameters = tuple[float, float, float]  # threshold, slope above it, slope below it
+Number = float | np.ndarray
+Parameters = tuple[Any, Any, Any]  # threshold, slope above it, slope below it: floats, or one each a pair
 
 
 class Uncalibrated(ValueError):
@@ -21,7 +23,11 @@ class Uncalibrated(ValueError):
 
 
 def calibrate(
-    sizes: tuple[int, int], scores: np.ndarray, issame: np.ndarray, strangers: np.ndarray | None = None
+    sizes: tuple[int, int],
+    scores: np.ndarray,
+    issame: np.ndarray,
+    strangers: np.ndarray | None = None,
+    recognised: np.ndarray | None = None,
 ) -> Calibration:
     """Calibration for one pair of sizes, for which one person and two are equally likely beforehand.
 
@@ -30,6 +36,8 @@ def calibrate(
         scores: (P, ) similarities.
         issame: (P, ) bool; the two kinds weigh the same, whatever their numbers.
         strangers: (Q, ) similarities of different persons, from which the tail is taken; None: no tail.
+        recognised: (P, ), 0 to 1, of each pair the product of the probabilities that its faces are recognised, by their
+            quality; None: all are alike.
 
     Raises:
         ValueError: as :func:`~rim_plugin.evaluation.roc.checked_pairs`; or same pairs do not score higher.
@@ -37,37 +45,85 @@ def calibrate(
     from rim_plugin.evaluation.roc import checked_pairs
 
     scores, issame = checked_pairs(scores, issame)
-    mated, others = _thinned(scores[issame]), _thinned(scores[~issame])
-    if mated.mean() <= others.mean():
+    likely = np.ones(len(scores)) if recognised is None else recognised
+    mated, others = (_Kind(*_thinned(scores[kind], likely[kind])) for kind in (issame, ~issame))
+    if mated.scores.mean() <= others.scores.mean():
         raise ValueError(
             f'Calibration at {sizes[0]} and {sizes[1]} px: pairs of one person do not score higher than others; are '
             'these the right faces and weights?'
         )
-    threshold, above, below = _fitted(mated, others)
     tail = None if strangers is None else fit_tail(strangers)
-    return Calibration(min(sizes), threshold, above, len(scores), max(sizes), below, tail)
+    known = Calibration(min(sizes), 0.0, _USUAL_SLOPE, len(scores), max(sizes), _USUAL_SLOPE, tail)
+    return _fitted(known if recognised is None else known._replace(recognised=_spread(mated, others)), mated, others)
 
 
-def _thinned(scores: np.ndarray) -> np.ndarray:
-    return np.sort(scores)[:: 1 + len(scores) // _TAUGHT]
+class _Kind(NamedTuple):
+    """Pairs of one person, or of two: similarities (P, ), and probabilities (P, ) that both faces are recognised."""
+
+    scores: np.ndarray
+    recognised: np.ndarray
 
 
-def _fitted(mated: np.ndarray, others: np.ndarray) -> Parameters:
-    """The likeliest threshold and slopes of the probability's curve."""
+def _thinned(scores: np.ndarray, recognised: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    chosen = np.argsort(scores, kind='stable')[:: 1 + len(scores) // _TAUGHT]
+    return scores[chosen], recognised[chosen]
+
+
+def _spread(mated: _Kind, others: _Kind) -> tuple[float, float, float]:
+    """Least, mean and largest standard score of recognition; a hundredth at either end is not counted."""
+    known = [_standard_score(each.recognised) for each in (mated, others)]
+    least, largest = np.quantile(np.concatenate(known), [0.01, 0.99])
+    return float(least), float((known[0].mean() + known[1].mean()) / 2), float(largest)
+
+
+def _standard_score(recognised: Number) -> Any:
+    from scipy.special import ndtri
+
+    return ndtri(np.clip(recognised, *_KNOWN))
+
+
+def _fitted(known: Calibration, mated: _Kind, others: _Kind) -> Calibration:
+    """With the likeliest threshold and slopes of the probability's curve, and their rises where pairs differ."""
     from scipy.optimize import minimize
 
-    def loss(values: np.ndarray) -> float:
-        parameters = values[0], float(np.exp(values[1])), float(np.exp(values[2]))
-        wrong = (
-            np.logaddexp(0, -log_odds(mated, *parameters)).mean()
-            + np.logaddexp(0, log_odds(others, *parameters)).mean()
-        )
-        prior = (values[1] - values[2]) ** 2 + 0.1 * ((values[1:] - np.log(_USUAL_SLOPE)) ** 2).sum()
-        return float(wrong + prior / len(mated))  # few pairs, or kinds that do not overlap, teach no extreme slopes
+    rises = known.recognised is not None
 
-    start = np.array([(mated.mean() + others.mean()) / 2, *[np.log(_USUAL_SLOPE)] * 2])
-    threshold, above, below = minimize(loss, start, method='Nelder-Mead', options={'maxiter': 600, 'fatol': 1e-7}).x
-    return float(threshold), float(np.exp(above)), float(np.exp(below))
+    def curve(values: np.ndarray) -> Calibration:
+        threshold, *logarithms = map(float, values[:3])
+        above, below = map(float, np.exp(logarithms))
+        fitted = known._replace(threshold=threshold, slope=above, slope_below=below)
+        return fitted._replace(threshold_rise=float(values[3]), slope_rise=float(values[4])) if rises else fitted
+
+    def loss(values: np.ndarray) -> float:
+        odds = (log_odds(kind.scores, *curve_at(curve(values), kind.recognised)) for kind in (mated, others))
+        wrong = sum(np.logaddexp(0, sign * each).mean() for sign, each in zip((-1, 1), odds))
+        prior = (values[1] - values[2]) ** 2 + 0.1 * ((values[1:3] - np.log(_USUAL_SLOPE)) ** 2).sum()
+        prior += 0.1 * (values[3:] ** 2).sum()
+        # few pairs, or kinds that do not overlap, teach no extreme slopes
+        return float(wrong + prior / len(mated.scores))
+
+    start = [(mated.scores.mean() + others.scores.mean()) / 2, *[np.log(_USUAL_SLOPE)] * 2, *[0.0] * (2 * rises)]
+    options = {'maxiter': 300 * len(start), 'fatol': 1e-7}
+    return curve(minimize(loss, np.array(start), method='Nelder-Mead', options=options).x)
+
+
+def curve_at(calibration: Calibration, recognised: Number) -> Parameters:
+    """Threshold, and slopes above and below it, of pairs whose faces are both recognised with a probability.
+
+    A poor face is less like other photos of its person: a lower similarity tells as much as a high one of good faces,
+    and none tells as much as theirs. Beyond the probabilities that were calibrated the nearest one counts.
+
+    Args:
+        calibration: of their sizes.
+        recognised: 0 to 1; (P, ) for several pairs.
+    """
+    threshold, above, below = calibration.threshold, calibration.slope, calibration.lower_slope
+    if calibration.recognised is None:
+        return threshold, above, below
+    least, mean, largest = calibration.recognised
+    offset = np.clip(_standard_score(recognised), least, largest) - mean
+    steeper = np.exp(calibration.slope_rise * offset)
+    return threshold + calibration.threshold_rise * offset, above * steeper, below * steeper
 
 
 def fit_tail(strangers: np.ndarray) -> Tail:
@@ -96,8 +152,9 @@ def tail_score(tail: Tail, rate: float) -> float:
     return tail.scores[-1] + float(genpareto.isf(rate / FALSE_MATCH_RATES[-1], tail.shape, scale=tail.scale))
 
 
-def log_odds(scores: np.ndarray, threshold: float, above: float, below: float) -> np.ndarray:
-    """Logarithm of the odds that pairs of these similarities show one person; 0 at the threshold."""
+def log_odds(scores: np.ndarray, threshold: Number, above: Number, below: Number) -> np.ndarray:
+    """Logarithm of the odds that pairs of these similarities (P, ) show one person; 0 at the threshold. A curve for all
+    pairs, or (P, ) of one each."""
     distance = scores - threshold
     return np.where(distance >= 0, above * distance, below * distance)
 
@@ -122,17 +179,25 @@ def pair_sizes(protocol: Mapping[str, Any]) -> tuple[int, int]:
     return small, small if protocol['probe_side'] == 'both' else large
 
 
-def at_sizes(calibrations: Sequence[Calibration], sizes: tuple[int | None, int | None]) -> Parameters:
-    """Threshold, and slopes above and below it, of the probability's curve for faces of two sizes in pixels.
+def at_sizes(
+    calibrations: Sequence[Calibration], sizes: tuple[int | None, int | None], recognised: Number = 1.0
+) -> Parameters:
+    """Threshold, and slopes above and below it, of the probability's curve for faces of two sizes.
+
+    Args:
+        calibrations: of the weights.
+        sizes: sides in pixels; None: full resolution.
+        recognised: product of the probabilities, 0 to 1, that the faces are recognised, by their quality
+            (:func:`rim_plugin.tools.quality.recognition`); (P, ) for several pairs.
 
     Raises:
         Uncalibrated: see :func:`interpolated`.
     """
-    threshold, above, below = (
-        interpolated(calibrations, sizes, lambda each, field=field: getattr(each, field))  # type: ignore[misc]
-        for field in ('threshold', 'slope', 'lower_slope')
+    return (
+        interpolated(calibrations, sizes, lambda each: curve_at(each, recognised)[0]),
+        interpolated(calibrations, sizes, lambda each: curve_at(each, recognised)[1]),
+        interpolated(calibrations, sizes, lambda each: curve_at(each, recognised)[2]),
     )
-    return threshold, above, below
 
 
 def search_threshold(

@@ -1,20 +1,19 @@
 """Calibration of weights on faces whose persons are known: pairs of sizes, false match rates, and quality.
 
-Each face is embedded once in each size. What is reported (confidence, FPIR, errors by quality) is of persons that the
-calibration did not see: those of either half of all persons are judged by a calibration on the other half. What goes
-into the weights file is calibrated on all of them.
+Each face is embedded twice in each size, as it is and worn by noise and compression. What is reported (confidence,
+FPIR, errors by quality) is of persons that the calibration did not see: those of either half of all persons are judged
+by a calibration on the other half. What goes into the weights file is calibrated on all of them.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import combinations_with_replacement
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from tqdm import tqdm
 
 from rim_plugin.calibration_values import Calibration, Quality
 from rim_plugin.data.face_source import NOBODY
@@ -25,7 +24,18 @@ from rim_plugin.evaluation.reliability import Reliability, reliability
 from rim_plugin.names import same_key, same_name
 from rim_plugin.tools.api import RIM
 from rim_plugin.tools.calibration import at_sizes, calibrate, log_odds, search_threshold
-from rim_plugin.tools.quality_calibration import embedded, largest_untold, measure_qualities, reduced
+from rim_plugin.tools.quality_calibration import (
+    People,
+    Seen,
+    fit_qualities,
+    largest_untold,
+    likely_recognised,
+    measure_qualities,
+    people_of,
+    reduced,
+    see_all,
+    similar_to_full,
+)
 
 SIZES = (4, 7, 14, 28, 112)
 FPIRS = (0.01, 0.1)
@@ -104,95 +114,125 @@ def _stem(name: str) -> str:
     return os.path.splitext(name)[0]
 
 
+class _Fitted(NamedTuple):
+    """What a part of the persons, bool (2 n, ), teaches."""
+
+    part: np.ndarray
+    qualities: tuple[Quality, ...]
+    calibrations: tuple[Calibration, ...] = ()
+
+
+class _Pairs(NamedTuple):
+    """Pairs of one kind: similarities (P, ), probabilities (P, ) that both faces are recognised, and which are of two
+    faces as they are, bool (P, )."""
+
+    scores: np.ndarray
+    recognised: np.ndarray
+    clean: np.ndarray
+
+
 def measure_calibration(rim: RIM, known: KnownFaces, sizes: Sequence[int] = SIZES) -> Measured:
-    """Calibrate on known faces, each seen at every one of the sizes in pixels.
+    """Calibrate on known faces, each seen at every one of the sizes in pixels, as it is and worn.
 
     Sizes at which too many pictures that are no face pass teach a quality, but get no verdict: thresholds are for
     larger ones.
     """
-    with tqdm(total=len(sizes) * len(known.faces), unit='face', desc='calibration') as bar:
-        seen = {size: embedded(rim, [reduced(face, size) for face in known.faces], bar) for size in sizes}
-    half = np.unique(known.persons, return_inverse=True)[1] % 2 == 0
-    quality = measure_qualities(rim, known.faces, known.persons, seen, half)
-    untold = largest_untold(quality.passing)
-    embeddings = {size: each.rows for size, each in seen.items() if size > untold}
-    parts = [_calibrated(embeddings, known.persons, part) for part in (half, ~half)]
-    verdicts = list(_verdicts(embeddings, known.persons, half, parts))
-    curves = {f'{pair[0]} and {pair[1]} px': reliability(*rows) for pair, rows in verdicts}
-    curves['all'] = reliability(*(np.concatenate(each) for each in zip(*(rows for _, rows in verdicts))))
+    seen, others = see_all(rim, known.faces, sizes)
+    people = people_of(known.persons)
+    fitted = [
+        _Fitted(part, fit_qualities(seen, others, people, part))
+        for part in (people.half, ~people.half, np.ones(len(people.half), bool))
+    ]
+    told = measure_qualities(seen, others, people, [each[:2] for each in fitted[:2]])
+    untold = largest_untold(told.passing)
+    seen = {size: each for size, each in seen.items() if size > untold}
+    *halves, whole = [each._replace(calibrations=_calibrated(seen, people, each)) for each in fitted]
+    curves = _reliabilities(seen, people, halves)
     facts = {
         'faces': len(known.faces),
         'persons': len(np.unique(known.persons)),
-        'sizes': list(embeddings),
+        'sizes': list(seen),
         'untold': [size for size in sizes if size <= untold],
         'calibration_error': {name: curve.error for name, curve in curves.items()},
         'chance_error': {name: curve.chance for name, curve in curves.items()},
-        'fpir': _fpir_figures(embeddings, known.persons, half, parts),
-        'quality': quality.passing,
+        'fpir': _fpir_figures(seen, people, halves),
+        'quality': told.passing,
     }
-    return Measured(_calibrated(embeddings, known.persons), quality.qualities, facts, curves, quality.rejections)
+    return Measured(whole.calibrations, whole.qualities, facts, curves, told.rejections)
 
 
 def _pairs(
-    embeddings: dict[int, np.ndarray], persons: np.ndarray, sizes: tuple[int, int], part: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Similarities of all pairs of one person's different faces, and of all pairs of different persons, of a part."""
-    first, second = (embeddings[size][part] for size in sizes)
-    same = persons[part][:, None] == persons[part][None]
-    mated, others = same & ~np.eye(len(same), dtype=bool), ~same
+    seen: Mapping[int, Seen], people: People, sizes: tuple[int, int], part: np.ndarray, qualities: Sequence[Quality]
+) -> tuple[_Pairs, _Pairs]:
+    """Pairs of one person's different photos, and of different persons, of a part, whose qualities suffice."""
+    first, second = (np.where(part, likely_recognised(qualities, size, seen[size].values), np.nan) for size in sizes)
+    recognised = first[:, None] * second[None]
+    scores, clean = seen[sizes[0]].rows @ seen[sizes[1]].rows.T, ~(people.worn[:, None] | people.worn[None])
+    kinds = [each & np.isfinite(recognised) for each in (people.mated(), people.strangers())]
     if sizes[0] == sizes[1]:
-        mated, others = np.triu(mated), np.triu(others)
-    scores = first @ second.T
-    return scores[mated], scores[others]
+        kinds = [np.triu(each) for each in kinds]
+    mated, strangers = (_Pairs(scores[each], recognised[each], clean[each]) for each in kinds)
+    return mated, strangers
 
 
-def _calibrated(
-    embeddings: dict[int, np.ndarray], persons: np.ndarray, part: np.ndarray | None = None
-) -> tuple[Calibration, ...]:
-    part = np.ones(len(persons), bool) if part is None else part
+def _calibrated(seen: Mapping[int, Seen], people: People, fitted: _Fitted) -> tuple[Calibration, ...]:
+    """By the part of the persons that taught the qualities."""
     calibrations = []
-    for sizes in combinations_with_replacement(sorted(embeddings), 2):
-        mated, others = _pairs(embeddings, persons, sizes, part)
-        issame = np.repeat([True, False], [len(mated), len(others)])
-        calibrations.append(calibrate(sizes, np.concatenate([mated, others]), issame, others))
+    for sizes in combinations_with_replacement(sorted(seen), 2):
+        mated, strangers = _pairs(seen, people, sizes, fitted.part, fitted.qualities)
+        issame = np.repeat([True, False], [len(mated.scores), len(strangers.scores)])
+        scores, recognised = (np.concatenate(each) for each in list(zip(mated, strangers))[:2])
+        calibrations.append(calibrate(sizes, scores, issame, strangers.scores, recognised))
     return tuple(calibrations)
 
 
-Verdicts = tuple[np.ndarray, np.ndarray, np.ndarray]  # confidence, whether it is right, weight
+class _Verdicts(NamedTuple):
+    """Confidence, whether it is right, weight, and whether both faces are as they are, (V, ) each."""
+
+    confidence: np.ndarray
+    right: np.ndarray
+    weight: np.ndarray
+    clean: np.ndarray
 
 
-def _verdicts(
-    embeddings: dict[int, np.ndarray], persons: np.ndarray, half: np.ndarray, parts: list[tuple[Calibration, ...]]
-) -> Iterator[tuple[tuple[int, int], Verdicts]]:
-    """Of every pair of sizes the verdicts on either half by the calibration on the other."""
+def _reliabilities(seen: Mapping[int, Seen], people: People, halves: Sequence[_Fitted]) -> dict[str, Reliability]:
+    """By pair of sizes, by whether faces are worn, and of all together."""
+    verdicts = {
+        f'{sizes[0]} and {sizes[1]} px': _verdicts(seen, people, sizes, halves)
+        for sizes in combinations_with_replacement(sorted(seen), 2)
+    }
+    curves = {name: reliability(*each[:3]) for name, each in verdicts.items()}
+    together = _Verdicts(*(np.concatenate(each) for each in zip(*verdicts.values())))
+    for name, kind in (('two clean faces', together.clean), ('a worn face among them', ~together.clean)):
+        curves[name] = reliability(*(each[kind] for each in together[:3]))
+    return {**curves, 'all': reliability(*together[:3])}
+
+
+def _verdicts(seen: Mapping[int, Seen], people: People, sizes: tuple[int, int], halves: Sequence[_Fitted]) -> _Verdicts:
+    """On pairs of either half by the calibration on the other."""
     from scipy.special import expit
 
-    for sizes in combinations_with_replacement(sorted(embeddings), 2):
-        rows: list[Verdicts] = []
-        for part, calibrations in zip((~half, half), parts):
-            curve = at_sizes(calibrations, sizes)
-            for similarity, same in zip(_pairs(embeddings, persons, sizes, part), (True, False)):
-                likely = expit(log_odds(similarity, *curve))
-                accepted = similarity >= curve[0]
-                weights = np.full(len(similarity), 1 / len(similarity))
-                rows.append((np.where(accepted, likely, 1 - likely), accepted == same, weights))
-        confidence, right, weights = (np.concatenate(each) for each in zip(*rows))
-        yield sizes, (confidence, right, weights)
+    rows = []
+    for part, qualities, calibrations in halves:
+        for pairs, same in zip(_pairs(seen, people, sizes, ~part, qualities), (True, False)):
+            odds = log_odds(pairs.scores, *at_sizes(calibrations, sizes, pairs.recognised))
+            weights = np.full(len(odds), 1 / len(odds))
+            rows.append((expit(np.abs(odds)), (odds >= 0) == same, weights, pairs.clean))
+    return _Verdicts(*(np.concatenate(each) for each in zip(*rows)))
 
 
-def _fpir_figures(
-    embeddings: dict[int, np.ndarray], persons: np.ndarray, half: np.ndarray, parts: list[tuple[Calibration, ...]]
-) -> list[dict[str, Any]]:
-    """FPIR of searches of galleries at full resolution, by thresholds of persons that are none of them."""
-    rows, largest = [], max(embeddings)
-    galleries = sorted({20, int(half.sum() // 2 * 2 - 4)})
-    for size in embeddings:
+def _fpir_figures(seen: Mapping[int, Seen], people: People, halves: Sequence[_Fitted]) -> list[dict[str, Any]]:
+    """FPIR of searches of galleries at full resolution, by thresholds of persons that are none of them; probes both
+    ways, photos of the gallery as they are."""
+    rows, largest, clean = [], max(seen), ~people.worn
+    galleries = sorted({20, int((people.half & clean).sum() // 2 * 2 - 4)})
+    for size in seen:
         for photos in galleries:
             for asked in FPIRS:
                 found = []
-                for part, calibrations in zip((~half, half), parts):
-                    similarity = np.array(embeddings[size][part] @ embeddings[largest][part].T, np.float64)
-                    similarity[persons[part][:, None] == persons[part][None]] = np.nan
+                for part, _, calibrations in halves:
+                    similarity = np.array(similar_to_full(seen, size)[~part][:, ~part & clean], np.float64)
+                    similarity[~people.strangers()[~part][:, ~part & clean]] = np.nan
                     threshold = search_threshold(calibrations, (size, largest), photos, asked)
                     found.append(expected_fpir(similarity, threshold, min(photos, similarity.shape[1] - 2)))
                 rows.append({'size': size, 'photos': photos, 'asked': asked, 'fpir': float(np.mean(found))})

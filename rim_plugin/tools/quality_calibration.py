@@ -2,48 +2,90 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple, TypeVar
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from tqdm import tqdm
 
 from rim_plugin.calibration_values import Quality
+from rim_plugin.data.degradations import degrade_face
 from rim_plugin.data.resize import degrade
+from rim_plugin.options.datasets import BlurOptions, DegradationOptions, SecondOptions
 from rim_plugin.tools.api import RIM
 from rim_plugin.tools.no_faces import no_face
-from rim_plugin.tools.quality import RECOGNISED, SEEN, fit_quality, fit_recognised, scores
+from rim_plugin.tools.quality import (
+    RECOGNISED,
+    SEEN,
+    SEEN_FEATURES,
+    fit_quality,
+    fit_recognised,
+    quality_at,
+    recognition,
+    scores,
+)
 
 LEAST_REFUSED = 0.9  # share of pictures that are no face that is refused at every size at which there are verdicts
+# What cameras and the web do to faces of one side; blur and a second reduction lessen the side, which is estimated.
+WORN = DegradationOptions(probability=1, blur=BlurOptions(probability=0), second=SecondOptions(probability=0))
 _REFUSED = 0.31  # of all pairs, as far as the error-versus-reject curve goes
 
-Rows = TypeVar('Rows')
+
+class People(NamedTuple):
+    """Whose the rows of n faces are: those of all faces as they are, then those of all of them worn (:data:`WORN`).
+
+    Attributes:
+        persons: str (2 n, ).
+        photos: int (2 n, ), 0 to n - 1.
+        half: bool (2 n, ), persons of one half.
+    """
+
+    persons: np.ndarray
+    photos: np.ndarray
+    half: np.ndarray
+
+    @property
+    def worn(self) -> np.ndarray:
+        """Bool (2 n, )."""
+        return np.arange(len(self.photos)) >= len(self.photos) // 2
+
+    def mated(self) -> np.ndarray:
+        """Bool (2 n, 2 n), different photos of one person."""
+        return ~self.strangers() & (self.photos[:, None] != self.photos[None])
+
+    def strangers(self) -> np.ndarray:
+        """Bool (2 n, 2 n), photos of different persons."""
+        return np.asarray(self.persons[:, None] != self.persons[None])
 
 
-class Embedded(NamedTuple):
-    """Faces of two photos or more of each person at one size.
+class Seen(NamedTuple):
+    """Pictures of one size.
 
     Attributes:
         rows: (N, D) unit embeddings.
-        agreements: (N, ), see :meth:`rim_plugin.tools.api.RIM.embed_agreeing`.
+        values: (N, 6) features of quality, see :func:`rim_plugin.tools.quality.scores`.
     """
 
     rows: np.ndarray
-    agreements: np.ndarray
+    values: np.ndarray
 
 
 class QualitiesMeasured(NamedTuple):
-    """What the calibration of qualities gives.
+    """What is told of qualities: of faces in either half by the qualities of the other.
 
     Attributes:
-        qualities: by size, for the weights file.
         rejections: false non-match rates when 0, 1, ... percent of the probes are refused, by size.
         passing: shares of faces that pass and of other pictures that do not, by size, for the card.
     """
 
-    qualities: tuple[Quality, ...]
     rejections: dict[str, np.ndarray]
     passing: list[dict[str, Any]]
+
+
+def people_of(persons: np.ndarray) -> People:
+    """Of the persons (n, ) of n faces."""
+    half = np.unique(persons, return_inverse=True)[1] % 2 == 0
+    return People(*(np.tile(each, 2) for each in (persons, np.arange(len(persons)), half)))
 
 
 def reduced(face: np.ndarray, size: int) -> np.ndarray:
@@ -51,92 +93,104 @@ def reduced(face: np.ndarray, size: int) -> np.ndarray:
     return face if len(face) == size else degrade(face, size)
 
 
-def in_parts(work: Callable[[list[np.ndarray]], Rows], faces: Sequence[np.ndarray], size: int, bar: tqdm) -> list[Rows]:
-    """What ``work`` makes of the faces, ``size`` at a time; the bar tells of each part."""
-    results = []
-    for first in range(0, len(faces), size):
-        part = list(faces[first : first + size])
-        results.append(work(part))
+def both_ways(faces: Sequence[np.ndarray], size: int) -> Iterator[np.ndarray]:
+    """All faces at ``size`` pixels, then all of them worn."""
+    yield from (reduced(face, size) for face in faces)
+    yield from (degrade_face(face, size, WORN, number) for number, face in enumerate(faces))
+
+
+def see(rim: RIM, pictures: Sequence[np.ndarray], bar: tqdm) -> Seen:
+    """Embeddings and features of pictures, a batch at a time; the bar tells of each."""
+    rows, values = [], []
+    for first in range(0, len(pictures), rim.batch):
+        part = list(pictures[first : first + rim.batch])
+        embeddings, signs = rim.embed_with_signs(part)
+        rows.append(embeddings)
+        values.append(np.column_stack([rim.quality_features(part), signs.columns()]))
         bar.update(len(part))
-    return results
+    return Seen(np.concatenate(rows), np.concatenate(values))
 
 
-def embedded(rim: RIM, faces: Sequence[np.ndarray], bar: tqdm) -> Embedded:
-    """Embeddings and agreements of faces."""
-    return Embedded(*(np.concatenate(each) for each in zip(*in_parts(rim.embed_agreeing, faces, rim.batch, bar))))
-
-
-def measure_qualities(
-    rim: RIM, faces: Sequence[np.ndarray], persons: np.ndarray, seen: Mapping[int, Embedded], half: np.ndarray
-) -> QualitiesMeasured:
-    """Qualities by size; what is told of them is of faces in either half by the qualities of the other.
+def see_all(
+    rim: RIM, faces: Sequence[np.ndarray], sizes: Sequence[int]
+) -> tuple[dict[int, Seen], dict[int, np.ndarray]]:
+    """Faces both ways at each of the sizes, and features of pictures that are none at the small ones.
 
     Args:
         rim: sees the faces.
         faces: uint8 (112, 112, 3) each, from every second of which a picture that is no face is made.
-        persons: (N, ) whose they are, two photos of each or more.
-        seen: the faces by size in pixels; the largest size is full resolution.
-        half: (N, ) bool, persons of one half.
+        sizes: in pixels.
     """
     others = [no_face(face, number) for number, face in enumerate(faces) if number % 2 == 0]
-    small = [size for size in seen if size <= SEEN]
-    qualities, rejections, passing = [], {}, []
-    bar = tqdm(total=len(small) * (len(faces) + 2 * len(others)), unit='picture', desc='quality')
-    for size in small:
-        pictures = [reduced(each, size) for each in (*faces, *others)]
-        features = np.concatenate(in_parts(rim.quality_features, pictures, rim.batch, bar))
-        agreements = np.concatenate([seen[size].agreements, embedded(rim, pictures[len(faces) :], bar).agreements])
-        mated, strangers = similarities(seen[size].rows, seen[max(seen)].rows, persons)
-        threshold = float(np.quantile(strangers, 1 - RECOGNISED))
-        table = _Pictures(np.column_stack([features, agreements]), mated, threshold)
-        held_out, told = _held_out(size, table, half)
-        passing.append({'size': size, **told})
-        qualities.append(_fitted(size, table, np.ones(len(faces), bool), np.ones(len(others), bool)))
-        rejections[f'{size} px'] = rejection(mated, held_out)
-    bar.close()
-    return QualitiesMeasured(tuple(qualities), rejections, passing)
+    small = [size for size in sizes if size <= SEEN]
+    total = 2 * len(sizes) * len(faces) + len(small) * len(others)
+    with tqdm(total=total, unit='picture', desc='calibration') as bar:
+        seen = {size: see(rim, list(both_ways(faces, size)), bar) for size in sizes}
+        return seen, {size: see(rim, [reduced(each, size) for each in others], bar).values for size in small}
 
 
-class _Pictures(NamedTuple):
-    """Of n faces and m other pictures of one size: features (n + m, 5), similarities (n, ) of the faces with another
-    photo of the person, and the similarity from which a face is recognised."""
-
-    features: np.ndarray
-    mated: np.ndarray
-    threshold: float
+def fit_qualities(
+    seen: Mapping[int, Seen], others: Mapping[int, np.ndarray], people: People, part: np.ndarray
+) -> tuple[Quality, ...]:
+    """Qualities of the sizes of ``others``, by a part of the persons, bool (2 n, ), and the pictures made of them."""
+    return tuple(_fitted(size, seen, others[size], people, part) for size in others)
 
 
-def _fitted(size: int, pictures: _Pictures, faces: np.ndarray, others: np.ndarray) -> Quality:
-    """By some of the faces, bool (n, ), and of the other pictures, bool (m, )."""
-    values, none = pictures.features[: len(faces)][faces], pictures.features[len(faces) :][others]
-    recognised = fit_recognised(values[:, -1], pictures.mated[faces], pictures.threshold)
-    return fit_quality(size, values, none)._replace(recognised=recognised)
+def _fitted(size: int, seen: Mapping[int, Seen], others: np.ndarray, people: People, part: np.ndarray) -> Quality:
+    values, none = seen[size].values, others[part[: len(part) // 2 : 2]]
+    similarity = similar_to_full(seen, size)
+    threshold = float(np.quantile(similarity[people.strangers() & part[:, None]], 1 - RECOGNISED))
+    mated = with_other_photo(similarity, people)
+    recognised = fit_recognised(values[part][:, SEEN_FEATURES:], mated[part], threshold)
+    known = slice(SEEN_FEATURES + 1)  # noise is no sign of a face
+    return fit_quality(size, values[part & ~people.worn][:, known], none[:, known])._replace(recognised=recognised)
 
 
-def _held_out(size: int, pictures: _Pictures, half: np.ndarray) -> tuple[np.ndarray, dict[str, float]]:
-    """Qualities (n, ) of each half's faces by those of the other half, and how often the least ones are right."""
-    count = len(half)
-    held_out, shares = np.empty(count), []
-    for part in (half, ~half):
-        quality = _fitted(size, pictures, part, part[::2])
-        values = scores(quality, pictures.features)
-        held_out[~part] = values[:count][~part]
-        passed, refused = held_out[~part] >= quality.least, values[count:][~part[::2]] < quality.least
-        shares.append((passed.mean(), refused.mean()))
-    passing, refused_share = np.mean(shares, 0)
-    return held_out, {'faces passing': float(passing), 'other pictures refused': float(refused_share)}
+def measure_qualities(
+    seen: Mapping[int, Seen],
+    others: Mapping[int, np.ndarray],
+    people: People,
+    parts: Sequence[tuple[np.ndarray, tuple[Quality, ...]]],
+) -> QualitiesMeasured:
+    """What qualities of either half are worth for the faces of the other.
 
-
-def similarities(probes: np.ndarray, full: np.ndarray, persons: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Similarities of probes (N, D) with photos (N, D) of the same persons (N, ) at full resolution.
-
-    Returns:
-        (N, ) of each with another photo of its person, and (M, ) of all with those of others.
+    Args:
+        seen, others: see :func:`see_all`.
+        people: whose the faces are.
+        parts: of either half, bool (2 n, ), its qualities.
     """
-    same = persons[:, None] == persons[None]
-    similarity = probes @ full.T
-    other = (same & ~np.eye(len(same), dtype=bool)).argmax(1)
-    return similarity[np.arange(len(same)), other], similarity[~same]
+    rejections, passing = {}, []
+    for place, size in enumerate(others):
+        held_out, shares = np.empty(len(people.half)), []
+        for part, qualities in parts:
+            quality = qualities[place]
+            values, none = scores(quality, seen[size].values), scores(quality, others[size])
+            held_out[~part] = values[~part]
+            passed = [(values >= quality.least)[~part & kind].mean() for kind in (~people.worn, people.worn)]
+            shares.append((*passed, (none < quality.least)[~part[: len(part) // 2 : 2]].mean()))
+        names = 'faces passing', 'worn faces passing', 'other pictures refused'
+        passing.append({'size': size, **dict(zip(names, map(float, np.mean(shares, 0))))})
+        rejections[f'{size} px'] = rejection(with_other_photo(similar_to_full(seen, size), people), held_out)
+    return QualitiesMeasured(rejections, passing)
+
+
+def likely_recognised(qualities: Sequence[Quality], size: int, values: np.ndarray) -> np.ndarray:
+    """(N, ) probabilities that faces of one size with such features (N, 6) are recognised; NaN for those whose quality
+    is not enough for a verdict."""
+    quality = quality_at(qualities, size)
+    qualities_of = scores(quality, values)
+    return np.where(qualities_of >= quality.least, recognition(quality, qualities_of), np.nan)
+
+
+def similar_to_full(seen: Mapping[int, Seen], size: int) -> np.ndarray:
+    """Similarities (2 n, 2 n) of faces at a size with all at the largest, which is full resolution."""
+    return np.asarray(seen[size].rows @ seen[max(seen)].rows.T)
+
+
+def with_other_photo(similarity: np.ndarray, people: People) -> np.ndarray:
+    """(2 n, ) of each face with another photo of its person, as that is, of similarities (2 n, 2 n)."""
+    other = (people.mated() & ~people.worn).argmax(1)
+    return similarity[np.arange(len(similarity)), other]
 
 
 def rejection(mated: np.ndarray, quality: np.ndarray) -> np.ndarray:

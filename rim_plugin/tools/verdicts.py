@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 from typing import NamedTuple
 
+import numpy as np
+
 from rim_plugin.tools.calibration import Uncalibrated, at_sizes, probability, search_threshold
-from rim_plugin.tools.quality import quality_at
+from rim_plugin.tools.quality import quality_at, recognition
 from rim_plugin.weights_file import Weights
 
 
@@ -15,10 +17,11 @@ class Verification(NamedTuple):
 
     Attributes:
         similarity: cosine of the embeddings, -1 to 1.
-        threshold: similarity from which faces of these sizes count as one person's; None where that was not measured.
+        threshold: similarity from which faces of these sizes and qualities count as one person's; None where that was
+            not measured.
         same: whether it is reached; None: no verdict, for the ``reason``.
-        confidence: share of right verdicts among pairs of such sizes and similarity, 0.5 to 1, where one person and two
-            are equally likely beforehand; None without a verdict.
+        confidence: share of right verdicts among pairs of such sizes, qualities and similarity, 0.5 to 1, where one
+            person and two are equally likely beforehand; None without a verdict.
         sizes: sides of the two faces in pixels.
         qualities: of each picture, 0 to 1, see :mod:`rim_plugin.tools.quality`; None where the weights cannot tell.
         reason: why there is no verdict; empty where there is one.
@@ -81,7 +84,7 @@ class Verdicts:
         reasons = [f'the {which} picture {told}' for which, told in zip(('first', 'second'), refusals) if told]
         verdict = Verification(similarity, None, None, None, sizes, qualities, '; '.join(reasons))
         try:
-            threshold, *slopes = at_sizes(self.weights.calibrations, sizes)
+            threshold, *slopes = at_sizes(self.weights.calibrations, sizes, self.recognised(sizes, qualities))
         except Uncalibrated as error:
             return verdict._replace(reason='; '.join([*reasons, str(error)]))
         if reasons:
@@ -89,6 +92,13 @@ class Verdicts:
         likely = probability(similarity, threshold, *slopes)
         same = similarity >= threshold
         return verdict._replace(threshold=threshold, same=same, confidence=likely if same else 1 - likely)
+
+    def recognised(self, sizes: tuple[int, int], qualities: tuple[float | None, float | None]) -> float:
+        """Product of the probabilities, 0 to 1, that two faces are recognised; 1 where nothing tells."""
+        known = [(size, quality) for size, quality in zip(sizes, qualities) if quality is not None]
+        if not self.weights.qualities:
+            return 1.0
+        return float(np.prod([recognition(quality_at(self.weights.qualities, size), each) for size, each in known]))
 
     def identify(self, similarity: float, sizes: tuple[int, int], photos: int, fpir: float) -> Identification:
         """Whether the face that a search of a gallery found is named.

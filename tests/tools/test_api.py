@@ -146,13 +146,18 @@ def test_what_is_no_face_is_named_as_a_whole(rim, image, message):
 
 
 @pytest.mark.slow
-def test_agreement_is_the_cosine_of_face_and_mirror_image(tiny, rim, faces):
+def test_signs_are_the_cosine_of_face_and_mirror_image_and_what_hallucination_leaves_out(tiny, rim, faces):
     with torch.no_grad():
         probes = [to_tensor(face)[None] for face in faces]
         embed = tiny.model.pipeline.embed_probe
         expected = [F.cosine_similarity(embed(each), embed(each.flip(3))).item() for each in probes]
-    embeddings, agreements = rim.embed_agreeing(faces)
+        reduced = [resize(tiny.model.pipeline.hallucinate(each), each.shape[-1]) for each in probes]
+    noises = [255 * (a - b).square().mean().sqrt().item() for a, b in zip(reduced, probes)]
+    noises = [noise if len(face) < 112 else 0 for noise, face in zip(noises, faces)]
+    embeddings, (agreements, noise) = rim.embed_with_signs(faces)
     assert np.abs(agreements - expected).max() < 1e-5 and np.ptp(agreements) > 1e-4
+    np.testing.assert_allclose(noise, noises, rtol=1e-3, atol=1e-3)
+    assert noise.max() > 1 and noise.min() == 0
     assert np.allclose(embeddings, rim.embed(faces), atol=1e-6)
 
 

@@ -11,6 +11,7 @@ from rim_plugin.tools.calibration import (
     Uncalibrated,
     at_sizes,
     calibrate,
+    curve_at,
     fit_tail,
     log_odds,
     pair_sizes,
@@ -50,6 +51,34 @@ def test_the_threshold_is_where_both_kinds_are_equally_likely(pairs):
     crossing = brentq(lambda score: norm(0.55, 0.2).pdf(score) - norm(0.1, 0.12).pdf(score), 0.1, 0.55)
     assert output.threshold == pytest.approx(crossing, abs=0.02)
     assert probability(output.threshold, output.threshold, output.slope, output.lower_slope) == 0.5
+
+
+def of_two_qualities(count, seed):
+    """Similarities of pairs, half of them of poor faces, which are less alike; and the probability of recognition."""
+    rng = np.random.default_rng(seed)
+    issame, recognised = rng.random(count) < 0.5, np.where(rng.random(count) < 0.5, 1.0, 0.2)
+    return rng.normal(np.where(issame, 0.1 + 0.45 * recognised, 0.1), 0.12), issame, recognised
+
+
+def test_poor_faces_have_a_confidence_of_their_own():
+    scores, issame, recognised = of_two_qualities(20_000, 0)
+    output = calibrate((14, 112), scores, issame, recognised=recognised)
+    blind = calibrate((14, 112), scores, issame)
+    assert (blind.threshold_rise, blind.slope_rise) == (0, 0) and 0.02 < output.threshold_rise < output.slope_rise
+    least, largest = norm.ppf(0.2), norm.ppf(0.999)
+    assert output.recognised == pytest.approx((least, (least + largest) / 2, largest), abs=0.02)
+    assert curve_at(output, 0.0) == curve_at(output, 0.2), 'beyond what was calibrated the nearest counts'
+    assert curve_at(output, np.array([0.2, 1.0]))[0].shape == (2,)
+    scores, issame, recognised = of_two_qualities(40_000, 1)
+    for likely, middle in ((1.0, 0.325), (0.2, 0.145)):
+        chosen = recognised == likely
+        assert at_sizes([output], (14, 112), likely)[0] == pytest.approx(middle, abs=0.02)  # between both kinds
+        errors = []
+        for each in (output, blind):
+            odds = log_odds(scores[chosen], *at_sizes([each], (14, 112), recognised[chosen]))
+            confidence = 1 / (1 + np.exp(-np.abs(odds)))
+            errors.append(reliability(confidence, (odds >= 0) == issame[chosen], np.ones(chosen.sum())).error)
+        assert errors[0] < 0.02 and errors[1] > 2 * errors[0]
 
 
 def test_numbers_of_either_kind_do_not_matter(pairs):

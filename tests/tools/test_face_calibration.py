@@ -56,7 +56,7 @@ def test_calibration_goes_into_weights_card_and_diagrams(store, rim, tmp_path, c
     known = known_faces(store / 'faces', store / 'identities.txt', None, 250)
     measured = measure_calibration(rim, known, (8, 16, 112))
     bars = capsys.readouterr().err
-    assert '144/144' in bars and '192/192' in bars, 'faces of three sizes; faces and other pictures of two'
+    assert '336/336' in bars, 'faces of three sizes, twice, and other pictures of two'
     assert [(each.size, each.other) for each in measured.calibrations] == [
         (8, 8), (8, 16), (8, 112), (16, 16), (16, 112), (112, 112)
     ]  # fmt: skip

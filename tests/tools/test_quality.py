@@ -6,7 +6,16 @@ from scipy.stats import norm
 
 from rim_plugin.tools.api import RIM
 from rim_plugin.tools.no_faces import KINDS, no_face
-from rim_plugin.tools.quality import SEEN, face_probability, fit_quality, fit_recognised, quality_at, scores
+from rim_plugin.tools.quality import (
+    SEEN,
+    Signs,
+    face_probability,
+    fit_quality,
+    fit_recognised,
+    quality_at,
+    recognition,
+    scores,
+)
 
 
 @pytest.fixture(scope='module')
@@ -27,20 +36,22 @@ def test_faces_are_told_from_other_pictures(two_kinds):
 def agreeing():
     """Faces whose agreement tells the similarity with another photo, other pictures, and a quality of both."""
     rng = np.random.default_rng(1)
-    faces, others = rng.normal(0.6, 0.1, (2000, 5)), rng.normal(0.2, 0.1, (2000, 5))
+    faces, others = rng.normal(0.6, 0.1, (2000, 6)), rng.normal(0.2, 0.1, (2000, 6))
     faces[:, 4], others[:, 4] = rng.normal(0.95, 0.02, (2, 2000))
-    mated = 0.5 + 3 * (faces[:, 4] - 0.95) + rng.normal(0, 0.08, 2000)
-    quality = fit_quality(14, faces, others)._replace(recognised=fit_recognised(faces[:, 4], mated, 0.45))
-    return quality, faces, others, mated
+    faces[:, 5], others[:, 5] = rng.normal(1, 0.5, (2, 2000))
+    mated = 0.5 + 3 * (faces[:, 4] - 0.95) - 0.1 * (faces[:, 5] - 1) + rng.normal(0, 0.08, 2000)
+    quality = fit_quality(14, faces[:, :5], others[:, :5])
+    return quality._replace(recognised=fit_recognised(faces[:, 4:], mated, 0.45)), faces, others, mated
 
 
 def test_a_face_is_the_better_the_likelier_it_is_recognised(agreeing):
     quality, faces, _, mated = agreeing
     passing = face_probability(quality, faces) >= quality.least
     values = scores(quality, faces)[passing]
-    expected = norm(0.5 + 3 * (faces[passing, 4] - 0.95), 0.08).sf(0.45)
+    expected = norm(0.5 + 3 * (faces[passing, 4] - 0.95) - 0.1 * (faces[passing, 5] - 1), 0.08).sf(0.45)
     assert np.abs(values - (quality.least + (1 - quality.least) * expected)).max() < 0.03
-    likely = (values - quality.least) / (1 - quality.least)
+    likely = recognition(quality, values)
+    assert np.abs(likely - expected).max() < 0.04
     assert likely.mean() == pytest.approx((mated[passing] >= 0.45).mean(), abs=0.03)
     kept = values >= np.quantile(values, 0.3)
     assert (mated[passing][kept] < 0.45).mean() < 0.7 * (mated[passing] < 0.45).mean()
@@ -55,9 +66,21 @@ def test_what_is_hardly_a_face_is_below_every_face_however_well_it_agrees(agreei
     assert np.array_equal(scores(quality, both)[hardly], probability[hardly]) and hardly.sum() > 1900
 
 
+def test_a_quality_that_knows_the_agreement_alone_goes_by_it(agreeing):
+    quality, faces, _, mated = agreeing
+    before = quality._replace(recognised=quality.recognised[:2])
+    calm = np.column_stack([faces[:, :5], np.zeros(len(faces))])
+    np.testing.assert_allclose(scores(before, faces), scores(quality, calm))
+
+
+def test_signs_as_features():
+    columns = Signs(np.array([0.9, 1.0]), np.array([0.0, 9.5])).columns()
+    np.testing.assert_allclose(columns, [[0.9, np.log(0.5)], [1, np.log(10)]])
+
+
 def test_a_quality_of_before_goes_by_what_the_landmark_path_sees(two_kinds):
     quality, faces = fit_quality(14, *two_kinds), two_kinds[0]
-    assert quality.recognised is None
+    assert quality.recognised is None and recognition(quality, np.array([0.2, 1.0])).tolist() == [1, 1]
     standard = (faces - np.array(quality.means)) / np.array(quality.scales)
     expected = 1 / (1 + np.exp(-(standard @ np.array(quality.coefficients) + quality.intercept)))
     np.testing.assert_allclose(scores(quality, np.column_stack([faces, np.ones(len(faces))])), expected)
