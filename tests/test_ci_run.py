@@ -1,10 +1,15 @@
 """.ci/run with a stand-in for scripts/run.sh."""
 
 import os
+import re
 import subprocess
 from pathlib import Path
 
 import pytest
+import yaml
+
+from rim_plugin.models.phases.base import PHASES
+from rim_plugin.options.reading import read_options
 
 SCRIPT = Path(__file__).parents[1] / '.ci/run'
 STAND_IN = """#!/bin/bash
@@ -33,3 +38,9 @@ def test_temporary_files_go_with_the_run_even_where_it_fails(tmp_path, fails):
     assert notes.read_text().split() == (steps[:5] if fails else steps)
     files = Path(f'{notes}.files').read_text().split()
     assert all(Path(file).is_relative_to(tmp_path / 'tmp') for file in files) and os.listdir(tmp_path / 'tmp') == []
+
+
+def test_the_demo_has_every_phase_and_so_has_its_short_run():
+    phases = read_options(str(SCRIPT.parents[1] / 'options/rim_demo.yml'))['train']['phases']
+    short = yaml.safe_load(re.findall(r"'train:phases=(.*?)'", SCRIPT.read_text())[0])
+    assert list(phases) == list(short) and set(phases) == set(PHASES)
