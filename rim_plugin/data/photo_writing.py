@@ -14,7 +14,10 @@ from rim_plugin.data.photo_files import Photo
 
 EXTENSIONS = {'png': 'PNG', 'jpg': 'JPEG', 'webp': 'WEBP', 'tif': 'TIFF'}
 _QUALITY = 95  # of JPEG and WebP
-_PNG = {'compress_type': zlib.Z_RLE}  # of what is enlarged: as small as Pillow's own, in a quarter of the time
+# Of what is enlarged: as small as Pillow's own, in an eighth of the time; before 4.12 OpenCV has one filter alone.
+_PNG = [cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE]
+if hasattr(cv2, 'IMWRITE_PNG_FILTER'):
+    _PNG += [cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_PAETH]
 _HEADER = 33  # bytes of a PNG before its second chunk
 
 
@@ -28,8 +31,10 @@ def encode_photo(photo: Photo, extension: str) -> bytes:
     Raises:
         OSError: the format cannot hold so many pixels.
     """
-    if photo.pixels.dtype == np.uint16 and extension in ('png', 'tif'):
-        return _deep_png(photo) if extension == 'png' else _deep_tiff(photo)
+    if extension == 'png':
+        return _png(photo)
+    if photo.pixels.dtype == np.uint16 and extension == 'tif':
+        return _deep_tiff(photo)
     pixels = photo.rgb if extension == 'jpg' else _eight_bits(photo.pixels)
     extra: dict[str, Any] = {'icc_profile': photo.profile} if photo.profile else {}
     if photo.exif:
@@ -37,8 +42,6 @@ def encode_photo(photo: Photo, extension: str) -> bytes:
     file = io.BytesIO()
     if extension in ('jpg', 'webp'):
         extra['quality'] = _QUALITY
-    if extension == 'png':
-        extra |= _PNG
     Image.fromarray(pixels).save(file, EXTENSIONS[extension], **extra)
     return file.getvalue()
 
@@ -47,10 +50,10 @@ def _eight_bits(pixels: np.ndarray) -> np.ndarray:
     return pixels if pixels.dtype == np.uint8 else np.rint(pixels / 257).astype(np.uint8)
 
 
-def _deep_png(photo: Photo) -> bytes:
-    """PNG of 16 bits a channel, which Pillow does not write: OpenCV's, with the chunks that it leaves out."""
+def _png(photo: Photo) -> bytes:
+    """OpenCV's PNG, of 8 or 16 bits a channel, with the chunks that it leaves out."""
     order = cv2.COLOR_RGB2BGR if photo.pixels.shape[2] == 3 else cv2.COLOR_RGBA2BGRA
-    encoded = cv2.imencode('.png', cv2.cvtColor(photo.pixels, order))[1].tobytes()
+    encoded = cv2.imencode('.png', cv2.cvtColor(photo.pixels, order), _PNG)[1].tobytes()
     chunks = b''
     if photo.profile:
         chunks += _chunk(b'iCCP', b'ICC profile\0\0' + zlib.compress(photo.profile))

@@ -6,6 +6,7 @@ import os
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
+from itertools import groupby
 from typing import Any, NamedTuple, TypeVar, cast, overload
 
 import numpy as np
@@ -13,7 +14,6 @@ import torch
 from torch import Tensor, nn
 
 from rim_plugin.archs.hrn_arch import HRN
-from rim_plugin.archs.layers import bicubic
 from rim_plugin.archs.recogniser import FACE_SIZE, Recogniser
 from rim_plugin.data.resize import degrade
 from rim_plugin.effective_side import reduce_faces
@@ -26,12 +26,12 @@ from rim_plugin.tools.engines import Part, Run, make_run
 from rim_plugin.tools.face_inputs import (
     Faces,
     Probe,
+    SeenFace,
     at_most,
     checked_faces,
     effective_probe,
     effective_side,
     is_one,
-    with_detail,
 )
 from rim_plugin.tools.priors import Priors
 from rim_plugin.tools.quality import SEEN, Signs, features, quality_at, scores
@@ -189,20 +189,36 @@ class RIM:
             images: as for :meth:`hallucinate`.
             sides: their effective sides, where these are known already.
         """
-        self._require_fhn()
         faces = checked_faces(images)
-
-        def restored(probes: Tensor, indices: Sequence[int]) -> Iterator[RestoredFace]:
-            if not self.pipeline.share(probes.shape[-1]):
-                details: Sequence[Tensor | None] = [None] * len(probes)
-            else:
-                details = (self._face(probes.to(self.device)).cpu() - bicubic(probes, self.image_size)).split(1)
-            for index, detail in zip(indices, details):
-                yield RestoredFace(with_detail(faces[index], detail, self.image_size), detail is not None)
-
         known = [None] * len(faces) if sides is None else sides
         probes = [self._probe(face, side).image for face, side in zip(faces, known, strict=True)]
-        return self._in_batches(probes, restored)
+        seen = self.see(faces, probes)
+        results = {index: RestoredFace(each.restored(), each.has_gained) for index, each in seen}
+        return [results[index] for index in range(len(faces))]
+
+    @torch.no_grad()
+    def see(self, faces: Sequence[np.ndarray], probes: Sequence[Tensor]) -> Iterator[tuple[int, SeenFace]]:
+        """The hallucination network alone, batch by batch: its part of :meth:`restore`.
+
+        Args:
+            faces: uint8 (q, q, 3).
+            probes: (1, 3, p, p) of each, see :func:`rim_plugin.tools.face_inputs.effective_probe`.
+
+        Yields:
+            Number of each face, those of one size of probe together, and what the network made of it.
+
+        Raises:
+            ValueError: the weights have no hallucination network.
+        """
+        self._require_fhn()
+        for indices in self._batches(probes):
+            side = probes[indices[0]].shape[-1]
+            rows: Sequence[Tensor | None] = [None] * len(indices)
+            if self.pipeline.share(side):
+                batch = torch.cat([probes[index] for index in indices])
+                rows = self._face(batch.to(self.device)).cpu().split(1)
+            for index, row in zip(indices, rows):
+                yield index, SeenFace(faces[index], probes[index], row, self.image_size)
 
     @overload
     def priors(self, images: np.ndarray, parsing: bool = True) -> Priors: ...
@@ -226,9 +242,9 @@ class RIM:
 
         faces = checked_faces(images)
 
-        def estimate(probes: Tensor, indices: Sequence[int]) -> list[Priors]:
-            heatmaps, maps = self._estimates(probes.to(self.device), parsing)
-            columns: list[Iterable[Any]] = [[None] * len(probes)] * 3
+        def estimate(groups: list[Tensor], indices: Sequence[int]) -> list[Priors]:
+            heatmaps, maps = self._estimates([group.to(self.device) for group in groups], parsing)
+            columns: list[Iterable[Any]] = [[None] * len(indices)] * 3
             if heatmaps is not None:
                 sides = [max(len(faces[index]), self.image_size) for index in indices]
                 columns[0] = [
@@ -239,10 +255,16 @@ class RIM:
                 columns[2] = maps.cpu()
             return [Priors(*each) for each in zip(*columns)]
 
-        results = self._in_batches([self._known(face) for face in faces], estimate)
-        return results[0] if is_one(images) else results
+        probes = [self._known(face) for face in faces]
+        order = sorted(range(len(faces)), key=lambda index: probes[index].shape[-1])
+        results: dict[int, Priors] = {}
+        for start in range(0, len(order), self.batch):  # of several sizes: one face alone takes a CPU twice the time
+            indices = order[start : start + self.batch]
+            by_size = groupby((probes[index] for index in indices), key=lambda probe: probe.shape[-1])
+            results.update(zip(indices, estimate([torch.cat([*group]) for _, group in by_size], indices)))
+        return results[0] if is_one(images) else [results[index] for index in range(len(faces))]
 
-    def _estimates(self, probes: Tensor, parsing: bool) -> tuple[Tensor | None, Tensor | None]:
+    def _estimates(self, probes: list[Tensor], parsing: bool) -> tuple[Tensor | None, Tensor | None]:
         """Heatmaps and parsing maps of probes."""
         if not parsing:
             return self.pipeline.heatmaps(probes), None
@@ -407,16 +429,20 @@ class RIM:
             probes: of any sizes.
             function: of a batch (n, 3, q, q), and of their indices; n results.
         """
-        groups: dict[int, list[int]] = defaultdict(list)
         results: dict[int, Result] = {}
+        for indices in self._batches(probes):
+            batch = torch.cat([probes[index] for index in indices])
+            results.update(zip(indices, function(batch, indices)))
+        return [results[index] for index in range(len(probes))]
+
+    def _batches(self, probes: Sequence[Tensor]) -> Iterator[list[int]]:
+        """Numbers of probes (1, 3, q, q) of one size, as many as go through the networks at a time."""
+        groups: dict[int, list[int]] = defaultdict(list)
         for index, probe in enumerate(probes):
             groups[probe.shape[-1]].append(index)
         for group in groups.values():
             for start in range(0, len(group), self.batch):
-                indices = group[start : start + self.batch]
-                batch = torch.cat([probes[index] for index in indices])
-                results.update(zip(indices, function(batch, indices)))
-        return [results[index] for index in range(len(probes))]
+                yield group[start : start + self.batch]
 
 
 @cache

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import cv2
@@ -15,7 +15,7 @@ from rim_plugin.data.detect import Detector, detect_faces, make_detector
 from rim_plugin.data.found import Found, whole_picture
 from rim_plugin.data.tiles import TiledDetector, untiled
 from rim_plugin.tools.api import RIM, landmark_network
-from rim_plugin.tools.face_landmarks import SMALLEST_PHOTO, Seen, has_landmarks, see_aligned, see_landmarks
+from rim_plugin.tools.face_landmarks import SMALLEST_PHOTO, Seen, has_landmarks, see_aligned, see_each, see_landmarks
 
 _CERTAIN = 0.24  # landmarks' certainty from which a find is a face
 _ALONE = 0.3  # the same, of a picture in which the detector sees none; a face that is not aligned has up to .3
@@ -24,6 +24,7 @@ _TURNED_SIDE = 2000  # pixels, at most, of a photo that is looked at turned
 _MOVED = 0.05  # how far landmarks may lie from the detector's points on average, as a share of the aligned face's side
 _REFINED = ('mtcnn',)  # whose points RIM's landmarks better
 _SMALLER = 0.6  # share of a face's width below which a find in its middle is a part of it
+_TOGETHER = 224  # side in pixels of a square picture up to which others wait for its landmarks
 _SCALE, _TURN, _SHIFT = 1.1, 10.0, 0.05  # from the template, of an aligned face: factor, degrees, share of the side
 
 
@@ -82,11 +83,25 @@ class CheckedDetector:
 
     def __call__(self, photo: np.ndarray) -> list[Found]:
         """The finds in a photo, uint8 (H, W, 3), RGB."""
-        found = [each for each in detect_faces(self._detector, photo) if np.ptp(each.points, axis=0).max() >= 4]
+        found = self._clear(photo)
         return without_parts([self._looked_at(photo, each) for each in found] if self.sees else found)
 
+    def each(self, photos: Sequence[np.ndarray]) -> list[list[Found]]:
+        """The same of each of several photos, whose faces go through the landmark path together."""
+        found = [self._clear(photo) for photo in photos]
+        if not self.sees:
+            return [without_parts(each) for each in found]
+        places = [(photo, each.points) for photo, finds in zip(photos, found) for each in finds]
+        seen = iter(see_each(self.rim, places) if places else [])
+        return [without_parts([self._judged(each, next(seen)) for each in finds]) for finds in found]
+
+    def _clear(self, photo: np.ndarray) -> list[Found]:
+        return [each for each in detect_faces(self._detector, photo) if np.ptp(each.points, axis=0).max() >= 4]
+
     def _looked_at(self, photo: np.ndarray, found: Found) -> Found:
-        seen = see_landmarks(self.rim, photo, [found.points])[0]
+        return self._judged(found, see_landmarks(self.rim, photo, [found.points])[0])
+
+    def _judged(self, found: Found, seen: Seen) -> Found:
         points = seen.points if self._refine else found.points
         return found._replace(points=points, certainty=seen.certainty, doubt=found.doubt or _doubt(found, seen))
 
@@ -187,12 +202,25 @@ class AutoDetector:
         height, width = picture.shape[:2]
         if height != width:
             return self._photo(picture)
-        whole = whole_picture(width)
-        found = [] if width < SMALLEST_PHOTO else self._checked(picture)
+        return self._of_square(picture, [] if width < SMALLEST_PHOTO else self._checked(picture))
+
+    def each(self, pictures: Sequence[np.ndarray]) -> list[list[Found]]:
+        """The finds in each of several pictures; small square ones, which most often are aligned faces, go through the
+        landmark path together."""
+        small = [number for number, picture in enumerate(pictures) if _may_be_aligned(picture)]
+        checked = dict(zip(small, self._checked.each([pictures[number] for number in small])))
+        return [
+            self._of_square(picture, checked[number]) if number in checked else self(picture)
+            for number, picture in enumerate(pictures)
+        ]
+
+    def _of_square(self, picture: np.ndarray, found: list[Found]) -> list[Found]:
+        """The finds in a square picture, of which these are the checked ones; none are looked for in a tiny one."""
+        width = len(picture)
         faces = [each for each in found if not each.doubt]
         aligned = any(stands_aligned(each.points, width) for each in faces)
         if width < SMALLEST_PHOTO or aligned or not faces and self._is_face(picture):
-            return [whole]
+            return [whole_picture(width)]
         return found if faces else self._photo(picture)
 
     def _is_face(self, picture: np.ndarray) -> bool:
@@ -201,6 +229,11 @@ class AutoDetector:
             return False
         seen = see_aligned(self._checked.rim, picture)
         return seen.certainty >= _ALONE and stands_aligned(seen.points, len(picture))
+
+
+def _may_be_aligned(picture: np.ndarray) -> bool:
+    height, width = picture.shape[:2]
+    return height == width and SMALLEST_PHOTO <= width <= _TOGETHER
 
 
 def stands_aligned(points: np.ndarray, side: int) -> bool:

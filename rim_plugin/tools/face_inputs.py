@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
+import cv2
 import numpy as np
 import torch
 from PIL import Image
@@ -31,6 +32,37 @@ class Probe(NamedTuple):
 
     image: Tensor
     side: int
+
+
+class SeenFace(NamedTuple):
+    """A face that was through the hallucination network; its detail is still to be added to it, in any thread.
+
+    Attributes:
+        face: uint8 (q, q, 3).
+        probe: (1, 3, p, p), what the network got of it.
+        sr: (1, 3, S, S), what the network made of that; None where it adds nothing to it.
+        image_size: S.
+    """
+
+    face: np.ndarray
+    probe: Tensor
+    sr: Tensor | None
+    image_size: int
+
+    @property
+    def has_gained(self) -> bool:
+        """Whether there is detail to add."""
+        return self.sr is not None
+
+    @property
+    def side(self) -> int:
+        """Pixels of the restored face."""
+        return max(len(self.face), self.image_size)
+
+    def restored(self) -> np.ndarray:
+        """The face with its detail, uint8 (side, side, 3)."""
+        detail = None if self.sr is None else self.sr - bicubic(self.probe, self.image_size)
+        return with_detail(self.face, detail, self.image_size)
 
 
 def is_one(images: Any) -> bool:
@@ -106,13 +138,13 @@ def with_detail(face: np.ndarray, detail: Tensor | None, image_size: int) -> np.
     side = max(len(face), image_size)
     if detail is None and side == len(face):
         return face.copy()
-    large = np.empty((side, side, 3), np.uint8)
+    planes = []
     for channel in range(3):  # one by one: a face may have as many pixels as a photo
         plane = _enlarged(torch.from_numpy(face[None, None, :, :, channel].astype(np.float32)), side)
         if detail is not None:
             plane += _enlarged(detail[:, channel : channel + 1] * 255, side)
-        large[:, :, channel] = plane[0, 0].clamp_(0, 255).round_().byte().numpy()
-    return large
+        planes.append(plane[0, 0].clamp_(0, 255).round_().byte().numpy())
+    return cv2.merge(planes)
 
 
 def _enlarged(plane: Tensor, side: int) -> Tensor:

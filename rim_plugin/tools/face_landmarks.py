@@ -54,7 +54,12 @@ def see_landmarks(rim: RIM, photo: np.ndarray, starts: Sequence[np.ndarray]) -> 
     Raises:
         ValueError: the points lie within four pixels.
     """
-    faces = [align_face(photo, points, _SIZE) for points in starts]
+    return see_each(rim, [(photo, points) for points in starts])
+
+
+def see_each(rim: RIM, starts: Sequence[tuple[np.ndarray, np.ndarray]]) -> list[Seen]:
+    """:func:`see_landmarks` of faces of several photos: of each its photo and where the points are."""
+    faces = [align_face(photo, points, _SIZE) for photo, points in starts]
     priors = rim.priors([face for face, _ in faces], parsing=False)
     return [
         Seen(_in_photo(each.landmarks, matrix, rim.image_size), each.peaks)

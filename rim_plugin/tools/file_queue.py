@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 from PIL import Image
 
@@ -17,6 +17,8 @@ from rim_plugin.files import write_atomically
 
 Job: TypeAlias = 'tuple[Path, Path]'  # path, target
 Read: TypeAlias = 'tuple[Path, Path, Photo | UnreadableImage]'  # path, target, picture or why there is none
+File: TypeAlias = 'tuple[Path, Photo]'  # to write
+Item = TypeVar('Item')
 _THREADS = 4  # that read, and that write
 _PICTURES_TO_WRITE = 64
 _PIXELS_OF_A_PART = 4_000_000
@@ -76,6 +78,15 @@ def read_ahead(parts: Iterator[list[Job]], check: Callable[[int, int], None]) ->
             pool.shutdown(cancel_futures=True)
 
 
+def one_ahead(items: Iterator[Item]) -> Generator[Item, None, None]:
+    """The same items, none of which is None, one of them made ahead by a thread that has ``items`` to itself."""
+    with ThreadPoolExecutor(1) as pool:
+        coming = pool.submit(next, items, None)
+        while (item := coming.result()) is not None:
+            coming = pool.submit(next, items, None)
+            yield item
+
+
 class Writer:
     """Writes pictures in threads; as a context manager it ends when all are there. A bounded number waits.
 
@@ -91,7 +102,11 @@ class Writer:
 
     def write(self, path: Path, photo: Photo) -> None:
         """Write a picture, see :func:`write_photo`, now or soon."""
-        self._waiting.append(self._pool.submit(write_photo, path, photo))
+        self.write_made(lambda: [(path, photo)])
+
+    def write_made(self, make: Callable[[], Iterable[File]]) -> None:
+        """Write what ``make`` gives, now or soon, in the thread that writes."""
+        self._waiting.append(self._pool.submit(_write_made, make))
         while len(self._waiting) > _PICTURES_TO_WRITE:
             self._waiting.popleft().result()
 
@@ -100,6 +115,11 @@ class Writer:
         if kind is None:
             for future in self._waiting:
                 future.result()
+
+
+def _write_made(make: Callable[[], Iterable[File]]) -> None:
+    for path, photo in make():
+        write_photo(path, photo)
 
 
 def write_photo(path: Path, photo: Photo) -> None:

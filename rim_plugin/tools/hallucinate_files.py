@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
-from itertools import zip_longest
 from pathlib import Path
+from threading import Event
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
 import cv2
 import numpy as np
 import torch
+from torch import Tensor
 from tqdm import tqdm
 
-from rim_plugin.data.detect import Detector
-from rim_plugin.data.found import whole_picture
+from rim_plugin.data.detect import Detector, detect_each
+from rim_plugin.data.found import Found, whole_picture
 from rim_plugin.data.photo_files import Photo
 from rim_plugin.data.resize import to_tensor
 from rim_plugin.errors import UnreadableImage
@@ -24,18 +26,17 @@ from rim_plugin.files import remove_drafts
 from rim_plugin.memory import give_back
 from rim_plugin.sheets import GAP, comparison_sheet
 from rim_plugin.tools.api import RIM, RestoredFace
-from rim_plugin.tools.face_inputs import check_side
+from rim_plugin.tools.face_inputs import SeenFace, check_side, effective_probe
 from rim_plugin.tools.face_landmarks import hardly_aligned
-from rim_plugin.tools.file_queue import Read, Writer, parts_of, read_ahead
+from rim_plugin.tools.file_queue import Read, Writer, one_ahead, parts_of, read_ahead
 from rim_plugin.tools.notes import Note, Report, face_note
 from rim_plugin.tools.output_files import Existing, beside, plan_files
 from rim_plugin.tools.photos import (
     PhotoFace,
     check_enlarged,
-    cut_face,
     enlarged,
     enlarged_photo,
-    find_faces,
+    faces_of,
     fitting_scale,
     paste_faces,
 )
@@ -45,7 +46,7 @@ if TYPE_CHECKING:
 
 OnNoFace = Literal['copy', 'skip', 'fail']
 Job: TypeAlias = 'tuple[Path, Path]'  # a picture, and its target
-_BATCHES = 4  # of the network, that are read at a time: faces of several sizes still make full batches
+_BATCHES = 4  # of the network, that are looked at ahead: faces of several sizes still make full batches
 _LOOKED_AT = 16  # pictures of a run, of which each is said to be an aligned face: that takes twice the network's time
 _HARDLY_ALIGNED = 'hardly an aligned face: --detect auto cuts faces out of photos'
 _NO_GAIN = 'left as it is: it has the detail that hallucination would add'
@@ -93,23 +94,21 @@ class Picture(NamedTuple):
 
     Attributes:
         target: of its files, see :func:`rim_plugin.tools.output_files.beside`.
-        before: by bicubic interpolation.
+        before: by bicubic interpolation; None where nobody compares.
         after: the same, hallucinated.
         small, large: its restored faces before and after, uint8 (q, q, 3).
-        note: what became of it.
     """
 
     target: Path
-    before: Photo
+    before: Photo | None
     after: Photo
     small: list[np.ndarray]
     large: list[np.ndarray]
-    note: Note
 
     def files(self, rim: RIM, options: HallucinateOptions) -> Iterator[tuple[Path, Photo]]:
         """(file, picture) of each file to write."""
         yield self.target, self.after
-        if options.compare:
+        if self.before is not None and options.compare:
             white = np.full((len(self.after.pixels), GAP, 3), 255, np.uint8)
             yield beside(self.target, '_compare'), _plain(np.hstack([self.before.rgb, white, self.after.rgb]))
         if options.priors and self.small:
@@ -117,6 +116,39 @@ class Picture(NamedTuple):
         for number, pair in enumerate(zip(self.small, self.large) if options.crops else (), 1):
             for time, face in zip(('before', 'after'), pair):
                 yield beside(self.target, '_faces/') / f'{number}_{time}{self.target.suffix}', _plain(face)
+
+
+class Looked(NamedTuple):
+    """A picture that was read, and looked at before it goes through the network.
+
+    Attributes:
+        path, target: of a job.
+        photo: the picture.
+        faces: those found in it; of an aligned face itself.
+        probe: of an aligned face what the network gets, (1, 3, p, p); None of a photo.
+        warning: see :class:`rim_plugin.tools.notes.Note`.
+    """
+
+    path: Path
+    target: Path
+    photo: Photo
+    faces: list[PhotoFace]
+    probe: Tensor | None
+    warning: str
+
+
+class Done(NamedTuple):
+    """A picture that was through the network.
+
+    Attributes:
+        note: what becomes of it.
+        is_restored: whether a face in it is.
+        make: makes the result, in any thread.
+    """
+
+    note: Note
+    is_restored: bool
+    make: Callable[[], Picture]
 
 
 def _plain(image: np.ndarray) -> Photo:
@@ -176,18 +208,26 @@ def hallucinate_files(
 def hallucinate_jobs(rim: RIM, jobs: Sequence[Job], options: HallucinateOptions, looked_at: int = 0) -> Iterator[Part]:
     """Hallucinate pictures, and what was done of each, as soon as it is; see :func:`hallucinate_files`.
 
+    While the network, with this thread, has one part of the pictures, others look at the next one, and make and write
+    what became of those before.
+
     Args:
         rim, options: see there.
         jobs: path of each picture, and its target; files that are there are replaced.
         looked_at: of so many of the first pictures that are said to be aligned faces it is told where they hardly are.
     """
     check = partial(_check, is_face=options.detector is None, scale=options.scale or 1)
-    with Writer() as writer:
-        for read in read_ahead(parts_of(jobs, _BATCHES * rim.batch), check):
-            for picture in _pictures(rim, read, options, looked_at):
-                yield _put(picture, rim, options, writer)
-            looked_at = max(looked_at - len(read), 0)
-            give_back()
+    stopped = Event()
+    read = read_ahead(parts_of(jobs, _BATCHES * rim.batch), check)
+    looked = one_ahead(_look(rim, read, options.detector, looked_at, stopped))
+    with Writer() as writer, closing(looked) as parts:
+        try:
+            for part in parts:
+                done = _done(rim, part, options)
+                yield from _in_order((number, _put(each, rim, options, writer)) for number, each in done)
+                give_back()
+        finally:
+            stopped.set()
 
 
 def _check(width: int, height: int, is_face: bool, scale: int) -> None:
@@ -197,60 +237,111 @@ def _check(width: int, height: int, is_face: bool, scale: int) -> None:
     check_enlarged(width, height, scale)
 
 
-def _put(picture: Picture | UnreadableImage, rim: RIM, options: HallucinateOptions, writer: Writer) -> Part:
-    """Write a picture's files, or leave it out because it cannot be read or nothing in it was restored."""
-    if isinstance(picture, UnreadableImage):
-        return Part(Report(skipped=[str(picture)]), [])
-    if not picture.small and options.on_no_face != 'copy':
-        if options.on_no_face == 'fail':
-            raise ValueError(f'{picture.note}; --on-no-face copy goes on with the enlarged picture')
-        return Part(Report(skipped=[str(picture.note)]), [picture.note])
-    for file, image in picture.files(rim, options):
-        writer.write(file, image)
-    return Part(Report(written=1, enlarged=int(not picture.small)), [picture.note])
+def _look(
+    rim: RIM, parts: Iterator[list[Read]], detector: Detector | None, looked_at: int, stopped: Event
+) -> Iterator[list[Looked | UnreadableImage]]:
+    """The pictures of parts with the faces in them, and why others are none; ends early once ``stopped`` is set."""
+    for part in parts:
+        looked: list[Looked | UnreadableImage] = []
+        for start in range(0, len(part), rim.batch):
+            if stopped.is_set():
+                return
+            looked += _look_at(rim, part[start : start + rim.batch], detector, looked_at - start)
+        yield looked
+        looked_at -= len(part)
 
 
-def _pictures(
-    rim: RIM, part: list[Read], options: HallucinateOptions, looked_at: int
-) -> Iterator[Picture | UnreadableImage]:
-    """The pictures of a part: first the photos, one by one, and what cannot be read, then the aligned faces, of which
-    those of one size go through the network together."""
-    aligned: list[tuple[Path, Path, Photo, PhotoFace]] = []
-    for path, target, photo in part:
+def _look_at(
+    rim: RIM, part: list[Read], detector: Detector | None, looked_at: int
+) -> Iterator[Looked | UnreadableImage]:
+    pictures = [photo.rgb for *_, photo in part if isinstance(photo, Photo)]
+    faces = iter([faces_of(*each) for each in zip(pictures, _found(pictures, detector), strict=True)])
+    for number, (path, target, photo) in enumerate(part):
         if isinstance(photo, UnreadableImage):
             yield photo
-            continue
-        faces = _faces(photo, options.detector)
-        if len(faces) == 1 and faces[0].whole:
-            aligned.append((path, target, photo, faces[0]))
         else:
-            yield _photo(rim, path, target, photo, faces, options)
-    images = [face.image for *_, face in aligned]
-    doubts = [] if options.detector else map(hardly_aligned, images[:looked_at])  # a detector has looked at them all
-    for (path, target, photo, face), restored, doubt in zip_longest(aligned, rim.restore(images), doubts):
-        picture = _aligned(path, target, photo, face, restored, options.scale)
-        yield picture._replace(note=picture.note._replace(warning=_HARDLY_ALIGNED)) if doubt else picture
+            yield _looked(rim, path, target, photo, next(faces), detector is None and number < looked_at)
 
 
-def _faces(photo: Photo, detector: Detector | None) -> list[PhotoFace]:
+def _found(pictures: list[np.ndarray], detector: Detector | None) -> list[list[Found]]:
     if detector is None:
-        return [cut_face(photo.rgb, whole_picture(len(photo.pixels)), len(photo.pixels))]
-    return find_faces(photo.rgb, detector, max(photo.pixels.shape))
+        return [[whole_picture(len(picture))] for picture in pictures]
+    return detect_each(detector, pictures)
 
 
-def _aligned(
-    path: Path, target: Path, photo: Photo, face: PhotoFace, restored: RestoredFace, scale: int | None
-) -> Picture:
-    """Picture of an aligned face."""
-    large, has_gained = restored
-    if scale:
-        large = _at_side(large, scale * len(face.image))
-    before = photo._replace(pixels=enlarged(photo.pixels, *large.shape[1::-1]))
-    told = face_note(face, '' if has_gained else _NO_GAIN)
-    note = Note(str(path), str(target), True, len(large) / len(face.image), [told])
-    if not has_gained:
-        return Picture(target, before, before, [], [], note)
-    return Picture(target, before, before._replace(pixels=_in_place(before.pixels, large)), [face.image], [large], note)
+def _looked(rim: RIM, path: Path, target: Path, photo: Photo, faces: list[PhotoFace], is_said: bool) -> Looked:
+    """A picture with the faces in it; ``is_said``: to be an aligned face, which is to be seen."""
+    is_aligned = len(faces) == 1 and faces[0].whole
+    probe = effective_probe(faces[0].image, rim.gains).image if is_aligned else None
+    warning = _HARDLY_ALIGNED if is_said and hardly_aligned(faces[0].image) else ''
+    return Looked(path, target, photo, faces, probe, warning)
+
+
+def _done(
+    rim: RIM, part: list[Looked | UnreadableImage], options: HallucinateOptions
+) -> Iterator[tuple[int, Done | UnreadableImage]]:
+    """Number and result of each picture of a part: first the photos, one by one, and what cannot be read, then the
+    aligned faces, of which those of one size go through the network together."""
+    aligned: list[tuple[int, Looked, Tensor]] = []
+    for number, looked in enumerate(part):
+        if isinstance(looked, UnreadableImage):
+            yield number, looked
+        elif looked.probe is None:
+            yield number, _photo(rim, looked, options)
+        else:
+            aligned.append((number, looked, looked.probe))
+    faces = [looked.faces[0].image for _, looked, _ in aligned]
+    for index, seen in rim.see(faces, [probe for *_, probe in aligned]):
+        number, looked, _ = aligned[index]
+        yield number, _aligned(looked, seen, options)
+
+
+def _in_order(parts: Iterator[tuple[int, Part]]) -> Iterator[Part]:
+    """Parts by their numbers from 0 on, each as soon as those before it are there."""
+    waiting: dict[int, Part] = {}
+    ready = 0
+    for number, part in parts:
+        waiting[number] = part
+        while ready in waiting:
+            yield waiting.pop(ready)
+            ready += 1
+
+
+def _put(done: Done | UnreadableImage, rim: RIM, options: HallucinateOptions, writer: Writer) -> Part:
+    """Write a picture's files, or leave it out because it cannot be read or nothing in it was restored."""
+    if isinstance(done, UnreadableImage):
+        return Part(Report(skipped=[str(done)]), [])
+    if not done.is_restored and options.on_no_face != 'copy':
+        if options.on_no_face == 'fail':
+            raise ValueError(f'{done.note}; --on-no-face copy goes on with the enlarged picture')
+        return Part(Report(skipped=[str(done.note)]), [done.note])
+    if options.priors:  # by the network, which is this thread's
+        files = list(done.make().files(rim, options))
+        writer.write_made(lambda: files)
+    else:
+        writer.write_made(lambda: done.make().files(rim, options))
+    return Part(Report(written=1, enlarged=int(not done.is_restored)), [done.note])
+
+
+def _aligned(looked: Looked, seen: SeenFace, options: HallucinateOptions) -> Done:
+    """What becomes of an aligned face."""
+    face = looked.faces[0]
+    side = options.scale * len(face.image) if options.scale else seen.side
+    told = face_note(face, '' if seen.has_gained else _NO_GAIN)
+    note = Note(str(looked.path), str(looked.target), True, side / len(face.image), [told], looked.warning)
+    return Done(note, seen.has_gained, partial(_picture, looked, seen, side, options.compare))
+
+
+def _picture(looked: Looked, seen: SeenFace, side: int, compare: bool) -> Picture:
+    """Picture of an aligned face, of ``side`` pixels."""
+    target, photo = looked.target, looked.photo
+    before = None
+    if compare or not seen.has_gained:
+        before = photo._replace(pixels=enlarged(photo.pixels, side, side))
+        if not seen.has_gained:
+            return Picture(target, before, before, [], [])
+    large = _at_side(seen.restored(), side)
+    return Picture(target, before, photo._replace(pixels=_in_place(photo.pixels, large)), [seen.face], [large])
 
 
 def _at_side(face: np.ndarray, side: int) -> np.ndarray:
@@ -260,15 +351,17 @@ def _at_side(face: np.ndarray, side: int) -> np.ndarray:
 
 
 def _in_place(pixels: np.ndarray, rgb: np.ndarray) -> np.ndarray:
-    """``rgb``, uint8 (H, W, 3), with the depth and opacity of ``pixels``."""
+    """``rgb``, uint8 (H, W, 3), with the depth and, enlarged, the opacity of ``pixels``."""
+    if pixels.dtype == np.uint8 and pixels.shape[2] == 3:
+        return rgb
     levels = np.iinfo(pixels.dtype).max // 255
-    return np.dstack([rgb.astype(pixels.dtype) * pixels.dtype.type(levels), pixels[:, :, 3:]])
+    opacity = enlarged(pixels, *rgb.shape[1::-1])[:, :, 3:]
+    return np.dstack([rgb.astype(pixels.dtype) * pixels.dtype.type(levels), opacity])
 
 
-def _photo(
-    rim: RIM, path: Path, target: Path, photo: Photo, faces: list[PhotoFace], options: HallucinateOptions
-) -> Picture:
-    """Picture of a photo; faces in doubt and those with all their detail stay as they are."""
+def _photo(rim: RIM, looked: Looked, options: HallucinateOptions) -> Done:
+    """What becomes of a photo; faces in doubt and those with all their detail stay as they are."""
+    photo, faces = looked.photo, looked.faces
     results = iter(rim.restore([face.image for face in faces if not face.doubt]))
     pairs = [(face, None if face.doubt else next(results)) for face in faces]
     chosen = [(face, restored.image) for face, restored in pairs if restored and restored.has_gained]
@@ -278,9 +371,10 @@ def _photo(
     canvas = before.pixels if options.background is None else options.background(before.pixels, photo.pixels, scale)
     after = paste_faces(canvas, scale, [(face.points, large) for face, large in chosen])
     notes = [face_note(face, _why(face, restored)) for face, restored in pairs]
-    note = Note(str(path), str(target), False, scale, notes)
+    note = Note(str(looked.path), str(looked.target), False, scale, notes)
     small, large = [face.image for face, _ in chosen], [large for _, large in chosen]
-    return Picture(target, before, before._replace(pixels=after), small, large, note)
+    picture = Picture(looked.target, before if options.compare else None, photo._replace(pixels=after), small, large)
+    return Done(note, bool(chosen), lambda: picture)
 
 
 def _why(face: PhotoFace, restored: RestoredFace | None) -> str:

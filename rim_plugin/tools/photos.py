@@ -80,10 +80,21 @@ def find_faces(photo: np.ndarray, detector: Detector, largest: int) -> list[Phot
     Raises:
         RuntimeError: the detector returns neither finds nor points.
     """
+    return faces_of(photo, detect_faces(detector, photo), largest)
+
+
+def faces_of(photo: np.ndarray, found: Sequence[Found], largest: int | None = None) -> list[PhotoFace]:
+    """The faces that a detector has found in a photo, see :func:`find_faces`.
+
+    Args:
+        photo: uint8 (H, W, 3), RGB.
+        found: by the detector.
+        largest: side in pixels to which faces are cut at most. None: the photo's longer side.
+    """
     faces = []
-    for found in detect_faces(detector, photo):
+    for each in found:
         try:
-            faces.append(cut_face(photo, found, largest))
+            faces.append(cut_face(photo, each, max(photo.shape) if largest is None else largest))
         except ValueError:  # five points within four pixels: nothing to see
             continue
     return sorted(faces, key=lambda face: float(face.box[0]))

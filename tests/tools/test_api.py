@@ -58,6 +58,19 @@ def test_priors_are_those_of_the_generator(tiny, rim, faces):
     assert torch.allclose(output[1].parsing, expected.parsing[0], atol=1e-5)
 
 
+def test_priors_of_faces_of_several_sizes_are_estimated_together(rim, make_face, monkeypatch):
+    faces = [make_face(side, side) for side in (20, 8, 14, 8, 20, 11)]
+    alone = [rim.priors(face) for face in faces]
+    passes, generator = [], rim.pipeline.priors
+    monkeypatch.setattr(rim.pipeline, 'priors', lambda groups: passes.append(len(groups)) or generator(groups))
+    monkeypatch.setattr(rim, 'batch', 4)
+    for each, right in zip(rim.priors(faces), alone):
+        assert np.allclose(each.landmarks, right.landmarks, atol=1e-3)
+        assert np.allclose(each.peaks, right.peaks, atol=1e-5)
+        assert torch.allclose(each.parsing, right.parsing, atol=1e-5)
+    assert passes == [3, 1]  # sizes of four faces, and of two
+
+
 def test_priors_without_parsing_have_the_same_landmarks_and_leave_its_path_out(rim, faces, monkeypatch):
     expected = rim.priors(faces[:3])
     monkeypatch.setattr(rim.pipeline.fhn.generator.priors['parsing'], 'forward', None)

@@ -9,7 +9,7 @@ from support.commands import POINTS, nobody
 from support.textures import textures
 
 from rim_plugin.data.alignment import alignment_template
-from rim_plugin.data.detect import detect_faces
+from rim_plugin.data.detect import detect_each, detect_faces
 from rim_plugin.data.found import Found, found_by_points
 from rim_plugin.data.landmarks import five_points
 from rim_plugin.data.synthetic.faces import draw_face
@@ -19,7 +19,7 @@ from rim_plugin.tools.api import landmark_network
 from rim_plugin.tools.cascade import CascadeDetector
 from rim_plugin.tools.detection import AutoDetector, CheckedDetector, Turning, load_detector, stands_aligned
 from rim_plugin.tools.detection import without_parts as dropped
-from rim_plugin.tools.face_landmarks import Seen
+from rim_plugin.tools.face_landmarks import Seen, see_each
 
 FACE = alignment_template(100) + 50
 
@@ -69,6 +69,25 @@ def test_an_aligned_face_stays_as_it_is_and_a_wider_square_does_not(shipped, sid
         wider = cv2.copyMakeBorder(drawn(side)[0], *[side // 4] * 4, cv2.BORDER_REPLICATE)
         (found,) = [each for each in detector(wider) if not each.doubt]
         assert np.hypot(*(found.points - drawn(side)[1] - side // 4).T).mean() < 0.03 * side
+
+
+@pytest.mark.slow
+def test_several_pictures_are_seen_as_each_alone(shipped, monkeypatch):
+    """Small square ones together; a find that is none, a wider square, a tiny one and a photo are among them."""
+    wider = cv2.copyMakeBorder(drawn(60)[0], *[15] * 4, cv2.BORDER_REPLICATE)
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
+    pictures = [drawn(28)[0], wider, drawn(14)[0], noise, photo_with(60)[0], drawn(40)[0], drawn(28, 7)[0]]
+    detector = AutoDetector(shipped)
+    alone = [detector(picture) for picture in pictures]
+    looks = []
+    monkeypatch.setattr(detection, 'see_each', lambda rim, places: looks.append(len(places)) or see_each(rim, places))
+    together = detect_each(detector, pictures)
+    assert len(looks) == 1 and looks[0] >= 4  # all of them at once
+    assert [len(each) for each in together] == [len(each) for each in alone]
+    for each, other in zip(sum(together, []), sum(alone, [])):
+        assert np.allclose(each.points, other.points, atol=0.01) and each.doubt == other.doubt
+        assert np.isclose(each.certainty, other.certainty, atol=1e-4, equal_nan=True)
+    assert [len(each) for each in detect_each(lambda picture: FACE[None], pictures[:2])] == [1, 1]
 
 
 @pytest.mark.slow

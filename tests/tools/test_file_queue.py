@@ -1,6 +1,7 @@
 """Pictures read ahead in parts, and written behind."""
 
 import os
+import threading
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from support.large_pictures import write_header
 
 from rim_plugin.data.photo_files import Photo, read_rgb
 from rim_plugin.errors import UnreadableImage
-from rim_plugin.tools.file_queue import Writer, parts_of, read_ahead, write_photo
+from rim_plugin.tools.file_queue import Writer, one_ahead, parts_of, read_ahead, write_photo
 
 
 def plain(image):
@@ -48,6 +49,49 @@ def test_parts_are_read_in_order(tmp_path):
         seen += [read[2] for read in part]
     levels = [None if isinstance(each, UnreadableImage) else int(each.pixels[0, 0, 0]) for each in seen]
     assert levels == [0, 0, 0, 1, 1, 1, 2, 2, 2, 3, None, 3, 4, 4, 4]
+
+
+def test_an_item_is_made_ahead_by_another_thread_and_no_more_than_one():
+    made = [threading.Event() for _ in range(5)]
+    threads = set()
+
+    def items():
+        for number, event in enumerate(made):
+            threads.add(threading.current_thread())
+            event.set()
+            yield number
+
+    for number in one_ahead(items()):
+        if number + 1 < len(made):
+            assert made[number + 1].wait(5)
+        assert not any(event.is_set() for event in made[number + 2 :])
+    assert number == 4 and len(threads) == 1 and threading.main_thread() not in threads
+    assert list(one_ahead(iter(()))) == []
+
+
+def test_what_goes_wrong_ahead_is_told_in_its_turn():
+    def items():
+        yield 1
+        raise ValueError('second')
+
+    ahead = one_ahead(items())
+    assert next(ahead) == 1
+    with pytest.raises(ValueError, match='second'):
+        next(ahead)
+
+
+def test_a_picture_may_be_made_by_the_thread_that_writes_it(tmp_path):
+    threads = []
+
+    def make():
+        threads.append(threading.current_thread())
+        yield tmp_path / 'a.png', plain(np.zeros((8, 8, 3), np.uint8))
+        yield tmp_path / 'b.png', plain(np.zeros((8, 8, 3), np.uint8))
+
+    with Writer() as writer:
+        writer.write_made(make)
+    assert {path.name for path in tmp_path.iterdir()} == {'a.png', 'b.png'}
+    assert threads and threading.main_thread() not in threads
 
 
 def test_a_writer_has_written_all_when_it_ends_and_tells_what_failed(tmp_path):

@@ -1,6 +1,8 @@
 """Pictures, one by one, and sheets of faces."""
 
 from pathlib import Path
+from threading import active_count, current_thread, main_thread
+from time import sleep
 
 import cv2
 import numpy as np
@@ -10,6 +12,7 @@ from support.benchmarks import DRAWN
 
 from rim_plugin.data.found import whole_picture
 from rim_plugin.data.photo_files import Photo, read_rgb
+from rim_plugin.tools.face_inputs import SeenFace
 from rim_plugin.tools.hallucinate_files import (
     HallucinateOptions,
     Part,
@@ -28,8 +31,7 @@ def plain(value, width=6):
 
 
 def test_white_lies_between_pictures(rim):
-    note = Note('a.png', 'a.jpg', False, 1, [])
-    picture = Picture(Path('a.jpg'), plain(0), plain(1), [], [], note)
+    picture = Picture(Path('a.jpg'), plain(0), plain(1), [], [])
     (path, after), (compared, row) = picture.files(rim, HallucinateOptions(compare=True, priors=True, crops=True))
     assert path == Path('a.jpg') and after is picture.after
     assert compared == Path('a_compare.jpg') and row.pixels.shape == (8, 6 + 4 + 6, 3)
@@ -45,6 +47,48 @@ def test_what_was_done_is_told_picture_by_picture(rim, make_face, tmp_path):
     options = HallucinateOptions(lambda photo: [])
     parts = hallucinate_jobs(rim, [(name, tmp_path / 'out' / name.name) for name in names], options)
     assert [(part.report.written, len(part.report.skipped)) for part in parts] == [(1, 0)] * 3 + [(0, 1)]
+
+
+def test_pictures_are_told_in_order_however_they_go_through_the_network(rim, make_face, tmp_path, monkeypatch):
+    """Photos first, then aligned faces of one size together: 20, 32 and 24 pixels by turns, each fourth a photo."""
+    sides = (20, 32, 24, 40) * 5
+    names = [tmp_path / f'{number:02}.png' for number in range(len(sides))]
+    for number, (name, side) in enumerate(zip(names, sides)):
+        Image.fromarray(make_face(side, number)).save(name)
+
+    def detect(picture):
+        return [] if len(picture) == 40 else as_a_whole(picture)
+
+    threads = []
+    restored = SeenFace.restored
+    monkeypatch.setattr(SeenFace, 'restored', lambda self: threads.append(current_thread()) or restored(self))
+    told = []
+    hallucinate_files(rim, names, tmp_path / 'out', HallucinateOptions(detect), told.append)
+    assert [note.input for note in told] == [str(name) for name in names]
+    assert [note.aligned for note in told] == [side < 40 for side in sides]
+    assert len(threads) == 15 and main_thread() not in threads  # which has the network
+    for name, side in zip(names, sides):
+        expected = rim.hallucinate(read_rgb(name)) if side < 40 else None
+        assert expected is None or np.abs(read_rgb(tmp_path / 'out' / name.name) - expected.astype(int)).max() <= 1
+
+
+@pytest.mark.slow
+def test_a_run_that_ends_early_leaves_no_thread_at_work(rim, make_face, tmp_path):
+    """Here by a picture without a face of the first part, while the second is looked at, slowly, and not to its end."""
+    names = [tmp_path / f'{number:03}.png' for number in range(12 * rim.batch)]
+    for name in names:
+        Image.fromarray(make_face(8)).save(name)
+    looks = []
+
+    def detect(picture):
+        looks.append(1)
+        sleep(0.2 if len(looks) > 4 * rim.batch else 0)
+        return [] if len(looks) == 3 else as_a_whole(picture)
+
+    before = active_count()
+    with pytest.raises(ValueError, match='002.png: no face found; --on-no-face copy'):
+        hallucinate_files(rim, names, tmp_path / 'out', HallucinateOptions(detect, on_no_face='fail'))
+    assert active_count() == before and len(looks) < 8 * rim.batch
 
 
 @pytest.mark.slow
