@@ -96,7 +96,7 @@ class Verdicts:
 
     def recognised(self, sizes: tuple[int, int], qualities: tuple[float | None, float | None]) -> float | None:
         """Product of the probabilities, 0 to 1, that two faces are recognised; None where one is not known."""
-        known = [each for each in zip(sizes, qualities) if each[1] is not None]
+        known = [(size, quality) for size, quality in zip(sizes, qualities) if quality is not None]
         if len(known) < len(sizes) or not self.weights.qualities:
             return None
         return float(np.prod([recognition(quality_at(self.weights.qualities, size), each) for size, each in known]))
