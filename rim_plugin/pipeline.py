@@ -282,7 +282,7 @@ class Recognition(nn.Module):
         The noise is what the hallucinated face, reduced, lacks of the probe, as a root mean square: noise and traces of
         compression, which the network leaves out. 0 where nothing is hallucinated.
         """
-        side, noise, sr = int(probes.shape[-1]), probes.new_zeros(len(probes)), None
+        side, noise, sr = int(probes.shape[-1]), torch.zeros_like(probes[:, 0, 0, 0]), None
         if self.pipeline.fhn is not None and side < FACE_SIZE:
             sr = self.pipeline.hallucinate(probes)
             noise = 255 * (resize(sr, side) - probes).square().mean((1, 2, 3)).sqrt()

@@ -111,6 +111,17 @@ def test_recognition_tells_what_the_hallucinated_face_lacks_of_the_probe():
     torch.testing.assert_close(Recognition(with_hallucination)(probes)[:, :2], with_hallucination(probes))
 
 
+@pytest.mark.filterwarnings('ignore::torch.jit.TracerWarning')
+def test_recognition_as_a_graph_takes_any_number_of_faces():
+    """As engines other than PyTorch run it."""
+    recognition = Recognition(RIMPipeline(nn.Upsample(224), teacher=Corners()))
+    for side in (28, 112):
+        graph = torch.jit.trace(lambda probes: recognition(probes), torch.rand(2, 3, side, side))
+        for count in (1, 3):
+            faces = torch.rand(count, 3, side, side)
+            torch.testing.assert_close(graph(faces), recognition(faces))
+
+
 def test_beyond_the_sides_of_its_training_a_network_fades_to_bicubic_interpolation():
     pipeline = RIMPipeline(Grey(), sides=(8, 36))
     shares = [pipeline.share(side) for side in (4, 6, 7, 8, 20, 36, 40, 47, 48, 224)]

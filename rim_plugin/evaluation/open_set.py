@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-MISSED = -np.inf  # score of a mated search that finds somebody else first
+MISSED = -np.inf  # score of a search that names nobody, or of a mated one that finds somebody else first
 
 
 class DetCurve(NamedTuple):
@@ -30,7 +30,7 @@ def det_curve(mated: ArrayLike, non_mated: ArrayLike) -> DetCurve:
 
     Args:
         mated: (M, ) best scores of searches by enrolled persons, :data:`MISSED` where somebody else is first.
-        non_mated: (N, ) best scores of searches by others.
+        non_mated: (N, ) best scores of searches by others, :data:`MISSED` where nobody can be named.
 
     Raises:
         ValueError: there are none of one kind.
@@ -39,7 +39,8 @@ def det_curve(mated: ArrayLike, non_mated: ArrayLike) -> DetCurve:
     if not mated.size or not non_mated.size:
         kind = 'enrolled persons' if not mated.size else 'persons who are not enrolled'
         raise ValueError(f'Open-set identification needs searches by {kind}; there are none')
-    known = np.unique(np.concatenate([mated[np.isfinite(mated)], non_mated]))
+    scores = np.concatenate([mated, non_mated])
+    known = np.unique(scores[np.isfinite(scores)])
     thresholds = np.concatenate([[np.inf], known[::-1]])
     fpir = 1 - np.searchsorted(non_mated, thresholds) / len(non_mated)
     return DetCurve(fpir, np.searchsorted(mated, thresholds) / len(mated), thresholds)

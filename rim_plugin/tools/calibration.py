@@ -107,7 +107,7 @@ def _fitted(known: Calibration, mated: _Kind, others: _Kind) -> Calibration:
     return curve(minimize(loss, np.array(start), method='Nelder-Mead', options=options).x)
 
 
-def curve_at(calibration: Calibration, recognised: Number) -> Parameters:
+def curve_at(calibration: Calibration, recognised: Number | None) -> Parameters:
     """Threshold, and slopes above and below it, of pairs whose faces are both recognised with a probability.
 
     A poor face is less like other photos of its person: a lower similarity tells as much as a high one of good faces,
@@ -115,10 +115,10 @@ def curve_at(calibration: Calibration, recognised: Number) -> Parameters:
 
     Args:
         calibration: of their sizes.
-        recognised: 0 to 1; (P, ) for several pairs.
+        recognised: 0 to 1; (P, ) for several pairs; None: not known, the mean of those that were calibrated.
     """
     threshold, above, below = calibration.threshold, calibration.slope, calibration.lower_slope
-    if calibration.recognised is None:
+    if calibration.recognised is None or recognised is None:
         return threshold, above, below
     least, mean, largest = calibration.recognised
     offset = np.clip(_standard_score(recognised), least, largest) - mean
@@ -180,7 +180,7 @@ def pair_sizes(protocol: Mapping[str, Any]) -> tuple[int, int]:
 
 
 def at_sizes(
-    calibrations: Sequence[Calibration], sizes: tuple[int | None, int | None], recognised: Number = 1.0
+    calibrations: Sequence[Calibration], sizes: tuple[int | None, int | None], recognised: Number | None = None
 ) -> Parameters:
     """Threshold, and slopes above and below it, of the probability's curve for faces of two sizes.
 
@@ -188,7 +188,7 @@ def at_sizes(
         calibrations: of the weights.
         sizes: sides in pixels; None: full resolution.
         recognised: product of the probabilities, 0 to 1, that the faces are recognised, by their quality
-            (:func:`rim_plugin.tools.quality.recognition`); (P, ) for several pairs.
+            (:func:`rim_plugin.tools.quality.recognition`); (P, ) for several pairs; None: see :func:`curve_at`.
 
     Raises:
         Uncalibrated: see :func:`interpolated`.

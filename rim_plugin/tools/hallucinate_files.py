@@ -39,6 +39,7 @@ from rim_plugin.tools.photos import (
     faces_of,
     fitting_scale,
     paste_faces,
+    uncovered,
 )
 
 if TYPE_CHECKING:
@@ -351,12 +352,11 @@ def _at_side(face: np.ndarray, side: int) -> np.ndarray:
 
 
 def _in_place(pixels: np.ndarray, rgb: np.ndarray) -> np.ndarray:
-    """``rgb``, uint8 (H, W, 3), with the depth and, enlarged, the opacity of ``pixels``."""
+    """``rgb``, uint8 (H, W, 3), seen over white, with the depth and, enlarged, the opacity of ``pixels``."""
     if pixels.dtype == np.uint8 and pixels.shape[2] == 3:
         return rgb
-    levels = np.iinfo(pixels.dtype).max // 255
-    opacity = enlarged(pixels, *rgb.shape[1::-1])[:, :, 3:]
-    return np.dstack([rgb.astype(pixels.dtype) * pixels.dtype.type(levels), opacity])
+    large = enlarged(pixels, *rgb.shape[1::-1])
+    return np.dstack([uncovered(rgb, large), large[:, :, 3:]])
 
 
 def _photo(rim: RIM, looked: Looked, options: HallucinateOptions) -> Done:

@@ -19,6 +19,7 @@ from rim_plugin.tools.face_inputs import check_side
 
 _LARGEST_SCALE = 4  # of a photo for which none is named
 _TILE, _BORDER = 1024, 4  # pixels of a photo that are enlarged at a time, and around them
+_SEEN = 1 / 255  # opacity below which nothing is seen
 _FADE = 0.12  # of a pasted face's side, over which it fades into the photo
 
 
@@ -201,9 +202,24 @@ def _blend(canvas: np.ndarray, face: np.ndarray, matrix: np.ndarray) -> None:
     size = (int(right - left), int(bottom - top))
     warped = cv2.warpAffine(face, shifted, size, flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
     weight = cv2.warpAffine(_fading(side), shifted, size, flags=cv2.INTER_LINEAR)[:, :, None]
-    window = canvas[top:bottom, left:right, :3]
-    levels = np.iinfo(canvas.dtype).max // 255  # of a canvas with 16 bits 257
-    window[:] = np.rint(window * (1 - weight) + warped * (levels * weight)).astype(canvas.dtype)
+    window = canvas[top:bottom, left:right]
+    window[:, :, :3] = np.rint(window[:, :, :3] * (1 - weight) + uncovered(warped, window) * weight)
+
+
+def uncovered(shown: np.ndarray, pixels: np.ndarray) -> np.ndarray:
+    """The colours, (H, W, 3), with which a picture of the opacity of ``pixels`` looks over white as a face does.
+
+    Args:
+        shown: uint8 (H, W, 3), the face.
+        pixels: uint8 or uint16 (H, W, 3 or 4), whose kind the colours have; its own where it is not seen.
+    """
+    full = np.iinfo(pixels.dtype).max
+    colours = shown.astype(pixels.dtype) * pixels.dtype.type(full // 255)  # of 16 bits a channel 257
+    if pixels.shape[2] == 3:
+        return colours
+    opacity = pixels[:, :, 3:].astype(np.float32) / full
+    straight = (colours - full * (1 - opacity)) / np.maximum(opacity, _SEEN)
+    return np.where(opacity < _SEEN, pixels[:, :, :3], np.rint(straight.clip(0, full))).astype(pixels.dtype)
 
 
 def _fading(side: int) -> np.ndarray:

@@ -3,7 +3,7 @@
 Whether it is a face is told by what a landmark path sees in it (:func:`rim_plugin.tools.api.landmark_network`): the
 heights of the landmarks' peaks, how far the estimated landmarks lie from where an aligned face has them, and the
 picture's contrast; and by the agreement of face and mirror image, the cosine of their embeddings
-(:meth:`rim_plugin.tools.api.RIM.embed_agreeing`). A logistic regression at packing tells real faces by these from
+(:meth:`rim_plugin.tools.api.RIM.embed_with_signs`). A logistic regression at packing tells real faces by these from
 pictures that are none (:mod:`rim_plugin.tools.no_faces`), the two kinds weighing the same. Its probability p is the
 quality of a picture that is hardly a face: of less than the ``least`` that 99 of 100 faces have.
 

@@ -73,7 +73,7 @@ class Verdicts:
         Args:
             similarity: cosine, -1 to 1.
             sizes: sides of the faces in pixels.
-            qualities: of the faces, see :mod:`rim_plugin.tools.quality`.
+            qualities: of the faces, see :mod:`rim_plugin.tools.quality`; None: not known, middling ones are supposed.
             min_quality: see :meth:`no_face_reason`.
 
         Raises:
@@ -84,20 +84,21 @@ class Verdicts:
         reasons = [f'the {which} picture {told}' for which, told in zip(('first', 'second'), refusals) if told]
         verdict = Verification(similarity, None, None, None, sizes, qualities, '; '.join(reasons))
         try:
-            threshold, *slopes = at_sizes(self.weights.calibrations, sizes, self.recognised(sizes, qualities))
+            curve = at_sizes(self.weights.calibrations, sizes, self.recognised(sizes, qualities))
         except Uncalibrated as error:
             return verdict._replace(reason='; '.join([*reasons, str(error)]))
+        threshold, *slopes = map(float, curve)  # NumPy's own numbers would make a bool that is none of JSON
         if reasons:
             return verdict._replace(threshold=threshold)
         likely = probability(similarity, threshold, *slopes)
         same = similarity >= threshold
         return verdict._replace(threshold=threshold, same=same, confidence=likely if same else 1 - likely)
 
-    def recognised(self, sizes: tuple[int, int], qualities: tuple[float | None, float | None]) -> float:
-        """Product of the probabilities, 0 to 1, that two faces are recognised; 1 where nothing tells."""
+    def recognised(self, sizes: tuple[int, int], qualities: tuple[float | None, float | None]) -> float | None:
+        """Product of the probabilities, 0 to 1, that two faces are recognised; None where one is not known."""
         known = [(size, quality) for size, quality in zip(sizes, qualities) if quality is not None]
-        if not self.weights.qualities:
-            return 1.0
+        if len(known) < len(sizes) or not self.weights.qualities:
+            return None
         return float(np.prod([recognition(quality_at(self.weights.qualities, size), each) for size, each in known]))
 
     def identify(self, similarity: float, sizes: tuple[int, int], photos: int, fpir: float) -> Identification:

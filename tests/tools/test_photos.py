@@ -7,7 +7,7 @@ from support.commands import POINTS, two_faces
 
 from rim_plugin.data.alignment import alignment_template
 from rim_plugin.data.found import found_by_points, whole_picture
-from rim_plugin.tools.photos import cut_face, enlarged, find_faces, fitting_scale, paste_faces
+from rim_plugin.tools.photos import cut_face, enlarged, find_faces, fitting_scale, paste_faces, uncovered
 
 
 def test_an_unchanged_face_is_pasted_back_without_a_trace():
@@ -64,3 +64,20 @@ def test_a_canvas_of_sixteen_bits_keeps_them():
     face = np.full((64, 64, 3), 200, np.uint8)
     after = paste_faces(canvas, 2, [(POINTS[0], face)])
     assert after.dtype == np.uint16 and after[0, 0, 0] == 30_001 and after[80, 100, 0] == 200 * 257
+
+
+@pytest.mark.parametrize('depth', [np.uint8, np.uint16])
+def test_a_face_that_was_seen_over_white_keeps_its_colours_where_it_is_half_transparent(depth):
+    """Its opacity is laid over white by whoever shows it, and not a second time before."""
+    full = np.iinfo(depth).max
+    canvas = np.full((240, 320, 4), full // 5, depth)
+    canvas[..., 3] = full // 2
+    canvas[70:90, 90:110, 3] = 0
+    shown = np.full((64, 64, 3), round(255 * (0.2 * 0.5 + 0.5)), np.uint8)  # the same, over white
+    after = paste_faces(canvas, 2, [(POINTS[0], shown)])
+    assert np.abs(after.astype(int) - canvas).max() <= full / 255 * 2
+    brighter = paste_faces(canvas, 2, [(POINTS[0], shown + np.uint8(20))])
+    assert brighter[100, 100, 0] == pytest.approx(full // 5 + 40 * full // 255, abs=2 * full / 255)
+    assert np.array_equal(brighter[70:90, 90:110], canvas[70:90, 90:110])
+    assert np.array_equal(brighter[..., 3], canvas[..., 3])
+    assert (uncovered(shown, canvas[:64, :64, :3]) == int(shown[0, 0, 0]) * (full // 255)).all(), 'of what is opaque'

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from rim_plugin.tools.gallery.store import Hit, Store
+from rim_plugin.tools.gallery.store import Store
 
 if TYPE_CHECKING:
     from rim_plugin.tools.api import RIM
@@ -84,10 +84,3 @@ def identify(
     name = next((hit.name for hit in found if hit.same), None)
     reason = f'the picture {refused}' if refused else '' if name else judged[0].reason
     return Identified(name, name is None and not reason, reason, fpir, photos, side, quality, found)
-
-
-def margin(rim: RIM, hit: Hit, side: int, photos: int, fpir: float = FPIR) -> float | None:
-    """How far a hit lies above the threshold for its sizes: what makes searches of all sizes comparable. None where
-    that was not measured."""
-    threshold = rim.identify(hit.similarity, (side, hit.side), photos, fpir).threshold
-    return None if threshold is None else hit.similarity - threshold

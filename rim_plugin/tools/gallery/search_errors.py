@@ -10,8 +10,8 @@ import numpy as np
 
 from rim_plugin.evaluation.open_set import MISSED
 from rim_plugin.tools.gallery.enrolment import Person, gallery_photos, in_batches, readable_faces
-from rim_plugin.tools.gallery.identification import FPIR, margin
-from rim_plugin.tools.gallery.store import AnyPath, Store
+from rim_plugin.tools.gallery.identification import FPIR
+from rim_plugin.tools.gallery.store import AnyPath, GalleryError, Store
 
 if TYPE_CHECKING:
     from rim_plugin.data.detect import Detector
@@ -50,6 +50,9 @@ def evaluate_gallery(
     mated = [each for each in searches if each.name in enrolled]
     scores = [each.score if each.found == each.name else MISSED for each in mated]
     others = [each.score for each in searches if each.name not in enrolled]
+    if skipped and not (mated and others):
+        whom = 'others' if mated else 'enrolled persons'
+        raise GalleryError(f'{source}: not one photo of {whom} can be used; the first left out: {skipped[0]}')
     curve = det_curve(scores, others)
     held = sum(score >= 0 for score in others) / len(others)
     missed = np.array(scores) < 0
@@ -68,7 +71,7 @@ def evaluate_gallery(
 class _Search(NamedTuple):
     name: str  # who it is
     found: str  # who is found first
-    score: float  # how far the similarity lies above the threshold
+    score: float  # how far the similarity lies above the threshold; MISSED where the picture is refused
     quality: float | None
 
 
@@ -85,11 +88,13 @@ def _searches(
         enrolled, faces = readable_faces(batch, detector, skipped)
         for (name, path, *_), (embedding, side, quality) in zip(enrolled, rim.examine(faces)):
             hit = gallery.search(embedding, 1)[0]
-            score = margin(rim, hit, side, photos, fpir)
-            if score is None:
-                skipped.append(f'{path}: faces of {side} pixels were not calibrated')
-            else:
-                searches.append(_Search(name, hit.name, score, quality))
+            verdict = rim.identify(hit.similarity, (side, hit.side), photos, fpir)
+            if verdict.threshold is None:
+                skipped.append(f'{path}: {verdict.reason}')
+                continue
+            refused = rim.no_face_reason(side, quality)  # as in a search, which names nobody then
+            score = MISSED if refused else hit.similarity - verdict.threshold
+            searches.append(_Search(name, hit.name, score, quality))
     return searches, skipped
 
 

@@ -42,6 +42,13 @@ def test_photos_of_the_enrolled_and_of_others_make_both_curves(judging, rim, mak
         assert (figures['mated'], figures['non_mated'], skipped) == (2, 1, [])
         assert figures['at_threshold']['fnir'] == 0 and figures['rejection'] == [0.0] * 31
         assert evaluate_gallery(rim, store, tmp_path)[0]['rejection'] is None
+        picky = RIM(judging.weights._replace(qualities=(judging.weights.qualities[0]._replace(least=1.1),)), 'cpu')
+        refused, _ = evaluate_gallery(picky, store, tmp_path)
+        assert refused['at_threshold'] == {'fpir_asked': 0.01, 'fpir': 0, 'fnir': 1}, 'as search, which names nobody'
+        assert [each['fnir'] for each in refused['at']] == [1, 1]
+        untold = rim.weights._replace(calibrations=[each._replace(tail=None) for each in rim.weights.calibrations])
+        with pytest.raises(ValueError, match='hold no false match rates: pack them'):
+            evaluate_gallery(RIM(untold, 'cpu'), store, tmp_path)
     save_evaluation(figures, tmp_path / 'out')
     assert json.loads((tmp_path / 'out/evaluation.json').read_text()) == figures
     assert all(cv2.imread(str(tmp_path / f'out/{name}.png')).std() > 5 for name in ('det', 'rejection'))
