@@ -24,11 +24,9 @@ if TYPE_CHECKING:
     from rim_plugin.tools.api import Verification
     from rim_plugin.tools.notes import Note
 
-PARTIAL = 3  # exit status of a command that has left out some of its inputs
-
 
 def _hallucinate_arguments(parser: ArgumentParser) -> None:
-    parser.epilog = f'Exit status {PARTIAL}: some of the pictures, or frames, are left out, with a line that says why.'
+    parser.epilog = common.partial_told('pictures, or frames,')
     kinds = 'pictures or folders of photos or aligned faces; or a film'
     parser.add_argument('inputs', nargs='+', metavar='INPUT', help=kinds)
     places = 'folder for NAME.png; of a film OUT.mp4, or a folder for its frames'
@@ -71,7 +69,7 @@ def _hallucinate_arguments(parser: ArgumentParser) -> None:
 
 def _hallucinate(args: Namespace) -> Callable[[], object] | None:
     if is_film(args):
-        return partial(sys.exit, PARTIAL) if hallucinate_film(args) else None
+        return common.ending(hallucinate_film(args) > 0)
     if args.fps:
         raise ValueError('--fps: is of films: name a video to write, or say --frames')
     from rim_plugin.tools.output_files import check_places
@@ -106,7 +104,7 @@ def _hallucinate(args: Namespace) -> Callable[[], object] | None:
     if not report.written and not report.present:
         raise ValueError('nothing was written: none of the pictures can be used')
     print(one_line(report.summary(args.output)), file=sys.stderr if args.json else sys.stdout)
-    return partial(sys.exit, PARTIAL) if report.skipped else None
+    return common.ending(bool(report.skipped))
 
 
 def _tell(note: Note) -> None:

@@ -28,6 +28,7 @@ DETECTORS = (
     "'auto' (MTCNN, but an aligned face stays as it is), 'mtcnn', 'cascade' (upright, frontal faces alone), "
     "'insightface' (fetches its model), an SCRFD or YuNet .onnx file, or 'module:function'"
 )
+_PARTIAL = 3  # exit status of a command that has left out some of its inputs
 _OTHERS = ('cv2', 'lmdb')  # whose errors are of no built-in kind and tell of files, too
 
 
@@ -260,6 +261,16 @@ def check_pictures(paths: Iterable[str]) -> None:
 
     for path in paths:
         check_picture(path)
+
+
+def partial_told(inputs: str) -> str:
+    """What a command's help says of the exit status where some of these inputs are left out."""
+    return f'Exit status {_PARTIAL}: some of the {inputs} are left out, with a line that says why.'
+
+
+def ending(is_partial: bool) -> Callable[[], object] | None:
+    """How a command ends that may have left out some of its inputs."""
+    return functools.partial(sys.exit, _PARTIAL) if is_partial else None
 
 
 def print_skipped(lines: Iterable[str]) -> None:

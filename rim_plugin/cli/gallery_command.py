@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from argparse import ArgumentParser, Namespace
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,10 +16,12 @@ from rim_plugin.cli.common import (
     add_networks,
     add_ray,
     check_pictures,
+    ending,
     fraction,
     load_detector,
     load_rim,
     open_cluster,
+    partial_told,
     print_skipped,
     whole_number,
 )
@@ -47,6 +50,7 @@ def _arguments(parser: ArgumentParser) -> None:
         'people', metavar='PEOPLE', help='folder with a folder a person, or file of lines NAME<tab>PHOTO'
     )
     add_ray(enrol)
+    enrol.epilog = partial_told('photos')
     search.add_argument('photo', metavar='PHOTO', help='picture of an aligned face')
     ranks = whole_number(1, 1000)
     search.add_argument('-k', '--ranks', type=ranks, default=5, help='how many persons to show (%(default)s)')
@@ -66,8 +70,8 @@ def _arguments(parser: ArgumentParser) -> None:
     taking.add_argument('file', metavar='FILE', help='the index file')
 
 
-def _run(args: Namespace) -> None:
-    run = {
+def _run(args: Namespace) -> Callable[[], object] | None:
+    run: dict[str, Callable[[Namespace], Callable[[], object] | None]] = {
         'enrol': _enrol,
         'search': _search,
         'evaluate': _evaluate,
@@ -75,7 +79,7 @@ def _run(args: Namespace) -> None:
         'remove': _remove,
         'import': _import,
     }
-    run[args.action](args)
+    return run[args.action](args)
 
 
 gallery = Command('gallery', 'Enrol people in a gallery and search it for faces.', _arguments, _run)
@@ -87,7 +91,7 @@ def _open(args: Namespace, sha256: str | None = None, make: bool = False) -> Sto
     return open_store(args.index, args.store, sha256, make)
 
 
-def _enrol(args: Namespace) -> None:
+def _enrol(args: Namespace) -> Callable[[], object] | None:
     from rim_plugin.tools import bulk
     from rim_plugin.tools.gallery.enrolment import enrol
     from rim_plugin.tools.gallery.opening import check_store
@@ -104,6 +108,7 @@ def _enrol(args: Namespace) -> None:
     print_skipped(skipped)
     with _open(args) as index:
         print(one_line(f'{count} photos enrolled; {args.index}: {_size(index)}'))
+    return ending(bool(skipped))
 
 
 def _search(args: Namespace) -> None:

@@ -89,8 +89,10 @@ def test_preparation(ray, photos, tmp_path, capsys):
 def test_enrolment(ray, photos, tmp_path, capsys):
     one, many = tmp_path / 'one', tmp_path / 'many'
     argv = [str(photos), '--min-quality', '1e-9']  # they are textures
-    gallery(['enrol', str(one), *argv, '--detect', ONE_FACE])
-    gallery(['enrol', str(many), *argv, '--detect', ONE_FACE_OR_DEATH, *ray])
+    with pytest.raises(SystemExit, match='^3$'):  # a damaged photo is left out
+        gallery(['enrol', str(one), *argv, '--detect', ONE_FACE])
+    with pytest.raises(SystemExit, match='^3$'):
+        gallery(['enrol', str(many), *argv, '--detect', ONE_FACE_OR_DEATH, *ray])
     assert f'{COUNT} photos enrolled' in capsys.readouterr().out
     probe = np.eye(1, 512, dtype=np.float32)[0]
     hits = []

@@ -51,8 +51,10 @@ def evaluate_gallery(
     scores = [each.score if each.found == each.name else MISSED for each in mated]
     others = [each.score for each in searches if each.name not in enrolled]
     if skipped and not (mated and others):
-        whom = 'others' if mated else 'enrolled persons'
-        raise GalleryError(f'{source}: not one photo of {whom} can be used; the first left out: {skipped[0]}')
+        whom = 'persons who are not enrolled' if mated else 'enrolled persons'
+        raise GalleryError(
+            f'{source}: open-set identification needs searches by {whom}; there are none; left out is {skipped[0]}'
+        )
     curve = det_curve(scores, others)
     held = sum(score >= 0 for score in others) / len(others)
     missed = np.array(scores) < 0
