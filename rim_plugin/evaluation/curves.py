@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
@@ -105,15 +104,21 @@ def save_reliability(path: str | Path, curves: Mapping[str, Reliability], title:
 
     Args:
         path: the PNG file.
-        curves: what the legend calls each; ``all`` is drawn strongest.
+        curves: what the legend calls each; ``all`` is drawn strongest, those of pairs of sizes, ``... px``, in grey.
         title: over the picture, a line or two.
     """
     figure, axes = new_figure(title, 'confidence', 'share of right verdicts')
-    axes.set_prop_cycle(color=colormaps['tab20'](np.arange(20)))
     axes.plot([0.5, 1], [0.5, 1], ':', color='grey', label='as it should be')
+    sizes = [name for name in curves if name.endswith(' px')]
     for name, curve in curves.items():
-        style: dict[str, Any] = {'lw': 3, 'color': 'black'} if name == 'all' else {'lw': 0.8, 'alpha': 0.6}
-        axes.plot(curve.confidence, curve.right, '.-', label=f'{name}: error {curve.error:.3f}', **style)
+        label = f'{name}: error {curve.error:.3f}'
+        style: dict[str, Any] = {'lw': 1.5}
+        if name in sizes:  # a page of legend would tell them apart; the card has their errors
+            label = 'pairs of sizes, one each' if name == sizes[0] else ''
+            style = {'lw': 0.8, 'alpha': 0.4, 'color': 'grey'}
+        elif name == 'all':
+            style = {'lw': 3, 'color': 'black'}
+        axes.plot(curve.confidence, curve.right, '.-', label=label, **style)
     axes.set(xlim=(0.49, 1.01), ylim=(0.29, 1.02))
     axes.legend(loc='lower right', fontsize='small')
     save_figure(figure, path)

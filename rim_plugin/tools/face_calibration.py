@@ -37,7 +37,7 @@ from rim_plugin.tools.quality_calibration import (
     similar_to_full,
 )
 
-SIZES = (4, 7, 14, 28, 112)
+SIZES = (4, 7, 10, 14, 20, 28, 112)
 FPIRS = (0.01, 0.1)
 _LEAST_PERSONS = 20
 
