@@ -283,15 +283,15 @@ FAULTS = (
     # tools, pipeline, weights
     Fault(
         'tools/calibration.py',
-        'known[0].mean() + known[1].mean()) / 2',
-        'known[0].mean() + known[1].mean()) / 3',
+        'mated.standard.mean() + others.standard.mean()) / 2',
+        'mated.standard.mean() + others.standard.mean()) / 3',
         'tools/test_calibration.py',
         'calibration: the middle probability of recognition is none of the pairs',
     ),
     Fault(
         'tools/calibration.py',
-        'np.clip(_standard_score(recognised), least, largest) - mean',
-        '_standard_score(recognised) - mean',
+        'np.clip(standard, least, largest) - mean',
+        'standard - mean',
         'tools/test_calibration.py',
         'calibration: verdicts are extrapolated to qualities that were not calibrated',
     ),

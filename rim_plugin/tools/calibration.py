@@ -45,8 +45,8 @@ def calibrate(
     from rim_plugin.evaluation.roc import checked_pairs
 
     scores, issame = checked_pairs(scores, issame)
-    likely = np.ones(len(scores)) if recognised is None else recognised
-    mated, others = (_Kind(*_thinned(scores[kind], likely[kind])) for kind in (issame, ~issame))
+    standard = np.zeros(len(scores)) if recognised is None else _standard_score(recognised)
+    mated, others = (_Kind(*_thinned(scores[kind], standard[kind])) for kind in (issame, ~issame))
     if mated.scores.mean() <= others.scores.mean():
         raise ValueError(
             f'Calibration at {sizes[0]} and {sizes[1]} px: pairs of one person do not score higher than others; are '
@@ -58,22 +58,21 @@ def calibrate(
 
 
 class _Kind(NamedTuple):
-    """Pairs of one person, or of two: similarities (P, ), and probabilities (P, ) that both faces are recognised."""
+    """Pairs of one person, or of two: similarities (P, ), and standard scores (P, ) of their recognition."""
 
     scores: np.ndarray
-    recognised: np.ndarray
+    standard: np.ndarray
 
 
-def _thinned(scores: np.ndarray, recognised: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _thinned(scores: np.ndarray, standard: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     chosen = np.argsort(scores, kind='stable')[:: 1 + len(scores) // _TAUGHT]
-    return scores[chosen], recognised[chosen]
+    return scores[chosen], standard[chosen]
 
 
 def _spread(mated: _Kind, others: _Kind) -> tuple[float, float, float]:
     """Least, mean and largest standard score of recognition; a hundredth at either end is not counted."""
-    known = [_standard_score(each.recognised) for each in (mated, others)]
-    least, largest = np.quantile(np.concatenate(known), [0.01, 0.99])
-    return float(least), float((known[0].mean() + known[1].mean()) / 2), float(largest)
+    least, largest = np.quantile(np.concatenate([mated.standard, others.standard]), [0.01, 0.99])
+    return float(least), float((mated.standard.mean() + others.standard.mean()) / 2), float(largest)
 
 
 def _standard_score(recognised: Number) -> Any:
@@ -95,7 +94,7 @@ def _fitted(known: Calibration, mated: _Kind, others: _Kind) -> Calibration:
         return fitted._replace(threshold_rise=float(values[3]), slope_rise=float(values[4])) if rises else fitted
 
     def loss(values: np.ndarray) -> float:
-        odds = (log_odds(kind.scores, *curve_at(curve(values), kind.recognised)) for kind in (mated, others))
+        odds = (log_odds(kind.scores, *_moved(curve(values), kind.standard)) for kind in (mated, others))
         wrong = sum(np.logaddexp(0, sign * each).mean() for sign, each in zip((-1, 1), odds))
         prior = (values[1] - values[2]) ** 2 + 0.1 * ((values[1:3] - np.log(_USUAL_SLOPE)) ** 2).sum()
         prior += 0.1 * (values[3:] ** 2).sum()
@@ -117,11 +116,16 @@ def curve_at(calibration: Calibration, recognised: Number | None) -> Parameters:
         calibration: of their sizes.
         recognised: 0 to 1; (P, ) for several pairs; None: not known, the mean of those that were calibrated.
     """
+    return _moved(calibration, None if recognised is None else _standard_score(recognised))
+
+
+def _moved(calibration: Calibration, standard: Number | None) -> Parameters:
+    """:func:`curve_at` a standard score."""
     threshold, above, below = calibration.threshold, calibration.slope, calibration.lower_slope
-    if calibration.recognised is None or recognised is None:
+    if calibration.recognised is None or standard is None:
         return threshold, above, below
     least, mean, largest = calibration.recognised
-    offset = np.clip(_standard_score(recognised), least, largest) - mean
+    offset = np.clip(standard, least, largest) - mean
     steeper = np.exp(calibration.slope_rise * offset)
     return threshold + calibration.threshold_rise * offset, above * steeper, below * steeper
 
@@ -193,11 +197,12 @@ def at_sizes(
     Raises:
         Uncalibrated: see :func:`interpolated`.
     """
-    return (
-        interpolated(calibrations, sizes, lambda each: curve_at(each, recognised)[0]),
-        interpolated(calibrations, sizes, lambda each: curve_at(each, recognised)[1]),
-        interpolated(calibrations, sizes, lambda each: curve_at(each, recognised)[2]),
-    )
+
+    def curve(calibration: Calibration) -> np.ndarray:
+        return np.array(np.broadcast_arrays(*curve_at(calibration, recognised)))
+
+    threshold, above, below = interpolated(calibrations, sizes, curve)
+    return threshold, above, below
 
 
 def search_threshold(
@@ -228,9 +233,9 @@ def search_threshold(
 
 
 def interpolated(
-    calibrations: Sequence[Calibration], sizes: tuple[int | None, int | None], value: Callable[[Calibration], float]
-) -> float:
-    """What ``value`` takes from the calibrations, linear in the logarithms of both sizes.
+    calibrations: Sequence[Calibration], sizes: tuple[int | None, int | None], value: Callable[[Calibration], Any]
+) -> Any:
+    """What ``value`` takes from each calibration, a number or an array, linear in the logarithms of both sizes.
 
     Raises:
         Uncalibrated: a size lies outside the calibrated ones, or pairs of such sizes were not calibrated.

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from itertools import combinations_with_replacement
+from itertools import combinations_with_replacement, product
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -226,14 +226,14 @@ def _fpir_figures(seen: Mapping[int, Seen], people: People, halves: Sequence[_Fi
     ways, photos of the gallery as they are."""
     rows, largest, clean = [], max(seen), ~people.worn
     galleries = sorted({20, int((people.half & clean).sum() // 2 * 2 - 4)})
+    strangers = people.strangers()
     for size in seen:
-        for photos in galleries:
-            for asked in FPIRS:
-                found = []
-                for part, _, calibrations in halves:
-                    similarity = np.array(similar_to_full(seen, size)[~part][:, ~part & clean], np.float64)
-                    similarity[~people.strangers()[~part][:, ~part & clean]] = np.nan
-                    threshold = search_threshold(calibrations, (size, largest), photos, asked)
-                    found.append(expected_fpir(similarity, threshold, min(photos, similarity.shape[1] - 2)))
-                rows.append({'size': size, 'photos': photos, 'asked': asked, 'fpir': float(np.mean(found))})
+        similarity = np.where(strangers, similar_to_full(seen, size).astype(np.float64), np.nan)
+        searches = [(similarity[~part][:, ~part & clean], calibrations) for part, _, calibrations in halves]
+        for photos, asked in product(galleries, FPIRS):
+            found = []
+            for others, calibrations in searches:
+                threshold = search_threshold(calibrations, (size, largest), photos, asked)
+                found.append(expected_fpir(others, threshold, min(photos, others.shape[1] - 2)))
+            rows.append({'size': size, 'photos': photos, 'asked': asked, 'fpir': float(np.mean(found))})
     return rows

@@ -35,7 +35,7 @@ class People(NamedTuple):
     """Whose the rows of n faces are: those of all faces as they are, then those of all of them worn (:data:`WORN`).
 
     Attributes:
-        persons: str (2 n, ).
+        persons: int (2 n, ), a number for each.
         photos: int (2 n, ), 0 to n - 1.
         half: bool (2 n, ), persons of one half.
     """
@@ -84,8 +84,8 @@ class QualitiesMeasured(NamedTuple):
 
 def people_of(persons: np.ndarray) -> People:
     """Of the persons (n, ) of n faces."""
-    half = np.unique(persons, return_inverse=True)[1] % 2 == 0
-    return People(*(np.tile(each, 2) for each in (persons, np.arange(len(persons)), half)))
+    numbers = np.unique(persons, return_inverse=True)[1]
+    return People(*(np.tile(each, 2) for each in (numbers, np.arange(len(numbers)), numbers % 2 == 0)))
 
 
 def reduced(face: np.ndarray, size: int) -> np.ndarray:
