@@ -65,26 +65,30 @@ class Cluster:
             RuntimeError: a part has lost its worker four times; names its first item.
         """
         gpus = int(gpu and self._resources.get('GPU', 0) > 0)
-        task = self._ray.remote(max_retries=_RETRIES, num_gpus=gpus)(lambda part: function(part))
+        work = self._ray.remote(max_retries=0, num_gpus=gpus)(lambda part: function(part)).remote
         waiting: deque[tuple[Sequence[Item], Any]] = deque()
         for start in range(0, len(items), size):
             part = items[start : start + size]
-            waiting.append((part, task.remote(part)))
+            waiting.append((part, work(part)))
             if len(waiting) >= _PARTS_A_WORKER * self._resources.get('CPU', 1):
-                yield self._result(*waiting.popleft())
+                yield self._result(work, *waiting.popleft())
         while waiting:
-            yield self._result(*waiting.popleft())
+            yield self._result(work, *waiting.popleft())
 
-    def _result(self, part: Sequence[Any], task: Any) -> Any:
-        try:
-            return self._ray.get(task)
-        except self._ray.exceptions.RayTaskError as error:
-            raise error.cause from None
-        except self._ray.exceptions.RayError as error:
-            lost = type(error).__name__
-            raise RuntimeError(
-                f'workers were lost {_RETRIES + 1} times ({lost}) at the {len(part)} inputs from {part[0]} on'
-            ) from None
+    def _result(self, work: Callable[[Any], Any], part: Sequence[Any], task: Any) -> Any:
+        """What the task, which ``work`` began, makes of the part; begun anew here and not by Ray, which does so where a
+        worker is lost, but not where its result is."""
+        errors = self._ray.exceptions
+        for tries in range(_RETRIES + 1):
+            try:
+                return self._ray.get(task if tries == 0 else work(part))
+            except errors.RayTaskError as error:
+                raise error.cause from None
+            except errors.RayError as error:
+                lost = type(error).__name__
+        raise RuntimeError(
+            f'workers were lost {_RETRIES + 1} times ({lost}) at the {len(part)} inputs from {part[0]} on'
+        )
 
 
 def _require_listener(address: str) -> None:

@@ -123,3 +123,20 @@ def test_errors_come_as_they_are(cluster):
 def test_no_cluster_is_told_in_a_line(photos, tmp_path):
     told = failed(hallucinate, photos, '-o', tmp_path / 'out', '--detect', TWO_FACES, '--ray', '127.0.0.1:1')
     assert '--ray 127.0.0.1:1: no cluster answers there' in told
+
+
+def test_a_result_that_is_lost_is_made_anew(cluster, monkeypatch):
+    """As where the connection to the process that owns it is taken to be broken."""
+    from ray.exceptions import OwnerDiedError
+
+    lost = iter([True])
+    with Cluster(cluster[0]) as workers:
+        get = workers._ray.get
+
+        def get_or_lose(task):
+            if next(lost, False):
+                raise OwnerDiedError('0' * 56, b'', '')
+            return get(task)
+
+        monkeypatch.setattr(workers._ray, 'get', get_or_lose)
+        assert list(workers.map(sum, range(6), 2)) == [1, 5, 9]
