@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -19,7 +21,7 @@ Job: TypeAlias = 'tuple[Path, Path]'  # path, target
 Read: TypeAlias = 'tuple[Path, Path, Photo | UnreadableImage]'  # path, target, picture or why there is none
 File: TypeAlias = 'tuple[Path, Photo]'  # to write
 Item = TypeVar('Item')
-_THREADS = 4  # that read, and that write
+_THREADS = 2  # that read, and that write: of more, some take the core that the networks have
 _PICTURES_TO_WRITE = 64
 _PIXELS_OF_A_PART = 4_000_000
 
@@ -64,7 +66,7 @@ def read_ahead(parts: Iterator[list[Job]], check: Callable[[int, int], None]) ->
         except UnreadableImage as error:
             return error
 
-    with ThreadPoolExecutor(_THREADS) as pool:
+    with _threads() as pool:
         waiting: deque[tuple[list[Job], list[Future[Photo | UnreadableImage]]]] = deque()
         try:
             while True:
@@ -78,9 +80,19 @@ def read_ahead(parts: Iterator[list[Job]], check: Callable[[int, int], None]) ->
             pool.shutdown(cancel_futures=True)
 
 
+def _threads(count: int = _THREADS) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(count, initializer=_yield_to_networks)
+
+
+def _yield_to_networks() -> None:
+    """Have this thread, once it has work, wait for a core instead of taking that of the networks; Linux alone can."""
+    if sys.platform == 'linux':
+        os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
+
+
 def one_ahead(items: Iterator[Item]) -> Generator[Item, None, None]:
     """The same items, none of which is None, one of them made ahead by a thread that has ``items`` to itself."""
-    with ThreadPoolExecutor(1) as pool:
+    with _threads(1) as pool:
         coming = pool.submit(next, items, None)
         while (item := coming.result()) is not None:
             coming = pool.submit(next, items, None)
@@ -95,7 +107,7 @@ class Writer:
     """
 
     def __init__(self) -> None:
-        self._pool, self._waiting = ThreadPoolExecutor(_THREADS), deque[Future[None]]()
+        self._pool, self._waiting = _threads(), deque[Future[None]]()
 
     def __enter__(self) -> Writer:
         return self

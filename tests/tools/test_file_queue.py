@@ -1,6 +1,7 @@
 """Pictures read ahead in parts, and written behind."""
 
 import os
+import sys
 import threading
 
 import numpy as np
@@ -103,3 +104,12 @@ def test_a_writer_has_written_all_when_it_ends_and_tells_what_failed(tmp_path):
     (tmp_path / 'file').touch()
     with pytest.raises(FileExistsError), Writer() as writer:
         writer.write(tmp_path / 'file/a.png', image)
+
+
+@pytest.mark.skipif(sys.platform != 'linux', reason='Linux alone has policies by thread')
+def test_the_threads_of_files_leave_the_networks_their_core():
+    def policies():
+        yield os.sched_getscheduler(0)
+
+    assert list(one_ahead(policies())) == [os.SCHED_BATCH]
+    assert os.sched_getscheduler(0) == os.SCHED_OTHER
