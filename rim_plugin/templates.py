@@ -7,7 +7,7 @@ from typing import Any
 import jinja2
 
 
-def render(template: Path, filters: Mapping[str, Callable[..., str]] | None = None, /, **values: Any) -> str:
+def render(template: Path, filters: Mapping[str, Callable[..., object]] | None = None, /, **values: Any) -> str:
     """The text of a template, without escaping: Markdown. In it ``rows | table(header)`` is a table.
 
     Args:

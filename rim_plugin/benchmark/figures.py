@@ -128,17 +128,14 @@ class Plots:
         figure, axes = new_figure(
             f'{name}: quality against time', 'milliseconds a face, batch 1 (logarithmic)', 'PSNR of Y (dB)'
         )
-        times = [milliseconds for milliseconds, _ in points.values()]
-        middle = np.sqrt(min(times) * max(times))
-        for title, (milliseconds, quality) in points.items():
-            axes.plot(milliseconds, quality, 'o', ms=10 if title == self.reference else 7, color=self.colours[title])
-            side, align = (-7, 'right') if milliseconds > middle else (7, 'left')  # the label stays within the axes
-            axes.annotate(title, (milliseconds, quality), (side, 4), textcoords='offset points', ha=align)
+        for title, point in points.items():
+            axes.plot(*point, 'o', ms=10 if title == self.reference else 7, **self._style(title))
         axes.set_xscale('log')
         axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         axes.xaxis.set_major_formatter('{x:g}')
         axes.minorticks_off()
         axes.margins(0.15)
+        _legend(figure)
         return self._save(figure, f'speed_{name}')
 
     def picture_grid(self, name: str, pictures: Mapping[str, Mapping[str, np.ndarray]]) -> str:

@@ -20,7 +20,7 @@ from rim_plugin.benchmark.run import Result
 from rim_plugin.benchmark.sections import Section, budget_cell
 from rim_plugin.benchmark.settings import Benchmark, Method
 from rim_plugin.benchmark.sr_section import sr_section
-from rim_plugin.benchmark.tables import NOTHING, Cell, Table, as_csv, as_html, as_markdown, words
+from rim_plugin.benchmark.tables import NOTHING, Cell, Table, as_csv, as_html, as_markdown, to_read, words
 from rim_plugin.environment import environment
 from rim_plugin.files import write_atomically
 from rim_plugin.templates import render
@@ -43,7 +43,8 @@ def write_report(benchmark: Benchmark, measured: Iterable[tuple[Measurement, Res
     results, folder = Results(benchmark, measured), benchmark.folder
     values = report_values(results)
     write_atomically(
-        folder / 'report.md', render(_TEMPLATES / 'report.md.jinja', {'as_markdown': as_markdown}, **values)
+        folder / 'report.md',
+        render(_TEMPLATES / 'report.md.jinja', {'to_read': to_read, 'as_markdown': as_markdown}, **values),
     )
     write_atomically(folder / 'report.html', _page(results, values))
     write_atomically(folder / 'results.json', json.dumps(results.everything(), indent=1) + '\n')
@@ -112,7 +113,7 @@ def _page(results: Results, values: dict[str, Any]) -> str:
 
     return render(
         _TEMPLATES / 'page.html.jinja',
-        {'as_html': as_html, 'embedded': embedded},
+        {'to_read': to_read, 'as_html': as_html, 'embedded': embedded},
         browsers={anchor: _script_json(data) for anchor, data in browsers.items() if data is not None},
         **values,
     )

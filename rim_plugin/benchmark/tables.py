@@ -4,7 +4,7 @@ import csv
 import html
 import io
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Literal, NamedTuple
 
 from rim_plugin.benchmark.bootstrap import Interval
@@ -57,6 +57,15 @@ class Table(NamedTuple):
     def padded(self) -> list[list[Cell]]:
         """The rows, each as long as the header."""
         return [[*row, *[Cell('')] * (len(self.header) - len(row))] for row in self.rows]
+
+
+def to_read(tables: Iterable[Table]) -> Iterator[Table]:
+    """Tables that have rows, in a page: each without its note where the one before has the same."""
+    note = ''
+    for table in tables:
+        if table.rows:
+            yield table._replace(note='' if table.note == note else table.note)
+            note = table.note
 
 
 def words(*texts: str) -> list[Cell]:

@@ -10,7 +10,7 @@ from support.benchmarks import TABLE
 
 from rim_plugin.benchmark.bootstrap import Interval
 from rim_plugin.benchmark.latex import as_latex
-from rim_plugin.benchmark.tables import Cell, Table, as_csv, as_html, as_markdown, interval_cell, words
+from rim_plugin.benchmark.tables import Cell, Table, as_csv, as_html, as_markdown, interval_cell, to_read, words
 
 
 @pytest.mark.parametrize(
@@ -47,6 +47,13 @@ def test_html_escapes_and_marks():
         and '<td colspan="2">no weights<' in text
         and '<figcaption>A few &amp; more</figcaption>' in text
     )
+
+
+def test_a_note_stands_once_under_tables_that_share_it():
+    notes = [
+        table.note for table in to_read([TABLE, TABLE._replace(rows=[]), TABLE, TABLE._replace(note='other'), TABLE])
+    ]
+    assert notes == [TABLE.note, '', 'other', TABLE.note]
 
 
 def test_words_reach_over_the_empty_cells_behind_them():
