@@ -19,6 +19,7 @@ import msgspec
 from safetensors.torch import save
 from torch import nn
 
+from rim_plugin.building import build_network
 from rim_plugin.calibration_values import Calibration, Quality, calibration_values, read_calibration, read_quality
 from rim_plugin.errors import MissingPackage, OptionsError, first_words
 from rim_plugin.files import read_metadata, write_atomically
@@ -32,8 +33,6 @@ from rim_plugin.tensor_files import (
     require_digest,
     require_fit,
 )
-
-from basicsr.utils.registry import ARCH_REGISTRY
 
 FORMATS = {False: 1, True: 2}  # without and with a teacher inside, by whose embedding faces of 112 pixels go
 _UNTOLD_SIDES = (7, 56)  # of files that do not tell: those of query_size in options/rim_more.yml
@@ -63,7 +62,7 @@ class Weights(NamedTuple):
     """What NAME.safetensors holds.
 
     Attributes:
-        networks: label of LABELS to the options that ARCH_REGISTRY builds the network from; each may lack.
+        networks: label of LABELS to the options that build_network takes; each may lack.
         tensors: ``LABEL.KEY`` to tensor, half precision.
         calibrations: one for each pair of sizes.
         facts: how the networks were trained and what was measured, JSON values.
@@ -179,15 +178,14 @@ def build_packed(weights: Weights, label: str, path: str | os.PathLike[str] = ''
     """
     if label not in weights.networks:
         return None
-    options = dict(weights.networks[label])
-    kind = options.pop('type', None)
+    options = weights.networks[label]
     try:
-        net = ARCH_REGISTRY.get(kind)(**options)
+        net = build_network(options)
     except MissingPackage as error:
         raise OptionsError(f'{path}: {error}') from None
     except (KeyError, TypeError, ValueError) as error:
-        message = f'{kind} cannot be built with the options in it ({error}); use the rim_plugin that made the file'
-        raise OptionsError(f'{path}: {message}') from None
+        message = f'cannot be built with the options in it ({error}); use the rim_plugin that made the file'
+        raise OptionsError(f'{path}: {options.get("type")} {message}') from None
     state = _part(weights.tensors, f'{label}.')
     require_fit(net, state, path)
     net.load_state_dict(state)

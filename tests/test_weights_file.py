@@ -199,6 +199,10 @@ class TestPackedFiles:
         message = refused(build_packed, load_weights(path), 'fhn', path)
         assert told in message and 'x.safetensors' in message
 
+    def test_a_network_of_too_many_layers_is_refused(self, tmp_path):
+        _, path = packed(tmp_path / 'x.safetensors', {'fhn': {'type': 'VDSR', 'num_layer': 10**9}})
+        assert 'more than 5,000 layers' in refused(build_packed, load_weights(path), 'fhn', path)
+
     def test_options_without_a_type_are_refused(self, tmp_path):
         _, path = packed(tmp_path / 'x.safetensors', {'fhn': {}})
         assert 'x.safetensors: None cannot be built' in refused(build_packed, load_weights(path), 'fhn', path)

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from rim_plugin.archs.component_crops import COMPONENTS, Component, check_components, component_crops
-from rim_plugin.archs.layers import build_network
+from rim_plugin.building import build_network
 from rim_plugin.options.kinds import Count, Positive
 
 from basicsr.utils.registry import ARCH_REGISTRY

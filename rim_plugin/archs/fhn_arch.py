@@ -7,17 +7,9 @@ import torch
 from torch import Tensor, nn
 
 from rim_plugin.archs.coarse_sr import CoarseSRNet
-from rim_plugin.archs.layers import (
-    PRIOR_STRIDE,
-    Hourglass,
-    Norm,
-    build_network,
-    conv_prelu,
-    residual_stack,
-    resize,
-    starting_at_zero,
-)
+from rim_plugin.archs.layers import PRIOR_STRIDE, Hourglass, Norm, conv_prelu, residual_stack, resize, starting_at_zero
 from rim_plugin.archs.mix_discriminator_arch import FeatureIntegrator, build_integrator
+from rim_plugin.building import build_network
 from rim_plugin.errors import OptionsError, check_choice
 from rim_plugin.options.kinds import Count
 

@@ -4,7 +4,8 @@ from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
-from rim_plugin.archs.layers import build_network, resize
+from rim_plugin.archs.layers import resize
+from rim_plugin.building import build_network
 from rim_plugin.options.kinds import Count
 
 from basicsr.utils.registry import ARCH_REGISTRY

@@ -1,14 +1,11 @@
 """LapSRN: Lai et al., *Deep Laplacian Pyramid Networks for Fast and Accurate Super-Resolution*, CVPR 2017."""
 
-from typing import Annotated
-
 import torch
-from msgspec import Meta
 from torch import Tensor, nn
 
 from rim_plugin.archs.layers import he_init, resize, zero_bias
 from rim_plugin.errors import OptionsError
-from rim_plugin.options.kinds import Count
+from rim_plugin.options.kinds import Count, Several
 
 from basicsr.utils.registry import ARCH_REGISTRY
 
@@ -76,12 +73,7 @@ class LapSRN(nn.Module):
     """
 
     def __init__(
-        self,
-        image_size: Count = 224,
-        scale: Annotated[int, Meta(ge=2)] = 8,
-        num_in_ch: Count = 3,
-        num_feat: Count = 64,
-        depth: int = 5,
+        self, image_size: Count = 224, scale: Several = 8, num_in_ch: Count = 3, num_feat: Count = 64, depth: int = 5
     ) -> None:
         super().__init__()
         if scale < 2 or scale & (scale - 1):

@@ -1,9 +1,9 @@
 """Building blocks that RIM's networks share."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
-from typing import Any, Literal, TypeVar
+from typing import Literal, TypeVar
 
 import torch
 import torch.nn.functional as F
@@ -11,20 +11,12 @@ from torch import Tensor, nn
 
 from rim_plugin.errors import check_choice
 
-from basicsr.utils.registry import ARCH_REGISTRY
-
 Net = TypeVar('Net', bound=nn.Module)
 
 _BY_PRODUCTS = False  # see resizing_by_products
 PRIOR_STRIDE = 4  # the tri-path features live on a grid of a quarter of the image: 56 for 224
 Activation = Literal['prelu', 'relu']
 Norm = Literal['instance', 'none'] | None  # BasicSR's --force_yml turns the word none into None
-
-
-def build_network(options: Mapping[str, Any]) -> Any:
-    """The registered network of a block with a ``type``; as BasicSR's, but it does not open the log."""
-    arguments = dict(options)
-    return ARCH_REGISTRY.get(arguments.pop('type'))(**arguments)
 
 
 def make_norm(name: Norm, channels: int) -> nn.Module:

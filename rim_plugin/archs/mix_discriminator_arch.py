@@ -7,15 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from rim_plugin.archs.layers import (
-    PRIOR_STRIDE,
-    Norm,
-    SubPixelImage,
-    build_network,
-    conv_prelu,
-    he_init,
-    residual_stack,
-)
+from rim_plugin.archs.layers import PRIOR_STRIDE, Norm, SubPixelImage, conv_prelu, he_init, residual_stack
+from rim_plugin.building import build_network
 from rim_plugin.errors import OptionsError
 from rim_plugin.options.kinds import Count
 

@@ -1,12 +1,9 @@
 """VDSR: Kim et al., *Accurate Image Super-Resolution Using Very Deep Convolutional Networks*, CVPR 2016."""
 
-from typing import Annotated
-
-from msgspec import Meta
 from torch import Tensor, nn
 
 from rim_plugin.archs.layers import he_init, resize
-from rim_plugin.options.kinds import Count
+from rim_plugin.options.kinds import Count, Several
 
 from basicsr.utils.registry import ARCH_REGISTRY
 
@@ -33,13 +30,14 @@ class VDSR(nn.Module):
         image_size: Count = 224,
         num_in_ch: Count = 3,
         num_feat: Count = 64,
-        num_layer: Annotated[int, Meta(ge=2)] = 20,
+        num_layer: Several = 20,
         bias: bool = True,
     ) -> None:
         super().__init__()
         self.input_size = image_size
         layers: list[nn.Module] = []
-        for width in (num_in_ch, *[num_feat] * (num_layer - 2)):
+        for number in range(num_layer - 1):
+            width = num_feat if number else num_in_ch
             layers += [nn.Conv2d(width, num_feat, 3, padding=1, bias=bias), nn.ReLU(inplace=True)]
         self.body = nn.Sequential(*layers)
         self.last_layer = nn.Conv2d(num_feat, num_in_ch, 3, padding=1, bias=bias)

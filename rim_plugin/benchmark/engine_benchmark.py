@@ -9,8 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from rim_plugin.archs.layers import build_network
 from rim_plugin.benchmark import speed
+from rim_plugin.building import build_network
 from rim_plugin.data.face_store import FaceStore
 from rim_plugin.data.resize import to_tensor
 from rim_plugin.errors import OptionsError

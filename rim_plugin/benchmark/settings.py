@@ -136,7 +136,9 @@ def read_benchmark(path: str, of_sets: Sequence[str] = ()) -> Benchmark:
             absent or wrong.
     """
     read = read_options(path)
-    changes = [change.replace('{}', name, 1) for name in read.get('sr_sets') or () for change in of_sets]
+    sets = read.get('sr_sets')
+    names = map(str, sets) if isinstance(sets, dict) else ()  # what is none is told below
+    changes = [change.replace('{}', name, 1) for name in names for change in of_sets]
     options = convert(changed(read, changes), BenchmarkOptions, path)
     _check_sets(path, options)
     require_folder_name(options.name, Place(path, 'name'))

@@ -19,9 +19,9 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from rim_plugin.archs.layers import build_network
 from rim_plugin.benchmark.measure import DEVICE
 from rim_plugin.benchmark.random_training import PROBE_SIZE, training_batch, training_options
+from rim_plugin.building import build_network
 
 from basicsr.models import build_model
 

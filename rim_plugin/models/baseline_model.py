@@ -11,9 +11,10 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from rim_plugin.archs.layers import resize, resize_groups
+from rim_plugin.building import build_block, describe
 from rim_plugin.data.face_item import split_probes
 from rim_plugin.evaluation.metric import METRICS
-from rim_plugin.models.networks import build_block, describe, in_layout
+from rim_plugin.models.networks import in_layout
 from rim_plugin.models.rehearsal import check_by_rehearsal, check_metrics, gt_size, rehearse_sr, rehearsed_losses
 from rim_plugin.models.validation import Board, Validation
 from rim_plugin.options.conversion import convert

@@ -2,36 +2,30 @@
 
 from __future__ import annotations
 
-import itertools
 import os
 import shutil
-from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from inspect import signature
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
 import torch
 from torch import nn
-from torch.nn.modules.module import register_module_module_registration_hook
 
 from rim_plugin.archs.component_discriminator_arch import ComponentDiscriminator
 from rim_plugin.archs.fhn_arch import FHN, TriPathGenerator
 from rim_plugin.archs.hrn_arch import HRN, template_options
-from rim_plugin.archs.layers import assembled, build_network
+from rim_plugin.archs.layers import assembled
 from rim_plugin.archs.mix_discriminator_arch import MixAdversarialDiscriminator, is_mixed, mixed_options
 from rim_plugin.archs.recogniser import Recogniser
 from rim_plugin.archs.recogniser_weights import load_recogniser_weights
-from rim_plugin.errors import OptionsError, first_words
+from rim_plugin.building import build_block
 from rim_plugin.pipeline import RIMPipeline
 from rim_plugin.weights_file import packed_options
 
 from basicsr.models.base_model import BaseModel
 from basicsr.utils import get_root_logger
-
-Built = TypeVar('Built')
-_MOST_LAYERS = 5_000
 
 
 @dataclass(frozen=True)
@@ -129,42 +123,6 @@ class RIMNets:
         return RIMNets(generator, discriminator, components, ready('recogniser', self.recogniser), teacher)
 
 
-def describe(build: Callable[..., Built], *args: Any) -> Built:
-    """What ``build(*args)`` gives, networks to look at and not to run, which take no memory and no random numbers.
-
-    Raises:
-        OptionsError: networks of more than 5,000 layers.
-    """
-    with torch.random.fork_rng([]), _limited_layers():
-        try:
-            with torch.device('meta'):
-                return build(*args)
-        except TooLarge:
-            raise
-        except Exception:  # a network that computes with its weights while it is built, or one that cannot be built
-            return build(*args)
-
-
-class TooLarge(OptionsError):
-    """A network that no machine holds."""
-
-
-@contextmanager
-def _limited_layers() -> Iterator[None]:
-    """Building a network of a million layers takes hours."""
-    count = itertools.count(1)
-
-    def hook(*_: Any) -> None:
-        if next(count) > _MOST_LAYERS:
-            raise TooLarge(f'network: more than {_MOST_LAYERS:,} layers; a number of blocks is too large')
-
-    handle = register_module_module_registration_hook(hook)
-    try:
-        yield
-    finally:
-        handle.remove()
-
-
 def build_teacher(opt: Mapping[str, Any], with_weights: bool = True) -> Recogniser | None:
     """The teacher, ``network_t``, with its weights unless told otherwise, frozen; None without it.
 
@@ -238,26 +196,6 @@ def build_components(options: Mapping[str, Any]) -> ComponentDiscriminator:
         raise ValueError(
             f'network_c is {options["type"]}: give it as net of a ComponentDiscriminator, one for each component'
         )
-    return net
-
-
-def build_block(name: str, options: Mapping[str, Any]) -> Any:
-    """The registered network of the block ``name``.
-
-    Raises:
-        ValueError: the network cannot be built with its options.
-    """
-    try:
-        net = build_network(options)
-    except TooLarge as error:
-        raise TooLarge(str(error).replace('network', name, 1)) from None
-    except OptionsError:  # of networks that say what is wrong
-        raise
-    except Exception as error:
-        raise OptionsError(f'{name}: {options["type"]} cannot be built so ({first_words(error)})') from error
-    needed = 4 * sum(parameter.numel() for parameter in net.parameters())
-    if needed > (memory := os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES')):
-        raise TooLarge(f'{name}: {needed / 1e9:,.0f} GB of weights, and this machine has {memory / 1e9:,.0f} GB')
     return net
 
 

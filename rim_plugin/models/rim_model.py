@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from rim_plugin.batch import Batch
+from rim_plugin.building import describe
 from rim_plugin.data.face_pairs import FacePairs
 from rim_plugin.evaluation.image_evaluator import IdentityEmbedder, face_data
 from rim_plugin.evaluation.metric import METRICS
@@ -19,7 +20,6 @@ from rim_plugin.models.networks import (
     RIMNets,
     build_nets,
     build_teacher,
-    describe,
     in_layout,
     load_weights,
     warn_of_other_options,

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta, Struct
 
 from rim_plugin.errors import OptionsError
-from rim_plugin.options.kinds import ASCENDING, PAIR, Count, NotNegative, Positive, Range, Rate, Size, about
+from rim_plugin.options.kinds import ASCENDING, PAIR, Count, NotNegative, Positive, Range, Rate, Several, Size, about
 
 
 class DatasetOptions(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
@@ -228,11 +228,11 @@ class FacePairOptions(PairOptions, kw_only=True, frozen=True, forbid_unknown_fie
 class DrawnPairOptions(PairOptions, kw_only=True, frozen=True, forbid_unknown_fields=True):
     """DrawnPairDataset: pairs of faces that the program draws."""
 
-    num_identities: Annotated[Annotated[int, Meta(ge=2)], about('Persons, two a fold at least.')]
-    faces_per_identity: Annotated[Annotated[int, Meta(ge=2)], about('Faces of each.')]
+    num_identities: Annotated[Several, about('Persons, two a fold at least.')]
+    faces_per_identity: Annotated[Several, about('Faces of each.')]
     first_identity: Annotated[Size, about('Number of the first person; a training must have others.')] = 0
     seed: Annotated[Size, about('Another seed gives other persons.')] = 0
-    folds: Annotated[Annotated[int, Meta(ge=2)], about('Folds of the verification.')] = 10
+    folds: Annotated[Several, about('Folds of the verification.')] = 10
 
 
 class NativeOptions(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):

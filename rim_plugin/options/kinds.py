@@ -6,6 +6,7 @@ from msgspec import Meta
 
 LARGEST = 2**32 - 1  # of whole numbers: what seeds can be, and more than any size or number of iterations
 Count = Annotated[int, Meta(ge=1, le=LARGEST)]
+Several = Annotated[int, Meta(ge=2, le=LARGEST)]
 Size = Annotated[int, Meta(ge=0, le=LARGEST)]
 NotNegative = Annotated[float, Meta(ge=0)]
 Positive = Annotated[float, Meta(gt=0)]

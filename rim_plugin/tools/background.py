@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from rim_plugin.archs.layers import build_network
+from rim_plugin.building import build_block, describe
 from rim_plugin.data.tiles import enlarge_by_tiles
 from rim_plugin.errors import OptionsError, first_words
 from rim_plugin.options.arguments import check_built
@@ -108,9 +108,10 @@ def load_background(path: str | os.PathLike[str], device: torch.device | str = '
     own = {f'{key}_g': field for key, field in fields_of(NetworkPathOptions).items()}
     check_block(places, own, root / 'path', strict=False)
     try:
-        network = build_network(block)
-    except Exception as error:  # whatever a network says of its arguments
-        raise OptionsError(f'{path}: network_g: {block["type"]} cannot be built so ({first_words(error)})') from error
+        describe(build_block, 'network_g', block)  # of one that is too large, before it takes memory
+        network = build_block('network_g', block)
+    except OptionsError as error:
+        raise OptionsError(f'{path}: {error}') from None
     _load(network, places, path)
     try:
         return Background(network, device)

@@ -108,6 +108,7 @@ def test_sets_of_faces_are_changed_in_one_reading(folder, monkeypatch):
         ({'methods': {'../a': {'options': 'bicubic.yml'}}}, "methods.../a: '../a' is no name of a folder"),
         ({'pair_sets': {'few': 'nein'}}, "pair_sets.few: 'nein' is not a block of keys"),
         ({'pair_sets': {'few': None}}, 'pair_sets.few: ~ is not a block of keys'),
+        ({'sr_sets': 10**40}, 'is not a block of keys'),
         ({'sr_sets': {'few': [1]}}, 'sr_sets.few: [1] is not a block of keys'),
         (
             {'sr_sets': {'few': {**DRAWN, 'query_sise': 14}}},

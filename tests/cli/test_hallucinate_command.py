@@ -12,7 +12,7 @@ from support.disks import limited, small_disk
 from support.large_pictures import write_header
 
 from rim_plugin import cli
-from rim_plugin.archs.layers import build_network
+from rim_plugin.building import build_network
 from rim_plugin.data.photo_files import read_rgb
 
 

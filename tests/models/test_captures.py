@@ -7,8 +7,9 @@ import torch
 from support.recorded import refuse_host_reads
 
 from rim_plugin.batch import Batch
+from rim_plugin.building import describe
 from rim_plugin.losses import arcface_loss, contrastive_loss
-from rim_plugin.models.networks import build_nets, build_teacher, describe
+from rim_plugin.models.networks import build_nets, build_teacher
 from rim_plugin.models.phases.base import PHASES, Setting, loss_terms
 from rim_plugin.models.phases.schedule import Schedule
 from rim_plugin.options.conversion import convert

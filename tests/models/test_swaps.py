@@ -16,7 +16,8 @@ from support.tiny_training import write_options
 from support.tiny_weights import write_random
 
 from rim_plugin.archs.fhn_arch import TriPathOutput
-from rim_plugin.models.networks import build_nets, describe
+from rim_plugin.building import describe
+from rim_plugin.models.networks import build_nets
 from rim_plugin.models.phases.fhn import FHNPhase
 from rim_plugin.models.phases.recognition import TERMS
 from rim_plugin.options.arguments import optimizer_types, scheduler_types

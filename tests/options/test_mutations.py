@@ -10,8 +10,8 @@ import torch
 from support.mutations import mutated_text
 from support.wrong_options import ROOT, suite_files, wrong
 
-from rim_plugin.archs.layers import build_network
 from rim_plugin.benchmark.settings import read_benchmark
+from rim_plugin.building import build_network
 from rim_plugin.errors import OptionsError
 from rim_plugin.options.checking import check
 from rim_plugin.options.reading import read_options

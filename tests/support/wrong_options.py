@@ -54,6 +54,7 @@ EMPTY = (
         'coarse_input_size',
         'integrator',
     ),
+    *('probe_side', 'other_lr'),
 )
 # keys whose text is anything that names something
 FREE = (
@@ -63,7 +64,7 @@ FREE = (
 # keys whose number may be something else
 OTHER_KINDS = {
     'query_size': (list,),
-    'num_gpu': (str,),
+    'num_gpu': (str, int),
     'fusion': (str, int, float),
     'bandwidth': (str, list, int, float),
     'phase': (str,),
@@ -133,7 +134,8 @@ def _reason(before, after, path):
     named = above in ('metrics', 'datasets')
     if after is ABSENT:
         of_other_names = named or above in ('val', 'val_pairs', 'val_lfw')
-        return 'missing' if key in NEEDED and not of_other_names else ''
+        has_default = key == 'type' and above in ('student', 'assistant')
+        return 'missing' if key in NEEDED and not of_other_names and not has_default else ''
     if before is ABSENT:
         if not named and key not in _KNOWN:
             return 'a key that nobody reads'

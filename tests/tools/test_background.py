@@ -6,7 +6,7 @@ import torch
 import yaml
 from torch import nn
 
-from rim_plugin.archs.layers import build_network
+from rim_plugin.building import build_network
 from rim_plugin.errors import OptionsError
 from rim_plugin.tools.background import Background, load_background
 
@@ -96,6 +96,8 @@ def test_a_registered_network_comes_with_its_weights(tmp_path):
         ({}, 'sr.yml: it has no network_g with a type'),
         ({'network_g': COMPACT}, 'sr.yml: path: pretrain_network_g is missing'),
         ({'network_g': {**COMPACT, 'upscal': 3}}, r"sr.yml: network_g.upscal: unknown key; did you mean 'upscale'"),
+        ({'network_g': {**COMPACT, 'num_conv': 10**9}}, 'sr.yml: network_g: more than 5,000 layers'),
+        ({'network_g': {**COMPACT, 'num_feat': 10**6}}, 'GB of weights, and this machine has'),
         ({'network_g': {**COMPACT, 'act_type': 'x'}}, 'sr.yml: network_g: SRVGGNetCompact cannot be built so'),
         ({'network_g': {'type': 'EDSRR'}}, "sr.yml: network_g.type: unknown network 'EDSRR'; did you mean 'EDSR'?"),
         ({'network_g': COMPACT, 'path': 'sr.pth'}, 'sr.yml: path: has to be a block of keys'),
