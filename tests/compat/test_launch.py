@@ -8,9 +8,9 @@ import pytest
 import torch
 from support.tiny_training import write_options
 
+from rim_plugin import building
 from rim_plugin.compat import launch
 from rim_plugin.errors import OptionsError
-from rim_plugin.models import networks
 from rim_plugin.models.networks import build_nets
 from rim_plugin.options.reading import read_options
 from rim_plugin.run_state import RUN
@@ -141,7 +141,7 @@ def test_a_value_error_of_our_constructors_ends_in_one_line(monkeypatch, tmp_pat
 
     assert told(build_model).startswith('Error: network_d is missing')
     assert told(build_nets) == 'a traceback'  # BasicSR builds no model
-    monkeypatch.setattr(networks, 'build_network', lambda options: int('a bug'))
+    monkeypatch.setattr(building, 'build_network', lambda options: int('a bug'))
     assert told(build_model).startswith('Error: network_g: TriPathGenerator cannot be built so (invalid literal')
 
 
