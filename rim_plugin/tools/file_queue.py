@@ -7,6 +7,7 @@ import sys
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import TypeAlias, TypeVar
 
@@ -85,9 +86,11 @@ def _threads(count: int = _THREADS) -> ThreadPoolExecutor:
 
 
 def _yield_to_networks() -> None:
-    """Have this thread, once it has work, wait for a core instead of taking that of the networks; Linux alone can."""
+    """Have this thread, once it has work, wait for a core instead of taking that of the networks; Linux alone can, and
+    not every sandbox lets it."""
     if sys.platform == 'linux':
-        os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
+        with suppress(OSError):
+            os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
 
 
 def one_ahead(items: Iterator[Item]) -> Generator[Item, None, None]:

@@ -113,3 +113,11 @@ def test_the_threads_of_files_leave_the_networks_their_core():
 
     assert list(one_ahead(policies())) == [os.SCHED_BATCH]
     assert os.sched_getscheduler(0) == os.SCHED_OTHER
+
+
+def test_threads_work_where_the_system_refuses_them_a_policy(monkeypatch):
+    def refuse(*_):
+        raise PermissionError
+
+    monkeypatch.setattr(os, 'sched_setscheduler', refuse, raising=False)
+    assert list(one_ahead(iter([1, 2]))) == [1, 2]
