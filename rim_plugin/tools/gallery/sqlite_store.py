@@ -21,9 +21,9 @@ from zlib import crc32
 
 import numpy as np
 
+from rim_plugin.tools.gallery.code_blocks import Damage, SqliteBlocks, checked, joined
 from rim_plugin.tools.gallery.codes import CodeIndex, code_bytes, encode
 from rim_plugin.tools.gallery.index_file import is_index_file
-from rim_plugin.tools.gallery.sqlite_blocks import TABLE, Blocks, Damage
 from rim_plugin.tools.gallery.store import (
     EXACT,
     AnyPath,
@@ -31,8 +31,8 @@ from rim_plugin.tools.gallery.store import (
     GalleryError,
     Hit,
     Store,
-    best_photos,
     check_weights,
+    first_persons,
     joined_cut,
     newest,
     no_such_gallery,
@@ -51,11 +51,10 @@ _TABLES = (
     'crc INTEGER NOT NULL, quality REAL)',
     'CREATE UNIQUE INDEX photo_of_person ON photo (name, file)',
     'CREATE TABLE embedding (id INTEGER PRIMARY KEY, value BLOB NOT NULL, crc INTEGER NOT NULL)',
-    TABLE,
+    SqliteBlocks.TABLE,
 )
 _UPGRADES = {3: ('photo', 'quality REAL'), 4: ('gallery', 'cut TEXT')}  # columns that a format added; so does writing
 _PART = 1024  # embeddings read at a time
-_RESCORED = 800  # least number of photos whose embeddings a search of many compares
 _MOST_SIMILAR = 1.01  # of embeddings in half precision
 _SECONDS = 120  # that one writer waits for another
 _TROUBLES = {
@@ -101,7 +100,7 @@ class SqliteStore(Store):
         with self._troubles():
             uri = f'file:{quote(os.path.abspath(path))}?mode=rw{"c" * make}'
             self._database = sqlite3.connect(uri, uri=True, timeout=_SECONDS, isolation_level=None)
-        self._blocks = Blocks(self._database)
+        self._blocks = SqliteBlocks(self._database)
         try:
             self.sha256 = self._open(sha256 if make else None)
             check_weights(str(path), self.sha256, sha256)
@@ -169,12 +168,7 @@ class SqliteStore(Store):
             if not gallery.photos:
                 raise nobody_to_find()
             probe = unit_rows(np.asarray(embedding)[None], gallery.dimension, 'the probe')[0]
-            width = max(_RESCORED, 4 * ranks)
-            while True:
-                found = best_photos(self._found(gallery, probe, width), ranks)
-                if len(found) == ranks or width >= gallery.photos:
-                    return found
-                width *= 8  # few persons with many photos each
+            return first_persons(lambda width: self._found(gallery, probe, width), gallery.photos, ranks)
 
     def _found(self, gallery: _Gallery, probe: np.ndarray, width: int) -> Iterator[tuple[float, Enrolled]]:
         """Photos by falling similarity: all, or about the ``width`` nearest."""
@@ -225,7 +219,7 @@ class SqliteStore(Store):
         version = self._pragma('data_version')
         if self._index is None or self._index[0] != version:
             self._index = None
-            ids, codes = self._blocks.read()
+            ids, codes = joined([checked(row) for row in self._blocks.rows()])
             if codes.shape != (gallery.photos, code_bytes(gallery.dimension)):
                 raise Damage(f'codes {codes.shape} of {gallery.photos} photos')
             self._index = version, ids, CodeIndex(codes)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple, Protocol
@@ -15,6 +15,7 @@ from rim_plugin.names import same_name
 
 AnyPath = str | os.PathLike[str]
 EXACT = 4096  # photos up to which every embedding is compared
+_RESCORED = 800  # least number of photos whose embeddings a search of many compares
 ALIGNED = 'aligned'  # how faces are cut that are taken as they are
 _TOLERANCE = 0.01  # of an embedding's length, which half precision and networks of other engines change a little
 
@@ -174,6 +175,20 @@ def best_photos(found: Iterable[tuple[float, Enrolled]], ranks: int) -> list[Hit
             if len(hits) == ranks:
                 break
     return list(hits.values())
+
+
+def first_persons(found: Callable[[int], Iterable[tuple[float, Enrolled]]], photos: int, ranks: int) -> list[Hit]:
+    """The first ``ranks`` persons of a gallery of ``photos``.
+
+    Args:
+        found: photos by falling similarity, of about as many of the nearest as it is told.
+    """
+    width = max(_RESCORED, 4 * ranks)
+    while True:
+        hits = best_photos(found(width), ranks)
+        if len(hits) == ranks or width >= photos:
+            return hits
+        width *= 8  # few persons with many photos each
 
 
 def check_weights(what: str, made_with: str, sha256: str | None) -> None:

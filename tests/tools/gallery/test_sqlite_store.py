@@ -28,7 +28,7 @@ ROWS = unit(len(NAMES), 3)
 def codes_at_once(monkeypatch):
     """Binary codes are used from 16 photos on, 8 embeddings of which are compared."""
     monkeypatch.setattr(sqlite_store, 'EXACT', 16)
-    monkeypatch.setattr(sqlite_store, '_RESCORED', 8)
+    monkeypatch.setattr('rim_plugin.tools.gallery.store._RESCORED', 8)
 
 
 @pytest.fixture
@@ -325,7 +325,7 @@ def test_a_full_disk_is_told(path):
 
 @pytest.mark.slow
 def test_blocks_are_filled_emptied_and_kept_in_order(tmp_path, monkeypatch, codes_at_once):
-    monkeypatch.setattr('rim_plugin.tools.gallery.sqlite_blocks._BLOCK', 10)
+    monkeypatch.setattr('rim_plugin.tools.gallery.code_blocks.BLOCK', 10)
     rows, kept = unit(64), {}
     with SqliteStore(tmp_path / 'people.rim', SHA256, make=True) as store:
         for number in range(64):

@@ -96,21 +96,73 @@ def test_a_word_says_how_faces_are_cut(detect, cut):
     assert cut_of(detect) == cut
 
 
-@pytest.mark.slow
-def test_tables_without_cuts_are_read_and_get_them_when_a_gallery_is_made(database):
+@pytest.fixture
+def former(database):
+    """A function that makes a gallery, closed, with the columns and the index that it had before there were codes."""
     import psycopg
 
-    with open_store('former', database, SHA256, make=True) as store:
-        fill(store, ['Ann'], cut='auto')
-    with psycopg.connect(database, autocommit=True) as connection:
-        connection.execute('ALTER TABLE rim_gallery DROP COLUMN cut')
+    def make(name, embeddings):
+        with open_store(name, database, SHA256, make=True) as store:
+            store.add(
+                [Enrolled(f'person {row}', 'a.jpg', 28) for row in range(len(embeddings))], embeddings, cut='auto'
+            )
+        with psycopg.connect(database, autocommit=True) as connection:
+            connection.execute('DROP TABLE rim_block')
+            connection.execute('ALTER TABLE rim_gallery DROP COLUMN cut, DROP COLUMN version')
+            connection.execute('ALTER TABLE rim_photo DROP COLUMN quality, DROP COLUMN id')
+            number = connection.execute('SELECT id FROM rim_gallery WHERE name = %s', (name,)).fetchone()[0]
+            size = embeddings.shape[1]
+            connection.execute(
+                f'CREATE INDEX rim_photo_{number} ON rim_photo USING hnsw '
+                f'((embedding::halfvec({size})) halfvec_ip_ops) WHERE gallery = {number}'
+            )
+
+    return make
+
+
+@pytest.mark.slow
+def test_tables_of_before_are_searched_as_they_are_and_get_codes_when_they_are_written_to(former, database):
+    rows = unit(EXACT + 100)
+    former('former', rows)
+    wanted = [f'person {row}' for row in range(0, len(rows), 500)]
     with open_store('former', database) as store:
-        assert store.cut() is None and store.search(unit(1)[0])[0].name == 'Ann'
-        fill(store, ['Bob'])
+        assert store.cut() is None and store.size() == len(rows)
+        assert [store.search(row, 1)[0].name for row in rows[::500]] == wanted
+        assert store.remove('person 7') == 1
+        fill(store, ['Ann'], seed=9)
     with open_store('former', database, SHA256, make=True) as store:
-        assert fill(store, ['Cem'], cut='mtcnn').cut() is None
-        assert store.remove('Ann') == store.remove('Bob') == store.remove('Cem') == 1
-        assert fill(store, ['Dan'], cut='mtcnn').cut() == 'mtcnn'
+        assert [store.search(row, 1)[0].name for row in rows[::500]] == wanted
+        assert store.search(rows[7], 1)[0].name != 'person 7'
+        assert fill(store, ['Bob'], seed=8, cut='mtcnn').cut() is None and store.size() == len(rows) + 1
+
+
+@pytest.mark.slow
+def test_a_connection_sees_what_another_writes(database):
+    rows = unit(EXACT + 300)
+    photos = photos_of([f'person {row}' for row in range(len(rows))])
+    with open_store('seen', database, SHA256, make=True) as one, open_store('seen', database) as other:
+        one.add(photos[:-100], rows[:-100])
+        assert other.search(rows[5], 1)[0].name == 'person 5'
+        assert other.search(rows[-5], 1)[0].similarity < 0.9
+        one.add(photos[-100:], rows[-100:])
+        assert one.remove('person 5') == 1
+        assert other.search(rows[-5], 1)[0].name == photos[-5].name
+        assert other.search(rows[5], 1)[0].name != 'person 5'
+        for name in ('person 10', 'person 4099'):
+            assert one.remove(name) == 1
+        assert other.search(rows[4099], 1)[0].name != 'person 4099'
+
+
+@pytest.mark.slow
+def test_damaged_codes_on_a_server_are_told(database):
+    import psycopg
+
+    with open_store('damaged', database, SHA256, make=True) as store:
+        fill(store, ['Ann'])
+    with psycopg.connect(database, autocommit=True) as connection:
+        connection.execute('UPDATE rim_block SET crc = crc + 1')
+    with open_store('damaged', database) as store, pytest.raises(GalleryError, match='damaged .codes from 1 on.*copy'):
+        store.search(unit(1)[0])
 
 
 @pytest.mark.parametrize('value', [np.nan, np.inf, 3e4, 0])
