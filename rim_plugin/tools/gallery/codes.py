@@ -11,7 +11,8 @@ import functools
 import numpy as np
 
 _LEAST_BITS = 512
-_PART = 256  # rows whose signs, a byte and then four each, stay in a core's cache
+_TOGETHER = 4  # signs that are looked up at once
+_PART = 256  # embeddings whose projections, four bytes each, stay in a core's cache
 
 
 @functools.cache
@@ -38,7 +39,8 @@ def encode(embeddings: np.ndarray) -> np.ndarray:
 
 
 class CodeIndex:
-    """Codes, searched one after the other.
+    """Codes, searched one after the other: four signs at a time, by a table of the 16 sums that they may have (the fast
+    scan of André et al., 2017, on codes of a product quantiser whose centroids are these signs).
 
     Args:
         codes: uint8 (N, bytes), see :func:`encode`.
@@ -47,22 +49,28 @@ class CodeIndex:
     def __init__(self, codes: np.ndarray) -> None:
         import faiss
 
-        self._codes = codes
-        self._scan = faiss.IndexBinaryFlat(8 * codes.shape[1])
-        # counting is faster for thousands of neighbours; the types of faiss lack the choice
-        self._scan.use_heap = False  # type: ignore[attr-defined]
-        self._scan.add(codes)
+        bits = 8 * codes.shape[1]
+        plain = faiss.IndexPQ(bits, bits // _TOGETHER, _TOGETHER, faiss.METRIC_INNER_PRODUCT)
+        centroids = np.tile(_signs(), (bits // _TOGETHER, 1, 1)).astype(np.float32)
+        faiss.copy_array_to_vector(centroids.ravel(), plain.pq.centroids)
+        plain.is_trained = True
+        plain.add_sa_codes(codes)
+        # points into the former; its types know another constructor alone
+        self._plain, self._scan = plain, faiss.IndexPQFastScan(plain)  # type: ignore[arg-type]
 
     def nearest(self, embedding: np.ndarray, count: int) -> np.ndarray:
-        """Rows (count, ) of the codes most like an embedding, float32 (D, ), of length 1, in no order.
-
-        Of the 13 * count nearest by Hamming distance, those with the largest product of embedding and signs (0 or 1).
-        """
+        """Rows (count, ) of the codes with the largest products with an embedding, float32 (D, ), of length 1, in no
+        order: of the embedding's projections and the signs (0 or 1), sums of four of which are rounded to 8 bits."""
         projected = _projections(len(embedding)) @ embedding
-        rows = self._scan.search(np.packbits(projected > 0)[None], min(13 * count, len(self._codes)))[1][0]
-        signs = (np.unpackbits(self._codes[part], axis=1) for part in _parts(rows))
-        products = np.concatenate([part.astype(np.float32) @ projected for part in signs])
-        return rows[np.argpartition(-products, count - 1)[:count]]
+        # a byte's first four signs are its upper half, the quantiser's second code
+        probe = projected.reshape(-1, 2, _TOGETHER)[:, ::-1].reshape(1, -1)
+        rows: np.ndarray = self._scan.search(np.ascontiguousarray(probe), count)[1][0]
+        return rows
+
+
+def _signs() -> np.ndarray:
+    """What each half of a byte of a code stands for, (16, 4), 0 or 1: the first sign is its highest bit."""
+    return np.arange(2**_TOGETHER)[:, None] >> np.arange(_TOGETHER)[::-1] & 1
 
 
 def _parts(rows: np.ndarray) -> list[np.ndarray]:

@@ -46,14 +46,10 @@ _TABLES = (
     # what tables of before lack; in the order in which everybody uses the two, or one would wait for the other for ever
     'ALTER TABLE rim_gallery ADD COLUMN IF NOT EXISTS cut text, ADD COLUMN IF NOT EXISTS version bigint',
     'ALTER TABLE rim_photo ADD COLUMN IF NOT EXISTS quality real, ADD COLUMN IF NOT EXISTS id bigint',
-    'CREATE UNIQUE INDEX IF NOT EXISTS rim_photo_number ON rim_photo (gallery, id)',
+    'CREATE SEQUENCE IF NOT EXISTS rim_photo_id',
+    'CREATE UNIQUE INDEX IF NOT EXISTS rim_photo_number ON rim_photo (id)',
 )
 _HAS_QUALITY = "SELECT 1 FROM information_schema.columns WHERE table_name = 'rim_photo' AND column_name = 'quality'"
-_NUMBERED = (  # photos of a gallery that has no codes
-    'UPDATE rim_photo SET id = numbered.id FROM (SELECT name, file, row_number() OVER (ORDER BY name, file) AS id '
-    'FROM rim_photo WHERE gallery = %(gallery)s) AS numbered '
-    'WHERE gallery = %(gallery)s AND rim_photo.name = numbered.name AND rim_photo.file = numbered.file'
-)
 _MAKING = 0x52494D47  # advisory lock of those who make the tables
 _SNAPSHOT = 'SET TRANSACTION ISOLATION LEVEL REPEATABLE READ'  # whatever others write meanwhile
 
@@ -143,8 +139,8 @@ class PostgresStore(Store):
     ) -> np.ndarray:
         """Write photos in the place of those of the same names and files; their ids, int64 (n, )."""
         columns = 'gallery, name, file, side, embedding, quality, id'
-        last = self._number('SELECT coalesce(max(id), 0) FROM rim_photo WHERE gallery = %s', gallery)
-        ids = np.arange(last + 1, last + 1 + len(photos))
+        query = "SELECT nextval('rim_photo_id') FROM generate_series(1, %s)"
+        ids = np.array(self._database.execute(query, (len(photos),)).fetchall(), np.int64).ravel()
         incoming = f'CREATE TEMPORARY TABLE incoming ON COMMIT DROP AS SELECT {columns} FROM rim_photo WITH NO DATA'
         self._database.execute(incoming)
         with self._database.cursor().copy(f'COPY incoming ({columns}) FROM STDIN (FORMAT BINARY)') as copy:
@@ -204,21 +200,25 @@ class PostgresStore(Store):
                 if codes.scan is None or max(width, EXACT) >= len(codes.ids):
                     return self._best(gallery, probe, ranks)
                 near = codes.ids[codes.scan.nearest(probe, width)]
-                return self._best(gallery, probe, ranks, f'AND id = ANY(ARRAY{near.tolist()}::bigint[])')
+                return self._best(gallery, probe, ranks, near)
 
             hits = first_persons(found, len(codes.ids), ranks)
             if not hits:
                 raise nobody_to_find()
             return hits
 
-    def _best(self, gallery: _Gallery, probe: np.ndarray, ranks: int, among: str = '') -> list[tuple[float, Enrolled]]:
-        """The persons' best photos, the first ``ranks`` by falling similarity."""
+    def _best(
+        self, gallery: _Gallery, probe: np.ndarray, ranks: int, ids: np.ndarray | None = None
+    ) -> list[tuple[float, Enrolled]]:
+        """The persons' best photos, of all or of these, the first ``ranks`` by falling similarity."""
+        # of ids alone, lest the planner reads the whole gallery by another index
+        among, value = ('gallery = %s', gallery.id) if ids is None else ('id = ANY(%s)', ids.tolist())
         query = (
             f'SELECT * FROM (SELECT DISTINCT ON (name) name, file, side, {self._quality}, '
-            f'-(embedding <#> %s::halfvec) AS similarity FROM rim_photo WHERE gallery = %s {among} '
+            f'-(embedding <#> %s::halfvec) AS similarity FROM rim_photo WHERE {among} '
             'ORDER BY name, similarity DESC) AS best ORDER BY similarity DESC LIMIT %s'
         )
-        rows = self._database.execute(query, (self._half(probe), gallery.id, ranks)).fetchall()
+        rows = self._database.execute(query, (self._half(probe), value, ranks)).fetchall()
         return [(similarity, Enrolled(*photo)) for *photo, similarity in rows]
 
     def _codes(self, gallery: _Gallery) -> _Codes:
@@ -261,7 +261,8 @@ class PostgresStore(Store):
             if gallery.version is not None:  # somebody else was first
                 return
             self._database.execute(f'DROP INDEX IF EXISTS rim_photo_{gallery.id}')
-            self._database.execute(_NUMBERED, {'gallery': gallery.id})
+            number = "UPDATE rim_photo SET id = nextval('rim_photo_id') WHERE gallery = %s"
+            self._database.execute(number, (gallery.id,))
             blocks = PostgresBlocks(self._database, gallery.id, 0)
             with self._database.cursor('numbered', binary=True) as rows:  # not all in memory
                 rows.execute('SELECT id, embedding FROM rim_photo WHERE gallery = %s ORDER BY id', (gallery.id,))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from support.galleries import unit
 
-from rim_plugin.tools.gallery.codes import CodeIndex, code_bytes, encode
+from rim_plugin.tools.gallery.codes import CodeIndex, _projections, code_bytes, encode
 
 
 @pytest.mark.parametrize('size, expected', [(8, 64), (100, 64), (128, 64), (512, 64), (520, 72)])
@@ -34,3 +34,13 @@ def test_the_nearest_codes_hold_the_nearest_embeddings():
     assert len({*near.tolist()}) == 200
     assert {*np.argsort(-rows @ probe)[:10].tolist()} <= {*near.tolist()}
     assert len(CodeIndex(encode(rows[:20])).nearest(probe, 20)) == 20
+
+
+@pytest.mark.parametrize('size', [128, 512, 520])
+def test_codes_are_ranked_by_the_product_of_projections_and_signs(size):
+    rows, probe = unit(5000, size=size), unit(1, 1, size)[0]
+    codes, projected = encode(rows), _projections(size) @ probe
+    products = np.array([sum(projected[np.unpackbits(code) == 1]) for code in codes])
+    near = CodeIndex(codes).nearest(probe, 50)
+    least = np.sort(products)[-50]
+    assert len({*near.tolist()}) == 50 and products[near].min() > least - 0.05 * products.std()
