@@ -56,6 +56,7 @@ _TABLES = (
 _UPGRADES = {3: ('photo', 'quality REAL'), 4: ('gallery', 'cut TEXT')}  # columns that a format added; so does writing
 _PART = 1024  # embeddings read at a time
 _MOST_SIMILAR = 1.01  # of embeddings in half precision
+_CACHE = 16384  # KiB of the file: the upper pages of a million embeddings, which every search goes through
 _SECONDS = 120  # that one writer waits for another
 _TROUBLES = {
     'locked': 'another process is writing: try again',
@@ -111,6 +112,7 @@ class SqliteStore(Store):
     def _open(self, sha256: str | None) -> str:
         with self._troubles():
             self._database.execute('PRAGMA trusted_schema = OFF')
+            self._database.execute(f'PRAGMA cache_size = -{_CACHE}')
             if sha256 is not None and not self._objects():
                 self._make(sha256)
             with self._transaction('DEFERRED'):
