@@ -14,6 +14,7 @@ class ForkedTraining:
 
     def __init__(self, root, options, log, sleep=0.0):
         self.log = log
+        log.write_text('')  # here: the process may be killed before its first line
         self.process = os.fork()
         if self.process == 0:
             os.environ['TINY_SLEEP'] = str(sleep)
@@ -37,7 +38,7 @@ def _train(root, options, log):
     """Never returns."""
     code = 1
     try:
-        output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        output = os.open(log, os.O_WRONLY)
         os.dup2(output, 1), os.dup2(output, 2)
         sys.stdout, sys.stderr = open(1, 'w', closefd=False), open(2, 'w', closefd=False)  # noqa: SIM115  pytest's before
         sys.excepthook = sys.__excepthook__
