@@ -43,7 +43,7 @@ require_space() {
     free=$(df -Pk "$root" | awk 'NR == 2 && $2 > 0 { print int($4 * 1.024e-6) }')
     if [ "${free:-$needed}" -lt "$needed" ]; then
         say "setting up $venv takes $needed GB, its disk has $free GB free: delete old environments (.venv in other copies)" \
-            "and test folders (/tmp/pytest-of-*) there, or move $root to a larger disk"
+            "and test folders (${TMPDIR:-/tmp}/pytest-of-*) there, or move $root to a larger disk"
         return 1
     fi
 }

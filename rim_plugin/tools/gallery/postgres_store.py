@@ -1,4 +1,4 @@
-"""Galleries in a PostgreSQL database with the extension pgvector, 0.7 or newer.
+"""Galleries in a PostgreSQL database with the extension pgvector, 0.8 or newer.
 
 Embeddings in half precision beside the names, and blocks of binary codes (:mod:`rim_plugin.tools.gallery.codes`), which
 every connection keeps in memory and reads again only where they have changed. They say which photos the server
@@ -127,7 +127,7 @@ class PostgresStore(Store):
         photos, embeddings = newest(photos, embeddings)
         with self._writing() as (gallery, blocks):
             rows = unit_rows(embeddings, gallery.dimension, self._name)
-            any_photo = 'SELECT count(*) FROM (SELECT 1 FROM rim_photo WHERE gallery = %s LIMIT 1) AS one'
+            any_photo = 'SELECT EXISTS (SELECT 1 FROM rim_photo WHERE gallery = %s)::integer'
             cut = joined_cut(self._name, gallery.cut, self._number(any_photo, gallery), cut)
             ids = self._copy(gallery, blocks, photos, rows)
             blocks.append(ids, encode(rows))
