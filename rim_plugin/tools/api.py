@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import cache
-from itertools import groupby
-from typing import Any, NamedTuple, TypeVar, cast, overload
+from typing import NamedTuple, cast, overload
 
 import numpy as np
 import torch
@@ -17,10 +15,10 @@ from rim_plugin.archs.hrn_arch import HRN
 from rim_plugin.archs.recogniser import FACE_SIZE, Recogniser
 from rim_plugin.data.resize import degrade
 from rim_plugin.effective_side import reduce_faces
-from rim_plugin.heatmaps import heatmap_landmarks
 from rim_plugin.pipeline import Hallucination, Recognition, RIMPipeline
 from rim_plugin.shipped import shipped_landmarks, shipped_weights
 from rim_plugin.tensor_files import LABELS
+from rim_plugin.tools.batches import apply_in_batches, of_all_sizes, of_one_size
 from rim_plugin.tools.engine_names import AUTO, parse_engine
 from rim_plugin.tools.engines import Part, Run, make_run
 from rim_plugin.tools.face_inputs import (
@@ -33,12 +31,10 @@ from rim_plugin.tools.face_inputs import (
     effective_side,
     is_one,
 )
-from rim_plugin.tools.priors import Priors
+from rim_plugin.tools.priors import Priors, estimate_priors
 from rim_plugin.tools.quality import SEEN, Signs, features, quality_at, scores
 from rim_plugin.tools.verdicts import Identification, Verdicts, Verification
 from rim_plugin.weights_file import Weights, build_packed, load_weights
-
-Result = TypeVar('Result')
 
 
 class Examined(NamedTuple):
@@ -211,7 +207,7 @@ class RIM:
             ValueError: the weights have no hallucination network.
         """
         self._require_fhn()
-        for indices in self._batches(probes):
+        for indices in of_one_size(probes, self.batch):
             side = probes[indices[0]].shape[-1]
             rows: Sequence[Tensor | None] = [None] * len(indices)
             if self.pipeline.share(side):
@@ -241,35 +237,13 @@ class RIM:
             raise ValueError(f'{self.name}: its hallucination network has no prior paths')
 
         faces = checked_faces(images)
-
-        def estimate(groups: list[Tensor], indices: Sequence[int]) -> list[Priors]:
-            heatmaps, maps = self._estimates([group.to(self.device) for group in groups], parsing)
-            columns: list[Iterable[Any]] = [[None] * len(indices)] * 3
-            if heatmaps is not None:
-                sides = [max(len(faces[index]), self.image_size) for index in indices]
-                columns[0] = [
-                    heatmap_landmarks(each[None], side)[0].cpu().numpy() for each, side in zip(heatmaps, sides)
-                ]
-                columns[1] = heatmaps.amax((2, 3)).cpu().numpy()
-            if maps is not None:
-                columns[2] = maps.cpu()
-            return [Priors(*each) for each in zip(*columns)]
-
         probes = [self._known(face) for face in faces]
-        order = sorted(range(len(faces)), key=lambda index: probes[index].shape[-1])
         results: dict[int, Priors] = {}
-        for start in range(0, len(order), self.batch):  # of several sizes: one face alone takes a CPU twice the time
-            indices = order[start : start + self.batch]
-            by_size = groupby((probes[index] for index in indices), key=lambda probe: probe.shape[-1])
-            results.update(zip(indices, estimate([torch.cat([*group]) for _, group in by_size], indices)))
+        for indices, groups in of_all_sizes(probes, self.batch):
+            sides = [max(len(faces[index]), self.image_size) for index in indices]
+            on_device = [group.to(self.device) for group in groups]
+            results.update(zip(indices, estimate_priors(self.pipeline, on_device, sides, parsing)))
         return results[0] if is_one(images) else [results[index] for index in range(len(faces))]
-
-    def _estimates(self, probes: list[Tensor], parsing: bool) -> tuple[Tensor | None, Tensor | None]:
-        """Heatmaps and parsing maps of probes."""
-        if not parsing:
-            return self.pipeline.heatmaps(probes), None
-        output = self.pipeline.priors(probes)
-        return output.heatmaps, output.parsing
 
     @torch.no_grad()
     def embed(self, images: np.ndarray | Faces) -> np.ndarray:
@@ -311,10 +285,10 @@ class RIM:
         if self.pipeline.hrn is None:
             raise ValueError(f'{self.name}: holds no recogniser; name other weights')
 
-        def embedding(batch: Tensor, indices: Sequence[int]) -> np.ndarray:
+        def embedding(batch: Tensor) -> np.ndarray:
             return self._embedding(batch.to(self.device)).cpu().numpy()
 
-        rows = self._in_batches([at_most(probe.image, FACE_SIZE) for probe in probes], embedding)
+        rows = apply_in_batches([at_most(probe.image, FACE_SIZE) for probe in probes], self.batch, embedding)
         values = np.array(rows, np.float32).reshape(-1, self.pipeline.hrn.student.net.embedding_size + 2)
         return np.ascontiguousarray(values[:, :-2]), Signs(*values[:, -2:].T)
 
@@ -419,30 +393,6 @@ class RIM:
         largest = self.weights.sides[1] if self.weights.sides else self.image_size
         image = self._probe(face).image
         return reduce_faces(image, largest) if image.shape[-1] > largest else image
-
-    def _in_batches(
-        self, probes: Sequence[Tensor], function: Callable[[Tensor, Sequence[int]], Iterable[Result]]
-    ) -> list[Result]:
-        """``function`` of probes (1, 3, q, q) in batches of one size, results in their order.
-
-        Args:
-            probes: of any sizes.
-            function: of a batch (n, 3, q, q), and of their indices; n results.
-        """
-        results: dict[int, Result] = {}
-        for indices in self._batches(probes):
-            batch = torch.cat([probes[index] for index in indices])
-            results.update(zip(indices, function(batch, indices)))
-        return [results[index] for index in range(len(probes))]
-
-    def _batches(self, probes: Sequence[Tensor]) -> Iterator[list[int]]:
-        """Numbers of probes (1, 3, q, q) of one size, as many as go through the networks at a time."""
-        groups: dict[int, list[int]] = defaultdict(list)
-        for index, probe in enumerate(probes):
-            groups[probe.shape[-1]].append(index)
-        for group in groups.values():
-            for start in range(0, len(group), self.batch):
-                yield group[start : start + self.batch]
 
 
 @cache
