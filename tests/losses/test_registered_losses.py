@@ -35,7 +35,7 @@ DEFAULTS = {
     'HeatmapLoss': {'loss_weight': 1.0, 'reduction': 'mean'},
     'MKMMDLoss': {'loss_weight': 1.0, 'bandwidth': 'median', 'multipliers': None, 'kernel_weights': None},
     'ParsingLoss': {'loss_weight': 1.0, 'class_weights': None, 'ignore_index': 255, 'reduction': 'mean'},
-    'ResidualDistillationLoss': {'loss_weight': 1.0, 'reduction': 'mean'},
+    'ResidualDistillationLoss': {'loss_weight': 1.0, 'reduction': 'mean', 'target': 'all', 'relative': False},
 }
 
 

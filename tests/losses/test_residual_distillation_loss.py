@@ -27,18 +27,49 @@ def test_equation_12():
     assert ResidualDistillationLoss()(assistant, student, teacher).item() == pytest.approx(means)
 
 
+def test_the_last_block_alone():
+    assistant, student, teacher = (maps(seed) for seed in (0, 1, 2))
+    last = slow_squared(teacher[-1], student[-1], assistant[-1])
+    assert ResidualDistillationLoss(3, 'sum', 'last')(assistant, student, teacher).item() == pytest.approx(3 * last)
+
+
+@pytest.mark.parametrize('reduction', ['mean', 'sum'])
+def test_relative_to_what_the_student_misses(reduction):
+    assistant, student, teacher = (maps(seed) for seed in (0, 1, 2))
+    none = tuple(block * 0 for block in assistant)
+    shares = [
+        slow_squared(*each) / slow_squared(*each[:2], zero) for *each, zero in zip(teacher, student, assistant, none)
+    ]
+    loss = ResidualDistillationLoss(reduction=reduction, relative=True)
+    assert loss(assistant, student, teacher).item() == pytest.approx(sum(shares))
+    assert loss(none, student, teacher).item() == pytest.approx(2)  # one for each block
+    large = [tuple(1e3 * block for block in blocks) for blocks in (assistant, student, teacher)]
+    assert loss(*large).item() == pytest.approx(sum(shares))
+
+
+def test_relative_to_nothing_is_finite():
+    student = maps(0, torch.float32)
+    assistant = tuple(torch.zeros_like(block).requires_grad_() for block in student)
+    loss = ResidualDistillationLoss(relative=True)(assistant, student, student)
+    loss.backward()
+    assert loss.item() == 0
+    assert all(block.grad.isfinite().all() for block in assistant)
+
+
 def test_a_perfect_assistant_gives_zero():
     student, teacher = maps(0), maps(1)
     perfect = tuple(t - s for t, s in zip(teacher, student, strict=True))
     assert ResidualDistillationLoss()(perfect, student, teacher).item() == 0
 
 
-def test_equation_12_trains_the_assistant_alone():
+@pytest.mark.parametrize('options', [{}, {'relative': True}, {'target': 'last'}])
+def test_equation_12_trains_the_assistant_alone(options):
+    loss = ResidualDistillationLoss(**options)
     assistant, student, teacher = (maps(seed) for seed in (0, 1, 2))
     for block in (*assistant, *student, *teacher):
         block.requires_grad_()
-    assert torch.autograd.gradcheck(lambda *blocks: ResidualDistillationLoss()(blocks, student, teacher), assistant)
-    ResidualDistillationLoss()(assistant, student, teacher).backward()
+    assert torch.autograd.gradcheck(lambda *blocks: loss(blocks, student, teacher), assistant)
+    loss(assistant, student, teacher).backward()
     assert all(block.grad is None for block in (*student, *teacher))
 
 
