@@ -21,6 +21,7 @@ from rim_plugin.pipeline import RIMPipeline
 
 COLUMNS = ('faces', 'iteration', 'block', 'student', 'both')
 BATCH = 16
+EMBEDDING = 'embedding'
 
 
 def read_faces(folder: str, count: int, side: int) -> list[tuple[torch.Tensor, torch.Tensor]]:
@@ -61,7 +62,7 @@ def missed(
     total = sum(sums)
     ratios = np.sqrt(total[:, 1:] / total[:, :1])
     left = 1 - np.concatenate(cosines).mean(0)
-    return {**{str(number): tuple(row) for number, row in enumerate(ratios, 1)}, 'embedding': tuple(left)}
+    return {**{str(number): tuple(row) for number, row in enumerate(ratios, 1)}, EMBEDDING: tuple(left)}
 
 
 def states(folder: Path) -> dict[int, Path]:
@@ -74,15 +75,16 @@ def states(folder: Path) -> dict[int, Path]:
 
 def plot(rows: list[Mapping[str, object]], file: str) -> None:
     names, blocks = (list(dict.fromkeys(str(row[key]) for row in rows)) for key in ('faces', 'block'))
-    title = 'missed of the teacher: by the student (thin), by student and assistant (thick)'
-    figure, axes = new_figure(title, 'iteration', 'norm over that of the teacher’s map; embedding: 1 - cosine')
+    title = 'missed of the teacher by the student (thin), by both (thick)'
+    figure, axes = new_figure(title, 'iteration', 'norm over the teacher’s; embedding: 1 - cosine')
     for name, style in zip(names, ('-', '--', ':', '-.')):
         for number, block in enumerate(blocks):
             mine = [row for row in rows if (row['faces'], row['block']) == (name, block)]
+            label = block if block == EMBEDDING else f'block {block}'
             steps, look = [row['iteration'] for row in mine], {'color': f'C{number}', 'ls': style}
-            axes.plot(steps, [row['both'] for row in mine], **look, lw=2, label=f'{block}, {name}')
+            axes.plot(steps, [row['both'] for row in mine], **look, lw=2, label=f'{label}, {name}')
             axes.plot(steps, [row['student'] for row in mine], **look, lw=0.7, alpha=0.6)
-    figure.legend(loc='outside lower center', ncols=4, fontsize='small', frameon=False)
+    figure.legend(loc='outside lower center', ncols=2, fontsize='small', frameon=False)
     save_figure(figure, file)
 
 
