@@ -62,8 +62,8 @@ FAULTS = (
     ),
     Fault(
         'losses/residual_distillation_loss.py',
-        'distillation_loss(f_a, f_t - f_s, reduction=reduction)',
-        'distillation_loss(f_a - (f_t - f_s), 0 * f_t, reduction=reduction)',
+        'error = distillation_loss(f_a, left, reduction=reduction)',
+        'error = distillation_loss(f_a - (f_t - f_s), 0 * f_t, reduction=reduction)',
         'losses/test_residual_distillation_loss.py',
         'Eq. 12 without stop-gradient: the student has one',
     ),
