@@ -24,7 +24,7 @@ BATCH = 16
 EMBEDDING = 'embedding'
 
 
-def read_faces(folder: str, count: int, side: int) -> list[tuple[torch.Tensor, torch.Tensor]]:
+def probes_and_faces(folder: str, count: int, side: int) -> list[tuple[torch.Tensor, torch.Tensor]]:
     """Batches of probes (n, 3, side, side) and faces (n, 3, S, S), RGB in [0, 1], spread over a prepared store."""
     store = FaceStore(folder, 'lmdb')
     keys = store.keys[:: max(len(store.keys) // count, 1)][:count]
@@ -54,11 +54,11 @@ def missed(
         seen = hrn(pipeline.student_input([probes]), pipeline.assistant_input([probes]))
         fused = [hrn.fusion_weight * (f_s + f_a) for f_s, f_a in zip(seen.student, seen.assistant, strict=True)]
         rows = zip(truth.blocks, seen.student, fused, strict=True)
-        errors = [(f_t, f_t - f_s, f_t - both) for f_t, f_s, both in rows]
+        errors = [(f_t, f_t - f_s, f_t - f) for f_t, f_s, f in rows]
         sums.append(np.array([[float(each.double().square().sum()) for each in row] for row in errors]))
         head = hrn.student.net.head if hrn.own_head else pipeline.teacher.head
-        both = [F.cosine_similarity(head(last), truth.embedding) for last in (seen.student[-1], fused[-1])]
-        cosines.append(torch.stack(both, 1).numpy())
+        pair = [F.cosine_similarity(head(last), truth.embedding) for last in (seen.student[-1], fused[-1])]
+        cosines.append(torch.stack(pair, 1).numpy())
     total = sum(sums)
     ratios = np.sqrt(total[:, 1:] / total[:, :1])
     left = 1 - np.concatenate(cosines).mean(0)
@@ -99,12 +99,16 @@ def main() -> None:
     args = parser.parse_args()
     options = read_options(args.opt)
     models = args.models or Path('experiments', options['name'], 'models')
+    if not (saved := states(models)):
+        parser.error(f'{models}: no net_r_ITERATION.pth; train with logger:save_checkpoint_freq, or name --models')
+    if not options.get('network_r', {}).get('assistant'):
+        parser.error(f'{args.opt}: network_r has no assistant; name the options of a training of one')
     networks = {label: options[f'network_{label}'] for label in 'gdr' if f'network_{label}' in options}
     given = {label: options['path'].get(f'pretrain_network_{label}') for label in 'gd' if label in networks}
     teacher = {**options['network_t'], 'weights': options['path']['pretrain_network_t']}
-    stores = {Path(folder).name: read_faces(folder, args.count, args.side) for folder in args.faces}
+    stores = {Path(folder).name: probes_and_faces(folder, args.count, args.side) for folder in args.faces}
     rows = []
-    for iteration, file in states(models).items():
+    for iteration, file in saved.items():
         weights = {**{label: path for label, path in given.items() if path}, 'r': str(file)}
         pipeline = build_method(networks, weights, teacher)
         for name, batches in stores.items():

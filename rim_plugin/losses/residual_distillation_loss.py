@@ -12,7 +12,7 @@ from rim_plugin.losses.inputs import Reduction, check_blocks, check_reduction, w
 from basicsr.utils.registry import LOSS_REGISTRY
 
 Target = Literal['all', 'last']
-_LEAST = 1e-12  # mean square of a residual below which there is nothing to be relative to
+_LEAST = 1e-12  # error of an assistant that gives zero, below which there is nothing to be relative to
 
 
 def residual_distillation_loss(
@@ -51,7 +51,7 @@ def residual_distillation_loss(
     terms = []
     for f_a, f_s, f_t in zip(assistant, student, teacher, strict=True):
         f_s, f_t = widened(f_s, f_t)
-        left = (f_t - f_s).detach()
+        left = f_t - f_s  # constant: distillation_loss detaches it
         error = distillation_loss(f_a, left, reduction=reduction)
         if relative:
             error = error / distillation_loss(left.new_zeros(left.shape), left, reduction=reduction).clamp_min(_LEAST)

@@ -69,3 +69,17 @@ def test_a_plot_is_written(script, tmp_path):
     ]
     script.plot(rows, str(tmp_path / 'rows.png'))
     assert (tmp_path / 'rows.png').read_bytes().startswith(b'\x89PNG')
+
+
+@pytest.mark.parametrize(
+    ('change', 'told'), [('', 'no net_r_ITERATION.pth'), ('network_r: {assistant: ~}', 'network_r has no assistant')]
+)
+def test_what_cannot_be_plotted_is_told_in_a_line(script, tmp_path, monkeypatch, capsys, change, told):
+    options = tmp_path / 'run.yml'
+    options.write_text(f'name: run\n{change}\n')
+    if change:
+        (tmp_path / 'net_r_20.pth').touch()
+    monkeypatch.setattr('sys.argv', ['residual_by_block.py', '-opt', str(options), '--models', str(tmp_path)])
+    with pytest.raises(SystemExit):
+        script.main()
+    assert told in capsys.readouterr().err.splitlines()[-1]
